@@ -1,0 +1,80 @@
+package schedule
+
+// Compiled is a schedule made quick to ask. It does not change and may be read
+// by many at once; nil never holds.
+type Compiled struct {
+	from, until Date
+	ignore      bool
+	// plain are the places in spans where the days of the week begin, and where
+	// the last one ends.
+	plain [daysOfWeek + 1]uint16
+	kinds []compiledKind
+	spans []span
+}
+
+type compiledKind struct {
+	kind Kind
+	days [daysOfWeek + 1]uint16
+}
+
+// Compile makes the schedule quick to ask. Windows that Validate would refuse
+// never hold.
+func Compile(s Schedule) *Compiled {
+	w := reduce(s)
+	c := &Compiled{from: w.from, until: w.until, ignore: w.ignore}
+	if c.until.IsZero() {
+		c.until = Date{lastDay}
+	}
+	c.plain = c.lay(&w.plain)
+	for i := range w.kinds {
+		c.kinds = append(c.kinds, compiledKind{w.kinds[i].kind, c.lay(&w.kinds[i].days)})
+	}
+	return c
+}
+
+func (c *Compiled) lay(days *[daysOfWeek]minutes) (places [daysOfWeek + 1]uint16) {
+	for d := range days {
+		places[d] = uint16(len(c.spans))
+		c.spans = days[d].spans(c.spans)
+	}
+	places[daysOfWeek] = uint16(len(c.spans))
+	return places
+}
+
+// Contains reports whether the schedule holds at a reading of the wall clock, on
+// a date that the site's calendar marks with kind ("" for an ordinary day). It
+// does not allocate.
+func (c *Compiled) Contains(local Local, kind Kind) bool {
+	if c == nil || local.Date.day < c.from.day || local.Date.day > c.until.day {
+		return false
+	}
+	days := &c.plain
+	if kind != "" && !c.ignore {
+		if days = c.days(kind); days == nil {
+			return false
+		}
+	}
+	for _, s := range c.spans[days[local.Weekday]:days[local.Weekday+1]] {
+		if int16(local.Time) < s.to {
+			return int16(local.Time) >= s.from
+		}
+	}
+	return false
+}
+
+func (c *Compiled) days(kind Kind) *[daysOfWeek + 1]uint16 {
+	for i := range c.kinds {
+		if c.kinds[i].kind == kind {
+			return &c.kinds[i].days
+		}
+	}
+	return nil
+}
+
+// Contains reports whether the schedule holds at the instant (nanoseconds since
+// 1970 UTC) of a site in the zone with the calendar. Where many instants are
+// asked about, Compile the schedule and the calendar once.
+func Contains(s Schedule, z *Zone, c Calendar, at int64) bool {
+	local := z.Local(at)
+	return Compile(s).Contains(local, c.Compile().Kind(local.Date))
+}

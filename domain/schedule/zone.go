@@ -1,0 +1,229 @@
+package schedule
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// A Transition is an instant at which a zone's offset changes.
+type Transition struct {
+	// At is in seconds since 1970 UTC.
+	At int64 `json:"at"`
+	// Offset holds from At on, in seconds east of UTC.
+	Offset int32 `json:"offset"`
+}
+
+// ZoneRules are the rules of a zone from 1970 on, as data that can be kept.
+type ZoneRules struct {
+	// Zone is the IANA name, "Europe/Berlin".
+	Zone string `json:"zone"`
+	// TZData is the version of the database that the rules are from, "2025c".
+	TZData string `json:"tzdata"`
+	// First is the offset before the first transition, in seconds east of UTC.
+	First       int32        `json:"first"`
+	Transitions []Transition `json:"transitions,omitempty"`
+	// Footer is the rule from the last transition on, as a POSIX TZ string with
+	// the extensions of RFC 9636; empty: the last offset stays.
+	Footer string `json:"footer,omitempty"`
+}
+
+const (
+	// MaxTransitions is the most transitions that the rules of a zone may list;
+	// those of 2025c list 274 at most.
+	MaxTransitions = 2000
+	// maxOffset bounds offsets as RFC 9636, section 3.2, does.
+	maxOffset = 26*3600 - 1
+)
+
+// Validate refuses rules that cannot be followed.
+func (r ZoneRules) Validate() error {
+	if r.Zone == "" {
+		return errors.New("the zone rules name no zone")
+	}
+	if len(r.Transitions) > MaxTransitions {
+		return fmt.Errorf("the zone %s has %d transitions, at most %d are allowed", r.Zone, len(r.Transitions), MaxTransitions)
+	}
+	if !validOffset(r.First) {
+		return fmt.Errorf("the zone %s has the offset %d s", r.Zone, r.First)
+	}
+	for i, t := range r.Transitions {
+		if !validOffset(t.Offset) {
+			return fmt.Errorf("the zone %s has the offset %d s", r.Zone, t.Offset)
+		}
+		if t.At < 0 || t.At > math.MaxInt64/nano || i > 0 && t.At <= r.Transitions[i-1].At {
+			return fmt.Errorf("the zone %s has a transition out of order at %d", r.Zone, t.At)
+		}
+	}
+	rule, err := parseFooter(r.Footer)
+	if err != nil {
+		return fmt.Errorf("the zone %s: %w", r.Zone, err)
+	}
+	last, stays := r.last()
+	if offset, _ := rule.after(last); rule.said && offset != stays {
+		return fmt.Errorf("the zone %s ends with the offset %d s, but the rule %q begins with %d s", r.Zone, stays, r.Footer, offset)
+	}
+	return nil
+}
+
+// last gives the instant from which the footer rules, in seconds since 1970, and
+// the offset there.
+func (r ZoneRules) last() (instant int64, offset int32) {
+	if n := len(r.Transitions); n > 0 {
+		return r.Transitions[n-1].At, r.Transitions[n-1].Offset
+	}
+	return 0, r.First
+}
+
+func validOffset(seconds int32) bool { return seconds >= -maxOffset && seconds <= maxOffset }
+
+const (
+	nano = int64(time.Second)
+	// bucketBits: a bucket of 2^24 s, 194 days, begins at most a few transitions
+	// before any instant within it.
+	bucketBits = 24
+	buckets    = (math.MaxInt64/nano)>>bucketBits + 1
+)
+
+// Zone tells the wall clock of a zone for every instant that an int64 of
+// nanoseconds since 1970 can name (until April 2262), from tables. It does not
+// change and may be read by many at once.
+type Zone struct {
+	name string
+	// at holds the transitions in seconds since 1970; offsets[i] holds before
+	// at[i], the last one for ever.
+	at      []int64
+	offsets []int32
+	// first holds for each bucket the number of transitions up to its beginning.
+	first [buckets]uint16
+}
+
+// Local is a reading of a site's calendar and wall clock.
+type Local struct {
+	Date Date
+	// Time is the minute that has begun, 0 to 1439.
+	Time    TimeOfDay
+	Weekday Weekday
+}
+
+// Compile makes the rules quick to ask. Of rules that Validate would refuse it
+// follows what it can read: transitions in order, and the last offset where the
+// footer is no rule.
+func (r ZoneRules) Compile() *Zone {
+	z := &Zone{name: r.Zone, offsets: []int32{r.First}}
+	for _, t := range r.Transitions {
+		z.append(t)
+	}
+	if rule, err := parseFooter(r.Footer); err == nil {
+		last, _ := r.last()
+		_, later := rule.after(last)
+		for _, t := range later {
+			z.append(t)
+		}
+	}
+	n := 0
+	for b := range z.first {
+		for n < len(z.at) && z.at[n] <= int64(b)<<bucketBits {
+			n++
+		}
+		z.first[b] = uint16(n)
+	}
+	return z
+}
+
+func (z *Zone) append(t Transition) {
+	n := len(z.at)
+	if t.At < 0 || t.At > math.MaxInt64/nano || !validOffset(t.Offset) || n > 0 && t.At < z.at[n-1] {
+		return
+	}
+	if n > 0 && t.At == z.at[n-1] {
+		z.at, z.offsets = z.at[:n-1], z.offsets[:n]
+		n--
+	}
+	if z.offsets[n] == t.Offset {
+		return
+	}
+	z.at, z.offsets = append(z.at, t.At), append(z.offsets, t.Offset)
+}
+
+// Name gives the IANA name.
+func (z *Zone) Name() string { return z.name }
+
+// SameClock reports whether both zones show the same times from 1970 on.
+func (z *Zone) SameClock(other *Zone) bool {
+	return slices.Equal(z.at, other.at) && slices.Equal(z.offsets, other.offsets)
+}
+
+// Local gives what the wall clock shows at an instant, in nanoseconds since 1970
+// UTC. Before 1970 it follows the first offset. It does not allocate.
+func (z *Zone) Local(at int64) Local {
+	seconds := floorDiv(at, nano)
+	seconds += int64(z.offsets[z.index(seconds)])
+	day := floorDiv(seconds, secondsOfDay)
+	date := Date{int32(day + unixEpochDay)}
+	return Local{Date: date, Time: TimeOfDay((seconds - day*secondsOfDay) / 60), Weekday: date.Weekday()}
+}
+
+// index gives the number of transitions up to an instant in seconds since 1970.
+func (z *Zone) index(seconds int64) int {
+	if seconds < 0 {
+		return 0
+	}
+	i := int(z.first[min(seconds>>bucketBits, buckets-1)])
+	for i < len(z.at) && z.at[i] <= seconds {
+		i++
+	}
+	return i
+}
+
+// Start gives the first instant of the date, in nanoseconds since 1970 UTC:
+// where the clock skips midnight, the instant of the skip. The days from one
+// date to another, both included, are the instants from Start(one), included, to
+// Start(other.AddDays(1)), excluded. Dates beyond April 2262 start at the
+// greatest int64.
+func (z *Zone) Start(date Date) int64 { return z.Instant(DateTime{Date: date}) }
+
+// Instant gives the first instant at which the calendar and clock read t or
+// later, in nanoseconds since 1970 UTC, saturated: for a time that the clock
+// skips the instant of the skip, for one that it repeats the first of the two.
+func (z *Zone) Instant(t DateTime) int64 {
+	reading := (int64(t.Date.day)-unixEpochDay)*secondsOfDay + int64(t.Time)*60
+	i := z.index(reading - maxOffset)
+	for ; i < len(z.at) && reading-int64(z.offsets[i]) >= z.at[i]; i++ {
+	}
+	seconds := reading - int64(z.offsets[i])
+	if i > 0 {
+		seconds = max(seconds, z.at[i-1])
+	}
+	return saturate(seconds)
+}
+
+// Nanos gives the instant of t in nanoseconds since 1970 UTC, saturated where
+// UnixNano is undefined.
+func Nanos(t time.Time) int64 {
+	seconds := t.Unix()
+	if seconds >= math.MaxInt64/nano || seconds <= math.MinInt64/nano {
+		return saturate(seconds)
+	}
+	return t.UnixNano()
+}
+
+func saturate(seconds int64) int64 {
+	if seconds >= math.MaxInt64/nano {
+		return math.MaxInt64
+	}
+	if seconds <= math.MinInt64/nano {
+		return math.MinInt64
+	}
+	return seconds * nano
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
