@@ -1,0 +1,200 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Actor is who sends a command, as the token tells; never a field of the body.
+type Actor struct {
+	Kind ActorKind
+	ID   ID // of the person or of the part of the service
+}
+
+// ActorKind tells people from the service itself.
+type ActorKind string
+
+// The kinds of actor.
+const (
+	ActorPerson    ActorKind = "person"    // a person with a token of the org
+	ActorService   ActorKind = "service"   // a part of Gatehouse: "due", "zones", "api"
+	ActorBootstrap ActorKind = "bootstrap" // the holder of the bootstrap token
+)
+
+// PersonActor is the actor of a person.
+func PersonActor(id ID) Actor { return Actor{ActorPerson, id} }
+
+// ServiceActor is the actor of a part of the service.
+func ServiceActor(part ID) Actor { return Actor{ActorService, part} }
+
+// String returns "kind:id".
+func (a Actor) String() string { return string(a.Kind) + ":" + string(a.ID) }
+
+// MarshalText writes "kind:id".
+func (a Actor) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads "kind:id".
+func (a *Actor) UnmarshalText(text []byte) error {
+	kind, id, ok := strings.Cut(string(text), ":")
+	if !ok {
+		return fmt.Errorf("%q is no actor", text)
+	}
+	*a = Actor{ActorKind(kind), ID(id)}
+	return nil
+}
+
+// Role is what a person may do at the org or at a site (rule L1). A higher role
+// includes the lower ones and manages the people below it.
+type Role string
+
+// The roles at org and site, highest first.
+const (
+	RoleOwner         Role = "owner"
+	RoleSystemManager Role = "system_manager"
+	RoleStaff         Role = "staff"
+	RoleGuest         Role = "guest"
+)
+
+// Roles lists the roles from the highest to the lowest.
+var Roles = []Role{RoleOwner, RoleSystemManager, RoleStaff, RoleGuest}
+
+// rank orders roles; no role ranks 0.
+func (r Role) rank() int {
+	if i := slices.Index(Roles, r); i >= 0 {
+		return len(Roles) - i
+	}
+	return 0
+}
+
+// AtLeast reports whether r is the least role or a higher one.
+func (r Role) AtLeast(least Role) bool { return r.rank() >= least.rank() && r.rank() > 0 }
+
+func (r Role) check() error {
+	if r != "" && r.rank() == 0 {
+		return fmt.Errorf("a role is one of owner, system_manager, staff, guest")
+	}
+	return nil
+}
+
+// Permit says who may send a command. Each way in it suffices.
+type Permit struct {
+	Role        Role // least role at the org or at every site of the scope
+	Primary     bool // the primary tenant of the scope's booking
+	UnitManager bool // a unit manager of the scope's unit
+	Self        bool // the person of the scope
+	Service     bool // parts of the service
+	Bootstrap   bool // the holder of the bootstrap token
+}
+
+// String names the ways, as a refusal tells them.
+func (p Permit) String() string {
+	var ways []string
+	if p.Role != "" {
+		ways = append(ways, "the role "+string(p.Role)+" or a higher one")
+	}
+	if p.Primary {
+		ways = append(ways, "being the primary tenant of the booking")
+	}
+	if p.UnitManager {
+		ways = append(ways, "being a unit manager of the unit")
+	}
+	if p.Self {
+		ways = append(ways, "being that person")
+	}
+	if p.Bootstrap {
+		ways = append(ways, "the bootstrap token")
+	}
+	if len(ways) == 0 {
+		return "nothing: the service alone sends it"
+	}
+	return strings.Join(ways, ", or ")
+}
+
+// Scope is what a command concerns: where its sender needs the role. Without
+// sites the role is needed at the org.
+type Scope struct {
+	Sites   []ID
+	Booking ID
+	Unit    ID
+	Person  ID
+}
+
+// RoleAt returns the highest role of a person at a site, that of the org
+// included; an empty site asks for the org alone. No role: "".
+func (s *State) RoleAt(person, site ID) Role {
+	if p, ok := s.People.Get(person); !ok || p.State != PersonActive {
+		return ""
+	}
+	best := Role("")
+	for _, at := range []ID{"", site} {
+		r, ok := s.RoleAssignments.Get(roleKey(person, at))
+		if ok && r.Role.rank() > best.rank() {
+			best = r.Role
+		}
+	}
+	return best
+}
+
+// authorize refuses a command that its actor may not send.
+func authorize(tx *Tx, cmd Command) *Refusal {
+	p, sc := cmd.permit(), cmd.scope(tx.State)
+	if p.allows(tx.State, tx.Actor, sc) {
+		return nil
+	}
+	if tx.Actor.Kind == ActorPerson {
+		if who, ok := tx.People.Get(tx.Actor.ID); ok && who.State != PersonActive {
+			return refuse("role_not_permitted", "%s is %s and may send no command", tx.Actor.ID, who.State)
+		}
+	}
+	where := "at the org"
+	if len(sc.Sites) > 0 {
+		where = fmt.Sprintf("at the sites %v or at the org", sc.Sites)
+	}
+	return refuse("role_not_permitted", "%s needs %s (%s)", CommandName(cmd), p, where).about(sc.Sites...)
+}
+
+func (p Permit) allows(s *State, a Actor, sc Scope) bool {
+	switch a.Kind {
+	case ActorService:
+		return p.Service
+	case ActorBootstrap:
+		return p.Bootstrap
+	case ActorPerson:
+		return p.allowsPerson(s, a.ID, sc)
+	}
+	return false
+}
+
+func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
+	who, ok := s.People.Get(person)
+	if !ok || who.State != PersonActive {
+		return false
+	}
+	if p.Role != "" && hasRoleEverywhere(s, person, p.Role, sc.Sites) {
+		return true
+	}
+	if p.Primary && sc.Booking != "" {
+		if b, ok := s.Bookings.Get(sc.Booking); ok && b.Person == person {
+			return true
+		}
+	}
+	if p.UnitManager && sc.Unit != "" {
+		if u, ok := s.UnitUsers.Get(unitUserKey(sc.Unit, person)); ok && u.Manager && u.State == UnitUserActive {
+			return true
+		}
+	}
+	return p.Self && sc.Person == person
+}
+
+func hasRoleEverywhere(s *State, person ID, least Role, sites []ID) bool {
+	if s.RoleAt(person, "").AtLeast(least) {
+		return true
+	}
+	for _, site := range sites {
+		if !s.RoleAt(person, site).AtLeast(least) {
+			return false
+		}
+	}
+	return len(sites) > 0
+}

@@ -1,0 +1,216 @@
+// Package domain decides every access command of an org and folds the events
+// that follow from it.
+//
+// A [Command] is decided against the [State] of one org, the consistency
+// boundary: [State.Decide] answers with events or with a [Refusal]. Events are
+// folded by [State.Apply], which cannot fail: what stands in the ledger has
+// happened. The package is pure: instants, ids, the actor and everything random
+// come in with the command, so the same commits always give the same state,
+// byte for byte.
+//
+// # Where to change what
+//
+// One file per noun holds its commands, its events, what refuses them, how they
+// fold and the list of both (its words). A new command is a struct with four
+// short methods and one line in the words of its noun.
+//
+// # Why one package
+//
+// Rules cross nouns: a fob needs its holder's booking, a revoked booking ends
+// its shares. They are decided in one boundary, so they live in one package.
+package domain
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Command asks for a change. It is a plain struct whose JSON form is the body
+// of the request; the rules hang on its methods.
+type Command interface {
+	// permit says who may send it, whatever the state.
+	permit() Permit
+	// scope says what it concerns in this state: where the sender needs the role.
+	scope(s *State) Scope
+	// decide emits events through tx, or refuses.
+	decide(tx *Tx) *Refusal
+}
+
+// An Event is a fact that was decided. It is a plain struct whose JSON form is
+// kept for ever.
+type Event interface {
+	// fold changes the state. It may not fail, refuse, or read anything but the
+	// state, the event and the moment.
+	fold(s *State, m Moment)
+	// concerns lists the sites whose doors or people the event is about, after
+	// it was folded; none for a fact of the whole org.
+	concerns(s *State) []ID
+}
+
+// Moment is when and by what an event came to be.
+type Moment struct {
+	N         uint64    // number of the commit in its org, from 1
+	At        time.Time // UTC, never before the moment of the previous commit
+	CommandID UUID
+	Actor     Actor
+}
+
+// Context is what a command carries beside its own fields. All of it is made
+// outside the domain.
+type Context struct {
+	ID         UUID      // of the command; ids of new things derive from it
+	At         time.Time // UTC instant of the decision, also that of the commit
+	Actor      Actor
+	OnBehalfOf ID // the person for whom the actor acts, or empty
+}
+
+// Decision is what an accepted command leads to. No events: the command had
+// nothing left to change.
+type Decision struct {
+	Events   []Event
+	Sites    [][]ID // the sites that each event concerns, sorted
+	Warnings []Warning
+}
+
+// Warning tells the sender something that did not stop the command.
+type Warning struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Refusal is the answer to a command that a rule forbids. It is final for this
+// state: the same command may be accepted later.
+type Refusal struct {
+	Code    string `json:"code"`    // stable, snake_case
+	Message string `json:"message"` // what was wrong and what to do, or the exact text that a rule gives
+	IDs     []ID   `json:"ids,omitempty"`
+	// Entries tells of a list of commands which entries were refused and why; the
+	// refusal itself bears the code of the first.
+	Entries []EntryRefusal `json:"entries,omitempty"`
+}
+
+// EntryRefusal is the refusal of one entry of a list of commands.
+type EntryRefusal struct {
+	Index   int    `json:"index"` // from 0
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	IDs     []ID   `json:"ids,omitempty"`
+}
+
+// Error makes a Refusal usable as an error: code and message.
+func (r *Refusal) Error() string { return r.Code + ": " + r.Message }
+
+// refuse makes a refusal with a formatted message.
+func refuse(code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// about names the things that a refusal is about.
+func (r *Refusal) about(ids ...ID) *Refusal {
+	r.IDs = append(r.IDs, ids...)
+	return r
+}
+
+// Decide answers what a list of commands of one type leads to in this state, all
+// or nothing, and leaves the state as it was. Mostly the list has one entry; it
+// has at most [MaxList]. The caller must hold the state alone for the time of the
+// call.
+func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
+	if len(cmds) == 0 || len(cmds) > MaxList {
+		return Decision{}, refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, len(cmds))
+	}
+	start := s.journal.begin()
+	defer s.journal.rollback(start)
+	tx := &Tx{State: s, Context: c}
+	if len(cmds) == 1 {
+		r := tx.run(cmds[0])
+		return tx.decision, r
+	}
+	var entries []EntryRefusal
+	for i, cmd := range cmds {
+		before := tx.decision
+		entry := s.journal.begin()
+		r := tx.run(cmd)
+		if r == nil {
+			s.journal.keep()
+			continue
+		}
+		// The rest of the list is judged as if this entry were not in it, so that
+		// one answer names all that is wrong.
+		s.journal.rollback(entry)
+		tx.decision = before
+		entries = append(entries, EntryRefusal{i, r.Code, r.Message, r.IDs})
+	}
+	if len(entries) == 0 {
+		return tx.decision, nil
+	}
+	first := entries[0]
+	r := refuse(first.Code, "%d of %d entries are refused; entry %d: %s", len(entries), len(cmds), first.Index, first.Message)
+	r.Entries = entries
+	return Decision{}, r
+}
+
+// Tx is the state as a command sees it while it is decided: what it emitted is
+// already folded, so the second share of a list meets the first.
+type Tx struct {
+	*State
+	Context
+	decision Decision
+	made     map[string]int
+}
+
+// run checks, authorises and decides one command within the transaction.
+func (tx *Tx) run(cmd Command) *Refusal {
+	if r := checkShape(cmd); r != nil {
+		return r
+	}
+	if r := authorize(tx, cmd); r != nil {
+		return r
+	}
+	return cmd.decide(tx)
+}
+
+// emit records an event and folds it, so that the rest of the decision sees it.
+func (tx *Tx) emit(e Event) {
+	m := Moment{N: tx.State.N + 1, At: tx.At, CommandID: tx.ID, Actor: tx.Actor}
+	e.fold(tx.State, m)
+	tx.decision.Events = append(tx.decision.Events, e)
+	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.concerns(tx.State)))
+}
+
+// warn adds a warning to the answer.
+func (tx *Tx) warn(code, format string, args ...any) {
+	tx.decision.Warnings = append(tx.decision.Warnings, Warning{code, fmt.Sprintf(format, args...)})
+}
+
+// idFor returns given, or when it is empty the id that this command gives to
+// its next new thing of a noun: v5(command id, noun, index).
+func (tx *Tx) idFor(given ID, noun string) ID {
+	if given != "" {
+		return given
+	}
+	if tx.made == nil {
+		tx.made = map[string]int{}
+	}
+	tx.made[noun]++
+	return ID(DeriveUUID(tx.ID, fmt.Sprintf("%s/%d", noun, tx.made[noun]-1)).String())
+}
+
+// Applied is a commit as the fold sees it: the moment and its events.
+type Applied struct {
+	Moment
+	Events []Event
+}
+
+// Apply folds a commit. Commits are applied in the order of N without gaps; the
+// caller checks that.
+func (s *State) Apply(c Applied) {
+	for _, e := range c.Events {
+		MapPersonal(e, func(subject ID, p Personal) Personal {
+			s.noteKey(subject, p)
+			return p
+		})
+		e.fold(s, c.Moment)
+	}
+	s.N, s.LastAt = c.N, c.At
+}

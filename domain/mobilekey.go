@@ -1,0 +1,3 @@
+package domain
+
+var mobileKeyWords = words{}

@@ -1,0 +1,98 @@
+package domain
+
+import "time"
+
+// SystemOrg is the reserved org that holds the orgs of the ledger and what the
+// operator of the service did to it.
+const SystemOrg ID = "_system"
+
+// Org is an operator: the consistency boundary of the ledger. The org _system
+// holds one row for each org of the ledger.
+type Org struct {
+	ID        ID        `json:"id"`
+	Name      string    `json:"name"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+var orgWords = words{
+	commands: []CommandType{
+		command[CreateOrg]("Makes an org with its owner and the owner's first token.",
+			OrgCreated{}, ScheduleDefined{}, PersonRegistered{}, RoleAssigned{}, TokenIssued{}),
+		command[RegisterOrg]("Reserves the id of an org in the ledger; the service sends it before CreateOrg.", OrgRegistered{}),
+	},
+	events: []EventType{event[OrgCreated](1), event[OrgRegistered](1)},
+}
+
+// CreateOrg makes an org. It is the first command of its ledger.
+type CreateOrg struct {
+	Org        ID       `json:"org"`
+	Name       string   `json:"name"`
+	Owner      ID       `json:"owner"` // id of the person who becomes the owner
+	OwnerName  Personal `json:"owner_name,omitzero" personal:"Owner"`
+	OwnerEmail Personal `json:"owner_email,omitzero" personal:"Owner"`
+	// Token is the owner's first token; its secret was made outside the ledger.
+	Token   ID        `json:"token,omitempty"`
+	Hash    string    `json:"hash,omitempty"`
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+func (CreateOrg) permit() Permit     { return Permit{Bootstrap: true, Service: true} }
+func (CreateOrg) scope(*State) Scope { return Scope{} }
+func (c CreateOrg) decide(tx *Tx) *Refusal {
+	if tx.Orgs.Len() > 0 {
+		return refuse("org_exists", "the org %s is there already; choose another id", c.Org).about(c.Org)
+	}
+	if err := CheckID(c.Org); err != nil {
+		return refuse("invalid_field", "org: %v", err)
+	}
+	if c.Owner == "" {
+		return refuse("invalid_field", "owner: the id of the first owner is missing")
+	}
+	tx.emit(OrgCreated{Org: c.Org, Name: c.Name})
+	tx.emit(ScheduleDefined{ID: AlwaysID, Name: "Always", Schedule: always})
+	tx.emit(PersonRegistered{Person: c.Owner, Name: c.OwnerName, Email: c.OwnerEmail})
+	tx.emit(RoleAssigned{Person: c.Owner, Role: RoleOwner})
+	if c.Token != "" {
+		tx.emit(TokenIssued{Token: c.Token, Person: c.Owner, Hash: c.Hash, Scope: ScopeFull, Expires: c.Expires})
+	}
+	return nil
+}
+
+// OrgCreated begins the ledger of an org.
+type OrgCreated struct {
+	Org  ID     `json:"org"`
+	Name string `json:"name"`
+}
+
+func (e OrgCreated) fold(s *State, m Moment) { s.Orgs.Put(e.Org, Org{e.Org, e.Name, m.At}) }
+func (OrgCreated) concerns(*State) []ID      { return nil }
+
+// RegisterOrg reserves the id of an org, in _system. It is idempotent for the
+// same id while the org is not complete, so that a crash between the two commits
+// of making an org can be taken up again.
+type RegisterOrg struct {
+	Org  ID     `json:"org"`
+	Name string `json:"name"`
+}
+
+func (RegisterOrg) permit() Permit     { return Permit{Bootstrap: true, Service: true} }
+func (RegisterOrg) scope(*State) Scope { return Scope{} }
+func (c RegisterOrg) decide(tx *Tx) *Refusal {
+	if err := CheckID(c.Org); err != nil {
+		return refuse("invalid_field", "org: %v", err)
+	}
+	if tx.Orgs.Has(c.Org) {
+		return refuse("org_exists", "the org %s is there already; choose another id", c.Org).about(c.Org)
+	}
+	tx.emit(OrgRegistered(c))
+	return nil
+}
+
+// OrgRegistered lists an org in _system.
+type OrgRegistered struct {
+	Org  ID     `json:"org"`
+	Name string `json:"name"`
+}
+
+func (e OrgRegistered) fold(s *State, m Moment) { s.Orgs.Put(e.Org, Org{e.Org, e.Name, m.At}) }
+func (OrgRegistered) concerns(*State) []ID      { return nil }

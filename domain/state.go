@@ -1,0 +1,171 @@
+package domain
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// FoldVersion grows whenever the same commits fold to another state, so that a
+// snapshot of older code is thrown away and the ledger is folded again. The test
+// of the golden digests tells when it must.
+const FoldVersion = 1
+
+// State is what all commits of one org add up to. It is not safe for concurrent
+// use. Rows that are read must not be changed.
+type State struct {
+	N      uint64    // number of the last commit; 0: none yet
+	LastAt time.Time // moment of the last commit
+
+	Orgs            *table[Org]     // one row; in the org _system one per org of the ledger
+	Sites           *table[Site]    // by id
+	Areas           *table[Area]    // by id; keys site:
+	Doors           *table[Door]    // by id; keys site:, area:, unit:
+	Units           *table[Unit]    // by id; keys site:, right:
+	Bookings        *table[Booking] // by id; keys unit:, person:, site:
+	People          *table[Person]  // by id; keys email:, phone: (in clear, in memory only)
+	RoleAssignments *table[RoleAssignment]
+	Tokens          *table[Token] // by id; keys person:
+	Schedules       *table[NamedSchedule]
+	AccessRights    *table[AccessRight] // by id; keys door:, schedule:, site:
+	Grants          *table[Grant]       // explicit ones; keys person:, right:
+	Shares          *table[Share]       // keys booking:, person:, unit:
+	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
+	Reviews         *table[Review]      // keys unit:, right:
+	Credentials     *table[Credential]  // keys person:, booking:, number: (in clear, in memory only)
+	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
+
+	journal *journal
+}
+
+// SubjectKey names the key of a subject of personal values. The bytes of the key
+// are in the vault.
+type SubjectKey struct {
+	Key string `json:"key"`
+}
+
+// NewState returns the state before the first commit.
+func NewState() *State {
+	s := &State{journal: &journal{}}
+	j := s.journal
+	s.Orgs = newTable[Org](j, "orgs", nil)
+	s.Sites = newTable[Site](j, "sites", nil)
+	s.Areas = newTable(j, "areas", (*Area).keys)
+	s.Doors = newTable(j, "doors", (*Door).keys)
+	s.Units = newTable(j, "units", (*Unit).keys)
+	s.Bookings = newTable(j, "bookings", (*Booking).keys)
+	s.People = newTable(j, "people", (*Person).keys)
+	s.RoleAssignments = newTable(j, "roles", (*RoleAssignment).keys)
+	s.Tokens = newTable(j, "tokens", (*Token).keys)
+	s.Schedules = newTable[NamedSchedule](j, "schedules", nil)
+	s.AccessRights = newTable(j, "access_rights", (*AccessRight).keys)
+	s.Grants = newTable(j, "grants", (*Grant).keys)
+	s.Shares = newTable(j, "shares", (*Share).keys)
+	s.UnitUsers = newTable(j, "unit_users", (*UnitUser).keys)
+	s.Reviews = newTable(j, "reviews", (*Review).keys)
+	s.Credentials = newTable(j, "credentials", (*Credential).keys)
+	s.Keys = newTable[SubjectKey](j, "keys", nil)
+	return s
+}
+
+// noteKey remembers which key seals the values of a subject, as the boxes of a
+// commit tell.
+func (s *State) noteKey(subject ID, p Personal) {
+	key, _, ok := bytesCut(p.box)
+	if !ok {
+		return
+	}
+	if k, ok := s.Keys.Get(subject); ok && k.Key == key {
+		return
+	}
+	s.Keys.Put(subject, SubjectKey{key})
+}
+
+func bytesCut(box string) (key, rest string, ok bool) {
+	for i := range len(box) {
+		if box[i] == '.' {
+			return box[:i], box[i+1:], true
+		}
+	}
+	return "", "", false
+}
+
+// KeyOf returns the id of the key that seals the values of a subject, or "".
+func (s *State) KeyOf(subject ID) string {
+	if k, ok := s.Keys.Get(subject); ok {
+		return k.Key
+	}
+	return ""
+}
+
+// EachPersonal walks the personal values of the whole state, in no order; open
+// is given the subject and may change the value's clear form. Call Reindex
+// afterwards.
+func (s *State) EachPersonal(open func(subject ID, p *Personal)) {
+	for _, t := range s.journal.tables {
+		t.eachPersonal(open)
+	}
+}
+
+// Reindex finds things by their clear values again after those were opened.
+func (s *State) Reindex() {
+	s.People.reindex()
+	s.Credentials.reindex()
+}
+
+// MarshalJSON writes the state; personal values as their boxes. The same state
+// gives the same bytes.
+func (s *State) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	at, err := json.Marshal(s.LastAt)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(&b, `{"fold":%d,"n":%d,"at":%s`, FoldVersion, s.N, at)
+	for _, t := range s.journal.tables {
+		v, err := t.MarshalJSON()
+		if err != nil {
+			return nil, fmt.Errorf("domain: write %s: %w", t.tableName(), err)
+		}
+		fmt.Fprintf(&b, `,%q:%s`, t.tableName(), v)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote into a new state. It refuses what
+// another fold version wrote.
+func (s *State) UnmarshalJSON(data []byte) error {
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(data, &raw); err != nil {
+		return err
+	}
+	var fold int
+	if err := json.Unmarshal(raw["fold"], &fold); err != nil || fold != FoldVersion {
+		return fmt.Errorf("domain: a state of fold version %s, needed %d", raw["fold"], FoldVersion)
+	}
+	*s = *NewState()
+	if err := json.Unmarshal(raw["n"], &s.N); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(raw["at"], &s.LastAt); err != nil {
+		return err
+	}
+	for _, t := range s.journal.tables {
+		if err := t.UnmarshalJSON(raw[t.tableName()]); err != nil {
+			return fmt.Errorf("domain: read %s: %w", t.tableName(), err)
+		}
+	}
+	return nil
+}
+
+// Digest is the SHA-256 of the state's JSON form: equal for equal histories.
+func (s *State) Digest() ([32]byte, error) {
+	b, err := s.MarshalJSON()
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return sha256.Sum256(b), nil
+}

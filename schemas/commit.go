@@ -1,0 +1,183 @@
+// Package schemas speaks the wire contract of Gatehouse: the bodies of commits,
+// activity records, permission deltas and bases, how they are read and written,
+// and one JSON Schema for each command, event, row and record.
+//
+// # Why the hash is not in the body
+//
+// A commit names the SHA-256 of the previous body as it is stored. It does not
+// hold its own: then nobody ever needs a canonical form of JSON, and the chain is
+// checked over bytes.
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"gatehouse/domain"
+)
+
+// Format is the version of the stored form that this code writes and reads. A
+// commit whose MinReader is greater must not be folded by it.
+const Format = 1
+
+// MaxCommit is the greatest size of a commit's body in bytes.
+const MaxCommit = 512 << 10
+
+// Commit is one accepted command as it stands in the ledger: one message, one
+// fsync, whole for every reader.
+type Commit struct {
+	ID         domain.UUID  `json:"id"`      // of the command
+	Request    Hash         `json:"request"` // of actor, command and fields, see eventstore
+	Org        domain.ID    `json:"org"`
+	Epoch      uint64       `json:"epoch"`
+	N          uint64       `json:"n"`  // 1, 2, 3 … in the org
+	At         time.Time    `json:"at"` // UTC with nanoseconds, never before that of the previous commit
+	Actor      domain.Actor `json:"actor"`
+	OnBehalfOf domain.ID    `json:"on_behalf_of,omitempty"`
+	Causation  *domain.UUID `json:"causation,omitempty"` // the command that made this one follow
+	Command    string       `json:"command"`
+	Events     []Event      `json:"events"`
+	Prev       Hash         `json:"prev"` // of the previous body of the org as stored
+	MinReader  int          `json:"min_reader"`
+}
+
+// Event is one fact of a commit as stored.
+type Event struct {
+	Type    string          `json:"type"` // wire name: fob.assigned
+	Version int             `json:"version"`
+	Sites   []domain.ID     `json:"sites"` // that it concerns, sorted; none: the whole org
+	Data    json.RawMessage `json:"data"`
+}
+
+// Position is where the commit stands.
+func (c *Commit) Position() Position { return Position{c.Epoch, c.N} }
+
+// SetEvents puts events, whose personal values are sealed, into the commit in
+// their stored form.
+func (c *Commit) SetEvents(events []domain.Event, sites [][]domain.ID) error {
+	c.Events = make([]Event, len(events))
+	for i, e := range events {
+		name := domain.EventName(e)
+		typ, ok := domain.EventNamed(name)
+		if !ok {
+			return fmt.Errorf("schemas: event %s is in no list of words", name)
+		}
+		data, err := json.Marshal(e)
+		if err != nil {
+			return fmt.Errorf("schemas: write %s: %w", name, err)
+		}
+		s := sites[i]
+		if s == nil {
+			s = []domain.ID{}
+		}
+		c.Events[i] = Event{Type: name, Version: typ.Version, Sites: s, Data: data}
+	}
+	return nil
+}
+
+// Encode writes the body of the commit.
+func (c *Commit) Encode() ([]byte, error) {
+	if c.Events == nil {
+		c.Events = []Event{}
+	}
+	body, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("schemas: write commit %s of %s: %w", c.Position(), c.Org, err)
+	}
+	return body, nil
+}
+
+// DecodeCommit reads a body as stored. Fields that this version does not know are
+// refused, unless a later format wrote the body: then only the envelope is read,
+// and TooNew reports it.
+func DecodeCommit(body []byte) (*Commit, error) {
+	var c Commit
+	if err := strict(body, &c); err == nil {
+		return &c, nil
+	} else if lax := json.Unmarshal(body, &c); lax != nil || !c.TooNew() {
+		return nil, fmt.Errorf("schemas: read a commit: %w", err)
+	}
+	return &c, nil
+}
+
+// TooNew reports that only later code may fold this commit.
+func (c *Commit) TooNew() bool { return c.MinReader > Format }
+
+// Applied returns the commit as the fold takes it, its events brought to their
+// present versions and their personal values sealed.
+func (c *Commit) Applied() (domain.Applied, error) {
+	a := domain.Applied{Moment: domain.Moment{N: c.N, At: c.At, CommandID: c.ID, Actor: c.Actor}}
+	if c.TooNew() {
+		return a, fmt.Errorf("schemas: commit %s of %s needs a reader of format %d, this is %d", c.Position(), c.Org, c.MinReader, Format)
+	}
+	a.Events = make([]domain.Event, len(c.Events))
+	for i, e := range c.Events {
+		ev, err := e.Decode()
+		if err != nil {
+			return a, fmt.Errorf("schemas: commit %s of %s, event %d: %w", c.Position(), c.Org, i, err)
+		}
+		a.Events[i] = ev
+	}
+	return a, nil
+}
+
+// Decode reads the event, brought to its present version. An unknown type is an
+// error: a fact is never skipped.
+func (e Event) Decode() (domain.Event, error) {
+	typ, ok := domain.EventNamed(e.Type)
+	if !ok {
+		return nil, fmt.Errorf("unknown event %s", e.Type)
+	}
+	data, err := upcast(e.Type, e.Version, typ.Version, e.Data)
+	if err != nil {
+		return nil, err
+	}
+	ptr := typ.New()
+	if err := strict(data, ptr); err != nil {
+		return nil, fmt.Errorf("read %s: %w", e.Type, err)
+	}
+	domain.Boxes(ptr)
+	return typ.Event(ptr), nil
+}
+
+// DecodeCommands reads the body of a request: the fields of one command, or an
+// array of them. It returns pointers as [domain.CommandType.New] makes them.
+func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 || body[0] != '[' {
+		ptr := typ.New()
+		if len(body) > 0 {
+			if err := strict(body, ptr); err != nil {
+				return nil, fmt.Errorf("%s: %w", typ.Name, err)
+			}
+		}
+		return []any{ptr}, nil
+	}
+	var raw []json.RawMessage
+	if err := json.Unmarshal(body, &raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", typ.Name, err)
+	}
+	ptrs := make([]any, len(raw))
+	for i, r := range raw {
+		ptrs[i] = typ.New()
+		if err := strict(r, ptrs[i]); err != nil {
+			return nil, fmt.Errorf("%s: entry %d: %w", typ.Name, i, err)
+		}
+	}
+	return ptrs, nil
+}
+
+// strict reads exactly one JSON value without unknown fields.
+func strict(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("there is more behind the JSON value")
+	}
+	return nil
+}
