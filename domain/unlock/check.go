@@ -1,0 +1,142 @@
+package unlock
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// maxSet bounds the sets of one row; a right may have every door of a site.
+const maxSet = 200_000
+
+// maxLease is the ceiling of a lease, 72 h, in seconds.
+const maxLease = 72 * 3600
+
+func (r *Site) check() error {
+	var posture, leases error
+	if r.Posture != Normal && r.Posture != Lockdown {
+		posture = fmt.Errorf("the posture of a site is normal or lockdown, not %s", r.Posture)
+	}
+	if min(r.LeaseStandard, r.LeaseCritical) < 1 || max(r.LeaseStandard, r.LeaseCritical) > maxLease {
+		leases = fmt.Errorf("leases run for 1 to %d s, not %d and %d", maxLease, r.LeaseStandard, r.LeaseCritical)
+	}
+	return errors.Join(checkID(r.ID), checkRef(r.FobSchedule), posture, leases,
+		r.Zone.Validate(), r.Calendar.Validate(), r.Blackouts.Validate())
+}
+
+func (r *Door) check() error {
+	var capabilities error
+	if len(r.Capabilities) > 0 && slices.Max(r.Capabilities) > UnlockFor {
+		capabilities = fmt.Errorf("a door cannot have the capability %s", slices.Max(r.Capabilities))
+	}
+	return errors.Join(checkID(r.ID), checkRef(r.AreaIn), checkRef(r.AreaOut), checkRef(r.Unit), checkRef(r.PostureSource),
+		checkEnum(doorClassTexts, r.Class), checkEnum(postureTexts, r.Posture), checkEnum(afterLeaseTexts, r.AfterLease),
+		checkEnum(factorTexts, r.Factor), checkEnum(presenceTexts, r.Presence),
+		checkEnums(capabilityTexts, r.Capabilities), capabilities, r.Blackouts.Validate())
+}
+
+func (r *Right) check() error {
+	errs := []error{checkID(r.ID), checkRef(r.Schedule), checkSorted("doors", r.Doors, cmp.Compare)}
+	for _, d := range r.Doors {
+		errs = append(errs, checkID(d))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Schedule) check() error { return errors.Join(checkID(r.ID), r.Schedule.Validate()) }
+
+func (r *Person) check() error {
+	return errors.Join(checkID(r.ID), checkEnum(personStateTexts, r.State))
+}
+
+func (r *Unit) check() error {
+	errs := []error{checkID(r.ID), checkEnum(unitStateTexts, r.State),
+		checkSorted("rights", r.Rights, func(a, b UnitRight) int { return cmp.Compare(a.Right, b.Right) })}
+	for _, u := range r.Rights {
+		errs = append(errs, checkID(u.Right), checkRef(u.Schedule))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Booking) check() error {
+	return errors.Join(checkID(r.ID), checkID(r.Unit), checkID(r.Person), r.Window.check(),
+		checkEnum(bookingStateTexts, r.State))
+}
+
+func (r *Credential) check() error {
+	var kind error
+	if r.Kind == AnyKind {
+		kind = errors.New("a credential has a kind")
+	}
+	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Format), checkRef(r.Booking), r.Window.check(),
+		checkEnum(credentialKindTexts, r.Kind), kind, checkEnum(credentialStateTexts, r.State))
+}
+
+func (r *Grant) check() error {
+	var right error
+	if r.Right == "" && r.Booking == "" {
+		right = errors.New("a grant without a right has a booking, whose unit has one")
+	}
+	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Right), checkRef(r.Booking), checkRef(r.Parent),
+		checkRef(r.Schedule), r.Window.check(), right, checkEnums(credentialKindTexts, r.Kinds),
+		checkEnums(capabilityTexts, r.Capabilities), checkEnum(sourceTexts, r.Source), checkEnum(grantStateTexts, r.State))
+}
+
+func (w Window) check() error {
+	if w.From != 0 && w.Until != 0 && w.From > w.Until {
+		return fmt.Errorf("the window ends at %s, before %s when it begins", w.Until, w.From)
+	}
+	return nil
+}
+
+// checkID refuses what cannot be the id of a row.
+func checkID(id string) error {
+	if id == "" {
+		return errors.New("an id is missing")
+	}
+	return checkRef(id)
+}
+
+// checkRef refuses what can neither be the id of a row nor empty.
+func checkRef(id string) error {
+	if len(id) > MaxID {
+		return fmt.Errorf("an id has %d bytes, at most %d are allowed", len(id), MaxID)
+	}
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] > '~' {
+			return fmt.Errorf("the id %q has other than visible ASCII characters", id)
+		}
+	}
+	return nil
+}
+
+func checkEnum[E ~uint8](texts []string, e E) error {
+	if !known(texts, e) {
+		return fmt.Errorf("%d is none of %q", e, enumTexts(texts))
+	}
+	return nil
+}
+
+func checkEnums[E ~uint8](texts []string, es []E) error {
+	errs := []error{checkSorted("values", es, cmp.Compare)}
+	for _, e := range es {
+		if e == 0 {
+			errs = append(errs, errors.New("a set holds no zero"))
+		}
+		errs = append(errs, checkEnum(texts, e))
+	}
+	return errors.Join(errs...)
+}
+
+func checkSorted[T any](what string, set []T, compare func(a, b T) int) error {
+	if len(set) > maxSet {
+		return fmt.Errorf("there are %d %s, at most %d are allowed", len(set), what, maxSet)
+	}
+	for i := 1; i < len(set); i++ {
+		if compare(set[i-1], set[i]) >= 0 {
+			return fmt.Errorf("the %s are not sorted, or one is there twice", what)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,188 @@
+package unlock
+
+import "gatehouse/domain/schedule"
+
+// Row is one fact of a site's permissions. Rows are handed over by pointer and
+// must not be changed once a table or a delta has them. What may be referred to
+// by others has an id of 1 to MaxID visible ASCII characters; sets are sorted and
+// without doubles, so that the same fact has one encoding.
+type Row interface {
+	// Key names the row; a row put replaces the one with its key.
+	Key() Key
+	// check refuses what cannot stand in a table.
+	check() error
+}
+
+// Site is the one row about the site as a whole. A table without it allows
+// nothing, not even fire release: it has no time and no doors.
+type Site struct {
+	ID string `json:"id"`
+	// Zone, Calendar and Blackouts make the instants of schedules.
+	Zone      schedule.ZoneRules `json:"zone"`
+	Calendar  schedule.Calendar  `json:"calendar,omitempty"`
+	Blackouts schedule.Blackouts `json:"blackouts,omitempty"` // no grant opens anything meanwhile
+	// Posture is Normal or Lockdown, for every door of the site.
+	Posture Posture `json:"posture"`
+	// SharedUserFobs lets a fob open what was shared with its holder (rule F6).
+	SharedUserFobs bool `json:"shared_user_fobs,omitempty"`
+	// FobSchedule is the id of the one schedule that fobs follow in place of those
+	// of rights, units and grants; empty: fobs follow the schedule of their user.
+	FobSchedule string `json:"fob_schedule,omitempty"`
+	// LeaseStandard and LeaseCritical are how long leases run, in seconds, 1 to
+	// 259,200 (72 h). Gateways read them; a decision reads the lease itself.
+	LeaseStandard uint32 `json:"lease_standard_s"`
+	LeaseCritical uint32 `json:"lease_critical_s"`
+	// TagKey is the version of the key under which tags were made.
+	TagKey uint32 `json:"tag_key"`
+}
+
+// Door is whatever a gateway opens.
+type Door struct {
+	ID string `json:"id"`
+	// AreaIn is the area behind the door, AreaOut the one before it; either may be
+	// empty.
+	AreaIn  string `json:"area_in,omitempty"`
+	AreaOut string `json:"area_out,omitempty"`
+	// Unit is set on the doors of a unit.
+	Unit string `json:"unit,omitempty"`
+	// Entry says that a gatelock shuts it: gates, entries, lifts, inner doors.
+	Entry   bool      `json:"entry,omitempty"`
+	Class   DoorClass `json:"class"`
+	Enabled bool      `json:"enabled"`
+	// Posture holds until PostureUntil, exclusive; zero: until it is changed.
+	// PostureSource is the id of the commit or schedule it comes from.
+	Posture       Posture `json:"posture"`
+	PostureUntil  Instant `json:"posture_until,omitzero"`
+	PostureSource string  `json:"posture_source,omitempty"`
+	// FireRelease says that the fire input releases it at once.
+	FireRelease  bool               `json:"fire_release,omitempty"`
+	Capabilities []Capability       `json:"capabilities,omitempty"` // RemoteUnlock, UnlockFor
+	AfterLease   AfterLease         `json:"after_lease"`
+	Blackouts    schedule.Blackouts `json:"blackouts,omitempty"` // beside those of the site
+	Factor       Factor             `json:"factor"`
+	Presence     Presence           `json:"presence"`
+	// Occupancy is how many people AreaIn may hold; 0: any number.
+	Occupancy uint32 `json:"occupancy,omitempty"`
+}
+
+// Right is a set of doors with a schedule; also the doors of a group.
+type Right struct {
+	ID    string   `json:"id"`
+	Doors []string `json:"doors"`
+	// Schedule is the id of the schedule on which it holds; empty: always.
+	Schedule string `json:"schedule,omitempty"`
+}
+
+// Schedule is a schedule that rights, units and grants refer to.
+type Schedule struct {
+	ID       string            `json:"id"`
+	Schedule schedule.Schedule `json:"schedule"`
+}
+
+// Person is somebody who may hold credentials and grants.
+type Person struct {
+	ID    string      `json:"id"`
+	State PersonState `json:"state"`
+}
+
+// Unit is what bookings are about.
+type Unit struct {
+	ID    string    `json:"id"`
+	State UnitState `json:"state"`
+	// Rights are what a grant of a booking of the unit opens that names no right of
+	// its own, sorted by right; none: the unit is not mapped and opens nothing.
+	Rights []UnitRight `json:"rights,omitempty"`
+}
+
+// UnitRight is an access right mapped to a unit.
+type UnitRight struct {
+	Right string `json:"right"`
+	// Schedule narrows that of the right; empty: the right's alone.
+	Schedule string `json:"schedule,omitempty"`
+}
+
+// Booking gives a unit to a tenant for a window.
+type Booking struct {
+	ID   string `json:"id"`
+	Unit string `json:"unit"`
+	// Person is the primary tenant. It is here to be shown; what the tenant may
+	// open stands in the tenant's grants.
+	Person string       `json:"person"`
+	Window Window       `json:"window,omitzero"`
+	State  BookingState `json:"state"`
+}
+
+// Credential is what a person shows.
+type Credential struct {
+	ID string `json:"id"`
+	// Tag is what a reader makes of it under the site's tag key; zero: it cannot be
+	// read at a door (a mobile key that is known by id).
+	Tag    Tag            `json:"tag,omitzero"`
+	Kind   CredentialKind `json:"kind"` // not AnyKind
+	Format string         `json:"format,omitempty"`
+	Person string         `json:"person"`
+	// Booking binds it to the grants of one booking: it opens nothing else, and
+	// ends with it. Empty: it opens what the person may.
+	Booking string          `json:"booking,omitempty"`
+	Window  Window          `json:"window,omitzero"`
+	State   CredentialState `json:"state"`
+	// SuspendedUntil ends a suspension, exclusive; zero: until it is lifted.
+	SuspendedUntil Instant `json:"suspended_until,omitzero"`
+	// MaxUses is how often it opens, as its gateway counts; 0: as often as wanted.
+	MaxUses uint32 `json:"max_uses,omitempty"`
+	// DenyListed denies it whatever the state.
+	DenyListed bool `json:"deny_listed,omitempty"`
+}
+
+// Grant lets a person through the doors of a right. It opens where and when it,
+// its booking and its parents up to the first all do.
+type Grant struct {
+	ID     string `json:"id"`
+	Person string `json:"person"`
+	// Right is the right that it opens; empty: whatever is mapped to the unit of
+	// its booking.
+	Right string `json:"right,omitempty"`
+	// Booking is the one it stands and falls with; empty: none.
+	Booking string `json:"booking,omitempty"`
+	// Parent is the grant that it is a part of; empty: none. At most MaxParents
+	// lie above a grant.
+	Parent string `json:"parent,omitempty"`
+	Window Window `json:"window,omitzero"`
+	// Schedule narrows that of the right; empty: the right's alone.
+	Schedule string `json:"schedule,omitempty"`
+	// Kinds are the kinds of credential that may use it; none: every kind.
+	Kinds        []CredentialKind `json:"kinds,omitempty"`
+	Capabilities []Capability     `json:"capabilities,omitempty"`
+	Source       Source           `json:"source"`
+	State        GrantState       `json:"state"`
+}
+
+// MaxParents is how many grants may lie above one. More, as in a circle, deny.
+const MaxParents = 8
+
+// Key names the row.
+func (r *Site) Key() Key { return Key{KindSite, r.ID} }
+
+// Key names the row.
+func (r *Door) Key() Key { return Key{KindDoor, r.ID} }
+
+// Key names the row.
+func (r *Right) Key() Key { return Key{KindRight, r.ID} }
+
+// Key names the row.
+func (r *Schedule) Key() Key { return Key{KindSchedule, r.ID} }
+
+// Key names the row.
+func (r *Person) Key() Key { return Key{KindPerson, r.ID} }
+
+// Key names the row.
+func (r *Unit) Key() Key { return Key{KindUnit, r.ID} }
+
+// Key names the row.
+func (r *Booking) Key() Key { return Key{KindBooking, r.ID} }
+
+// Key names the row.
+func (r *Credential) Key() Key { return Key{KindCredential, r.ID} }
+
+// Key names the row.
+func (r *Grant) Key() Key { return Key{KindGrant, r.ID} }
