@@ -123,8 +123,10 @@ func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
 	defer s.journal.rollback(start)
 	tx := &Tx{State: s, Context: c}
 	if len(cmds) == 1 {
-		r := tx.run(cmds[0])
-		return tx.decision, r
+		if r := tx.run(cmds[0]); r != nil {
+			return Decision{}, r
+		}
+		return tx.decision, nil
 	}
 	var entries []EntryRefusal
 	for i, cmd := range cmds {
@@ -173,6 +175,7 @@ func (tx *Tx) run(cmd Command) *Refusal {
 // emit records an event and folds it, so that the rest of the decision sees it.
 func (tx *Tx) emit(e Event) {
 	m := Moment{N: tx.State.N + 1, At: tx.At, CommandID: tx.ID, Actor: tx.Actor}
+	tx.journal.n = m.N
 	e.fold(tx.State, m)
 	tx.decision.Events = append(tx.decision.Events, e)
 	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.concerns(tx.State)))
@@ -205,6 +208,7 @@ type Applied struct {
 // Apply folds a commit. Commits are applied in the order of N without gaps; the
 // caller checks that.
 func (s *State) Apply(c Applied) {
+	s.journal.n = c.N
 	for _, e := range c.Events {
 		MapPersonal(e, func(subject ID, p Personal) Personal {
 			s.noteKey(subject, p)

@@ -3,9 +3,11 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // table keeps the things of one kind by id. What it holds is never changed in
@@ -13,14 +15,25 @@ import (
 // can take a decision back and a reader never sees half a change.
 type table[T any] struct {
 	name    string
-	rows    map[ID]*T
+	rows    map[ID]*row[T]
 	keys    func(*T) []string // further keys to find a row by, as "booking:b1"
 	index   map[string]map[ID]struct{}
 	journal *journal
 }
 
+// row is a thing with the numbers of the commits that made and changed it, so
+// that an explanation can name them: the first and the latest, maxChanges at
+// most, ascending.
+type row[T any] struct {
+	v       T
+	made    uint64
+	changed []uint64
+}
+
+const maxChanges = 16
+
 func newTable[T any](j *journal, name string, keys func(*T) []string) *table[T] {
-	t := &table[T]{name: name, rows: map[ID]*T{}, keys: keys, index: map[string]map[ID]struct{}{}, journal: j}
+	t := &table[T]{name: name, rows: map[ID]*row[T]{}, keys: keys, index: map[string]map[ID]struct{}{}, journal: j}
 	j.tables = append(j.tables, t)
 	return t
 }
@@ -28,7 +41,33 @@ func newTable[T any](j *journal, name string, keys func(*T) []string) *table[T] 
 // Get returns the row; it must not be changed.
 func (t *table[T]) Get(id ID) (*T, bool) {
 	r, ok := t.rows[id]
-	return r, ok
+	if !ok {
+		return nil, false
+	}
+	return &r.v, true
+}
+
+// Commits returns the numbers of the commits that made and changed a row,
+// ascending: the first and the latest, 17 at most; none for a row that is not
+// there.
+func (t *table[T]) Commits(id ID) []uint64 {
+	r, ok := t.rows[id]
+	if !ok {
+		return nil
+	}
+	return append([]uint64{r.made}, r.changed...)
+}
+
+// find returns the row of an id that a command names, or refuses it: as missing,
+// or with the code unknown_<noun>.
+func (t *table[T]) find(id ID, noun string) (*T, *Refusal) {
+	if id == "" {
+		return nil, refuse("invalid_field", "%s: the id is missing", noun)
+	}
+	if r, ok := t.rows[id]; ok {
+		return &r.v, nil
+	}
+	return nil, refuse("unknown_"+noun, "there is no %s %s", strings.ReplaceAll(noun, "_", " "), id).about(id)
 }
 
 // Has reports whether a row with the id is there.
@@ -47,7 +86,7 @@ func (t *table[T]) Update(id ID, change func(*T)) {
 	if !ok {
 		return
 	}
-	v := *old
+	v := old.v
 	change(&v)
 	t.set(id, &v)
 }
@@ -57,19 +96,39 @@ func (t *table[T]) Delete(id ID) { t.set(id, nil) }
 
 func (t *table[T]) set(id ID, v *T) {
 	old := t.rows[id]
-	t.replace(id, old, v)
-	t.journal.note(touch{t.name, id}, func() { t.replace(id, t.rows[id], old) })
+	var now *row[T]
+	if v != nil {
+		now = old.next(*v, t.journal.n)
+	}
+	t.replace(id, old, now)
+	var before any
+	if old != nil {
+		before = &old.v
+	}
+	t.journal.note(touch{t.name, id}, before, func() { t.replace(id, t.rows[id], old) })
 }
 
-func (t *table[T]) replace(id ID, old, v *T) {
+// next is the row with a new value that commit n gave it.
+func (r *row[T]) next(v T, n uint64) *row[T] {
+	switch {
+	case r == nil:
+		return &row[T]{v: v, made: n}
+	case r.made == n || len(r.changed) > 0 && r.changed[len(r.changed)-1] == n:
+		return &row[T]{v, r.made, r.changed}
+	}
+	kept := r.changed[max(0, len(r.changed)+1-maxChanges):]
+	return &row[T]{v, r.made, append(slices.Clip(kept), n)}
+}
+
+func (t *table[T]) replace(id ID, old, now *row[T]) {
 	if t.keys != nil {
 		if old != nil {
-			for _, k := range t.keys(old) {
+			for _, k := range t.keys(&old.v) {
 				t.unindex(k, id)
 			}
 		}
-		if v != nil {
-			for _, k := range t.keys(v) {
+		if now != nil {
+			for _, k := range t.keys(&now.v) {
 				m := t.index[k]
 				if m == nil {
 					m = map[ID]struct{}{}
@@ -79,11 +138,11 @@ func (t *table[T]) replace(id ID, old, v *T) {
 			}
 		}
 	}
-	if v == nil {
+	if now == nil {
 		delete(t.rows, id)
 		return
 	}
-	t.rows[id] = v
+	t.rows[id] = now
 }
 
 func (t *table[T]) unindex(key string, id ID) {
@@ -106,7 +165,7 @@ func (t *table[T]) HasBy(key string) bool { return len(t.index[key]) > 0 }
 func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range t.By(key) {
-			if !yield(id, t.rows[id]) {
+			if !yield(id, &t.rows[id].v) {
 				return
 			}
 		}
@@ -117,7 +176,7 @@ func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 func (t *table[T]) All() iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range slices.Sorted(maps.Keys(t.rows)) {
-			if !yield(id, t.rows[id]) {
+			if !yield(id, &t.rows[id].v) {
 				return
 			}
 		}
@@ -128,7 +187,7 @@ func (t *table[T]) All() iter.Seq2[ID, *T] {
 func (t *table[T]) reindex() {
 	t.index = map[string]map[ID]struct{}{}
 	rows := t.rows
-	t.rows = map[ID]*T{}
+	t.rows = map[ID]*row[T]{}
 	for id, r := range rows {
 		t.replace(id, nil, r)
 	}
@@ -141,8 +200,14 @@ func (t *table[T]) eachPersonal(f func(ID, *Personal)) {
 		return
 	}
 	for _, r := range t.rows {
-		EachPersonal(r, f)
+		EachPersonal(&r.v, f)
 	}
+}
+
+// stored is the form of a row in a snapshot.
+type stored[T any] struct {
+	Commits []uint64 `json:"n"`
+	Row     T        `json:"row"`
 }
 
 // MarshalJSON writes the rows as one object in the order of the ids.
@@ -161,7 +226,7 @@ func (t *table[T]) MarshalJSON() ([]byte, error) {
 		}
 		b.Write(k)
 		b.WriteByte(':')
-		v, err := json.Marshal(r)
+		v, err := json.Marshal(stored[*T]{t.Commits(id), r})
 		if err != nil {
 			return nil, err
 		}
@@ -173,19 +238,21 @@ func (t *table[T]) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads the rows; personal values are boxes.
 func (t *table[T]) UnmarshalJSON(data []byte) error {
-	var rows map[ID]*T
+	var rows map[ID]*stored[T]
 	if err := json.Unmarshal(data, &rows); err != nil {
 		return err
 	}
-	t.rows = rows
-	if t.rows == nil {
-		t.rows = map[ID]*T{}
-	}
+	t.rows = make(map[ID]*row[T], len(rows))
 	var zero T
-	if HasPersonal(zero) {
-		for _, r := range t.rows {
-			Boxes(r)
+	boxes := HasPersonal(zero)
+	for id, r := range rows {
+		if r == nil || len(r.Commits) == 0 {
+			return fmt.Errorf("the row %s names no commit", id)
 		}
+		if boxes {
+			Boxes(&r.Row)
+		}
+		t.rows[id] = &row[T]{r.Row, r.Commits[0], r.Commits[1:]}
 	}
 	t.reindex()
 	return nil
@@ -212,9 +279,10 @@ type touch struct {
 // rows the commits since the last look have changed.
 type journal struct {
 	tables  []anyTable
+	n       uint64 // number of the commit that is folded or decided now
 	depth   int
 	undo    []func()
-	touched map[touch]struct{}
+	touched map[touch]any // with the row as it was, nil when there was none; nil: nobody looks
 }
 
 // mark is a point to roll back to.
@@ -229,6 +297,7 @@ func (j *journal) rollback(m mark) {
 	for i := len(j.undo) - 1; i >= m.undo; i-- {
 		j.undo[i]()
 	}
+	clear(j.undo[m.undo:])
 	j.undo = j.undo[:m.undo]
 	j.depth--
 }
@@ -236,35 +305,28 @@ func (j *journal) rollback(m mark) {
 // keep ends a nested mark whose changes stay until the outer one is rolled back.
 func (j *journal) keep() { j.depth-- }
 
-func (j *journal) note(t touch, undo func()) {
+func (j *journal) note(t touch, before any, undo func()) {
 	if j.depth > 0 {
 		j.undo = append(j.undo, undo)
 		return
 	}
 	if j.touched == nil {
-		j.touched = map[touch]struct{}{}
+		return
 	}
-	j.touched[t] = struct{}{}
+	if _, known := j.touched[t]; !known {
+		j.touched[t] = before
+	}
 }
 
-// takeTouched returns the rows changed since the last call, sorted.
-func (j *journal) takeTouched() []touch {
-	out := slices.SortedFunc(maps.Keys(j.touched), func(a, b touch) int {
-		if a.table != b.table {
-			return cmpString(a.table, b.table)
-		}
-		return cmpString(string(a.id), string(b.id))
-	})
-	clear(j.touched)
+// watch begins to note which rows change.
+func (j *journal) watch() { j.touched = map[touch]any{} }
+
+// take returns the rows that changed since the last look, as they were then.
+func (j *journal) take() map[touch]any {
+	if j.touched == nil {
+		return nil
+	}
+	out := j.touched
+	j.touched = map[touch]any{}
 	return out
-}
-
-func cmpString(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
