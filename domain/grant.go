@@ -19,7 +19,11 @@ type Grant struct {
 }
 
 func (g *Grant) keys() []string {
-	return []string{"person:" + string(g.Person), "right:" + string(g.Right)}
+	k := []string{"person:" + string(g.Person), "right:" + string(g.Right)}
+	if g.Schedule != "" {
+		k = append(k, "schedule:"+string(g.Schedule))
+	}
+	return k
 }
 
 var grantWords = words{}

@@ -49,4 +49,11 @@ type Policy struct {
 	ManagerShares string `json:"manager_shares,omitempty"`
 }
 
+func (s *Site) keys() []string {
+	if s.Policy.FobSchedule == "" {
+		return nil
+	}
+	return []string{"schedule:" + string(s.Policy.FobSchedule)}
+}
+
 var siteWords = words{}

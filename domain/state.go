@@ -20,17 +20,17 @@ type State struct {
 	LastAt time.Time // moment of the last commit
 
 	Orgs            *table[Org]     // one row; in the org _system one per org of the ledger
-	Sites           *table[Site]    // by id
+	Sites           *table[Site]    // by id; keys schedule:
 	Areas           *table[Area]    // by id; keys site:
 	Doors           *table[Door]    // by id; keys site:, area:, unit:
-	Units           *table[Unit]    // by id; keys site:, right:
+	Units           *table[Unit]    // by id; keys site:, right:, schedule:
 	Bookings        *table[Booking] // by id; keys unit:, person:, site:
 	People          *table[Person]  // by id; keys email:, phone: (in clear, in memory only)
 	RoleAssignments *table[RoleAssignment]
 	Tokens          *table[Token] // by id; keys person:
 	Schedules       *table[NamedSchedule]
 	AccessRights    *table[AccessRight] // by id; keys door:, schedule:, site:
-	Grants          *table[Grant]       // explicit ones; keys person:, right:
+	Grants          *table[Grant]       // explicit ones; keys person:, right:, schedule:
 	Shares          *table[Share]       // keys booking:, person:, unit:
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
@@ -51,7 +51,7 @@ func NewState() *State {
 	s := &State{journal: &journal{}}
 	j := s.journal
 	s.Orgs = newTable[Org](j, "orgs", nil)
-	s.Sites = newTable[Site](j, "sites", nil)
+	s.Sites = newTable(j, "sites", (*Site).keys)
 	s.Areas = newTable(j, "areas", (*Area).keys)
 	s.Doors = newTable(j, "doors", (*Door).keys)
 	s.Units = newTable(j, "units", (*Unit).keys)

@@ -30,6 +30,9 @@ func (u *Unit) keys() []string {
 	k := []string{"site:" + string(u.Site)}
 	for _, r := range u.Rights {
 		k = append(k, "right:"+string(r.Right))
+		if r.Schedule != "" {
+			k = append(k, "schedule:"+string(r.Schedule))
+		}
 	}
 	return k
 }
