@@ -119,7 +119,7 @@ func EachPersonal(v any, f func(subject ID, p *Personal)) {
 }
 
 // MapPersonal returns a copy of a command or event in which f replaced every
-// personal value that is there.
+// personal value that is there. v itself stays as it was.
 func MapPersonal[T any](v T, f func(subject ID, p Personal) Personal) T {
 	plan := planOf(reflect.TypeOf(v))
 	if plan == nil {
@@ -127,8 +127,41 @@ func MapPersonal[T any](v T, f func(subject ID, p Personal) Personal) T {
 	}
 	ptr := reflect.New(reflect.TypeOf(v))
 	ptr.Elem().Set(reflect.ValueOf(v))
+	unshare(ptr.Elem(), plan)
 	walkPersonal(ptr.Elem(), plan, func(subject ID, p *Personal) { *p = f(subject, *p) })
 	return ptr.Elem().Interface().(T)
+}
+
+// unshare gives a shallow copy its own slices and pointers on the way to its
+// personal values.
+func unshare(v reflect.Value, plan *personalPlan) {
+	if v.Kind() == reflect.Slice {
+		if v.IsNil() {
+			return
+		}
+		own := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(own, v)
+		v.Set(own)
+		for i := range v.Len() {
+			unshare(v.Index(i), plan)
+		}
+		return
+	}
+	if v.Kind() == reflect.Pointer {
+		if v.IsNil() {
+			return
+		}
+		own := reflect.New(v.Type().Elem())
+		own.Elem().Set(v.Elem())
+		v.Set(own)
+		unshare(own.Elem(), plan)
+		return
+	}
+	for _, pf := range plan.fields {
+		if pf.below != nil {
+			unshare(v.Field(pf.index), pf.below)
+		}
+	}
 }
 
 // HasPersonal reports whether a type can hold personal values.

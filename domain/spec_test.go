@@ -1,0 +1,394 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/tools/txtar"
+)
+
+var update = flag.Bool("update", false, "rewrite what the specifications expect")
+
+// decideSpec answers a question of a decide section; it is set by the test that
+// compiles permission rows.
+var decideSpec func(s *State, at time.Time, question map[string]string) (code string, failed []string, err error)
+
+// TestSpec runs the specifications testdata/*.txtar. The comment of each says a
+// rule in a sentence; its sections, in order and as often as needed, are:
+//
+//	base    the name of a beginning in testdata/base
+//	given   commands that must be accepted
+//	when    commands
+//	then    what the commands of the when section before it cause
+//	decide  questions at doors with their answers
+//
+// A command is a line "[@2026-03-02T10:00:00Z] actor Command {json}", or with a
+// JSON array a list of commands; lines that begin with a blank go on with the one
+// before. The actor is the id of a person, service:<part> or bootstrap. The time
+// is the last one used, at first 2026-03-02T09:00:00Z. An effect is a line
+// "event.name {json}" (… instead of the JSON leaves it open), "refused code:
+// message" or "warning code: message". Personal values stand in clear.
+//
+// A question is a line "[@time] key=value … -> code [failed=a,b]".
+func TestSpec(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	require.NoError(t, err)
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runSpec(t, file) })
+	}
+}
+
+func runSpec(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	spec := txtar.Parse(text)
+	require.NotEmpty(t, bytes.TrimSpace(spec.Comment), "a specification begins with its rule in a sentence")
+	w := newWorld(t)
+	out := &txtar.Archive{Comment: spec.Comment}
+	for i, section := range spec.Files {
+		body := string(section.Data)
+		switch section.Name {
+		case "base":
+			w.base(strings.TrimSpace(body))
+		case "given":
+			w.given("spec", body)
+		case "when":
+			effects := w.when(body)
+			out.Files = append(out.Files, section)
+			var then string
+			if i+1 < len(spec.Files) && spec.Files[i+1].Name == "then" {
+				then = string(spec.Files[i+1].Data)
+			}
+			effects = compareEffects(t, then, effects)
+			if len(effects) > 0 || then != "" {
+				out.Files = append(out.Files, txtar.File{Name: "then", Data: joinLines(effects)})
+			}
+			continue
+		case "then":
+			require.True(t, i > 0 && spec.Files[i-1].Name == "when", "a then section follows a when section")
+			continue
+		case "decide":
+			answers := w.decide(body)
+			if !*update {
+				assert.Equal(t, specLines(body), answers)
+			}
+			section.Data = joinLines(answers)
+		default:
+			t.Fatalf("unknown section %s", section.Name)
+		}
+		out.Files = append(out.Files, section)
+	}
+	w.check()
+	if *update {
+		require.NoError(t, os.WriteFile(file, txtar.Format(out), 0o644))
+	}
+}
+
+// compareEffects compares what happened with what was expected and returns it as
+// it is to be written.
+func compareEffects(t *testing.T, then string, effects []string) []string {
+	want := specLines(then)
+	got := slices.Clone(effects)
+	for i := range got {
+		if i < len(want) && strings.HasSuffix(want[i], " …") && strings.HasPrefix(got[i], strings.TrimSuffix(want[i], "…")) {
+			got[i] = want[i]
+		}
+	}
+	if !*update {
+		assert.Equal(t, canonical(want), canonical(got))
+	}
+	return got
+}
+
+// canonical gives effects with the keys of their JSON sorted.
+func canonical(lines []string) []string {
+	out := []string{}
+	for _, l := range lines {
+		name, data, _ := strings.Cut(l, " ")
+		var v any
+		if strings.HasPrefix(data, "{") && json.Unmarshal([]byte(data), &v) == nil {
+			sorted, err := json.Marshal(v)
+			if err == nil {
+				l = name + " " + string(sorted)
+			}
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func joinLines(lines []string) []byte {
+	if len(lines) == 0 {
+		return nil
+	}
+	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
+// specLines gives the lines of a section without blank ones and comments; lines
+// that begin with a blank go on with the one before.
+func specLines(body string) []string {
+	lines := []string{}
+	for line := range strings.Lines(body) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "" || trimmed[0] == '#':
+		case (line[0] == ' ' || line[0] == '\t') && len(lines) > 0:
+			lines[len(lines)-1] += " " + trimmed
+		default:
+			lines = append(lines, trimmed)
+		}
+	}
+	return lines
+}
+
+// world is the ledger of one org as a specification makes it.
+type world struct {
+	t       *testing.T
+	state   *State
+	at      time.Time
+	commits []specCommit
+	ids     map[string]int
+}
+
+// specCommit is a commit with its events as they are stored.
+type specCommit struct {
+	Moment
+	Names  []string
+	Bodies [][]byte
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, state: NewState(), at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), ids: map[string]int{}}
+}
+
+// base runs a shared beginning: commands, and first of all other beginnings that
+// a line "base name" names.
+func (w *world) base(name string) {
+	text, err := os.ReadFile(filepath.Join("testdata", "base", name+".txt"))
+	require.NoError(w.t, err)
+	body := string(text)
+	if first, rest, _ := strings.Cut(body, "\n"); strings.HasPrefix(first, "base ") {
+		w.base(strings.TrimSpace(strings.TrimPrefix(first, "base ")))
+		body = rest
+	}
+	w.given("base/"+name, body)
+}
+
+func (w *world) given(space, body string) {
+	for _, line := range specLines(body) {
+		if _, r := w.command(space, line); r != nil {
+			w.t.Fatalf("%s\nrefused %s: %s %v", line, r.Code, r.Message, r.Entries)
+		}
+	}
+}
+
+func (w *world) when(body string) []string {
+	effects := []string{}
+	for _, line := range specLines(body) {
+		d, r := w.command("spec", line)
+		if r != nil {
+			effects = append(effects, fmt.Sprintf("refused %s: %s", r.Code, r.Message))
+			continue
+		}
+		for _, e := range d.Events {
+			shown := MapPersonal(e, func(_ ID, p Personal) Personal { return p.Sealed(p.Text()) })
+			effects = append(effects, EventName(e)+" "+string(w.marshal(shown)))
+		}
+		for _, warning := range d.Warnings {
+			effects = append(effects, fmt.Sprintf("warning %s: %s", warning.Code, warning.Message))
+		}
+	}
+	return effects
+}
+
+// cutTime reads the time that a line may begin with.
+func (w *world) cutTime(line string, at time.Time) (time.Time, string) {
+	if !strings.HasPrefix(line, "@") {
+		return at, line
+	}
+	first, rest, _ := strings.Cut(line[1:], " ")
+	at, err := time.Parse(time.RFC3339Nano, first)
+	require.NoError(w.t, err, line)
+	return at.UTC(), strings.TrimSpace(rest)
+}
+
+// command decides the command of a line and, when it is accepted, commits it.
+func (w *world) command(space, line string) (Decision, *Refusal) {
+	at, rest := w.cutTime(line, w.at)
+	require.False(w.t, at.Before(w.at), "time goes back: %s", line)
+	w.at = at
+	actor, rest, _ := strings.Cut(rest, " ")
+	name, data, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	typ, ok := CommandNamed(name)
+	require.True(w.t, ok, "there is no command %s: %s", name, line)
+	w.ids[space]++
+	id := DeriveUUID(UUID{}, fmt.Sprintf("%s/%d", space, w.ids[space]))
+
+	cmds := w.commandsOf(typ, id, strings.TrimSpace(data))
+	c := Context{ID: id, At: w.at, Actor: specActor(actor)}
+	before := w.digest(w.state)
+	d, r := w.state.Decide(c, cmds...)
+	require.Equal(w.t, before, w.digest(w.state), "deciding changed the state: %s", line)
+	if r != nil {
+		require.Empty(w.t, d.Events, "a refusal causes nothing")
+		return d, r
+	}
+	for i, e := range d.Events {
+		require.Contains(w.t, typ.Causes, EventName(e), "the words of %s do not say that it causes this", name)
+		for _, site := range d.Sites[i] {
+			require.True(w.t, w.state.Sites.Has(site) || typ.Name == "CreateSite", "%s concerns the site %q", EventName(e), site)
+		}
+	}
+	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: id, Actor: c.Actor}, d.Events)
+	return d, nil
+}
+
+func specActor(text string) Actor {
+	if part, ok := strings.CutPrefix(text, "service:"); ok {
+		return ServiceActor(ID(part))
+	}
+	if text == "bootstrap" {
+		return Actor{ActorBootstrap, "bootstrap"}
+	}
+	return PersonActor(ID(text))
+}
+
+func (w *world) commandsOf(typ CommandType, id UUID, data string) []Command {
+	if data == "" {
+		data = "{}"
+	}
+	bodies := []json.RawMessage{json.RawMessage(data)}
+	if data[0] == '[' {
+		bodies = nil
+		require.NoError(w.t, json.Unmarshal([]byte(data), &bodies), data)
+	}
+	var ptrs []any
+	for _, body := range bodies {
+		ptr := typ.New()
+		w.unmarshal(body, ptr)
+		ptrs = append(ptrs, ptr)
+	}
+	Complete(id, ptrs...)
+	var cmds []Command
+	for _, ptr := range ptrs {
+		cmds = append(cmds, typ.Command(ptr))
+	}
+	return cmds
+}
+
+// commit seals the events, stores them, and folds what was stored.
+func (w *world) commit(m Moment, events []Event) {
+	c := specCommit{Moment: m}
+	for _, e := range events {
+		sealed := MapPersonal(e, func(subject ID, p Personal) Personal {
+			if p.Box() != "" {
+				return p
+			}
+			return p.Sealed("k_" + string(subject) + "." + p.Text())
+		})
+		c.Names = append(c.Names, EventName(e))
+		c.Bodies = append(c.Bodies, w.marshal(sealed))
+	}
+	w.commits = append(w.commits, c)
+	w.apply(w.state, c)
+}
+
+func (w *world) apply(s *State, c specCommit) {
+	applied := Applied{Moment: c.Moment}
+	for i, name := range c.Names {
+		typ, ok := EventNamed(name)
+		require.True(w.t, ok, name)
+		ptr := typ.New()
+		w.unmarshal(c.Bodies[i], ptr)
+		Boxes(ptr)
+		EachPersonal(ptr, openSpec)
+		applied.Events = append(applied.Events, typ.Event(ptr))
+	}
+	s.Apply(applied)
+}
+
+// openSpec opens what commit sealed.
+func openSpec(_ ID, p *Personal) {
+	if _, clear, ok := strings.Cut(p.Box(), "."); ok {
+		*p = p.Opened(clear)
+	}
+}
+
+// check folds the ledger again, in one go and over a snapshot.
+func (w *world) check() {
+	want := w.digest(w.state)
+	again := NewState()
+	for i, c := range w.commits {
+		if i == len(w.commits)/2 {
+			again = w.restored(again)
+		}
+		w.apply(again, c)
+	}
+	require.Equal(w.t, want, w.digest(again), "a fold over a snapshot gives another state")
+	require.Equal(w.t, want, w.digest(w.restored(again)), "a snapshot is read as another state")
+}
+
+func (w *world) restored(s *State) *State {
+	out := NewState()
+	require.NoError(w.t, json.Unmarshal(w.marshal(s), out))
+	out.EachPersonal(openSpec)
+	out.Reindex()
+	return out
+}
+
+// decide answers the questions of a section, each as a whole line.
+func (w *world) decide(body string) []string {
+	require.NotNil(w.t, decideSpec, "nothing here decides at doors")
+	var out []string
+	at := w.at
+	for _, line := range specLines(body) {
+		question, _, _ := strings.Cut(line, "->")
+		question = strings.TrimSpace(question)
+		rest := question
+		at, rest = w.cutTime(rest, at)
+		fields := map[string]string{}
+		for _, f := range strings.Fields(rest) {
+			k, v, ok := strings.Cut(f, "=")
+			require.True(w.t, ok, line)
+			fields[k] = v
+		}
+		code, failed, err := decideSpec(w.state, at, fields)
+		require.NoError(w.t, err, line)
+		answer := question + " -> " + code
+		if len(failed) > 0 {
+			answer += " failed=" + strings.Join(failed, ",")
+		}
+		out = append(out, answer)
+	}
+	return out
+}
+
+func (w *world) marshal(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	require.NoError(w.t, enc.Encode(v))
+	return bytes.TrimSpace(b.Bytes())
+}
+
+func (w *world) unmarshal(data []byte, ptr any) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	require.NoError(w.t, dec.Decode(ptr), string(data))
+}
+
+func (w *world) digest(s *State) [32]byte {
+	d, err := s.Digest()
+	require.NoError(w.t, err)
+	return d
+}
