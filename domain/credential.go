@@ -71,6 +71,9 @@ func (c *Credential) keys() []string {
 	if c.Unit != "" {
 		k = append(k, "unit:"+string(c.Unit))
 	}
+	for _, s := range c.Sites {
+		k = append(k, "site:"+string(s))
+	}
 	if n := c.Number.Text(); n != "" && c.live() {
 		for _, s := range c.Sites {
 			k = append(k, numberKey(s, c.Format, n))

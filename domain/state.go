@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -34,10 +35,11 @@ type State struct {
 	Shares          *table[Share]       // keys booking:, person:, unit:
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
-	Credentials     *table[Credential]  // keys person:, booking:, number: (in clear, in memory only)
+	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
 	journal *journal
+	zones   *sync.Map // ID of a site -> compiledZone
 }
 
 // SubjectKey names the key of a subject of personal values. The bytes of the key
@@ -48,7 +50,7 @@ type SubjectKey struct {
 
 // NewState returns the state before the first commit.
 func NewState() *State {
-	s := &State{journal: &journal{}}
+	s := &State{journal: &journal{}, zones: &sync.Map{}}
 	j := s.journal
 	s.Orgs = newTable[Org](j, "orgs", nil)
 	s.Sites = newTable(j, "sites", (*Site).keys)
