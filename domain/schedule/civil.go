@@ -96,7 +96,12 @@ func (d Date) String() string {
 		return ""
 	}
 	year, month, day := d.Civil()
-	return fmt.Sprintf("%04d-%02d-%02d", year, int(month), day)
+	text := [10]byte{4: '-', 7: '-'}
+	pair(text[0:2], year/100)
+	pair(text[2:4], year%100)
+	pair(text[5:7], int(month))
+	pair(text[8:10], day)
+	return string(text[:])
 }
 
 // MarshalText gives the text; it refuses a date that ParseDate would refuse.
@@ -154,6 +159,9 @@ func digits(text string) (int, bool) {
 	return n, len(text) > 0
 }
 
+// pair writes n, 0 to 99, as two digits.
+func pair(to []byte, n int) { to[0], to[1] = byte('0'+n/10), byte('0'+n%10) }
+
 // A TimeOfDay is a reading of the wall clock in minutes since midnight, 0 to
 // 1440. Its text is "08:30"; "24:00", the end of the day, is only ever an end.
 type TimeOfDay int16
@@ -174,7 +182,12 @@ func ParseTimeOfDay(text string) (TimeOfDay, error) {
 }
 
 // String gives the text, "08:30".
-func (t TimeOfDay) String() string { return fmt.Sprintf("%02d:%02d", t/60, t%60) }
+func (t TimeOfDay) String() string {
+	text := [5]byte{2: ':'}
+	pair(text[0:2], int(t/60))
+	pair(text[3:5], int(t%60))
+	return string(text[:])
+}
 
 // MarshalText gives the text; it refuses what is not from 00:00 to 24:00.
 func (t TimeOfDay) MarshalText() ([]byte, error) {

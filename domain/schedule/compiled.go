@@ -45,21 +45,27 @@ func (c *Compiled) lay(days *[daysOfWeek]minutes) (places [daysOfWeek + 1]uint16
 // a date that the site's calendar marks with kind ("" for an ordinary day). It
 // does not allocate.
 func (c *Compiled) Contains(local Local, kind Kind) bool {
-	if c == nil || local.Date.day < c.from.day || local.Date.day > c.until.day {
-		return false
-	}
-	days := &c.plain
-	if kind != "" && !c.ignore {
-		if days = c.days(kind); days == nil {
-			return false
-		}
-	}
-	for _, s := range c.spans[days[local.Weekday]:days[local.Weekday+1]] {
+	for _, s := range c.on(local.Date, local.Weekday, kind) {
 		if int16(local.Time) < s.to {
 			return int16(local.Time) >= s.from
 		}
 	}
 	return false
+}
+
+// on gives the minutes of a date on which the schedule holds, as maximal spans
+// in order.
+func (c *Compiled) on(date Date, weekday Weekday, kind Kind) []span {
+	if c == nil || date.day < c.from.day || date.day > c.until.day {
+		return nil
+	}
+	days := &c.plain
+	if kind != "" && !c.ignore {
+		if days = c.days(kind); days == nil {
+			return nil
+		}
+	}
+	return c.spans[days[weekday]:days[weekday+1]]
 }
 
 func (c *Compiled) days(kind Kind) *[daysOfWeek + 1]uint16 {

@@ -1,0 +1,106 @@
+package schedule
+
+import "math"
+
+// quiet is the number of days, without a date on which the calendar or the
+// validity changes, after which a schedule that has not changed will not: three
+// weeks show every minute of every weekday although clocks skip some.
+const quiet = 3*daysOfWeek + 1
+
+// NextChange gives the first instant later than after at which Contains answers
+// otherwise than at after, both in nanoseconds since 1970 UTC, and false where
+// there is none before April 2262.
+func (c *Compiled) NextChange(z *Zone, days *Days, after int64) (int64, bool) {
+	now := z.Local(after)
+	holds := c.Contains(now, days.Kind(now.Date))
+	changed := now.Date // the last date on which calendar or validity changed
+	for seconds := floorDiv(after, nano); ; {
+		p := z.piece(seconds)
+		if at, ok := p.change(c.on(p.date, p.date.Weekday(), days.Kind(p.date)), holds); ok {
+			return at * nano, true
+		}
+		seconds = p.end
+		if p.date.day-changed.day > quiet {
+			next, ok := c.nextDate(days, p.date)
+			if !ok {
+				return 0, false
+			}
+			changed, seconds = next, max(seconds, floorDiv(z.Start(next), nano))
+		}
+		if seconds >= math.MaxInt64/nano {
+			return 0, false
+		}
+	}
+}
+
+// nextDate gives the first date later than date from which another kind of day
+// or the validity may make a difference.
+func (c *Compiled) nextDate(days *Days, date Date) (next Date, found bool) {
+	consider := func(d Date) {
+		if date.Before(d) && (!found || d.Before(next)) {
+			next, found = d, true
+		}
+	}
+	if c != nil {
+		consider(c.from)
+		consider(c.until.AddDays(1))
+	}
+	if days != nil {
+		for _, r := range days.ranges {
+			consider(r.from)
+			consider(r.until.AddDays(1))
+		}
+	}
+	return next, found
+}
+
+// piece is a time on one date without a transition, from start to end (in
+// seconds since 1970 UTC, half-open), with the seconds of its midnight.
+type piece struct {
+	date                 Date
+	start, end, midnight int64
+}
+
+// piece gives the one that an instant is in, from that instant on.
+func (z *Zone) piece(seconds int64) piece {
+	i := z.index(seconds)
+	offset := int64(z.offsets[i])
+	day := floorDiv(seconds+offset, secondsOfDay)
+	p := piece{
+		date:     Date{int32(day + unixEpochDay)},
+		start:    seconds,
+		end:      (day+1)*secondsOfDay - offset,
+		midnight: day*secondsOfDay - offset,
+	}
+	if i < len(z.at) {
+		p.end = min(p.end, z.at[i])
+	}
+	return p
+}
+
+// change gives the first instant of the piece, in seconds since 1970, at which
+// the spans of its date answer otherwise than holds.
+func (p piece) change(spans []span, holds bool) (int64, bool) {
+	at := p.start
+	for _, s := range spans {
+		from, to := p.midnight+int64(s.from)*60, p.midnight+int64(s.to)*60
+		if to <= at {
+			continue
+		}
+		if from > at && holds {
+			break
+		}
+		if !holds {
+			at = max(at, from)
+			return at, at < p.end
+		}
+		at = to
+	}
+	return at, holds && at < p.end
+}
+
+// NextChange gives the first instant later than after at which Contains answers
+// otherwise. Where many are asked for, Compile the schedule and the calendar once.
+func NextChange(s Schedule, z *Zone, c Calendar, after int64) (int64, bool) {
+	return Compile(s).NextChange(z, c.Compile(), after)
+}
