@@ -115,9 +115,16 @@ func (p Permit) String() string {
 // sites the role is needed at the org.
 type Scope struct {
 	Sites   []ID
+	AnySite bool // the role at any one site suffices
 	Booking ID
 	Unit    ID
 	Person  ID
+}
+
+// atSites is the scope of what concerns sites. A site that was left out adds
+// nothing.
+func atSites(sites ...ID) Scope {
+	return Scope{Sites: slices.DeleteFunc(slices.Clone(sites), func(s ID) bool { return s == "" })}
 }
 
 // RoleAt returns the highest role of a person at a site, that of the org
@@ -136,6 +143,26 @@ func (s *State) RoleAt(person, site ID) Role {
 	return best
 }
 
+// HighestRole returns the highest role of a person at the org or at any site.
+func (s *State) HighestRole(person ID) Role {
+	if p, ok := s.People.Get(person); !ok || p.State != PersonActive {
+		return ""
+	}
+	return s.heldRole(person)
+}
+
+// heldRole is the highest role that is assigned to a person anywhere, also while
+// the person is suspended.
+func (s *State) heldRole(person ID) Role {
+	best := Role("")
+	for _, r := range s.RoleAssignments.Each("person:" + string(person)) {
+		if r.Role.rank() > best.rank() {
+			best = r.Role
+		}
+	}
+	return best
+}
+
 // authorize refuses a command that its actor may not send.
 func authorize(tx *Tx, cmd Command) *Refusal {
 	p, sc := cmd.permit(), cmd.scope(tx.State)
@@ -148,7 +175,10 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 		}
 	}
 	where := "at the org"
-	if len(sc.Sites) > 0 {
+	switch {
+	case sc.AnySite:
+		where = "at the org or at any site"
+	case len(sc.Sites) > 0:
 		where = fmt.Sprintf("at the sites %v or at the org", sc.Sites)
 	}
 	return refuse("role_not_permitted", "%s needs %s (%s)", CommandName(cmd), p, where).about(sc.Sites...)
@@ -172,6 +202,9 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 		return false
 	}
 	if p.Role != "" && hasRoleEverywhere(s, person, p.Role, sc.Sites) {
+		return true
+	}
+	if p.Role != "" && sc.AnySite && s.HighestRole(person).AtLeast(p.Role) {
 		return true
 	}
 	if p.Primary && sc.Booking != "" {

@@ -1,52 +1,31 @@
 package domain
 
-import "gatehouse/domain/schedule"
+import (
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
 
 // Site is a place with doors and one time zone.
 type Site struct {
-	ID            ID                  `json:"id"`
-	Name          string              `json:"name"`
-	Zone          string              `json:"zone"`  // IANA name, as Europe/Berlin
-	Rules         schedule.ZoneRules  `json:"rules"` // of the zone, as data
-	Calendar      schedule.Calendar   `json:"calendar"`
-	Blackouts     []schedule.Blackout `json:"blackouts,omitempty"`
-	LockSystem    string              `json:"lock_system,omitempty"`   // set by ConnectSite; empty: not connected (rule B1)
-	Notifications []NotificationKind  `json:"notifications,omitempty"` // that are set up, sorted (rule B2)
-	Policy        Policy              `json:"policy"`
+	ID            ID                 `json:"id"`
+	Name          string             `json:"name"`
+	Zone          string             `json:"zone"`  // IANA name, as Europe/Berlin
+	Rules         schedule.ZoneRules `json:"rules"` // of the zone, as data
+	Calendar      schedule.Calendar  `json:"calendar"`
+	Blackouts     []SiteBlackout     `json:"blackouts,omitempty"`     // sorted by id
+	LockSystem    string             `json:"lock_system,omitempty"`   // set by ConnectSite; empty: not connected (rule B1)
+	Notifications []NotificationKind `json:"notifications,omitempty"` // that are set up, sorted (rule B2)
+	Policy        Policy             `json:"policy"`
 }
 
-// NotificationKind names a message that a site sends to people.
-type NotificationKind string
-
-// NotificationSharedAccess tells a person that access was shared with them (rule B2).
-const NotificationSharedAccess NotificationKind = "shared_access"
-
-// Policy is what an operator decides about a site; the zero value is the default
-// of the rules.
-type Policy struct {
-	// FobHolders says who may hold a fob or card beside staff: "primary_tenant"
-	// (default, rule F6) or "anyone", which lets shared users hold one.
-	FobHolders string `json:"fob_holders,omitempty"`
-	// ServiceFobs lets vendors and staff without a booking hold fobs: "allowed"
-	// (default) or "forbidden".
-	ServiceFobs string `json:"service_fobs,omitempty"`
-	// FobSchedule is empty when fobs follow the schedule of their user, else the
-	// id of the one schedule that all fobs follow.
-	FobSchedule ID `json:"fob_schedule,omitempty"`
-	// Consent says whether AssignFob for a tenant needs a consent_ref: "optional"
-	// (default) or "required".
-	Consent string `json:"consent,omitempty"`
-	// MissingNotification says what sharing does when the message is not set up:
-	// "warn" (default, rule B2) or "refuse".
-	MissingNotification string `json:"missing_notification,omitempty"`
-	// ShareDepth is how often access may be shared on: 1 (0 means 1) to 3.
-	ShareDepth int `json:"share_depth,omitempty"`
-	// UnitManagerKeys says whether unit managers assign physical keys (rule U10):
-	// "allowed" (default) or "forbidden".
-	UnitManagerKeys string `json:"unit_manager_keys,omitempty"`
-	// ManagerShares says whether tenants may share with staff of the site:
-	// "allowed" (default) or "forbidden".
-	ManagerShares string `json:"manager_shares,omitempty"`
+// Closures are the site's blackouts without their ids.
+func (s *Site) Closures() schedule.Blackouts {
+	var all schedule.Blackouts
+	for _, b := range s.Blackouts {
+		all = append(all, b.Blackout)
+	}
+	return all
 }
 
 func (s *Site) keys() []string {
@@ -56,4 +35,208 @@ func (s *Site) keys() []string {
 	return []string{"schedule:" + string(s.Policy.FobSchedule)}
 }
 
-var siteWords = words{}
+// NotificationKind names a message that a site sends to people.
+type NotificationKind string
+
+// NotificationSharedAccess tells a person that access was shared with them (rule B2).
+const NotificationSharedAccess NotificationKind = "shared_access"
+
+func (k NotificationKind) check() error { return oneOf(k, NotificationSharedAccess) }
+
+var siteWords = words{
+	commands: []CommandType{
+		command[CreateSite]("Makes a site in a time zone.", SiteCreated{}, ZoneRulesSet{}),
+		command[RenameSite]("Gives a site another name.", SiteRenamed{}),
+		command[SetZoneRules]("Takes over the zone rules of a newer time zone database.", ZoneRulesSet{}),
+		command[ConnectSite]("Says which lock system serves a site, so that access can be shared there.", SiteConnected{}),
+		command[SetNotification]("Says whether a site's message to people is set up.", NotificationSet{}),
+	},
+	events: []EventType{
+		event[SiteCreated](1), event[SiteRenamed](1), event[ZoneRulesSet](1), event[SiteConnected](1),
+		event[NotificationSet](1),
+	},
+}
+
+// CreateSite makes a site.
+type CreateSite struct {
+	Site ID     `json:"site,omitempty"` // empty: an id is made
+	Name string `json:"name"`
+	Zone string `json:"zone"` // IANA name
+}
+
+func (CreateSite) permit() Permit     { return Permit{Role: RoleSystemManager} }
+func (CreateSite) scope(*State) Scope { return Scope{} }
+func (c CreateSite) decide(tx *Tx) *Refusal {
+	id := tx.idFor(c.Site, "site")
+	if tx.Sites.Has(id) {
+		return refuse("site_exists", "the site %s is there already", id).about(id)
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	rules, err := schedule.LoadRules(c.Zone)
+	if err != nil {
+		return refuse("unknown_zone", "%v", err)
+	}
+	tx.emit(SiteCreated{Site: id, Name: c.Name, Zone: c.Zone})
+	tx.emit(ZoneRulesSet{Site: id, Rules: rules})
+	return nil
+}
+
+// SiteCreated makes a site; the rules of its zone come next.
+type SiteCreated struct {
+	Site ID     `json:"site"`
+	Name string `json:"name"`
+	Zone string `json:"zone"`
+}
+
+func (e SiteCreated) fold(s *State, _ Moment) {
+	s.Sites.Put(e.Site, Site{ID: e.Site, Name: e.Name, Zone: e.Zone})
+}
+func (e SiteCreated) concerns(*State) []ID { return []ID{e.Site} }
+
+// SetZoneRules takes over the rules that the embedded time zone database gives
+// for the site's zone, when it is newer and the clock differs.
+type SetZoneRules struct {
+	Site ID `json:"site"`
+}
+
+func (SetZoneRules) permit() Permit       { return Permit{Service: true} }
+func (c SetZoneRules) scope(*State) Scope { return atSites(c.Site) }
+func (c SetZoneRules) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	rules, err := schedule.LoadRules(site.Zone)
+	if err != nil {
+		return refuse("unknown_zone", "%v", err).about(c.Site)
+	}
+	// An instance with an older database does not undo what a newer one set.
+	if rules.TZData <= site.Rules.TZData || rules.Compile().SameClock(tx.zone(c.Site)) {
+		return nil
+	}
+	tx.emit(ZoneRulesSet{Site: c.Site, Rules: rules})
+	return nil
+}
+
+// ZoneRulesSet gives a site the rules of its zone. All that is decided afterwards
+// follows them, in a replay too.
+type ZoneRulesSet struct {
+	Site  ID                 `json:"site"`
+	Rules schedule.ZoneRules `json:"rules"`
+}
+
+func (e ZoneRulesSet) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.Rules = e.Rules })
+}
+func (e ZoneRulesSet) concerns(*State) []ID { return []ID{e.Site} }
+
+// RenameSite gives a site another name.
+type RenameSite struct {
+	Site ID     `json:"site"`
+	Name string `json:"name"`
+}
+
+func (RenameSite) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c RenameSite) scope(*State) Scope { return atSites(c.Site) }
+func (c RenameSite) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	if site.Name != c.Name {
+		tx.emit(SiteRenamed(c))
+	}
+	return nil
+}
+
+// SiteRenamed gives a site another name.
+type SiteRenamed struct {
+	Site ID     `json:"site"`
+	Name string `json:"name"`
+}
+
+func (e SiteRenamed) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.Name = e.Name })
+}
+func (e SiteRenamed) concerns(*State) []ID { return []ID{e.Site} }
+
+// ConnectSite says which lock system serves a site (rule B1).
+type ConnectSite struct {
+	Site       ID     `json:"site"`
+	LockSystem string `json:"lock_system"` // its name, as gatehouse
+}
+
+func (ConnectSite) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c ConnectSite) scope(*State) Scope { return atSites(c.Site) }
+func (c ConnectSite) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	if r := required("lock_system", c.LockSystem); r != nil {
+		return r
+	}
+	if site.LockSystem != c.LockSystem {
+		tx.emit(SiteConnected(c))
+	}
+	return nil
+}
+
+// SiteConnected says which lock system serves a site.
+type SiteConnected struct {
+	Site       ID     `json:"site"`
+	LockSystem string `json:"lock_system"`
+}
+
+func (e SiteConnected) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.LockSystem = e.LockSystem })
+}
+func (e SiteConnected) concerns(*State) []ID { return []ID{e.Site} }
+
+// SetNotification says whether a message is set up, with its text and sender, in
+// the system that sends the site's messages (rule B2).
+type SetNotification struct {
+	Site    ID               `json:"site"`
+	Kind    NotificationKind `json:"kind"`
+	Enabled bool             `json:"enabled"`
+}
+
+func (SetNotification) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c SetNotification) scope(*State) Scope { return atSites(c.Site) }
+func (c SetNotification) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	if r := required("kind", string(c.Kind)); r != nil {
+		return r
+	}
+	if slices.Contains(site.Notifications, c.Kind) != c.Enabled {
+		tx.emit(NotificationSet(c))
+	}
+	return nil
+}
+
+// NotificationSet says whether a message of a site is set up.
+type NotificationSet struct {
+	Site    ID               `json:"site"`
+	Kind    NotificationKind `json:"kind"`
+	Enabled bool             `json:"enabled"`
+}
+
+func (e NotificationSet) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) {
+		kinds := slices.DeleteFunc(slices.Clone(site.Notifications), func(k NotificationKind) bool { return k == e.Kind })
+		if e.Enabled {
+			kinds = append(kinds, e.Kind)
+			slices.Sort(kinds)
+		}
+		site.Notifications = kinds
+	})
+}
+func (e NotificationSet) concerns(*State) []ID { return []ID{e.Site} }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -26,7 +27,7 @@ type words struct {
 
 // allWords lists the nouns' words. A new file of a noun adds its line here.
 var allWords = []words{
-	orgWords, siteWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
+	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
 	fobWords, mobileKeyWords,
 }
@@ -204,6 +205,9 @@ func shapeError(v reflect.Value, path string) (string, error) {
 		if v.Len() > MaxText {
 			return path, fmt.Errorf("a text has at most %d bytes", MaxText)
 		}
+		if strings.ContainsFunc(v.String(), unicode.IsControl) {
+			return path, errors.New("a text has no control characters")
+		}
 	case reflect.Slice:
 		if v.Len() > MaxList {
 			return path, fmt.Errorf("a list has at most %d entries, this one has %d", MaxList, v.Len())
@@ -230,4 +234,21 @@ func shapeError(v reflect.Value, path string) (string, error) {
 		}
 	}
 	return path, nil
+}
+
+// oneOf says that a value is none of the allowed ones; the empty value passes, a
+// rule asks for it.
+func oneOf[S ~string](v S, allowed ...S) error {
+	if v == "" || slices.Contains(allowed, v) {
+		return nil
+	}
+	return fmt.Errorf("%q is none of %q", v, allowed)
+}
+
+// required refuses a field that was left out.
+func required(field, value string) *Refusal {
+	if strings.TrimSpace(value) == "" {
+		return refuse("invalid_field", "%s: it is missing", field)
+	}
+	return nil
 }

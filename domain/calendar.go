@@ -1,0 +1,149 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
+
+// SiteBlackout is a time during which a site is closed whatever the schedules
+// say, with the id by which it is changed and cleared.
+type SiteBlackout struct {
+	ID ID `json:"blackout"`
+	schedule.Blackout
+}
+
+var calendarWords = words{
+	commands: []CommandType{
+		command[SetHolidayCalendar]("Sets the holidays and special days of a site, as a whole.", HolidayCalendarSet{}),
+		takesAway(command[SetBlackout]("Closes a site for a time, whatever the schedules say.", BlackoutSet{})),
+		command[ClearBlackout]("Takes a blackout back.", BlackoutCleared{}),
+	},
+	events: []EventType{event[HolidayCalendarSet](1), event[BlackoutSet](1), event[BlackoutCleared](1)},
+}
+
+// SetHolidayCalendar sets the special days of a site as a whole.
+type SetHolidayCalendar struct {
+	Site ID                `json:"site"`
+	Days schedule.Calendar `json:"days"` // at most 1,000 entries; each may be several dates
+}
+
+func (SetHolidayCalendar) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c SetHolidayCalendar) scope(*State) Scope { return atSites(c.Site) }
+func (c SetHolidayCalendar) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	if err := c.Days.Validate(); err != nil {
+		return refuse("invalid_field", "days: %v", err)
+	}
+	if !slices.Equal(site.Calendar, c.Days) {
+		tx.emit(HolidayCalendarSet(c))
+	}
+	return nil
+}
+
+// HolidayCalendarSet sets the special days of a site as a whole.
+type HolidayCalendarSet struct {
+	Site ID                `json:"site"`
+	Days schedule.Calendar `json:"days"`
+}
+
+func (e HolidayCalendarSet) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.Calendar = e.Days })
+}
+func (e HolidayCalendarSet) concerns(*State) []ID { return []ID{e.Site} }
+
+// SetBlackout closes a site from one reading of its calendar and clock to
+// another. The id of a blackout that is there replaces that one.
+type SetBlackout struct {
+	Site     ID     `json:"site"`
+	Blackout ID     `json:"blackout,omitempty"` // empty: an id is made
+	Name     string `json:"name,omitempty"`
+	// From (inclusive) and To (exclusive) are of the site's calendar and clock.
+	From schedule.DateTime `json:"from"`
+	To   schedule.DateTime `json:"to"`
+}
+
+func (SetBlackout) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c SetBlackout) scope(*State) Scope { return atSites(c.Site) }
+func (c SetBlackout) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	b := SiteBlackout{tx.idFor(c.Blackout, "blackout"), schedule.Blackout{Name: c.Name, From: c.From, To: c.To}}
+	if err := b.Validate(); err != nil {
+		return refuse("invalid_field", "%v", err)
+	}
+	if slices.Contains(site.Blackouts, b) {
+		return nil
+	}
+	if len(site.Blackouts) >= schedule.MaxBlackouts && !site.hasBlackout(b.ID) {
+		return refuse("too_many_blackouts", "the site %s has %d blackouts; clear some that are over", c.Site, len(site.Blackouts)).about(c.Site)
+	}
+	tx.emit(BlackoutSet{Site: c.Site, Blackout: b.ID, Name: c.Name, From: c.From, To: c.To})
+	return nil
+}
+
+func (s *Site) hasBlackout(id ID) bool {
+	return slices.ContainsFunc(s.Blackouts, func(b SiteBlackout) bool { return b.ID == id })
+}
+
+// BlackoutSet closes a site for a time, in place of the blackout of the same id.
+type BlackoutSet struct {
+	Site     ID                `json:"site"`
+	Blackout ID                `json:"blackout"`
+	Name     string            `json:"name,omitempty"`
+	From     schedule.DateTime `json:"from"`
+	To       schedule.DateTime `json:"to"`
+}
+
+func (e BlackoutSet) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) {
+		all := site.without(e.Blackout)
+		all = append(all, SiteBlackout{e.Blackout, schedule.Blackout{Name: e.Name, From: e.From, To: e.To}})
+		slices.SortFunc(all, func(a, b SiteBlackout) int { return cmp.Compare(a.ID, b.ID) })
+		site.Blackouts = all
+	})
+}
+func (e BlackoutSet) concerns(*State) []ID { return []ID{e.Site} }
+
+// without is a copy of the site's blackouts but for one.
+func (s *Site) without(id ID) []SiteBlackout {
+	return slices.DeleteFunc(slices.Clone(s.Blackouts), func(b SiteBlackout) bool { return b.ID == id })
+}
+
+// ClearBlackout takes a blackout back.
+type ClearBlackout struct {
+	Site     ID `json:"site"`
+	Blackout ID `json:"blackout"`
+}
+
+func (ClearBlackout) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c ClearBlackout) scope(*State) Scope { return atSites(c.Site) }
+func (c ClearBlackout) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	// One that is not there was cleared before, or never set: there is nothing left
+	// to change in either case.
+	if site.hasBlackout(c.Blackout) {
+		tx.emit(BlackoutCleared(c))
+	}
+	return nil
+}
+
+// BlackoutCleared takes a blackout back.
+type BlackoutCleared struct {
+	Site     ID `json:"site"`
+	Blackout ID `json:"blackout"`
+}
+
+func (e BlackoutCleared) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.Blackouts = site.without(e.Blackout) })
+}
+func (e BlackoutCleared) concerns(*State) []ID { return []ID{e.Site} }

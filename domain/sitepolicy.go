@@ -1,0 +1,99 @@
+package domain
+
+import "fmt"
+
+// Policy is what an operator decides about a site; the zero value is the default
+// of the rules.
+type Policy struct {
+	// FobHolders says who may hold a fob or card beside staff: "primary_tenant"
+	// (default, rule F6) or "anyone", which lets shared users hold one.
+	FobHolders string `json:"fob_holders,omitempty"`
+	// ServiceFobs lets vendors and staff without a booking hold fobs: "allowed"
+	// (default) or "forbidden".
+	ServiceFobs string `json:"service_fobs,omitempty"`
+	// FobSchedule is empty when fobs follow the schedule of their user, else the
+	// id of the one schedule that all fobs follow.
+	FobSchedule ID `json:"fob_schedule,omitempty"`
+	// Consent says whether AssignFob for a tenant needs a consent_ref: "optional"
+	// (default) or "required".
+	Consent string `json:"consent,omitempty"`
+	// MissingNotification says what sharing does when the message is not set up:
+	// "warn" (default, rule B2) or "refuse".
+	MissingNotification string `json:"missing_notification,omitempty"`
+	// ShareDepth is how often access may be shared on: 1 (0 means 1) to 3.
+	ShareDepth int `json:"share_depth,omitempty"`
+	// UnitManagerKeys says whether unit managers assign physical keys (rule U10):
+	// "allowed" (default) or "forbidden".
+	UnitManagerKeys string `json:"unit_manager_keys,omitempty"`
+	// ManagerShares says whether tenants may share with staff of the site:
+	// "allowed" (default) or "forbidden".
+	ManagerShares string `json:"manager_shares,omitempty"`
+}
+
+// maxShareDepth bounds Policy.ShareDepth: every further link of a chain of shares
+// is one more parent to look up at each unlock.
+const maxShareDepth = 3
+
+func (p Policy) check() error {
+	for _, f := range []struct {
+		name, value string
+		values      []string
+	}{
+		{"fob_holders", p.FobHolders, []string{"primary_tenant", "anyone"}},
+		{"service_fobs", p.ServiceFobs, []string{"allowed", "forbidden"}},
+		{"consent", p.Consent, []string{"optional", "required"}},
+		{"missing_notification", p.MissingNotification, []string{"warn", "refuse"}},
+		{"unit_manager_keys", p.UnitManagerKeys, []string{"allowed", "forbidden"}},
+		{"manager_shares", p.ManagerShares, []string{"allowed", "forbidden"}},
+	} {
+		if err := oneOf(f.value, f.values...); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	if p.ShareDepth < 0 || p.ShareDepth > maxShareDepth {
+		return fmt.Errorf("share_depth: it is 1 to %d", maxShareDepth)
+	}
+	return nil
+}
+
+var sitePolicyWords = words{
+	commands: []CommandType{
+		command[SetSitePolicy]("Sets what the operator decides about a site, as a whole: what is left out gets its default.", SitePolicySet{}),
+	},
+	events: []EventType{event[SitePolicySet](1)},
+}
+
+// SetSitePolicy sets a site's policy as a whole.
+type SetSitePolicy struct {
+	Site   ID     `json:"site"`
+	Policy Policy `json:"policy"`
+}
+
+func (SetSitePolicy) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c SetSitePolicy) scope(*State) Scope { return atSites(c.Site) }
+func (c SetSitePolicy) decide(tx *Tx) *Refusal {
+	site, r := tx.Sites.find(c.Site, "site")
+	if r != nil {
+		return r
+	}
+	if c.Policy.FobSchedule != "" {
+		if _, r := tx.Schedules.find(c.Policy.FobSchedule, "schedule"); r != nil {
+			return r
+		}
+	}
+	if site.Policy != c.Policy {
+		tx.emit(SitePolicySet(c))
+	}
+	return nil
+}
+
+// SitePolicySet sets a site's policy as a whole.
+type SitePolicySet struct {
+	Site   ID     `json:"site"`
+	Policy Policy `json:"policy"`
+}
+
+func (e SitePolicySet) fold(s *State, _ Moment) {
+	s.Sites.Update(e.Site, func(site *Site) { site.Policy = e.Policy })
+}
+func (e SitePolicySet) concerns(*State) []ID { return []ID{e.Site} }
