@@ -13,6 +13,9 @@ func (s Schedule) Normal() Schedule {
 // schedule writes the week as a schedule in normal form.
 func (w *week) schedule() Schedule {
 	s := Schedule{ValidFrom: w.from, ValidUntil: w.until}
+	if !s.ValidUntil.IsZero() && s.ValidUntil.Before(s.ValidFrom) {
+		return Schedule{}
+	}
 	if w.ignore && w.whole() {
 		s.Always = true
 		return s
@@ -22,7 +25,7 @@ func (w *week) schedule() Schedule {
 	for i := range w.kinds {
 		g.addKind(w.kinds[i].kind, &w.kinds[i].days)
 	}
-	if len(g.windows) == 0 || !s.ValidUntil.IsZero() && s.ValidUntil.Before(s.ValidFrom) {
+	if len(g.windows) == 0 {
 		return Schedule{}
 	}
 	s.Windows = g.windows
