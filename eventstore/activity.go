@@ -1,0 +1,182 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// MaxActivityBatch is the greatest number of records of one append: the server's
+// limit for an atomic batch.
+const MaxActivityBatch = 1000
+
+// An ActivityWriter appends the activity of one gateway, exactly once over lost
+// acknowledgements and restarts. It is the sole writer of its subject; a second
+// one finds out at its next append. It is not safe for concurrent use.
+type ActivityWriter struct {
+	js      jetstream.JetStream
+	stream  jetstream.Stream
+	subject string
+	gateway domain.ID
+	boot    uint64
+	k       uint64 // of the last record that is stored
+	prev    schemas.Hash
+	seq     uint64 // of the last message on the subject
+}
+
+// ErrNotSoleWriter says that somebody else has written to the gateway's subject.
+var ErrNotSoleWriter = errors.New("another writer has written for this gateway")
+
+// ActivityWriter opens the subject of a gateway and finds where it stands: the
+// counter goes on behind the last record, and the boot is one more than its.
+func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID) (*ActivityWriter, error) {
+	for _, id := range []domain.ID{org, site, gateway} {
+		if err := domain.CheckID(id); err != nil {
+			return nil, fmt.Errorf("eventstore: activity of %q: %w", id, err)
+		}
+	}
+	stream, err := s.js.Stream(ctx, StreamActivity)
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
+	}
+	w := &ActivityWriter{js: s.js, stream: stream, gateway: gateway, boot: 1,
+		subject: fmt.Sprintf("activity.%s.%s.%s", org, site, gateway)}
+	last, err := w.last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		w.boot = last.Boot + 1
+	}
+	return w, nil
+}
+
+// last reads the last record of the subject and stands behind it; nil when there
+// is none.
+func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
+	msg, err := w.stream.GetLastMsgForSubject(ctx, w.subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: read the tail of %s: %w", w.subject, err)
+	}
+	a, err := schemas.DecodeActivity(msg.Data)
+	if err != nil {
+		return nil, err
+	}
+	w.k, w.prev, w.seq = a.K, schemas.HashOf(msg.Data), msg.Sequence
+	return a, nil
+}
+
+// K is the counter of the last record that is stored: how a source of records
+// finds out where to go on.
+func (w *ActivityWriter) K() uint64 { return w.k }
+
+// Last reads the last stored record, or nil.
+func (w *ActivityWriter) Last(ctx context.Context) (*schemas.Activity, error) { return w.last(ctx) }
+
+// Append stores records, 1 to MaxActivityBatch, as a whole and behind what is
+// there. It sets their gateway, boot, counter and prev. It returns when they are
+// durable. An outcome that is not known is settled by reading the tail; an error
+// means that they may be stored, and that the same records must be given again
+// to this writer, or the tail read by a new one.
+func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity) error {
+	if len(records) == 0 || len(records) > MaxActivityBatch {
+		return fmt.Errorf("eventstore: %d activity records at once, 1 to %d are taken", len(records), MaxActivityBatch)
+	}
+	bodies, prev, err := w.chain(records)
+	if err != nil {
+		return err
+	}
+	firstK := w.k
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		seq, out, err := w.publish(ctx, bodies)
+		switch out {
+		case stored:
+			w.k, w.prev, w.seq = firstK+uint64(len(records)), prev, seq
+			return nil
+		case rejected:
+			return errors.Join(ErrRejected, err)
+		}
+		was := w.seq
+		last, readErr := w.last(ctx)
+		switch {
+		case readErr == nil && last != nil && w.prev == prev:
+			return nil // it was stored and its acknowledgement lost
+		case readErr == nil && out == conflict && w.seq != was:
+			return fmt.Errorf("%w: %s stands at %d", ErrNotSoleWriter, w.subject, w.k)
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(ErrUnsettled, err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// chain numbers the records and writes them, each naming the hash of the one
+// before, and returns the hash of the last.
+func (w *ActivityWriter) chain(records []schemas.Activity) ([][]byte, schemas.Hash, error) {
+	bodies := make([][]byte, len(records))
+	prev := w.prev
+	for i := range records {
+		a := &records[i]
+		a.Gateway, a.Boot, a.K, a.Prev = w.gateway, w.boot, w.k+uint64(i)+1, prev
+		body, err := a.Encode()
+		if err != nil {
+			return nil, prev, err
+		}
+		bodies[i], prev = body, schemas.HashOf(body)
+	}
+	return bodies, prev, nil
+}
+
+// publish sends one record as a guarded message, several as an atomic batch whose
+// first message bears the guard.
+func (w *ActivityWriter) publish(ctx context.Context, bodies [][]byte) (uint64, outcome, error) {
+	if len(bodies) == 1 {
+		return appendGuarded(ctx, w.js, StreamActivity, w.subject, bodies[0], w.seq)
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
+	defer cancel()
+	batch := uuid.NewString()
+	for i, body := range bodies[:len(bodies)-1] {
+		m := batchMsg(w.subject, batch, i+1, body)
+		if i == 0 {
+			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(w.seq, 10))
+			// The first is asked for, so that a server which takes no batch says so.
+			if _, err := w.js.Conn().RequestMsgWithContext(ctx, m); err != nil {
+				return 0, unsettled, err
+			}
+			continue
+		}
+		if err := w.js.Conn().PublishMsg(m); err != nil {
+			return 0, unsettled, err
+		}
+	}
+	m := batchMsg(w.subject, batch, len(bodies), bodies[len(bodies)-1])
+	m.Header.Set("Nats-Batch-Commit", "1")
+	ack, err := w.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return 0, classify(err), fmt.Errorf("eventstore: append to %s: %w", w.subject, err)
+	}
+	return ack.Sequence, stored, nil
+}
+
+func batchMsg(subject, batch string, n int, body []byte) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = body
+	m.Header.Set("Nats-Batch-Id", batch)
+	m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
+	return m
+}

@@ -1,0 +1,205 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+)
+
+// testbed is a ledger's servers: one in process, or three in a cluster, with the
+// one vault of the ledger.
+type testbed struct {
+	t        *testing.T
+	dir      string
+	replicas int
+	servers  []*server.Server
+	embedded *Embedded
+	vault    *vault.Vault
+	next     atomic.Int32
+}
+
+// onEach runs a test on one server and on a cluster of three: they differ in how
+// they answer conflicts and repeats.
+func onEach(t *testing.T, test func(t *testing.T, b *testbed)) {
+	t.Run("R1", func(t *testing.T) { test(t, newR1(t)) })
+	t.Run("R3", func(t *testing.T) { test(t, newR3(t)) })
+}
+
+func newR1(t *testing.T) *testbed {
+	t.Helper()
+	b := &testbed{t: t, dir: t.TempDir(), replicas: 1}
+	b.startR1()
+	b.openVault()
+	t.Cleanup(func() { b.embedded.Stop() })
+	return b
+}
+
+func (b *testbed) startR1() {
+	e, err := StartEmbedded(b.dir, "", quiet())
+	require.NoError(b.t, err)
+	b.embedded, b.servers = e, []*server.Server{e.Server}
+}
+
+func (b *testbed) openVault() {
+	master, _, err := vault.LoadOrCreateMaster(b.dir, "")
+	require.NoError(b.t, err)
+	v, err := vault.Open(context.Background(), b.dir, master)
+	require.NoError(b.t, err)
+	b.vault = v
+	b.t.Cleanup(func() { require.NoError(b.t, v.Close()) })
+}
+
+const clusterConfig = `
+server_name: n%d
+listen: "127.0.0.1:-1"
+jetstream { store_dir: %q, sync_interval: always }
+cluster { name: gatehouse, listen: "127.0.0.1:%d", routes: [%s] }
+accounts {
+  SYS { users: [ { user: sys, password: sys } ] }
+  APP { jetstream: enabled, users: [ { user: app, password: app } ] }
+}
+system_account: SYS
+`
+
+func newR3(t *testing.T) *testbed {
+	t.Helper()
+	b := &testbed{t: t, dir: t.TempDir(), replicas: 3}
+	ports := freePorts(t, 3)
+	var routes []string
+	for _, p := range ports {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
+	}
+	for i, p := range ports {
+		conf := fmt.Sprintf(clusterConfig, i+1, filepath.Join(b.dir, fmt.Sprint("js", i+1)), p, strings.Join(routes, ","))
+		path := filepath.Join(b.dir, fmt.Sprintf("n%d.conf", i+1))
+		require.NoError(t, os.WriteFile(path, []byte(conf), 0o600))
+		opts, err := server.ProcessConfigFile(path)
+		require.NoError(t, err)
+		opts.NoLog, opts.NoSigs = true, true
+		s, err := server.NewServer(opts)
+		require.NoError(t, err)
+		s.Start()
+		b.servers = append(b.servers, s)
+	}
+	t.Cleanup(func() {
+		for _, s := range b.servers {
+			s.Shutdown()
+		}
+		for _, s := range b.servers {
+			s.WaitForShutdown()
+		}
+	})
+	require.Eventually(t, func() bool {
+		for _, s := range b.servers {
+			if s.JetStreamIsLeader() {
+				return s.JetStreamIsCurrent()
+			}
+		}
+		return false
+	}, 20*time.Second, 20*time.Millisecond)
+	b.openVault()
+	return b
+}
+
+func freePorts(t *testing.T, n int) []int {
+	t.Helper()
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+// connect returns a connection to one of the servers, each in turn.
+func (b *testbed) connect(user string) *nats.Conn {
+	srv := b.servers[int(b.next.Add(1))%len(b.servers)]
+	opts := []nats.Option{nats.InProcessServer(srv), nats.MaxReconnects(-1)}
+	if b.embedded == nil {
+		opts = append(opts, nats.UserInfo(user, user))
+	}
+	nc, err := nats.Connect("", opts...)
+	require.NoError(b.t, err)
+	b.t.Cleanup(nc.Close)
+	return nc
+}
+
+// config is that of a node of the service; the first one of a testbed holds the vault.
+func (b *testbed) config() Config {
+	cfg := Config{Conn: b.connect("app"), Embedded: b.embedded, Replicas: b.replicas, Keys: b.vault,
+		Snapshots: filepath.Join(b.t.TempDir(), "snapshots"), Now: time.Now, Log: quiet()}
+	if b.embedded == nil {
+		cfg.System = b.connect("sys")
+	}
+	return cfg
+}
+
+func (b *testbed) open(cfg Config) *Store {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	s, err := Open(ctx, cfg, NewMetrics(prometheus.NewRegistry()))
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		require.NoError(b.t, s.Close(ctx))
+	})
+	return s
+}
+
+// store opens a node of the service.
+func (b *testbed) store() *Store { return b.open(b.config()) }
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+var lastID atomic.Int64
+
+// newID returns a command id that no other call returned.
+func newID() domain.UUID {
+	return domain.DeriveUUID(domain.UUID{}, fmt.Sprint("test/", lastID.Add(1)))
+}
+
+// request makes a request of the owner from the type and fields of a command.
+func request(fields ...any) Request {
+	name := strings.TrimPrefix(fmt.Sprintf("%T", fields[0]), "*domain.")
+	return Request{ID: newID(), Command: name, Fields: fields, Actor: domain.PersonActor("olga")}
+}
+
+// newOrg makes an org with its owner olga.
+func newOrg(t *testing.T, s *Store, id domain.ID) {
+	t.Helper()
+	r := request(&domain.CreateOrg{Org: id, Name: "Test", Owner: "olga", OwnerName: domain.Clear("Olga Owner")})
+	r.Actor = domain.Actor{Kind: domain.ActorBootstrap}
+	_, err := s.Execute(t.Context(), id, r)
+	require.NoError(t, err)
+}
+
+// digest is the digest of an org's state on a node.
+func digest(t *testing.T, s *Store, id domain.ID) (d [32]byte, head Head) {
+	t.Helper()
+	require.NoError(t, s.View(t.Context(), id, func(st *domain.State, h Head) (err error) {
+		head = h
+		d, err = st.Digest()
+		return err
+	}))
+	return d, head
+}

@@ -1,0 +1,319 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// attempts is how often a command is decided again after conflicts before it is
+// answered with [ErrBusy]. What takes access away goes on to its deadline.
+const attempts = 5
+
+// deadline bounds a command from the moment it is accepted into the queue.
+const deadline = 10 * time.Second
+
+// urgentDeadline bounds a command that takes access away.
+const urgentDeadline = 5 * time.Second
+
+// Request is one command, or a list of commands of one type that is all or
+// nothing, with everything that the domain does not make itself.
+type Request struct {
+	ID         domain.UUID
+	Command    string // the type: AssignFob
+	Fields     []any  // pointers as domain.CommandType.New makes them, one per entry
+	Actor      domain.Actor
+	OnBehalfOf domain.ID
+	Causation  *domain.UUID
+	IfPosition *schemas.Position // refuse with ErrPosition unless the org stands there
+	DryRun     bool              // decide, but append nothing
+}
+
+// Result is what an accepted command led to.
+type Result struct {
+	Position schemas.Position `json:"position"` // of the commit; with a dry run, where it was decided
+	Hash     schemas.Hash     `json:"hash"`
+	At       time.Time        `json:"at"`
+	Events   []schemas.Event  `json:"events"`
+	Warnings []domain.Warning `json:"warnings,omitempty"`
+	Repeated bool             `json:"repeated,omitempty"` // the id was known: this is what it led to then
+}
+
+// Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClosed], [ErrTooNew]
+// and [vault.ErrUnavailable].
+var (
+	// ErrUnsettled: it is not known whether the command is committed. The same id
+	// sent again tells.
+	ErrUnsettled = errors.New("the outcome is not known; send the same command with the same id again")
+	// ErrReused: the id belongs to another command.
+	ErrReused = errors.New("this id was used for another command")
+	// ErrPosition: the org moved on from the position that the command names.
+	ErrPosition = errors.New("the org is not at the position that the command names")
+	// ErrTooLarge: the commit would be greater than schemas.MaxCommit.
+	ErrTooLarge = errors.New("the command leads to more than one commit can hold; send smaller lists")
+	// ErrRejected: the server does not store it, for want of room or by its settings.
+	ErrRejected = errors.New("the ledger does not take the commit")
+)
+
+// Execute decides a command and appends what it leads to. It returns after the
+// commit is durable. The same id and request give the same result for ever; a
+// refusal is not remembered by id.
+func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result, error) {
+	typ, ok := domain.CommandNamed(req.Command)
+	if !ok {
+		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
+	}
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return Result{}, err
+	}
+	limit := deadline
+	if typ.TakesAway {
+		limit = urgentDeadline
+	}
+	// The command goes on when its sender goes away: it may be stored already.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	domain.Complete(req.ID, req.Fields...)
+	x := &execution{store: s, org: o, req: req, typ: typ}
+	var result Result
+	began := s.cfg.Now()
+	err = o.queue.do(ctx, typ.TakesAway, func(ctx context.Context) { result, x.err = x.run(ctx) })
+	if err == nil {
+		err = x.err
+	}
+	s.metrics.command(req.Command, err, s.cfg.Now().Sub(began))
+	if refusal, ok := errors.AsType[*domain.Refusal](err); ok && !req.DryRun {
+		s.recordRefusal(ctx, o.id, x, refusal)
+	}
+	return result, err
+}
+
+// execution is one command on its way.
+type execution struct {
+	store *Store
+	org   *org
+	req   Request
+	typ   domain.CommandType
+	fresh map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
+	err   error
+}
+
+// run decides and appends until the command is settled.
+func (x *execution) run(ctx context.Context) (Result, error) {
+	for attempt := 1; ; attempt++ {
+		p, err := x.prepare(ctx)
+		if err != nil || p.done {
+			return p.result, err
+		}
+		seq, out, err := x.append(ctx, p)
+		switch out {
+		case stored:
+			return x.finish(ctx, p, seq)
+		case rejected:
+			return Result{}, errors.Join(ErrRejected, err)
+		case unsettled:
+			return Result{}, errors.Join(ErrUnsettled, err)
+		}
+		if err := x.catchUp(ctx); err != nil {
+			return Result{}, err
+		}
+		if ctx.Err() != nil || attempt >= attempts && !x.typ.TakesAway {
+			return x.afterConflicts()
+		}
+	}
+}
+
+// prepared is a commit that was decided and waits for its append.
+type prepared struct {
+	done     bool // there is a result without an append
+	result   Result
+	commit   *schemas.Commit
+	body     []byte
+	guard    uint64 // last sequence of the subject that the decision was made on
+	warnings []domain.Warning
+}
+
+// prepare decides the command on the present state and makes the commit.
+func (x *execution) prepare(ctx context.Context) (prepared, error) {
+	if err := ctx.Err(); err != nil {
+		return prepared{}, ErrBusy
+	}
+	if err := x.store.openFor(ctx, x.org, x.req.Fields); err != nil {
+		return prepared{}, err
+	}
+	o := x.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.loaded {
+		return prepared{}, fmt.Errorf("eventstore: org %s is being loaded: %w", o.id, ErrBusy)
+	}
+	if o.tooNew != (schemas.Position{}) {
+		return prepared{}, ErrTooNew
+	}
+	if seq, known := o.ids[x.req.ID]; known {
+		result, err := x.repeat(ctx, seq)
+		return prepared{done: true, result: result}, err
+	}
+	if p := x.req.IfPosition; p != nil && *p != o.head.Position() {
+		return prepared{}, fmt.Errorf("%w: it is at %s", ErrPosition, o.head.Position())
+	}
+	at := x.now()
+	decision, refusal := o.state.Decide(domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf}, x.commands()...)
+	if refusal != nil {
+		return prepared{}, refusal
+	}
+	return x.commitOf(ctx, decision, at)
+}
+
+// now is the moment of the next commit: the clock, but never before the last one.
+func (x *execution) now() time.Time {
+	now := x.store.cfg.Now().UTC()
+	if now.Before(x.org.head.At) {
+		return x.org.head.At
+	}
+	return now
+}
+
+func (x *execution) commands() []domain.Command {
+	cmds := make([]domain.Command, len(x.req.Fields))
+	for i, f := range x.req.Fields {
+		cmds[i] = x.typ.Command(f)
+	}
+	return cmds
+}
+
+// commitOf seals a decision into a commit behind the head. The org is held.
+func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Time) (prepared, error) {
+	o := x.org
+	events, err := x.seal(ctx, d.Events)
+	if err != nil {
+		return prepared{}, err
+	}
+	request, err := x.requestHash(ctx)
+	if err != nil {
+		return prepared{}, err
+	}
+	c := &schemas.Commit{
+		ID: x.req.ID, Request: request, Org: o.id, Epoch: max(o.head.Epoch, 1), N: o.head.N + 1, At: at,
+		Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf, Causation: x.req.Causation, Command: x.req.Command,
+		Prev: o.head.Hash, MinReader: schemas.Format,
+	}
+	if err := c.SetEvents(events, d.Sites); err != nil {
+		return prepared{}, err
+	}
+	body, err := c.Encode()
+	if err != nil {
+		return prepared{}, err
+	}
+	if len(body) > schemas.MaxCommit {
+		return prepared{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), schemas.MaxCommit)
+	}
+	p := prepared{commit: c, body: body, guard: o.head.seq, warnings: d.Warnings}
+	if x.req.DryRun {
+		p.done = true
+		p.result = Result{Position: o.head.Position(), Hash: o.head.Hash, At: at, Events: c.Events, Warnings: d.Warnings}
+	}
+	return p, nil
+}
+
+// append publishes the commit. A publish without a telling answer is repeated
+// under the same guard until an answer comes: it can be stored but once, and the
+// repeat either takes the place or conflicts.
+func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, error) {
+	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
+		seq, out, err := appendGuarded(ctx, x.store.js, StreamLedger, x.org.subject, p.body, p.guard)
+		if out != unsettled {
+			return seq, out, err
+		}
+		x.store.metrics.Unsettled.Inc()
+		select {
+		case <-ctx.Done():
+			return 0, unsettled, err
+		case <-time.After(pause):
+		}
+	}
+}
+
+// finish folds the commit that was stored and makes the answer. When the commit
+// ends keys and this node holds the vault, it waits until they are destroyed.
+func (x *execution) finish(ctx context.Context, p prepared, seq uint64) (Result, error) {
+	ends := x.fold(p, seq)
+	if ends && x.store.fences != nil {
+		if err := x.store.fences.wait(ctx, seq); err != nil {
+			x.store.log.Warn("keys that a commit ends are not destroyed yet", "org", x.org.id, "position", p.commit.Position().String(), "error", err)
+		}
+	}
+	return Result{Position: p.commit.Position(), Hash: schemas.HashOf(p.body), At: p.commit.At, Events: p.commit.Events, Warnings: p.warnings}, nil
+}
+
+// fold applies the stored commit unless the tail was quicker, and reports whether
+// it ends keys. A commit that does not fold is stored all the same: the org leaves
+// memory, and the next use of it reports the fault.
+func (x *execution) fold(p prepared, seq uint64) (ends bool) {
+	o := x.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.head.seq < seq {
+		err := x.store.apply(o, p.commit, p.body, seq, true)
+		x.store.stopIfBroken(o, err)
+	}
+	for _, e := range p.commit.Events {
+		ends = ends || slices.Contains(domain.KeyEndingEvents(), e.Type)
+	}
+	return ends
+}
+
+func (x *execution) catchUp(ctx context.Context) error {
+	x.store.metrics.Conflicts.Inc()
+	o := x.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// Reading must not end with the command's deadline, or a commit of ours that
+	// is there would be reported as not settled.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
+	defer cancel()
+	if err := x.store.catchUp(ctx, o); err != nil {
+		return errors.Join(ErrUnsettled, err)
+	}
+	return nil
+}
+
+// afterConflicts answers a command that lost every attempt: with its result if it
+// is stored after all, else with ErrBusy.
+func (x *execution) afterConflicts() (Result, error) {
+	ctx, cancel := context.WithTimeout(x.store.ctx, apiTimeout)
+	defer cancel()
+	x.org.mu.Lock()
+	defer x.org.mu.Unlock()
+	if seq, known := x.org.ids[x.req.ID]; known {
+		return x.repeat(ctx, seq)
+	}
+	return Result{}, ErrBusy
+}
+
+// repeat answers a command whose id is in the ledger. The org is held.
+func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
+	msg, err := x.store.ledger.GetMsg(ctx, seq)
+	if err != nil {
+		return Result{}, fmt.Errorf("eventstore: read what command %s led to: %w", x.req.ID, err)
+	}
+	c, err := schemas.DecodeCommit(msg.Data)
+	if err != nil {
+		return Result{}, err
+	}
+	request, err := x.requestHash(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	if request != c.Request {
+		return Result{}, fmt.Errorf("%w: %s at %s", ErrReused, c.Command, c.Position())
+	}
+	return Result{Position: c.Position(), Hash: schemas.HashOf(msg.Data), At: c.At, Events: c.Events, Repeated: true}, nil
+}

@@ -1,0 +1,177 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// ErrBrokenChain says that a commit does not follow the one before it: something
+// in the ledger was lost or changed. The org serves nothing.
+var ErrBrokenChain = errors.New("the chain of commits is broken")
+
+// ErrTooNew says that later code has written to the org, which this code may only
+// read from its memory.
+var ErrTooNew = errors.New("the org was written by a later version; update this instance")
+
+// ErrClosed says that the store is closed.
+var ErrClosed = errors.New("eventstore: the store is closed")
+
+// load brings an org into memory: from its snapshot where that is good, then
+// commit by commit.
+func (s *Store) load(ctx context.Context, o *org) error {
+	begin, err := s.observeFrom(ctx, o.id)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.reset()
+	if err := s.restoreSnapshot(ctx, o, begin); err != nil {
+		s.log.Warn("a snapshot is thrown away and the ledger folded again", "org", o.id, "error", err)
+		o.reset()
+	}
+	observing := false
+	observe := func() {
+		if !observing && o.head.N >= begin {
+			observing = true
+			s.beginObserving(o)
+		}
+	}
+	observe()
+	err = s.read(ctx, o.subject, o.head.seq+1, math.MaxUint64, func(seq uint64, body []byte) error {
+		c, err := schemas.DecodeCommit(body)
+		if err != nil {
+			return err
+		}
+		if err := s.apply(o, c, body, seq, observing); err != nil {
+			return err
+		}
+		observe()
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrTooNew) {
+		return err
+	}
+	if !observing {
+		s.beginObserving(o)
+	}
+	s.openState(ctx, o)
+	o.loaded = true
+	return nil
+}
+
+func (o *org) reset() {
+	o.state, o.head = domain.NewState(), Head{}
+	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
+	o.tooNew, o.snapped = schemas.Position{}, 0
+}
+
+// observeFrom is the earliest commit that some observer still needs.
+func (s *Store) observeFrom(ctx context.Context, id domain.ID) (uint64, error) {
+	from := uint64(math.MaxUint64)
+	for _, ob := range s.observers {
+		n, err := ob.From(ctx, id)
+		if err != nil {
+			return 0, err
+		}
+		from = min(from, n)
+	}
+	return from, nil
+}
+
+func (s *Store) beginObserving(o *org) {
+	for _, ob := range s.observers {
+		ob.Begin(o.id, o.state, o.head)
+	}
+}
+
+// read gives the messages of a subject from a sequence on, up to and including
+// the last one that was there when the reading began or the sequence until,
+// whichever is less. The body is only valid during the call.
+func (s *Store) read(ctx context.Context, subject string, from, until uint64, f func(seq uint64, body []byte) error) error {
+	last, err := s.ledger.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the tail of %s: %w", subject, err)
+	}
+	until = min(until, last.Sequence)
+	if from > until {
+		return nil
+	}
+	if from == until && last.Sequence == until {
+		return f(last.Sequence, last.Data)
+	}
+	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", subject, err)
+	}
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", subject, err)
+	}
+	defer msgs.Stop()
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer stop()
+	for {
+		msg, err := msgs.Next()
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("read %s: %w", subject, err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", subject, err)
+		}
+		if meta.Sequence.Stream > until {
+			return nil
+		}
+		if err := f(meta.Sequence.Stream, msg.Data()); err != nil {
+			return err
+		}
+		if meta.Sequence.Stream == until {
+			return nil
+		}
+	}
+}
+
+// catchUp reads the commits behind the head until the tail. The caller holds o.mu.
+func (s *Store) catchUp(ctx context.Context, o *org) error {
+	for {
+		msg, err := s.ledger.GetMsg(ctx, o.head.seq+1, jetstream.WithGetMsgSubject(o.subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("eventstore: catch up with %s: %w", o.id, err)
+		}
+		if err := s.take(o, msg.Sequence, msg.Data); err != nil {
+			return err
+		}
+	}
+}
+
+// take applies a message if it is the next one. The caller holds o.mu.
+func (s *Store) take(o *org, seq uint64, body []byte) error {
+	if seq <= o.head.seq {
+		return nil
+	}
+	c, err := schemas.DecodeCommit(body)
+	if err != nil {
+		return err
+	}
+	return s.apply(o, c, body, seq, true)
+}

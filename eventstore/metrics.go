@@ -1,0 +1,46 @@
+package eventstore
+
+import (
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse/domain"
+)
+
+// Metrics of the store.
+type Metrics struct {
+	Commands  *prometheus.CounterVec   // by command and outcome
+	Duration  *prometheus.HistogramVec // by outcome
+	Conflicts prometheus.Counter
+	Unsettled prometheus.Counter
+}
+
+// NewMetrics makes the metrics and registers them.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		Commands: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_commands_total",
+			Help: "Commands by type and outcome: accepted, refused, failed."}, []string{"command", "outcome"}),
+		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_command_duration_seconds",
+			Help:    "From the queue to the durable commit or the refusal.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}, []string{"outcome"}),
+		Conflicts: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_append_conflicts_total",
+			Help: "Appends that lost against another writer of the org."}),
+		Unsettled: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_append_unsettled_total",
+			Help: "Appends without a telling answer, repeated under the same guard."}),
+	}
+	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled)
+	return m
+}
+
+func (m *Metrics) command(name string, err error, took time.Duration) {
+	outcome := "accepted"
+	if _, refused := errors.AsType[*domain.Refusal](err); refused {
+		outcome = "refused"
+	} else if err != nil {
+		outcome = "failed"
+	}
+	m.Commands.WithLabelValues(name, outcome).Inc()
+	m.Duration.WithLabelValues(outcome).Observe(took.Seconds())
+}

@@ -1,0 +1,206 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// Shards is the number of shards over which orgs are spread, so that the ledger
+// can be split over streams without renaming a subject.
+const Shards = 64
+
+// Subject returns the literal subject of an org's ledger: ledger.<shard>.<org>,
+// the shard two decimal digits.
+func Subject(id domain.ID) string {
+	sum := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("ledger.%02d.%s", sum[0]%Shards, id)
+}
+
+// org is the state of one org on this node.
+type org struct {
+	id      domain.ID
+	subject string
+	queue   *queue
+
+	loading sync.Mutex // held while the org is loaded, so that one load runs at a time
+
+	mu         sync.RWMutex // guards what follows
+	loaded     bool
+	state      *domain.State
+	head       Head
+	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
+	keys       map[string]vault.Key   // by key id; forgotten when the ledger fences them
+	sealed     bool                   // some personal values of the state are not known in clear
+	vaultRetry time.Time              // until when the vault is not asked again while following
+	tooNew     schemas.Position       // of the first commit that later code wrote; zero: none
+	advanced   chan struct{}          // closed and replaced when the head moves
+	snapped    uint64                 // n of the last snapshot
+}
+
+// org returns the org loaded and following. A load that fails is tried again by
+// the next caller.
+func (s *Store) org(ctx context.Context, id domain.ID) (*org, error) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	o, ok := s.orgs[id]
+	if !ok {
+		o = &org{id: id, subject: Subject(id), advanced: make(chan struct{})}
+		o.queue = newQueue(s, o)
+		s.orgs[id] = o
+	}
+	s.mu.Unlock()
+
+	o.mu.RLock()
+	loaded := o.loaded
+	o.mu.RUnlock()
+	if loaded {
+		return o, nil
+	}
+	o.loading.Lock()
+	defer o.loading.Unlock()
+	o.mu.RLock()
+	loaded = o.loaded
+	o.mu.RUnlock()
+	if loaded {
+		return o, nil
+	}
+	if err := s.load(ctx, o); err != nil {
+		return nil, fmt.Errorf("eventstore: load org %s: %w", id, err)
+	}
+	return o, nil
+}
+
+// find returns the org if this node holds it.
+func (s *Store) find(id domain.ID) *org {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.orgs[id]
+}
+
+// apply folds the next commit. The caller holds o.mu. The commit must be the one
+// behind the head; anything else is a broken chain and stops the org.
+func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observe bool) error {
+	if c.N != o.head.N+1 || c.Prev != o.head.Hash {
+		return fmt.Errorf("%w: commit %s of %s does not follow %s", ErrBrokenChain, c.Position(), o.id, o.head.Position())
+	}
+	if c.TooNew() {
+		if o.tooNew == (schemas.Position{}) {
+			o.tooNew = c.Position()
+		}
+		return ErrTooNew
+	}
+	a, err := c.Applied()
+	if err != nil {
+		return err
+	}
+	if o.loaded {
+		s.fetchKeys(o, a.Events)
+	}
+	for i := range a.Events {
+		a.Events[i] = s.openEvent(o, a.Events[i])
+	}
+	o.state.Apply(a)
+	o.forgetKeys(a.Events)
+	o.ids[c.ID] = seq
+	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At, seq: seq}
+	if observe {
+		for _, ob := range s.observers {
+			ob.Applied(o.id, o.state, c, o.head)
+		}
+	}
+	close(o.advanced)
+	o.advanced = make(chan struct{})
+	return nil
+}
+
+// forgetKeys drops the keys that events end from memory.
+func (o *org) forgetKeys(events []domain.Event) {
+	for _, e := range events {
+		for _, id := range domain.EndedKeys(e) {
+			delete(o.keys, id)
+		}
+	}
+}
+
+// View calls f with the state of an org and its head. f must not keep or change
+// anything of the state.
+func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, Head) error) error {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return err
+	}
+	s.openAgain(ctx, o)
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return f(o.state, o.head)
+}
+
+// openAgain opens what stayed sealed while the vault was away, at most once in
+// vaultPatience.
+func (s *Store) openAgain(ctx context.Context, o *org) {
+	o.mu.RLock()
+	again := o.sealed && s.cfg.Now().After(o.vaultRetry)
+	o.mu.RUnlock()
+	if !again {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.vaultRetry = s.cfg.Now().Add(vaultPatience)
+	s.openState(ctx, o)
+}
+
+// WaitFor waits until this node has an org's ledger up to n, or the context ends.
+// It returns the head reached in either case.
+func (s *Store) WaitFor(ctx context.Context, id domain.ID, n uint64) (Head, error) {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return Head{}, err
+	}
+	for {
+		o.mu.RLock()
+		head, advanced := o.head, o.advanced
+		o.mu.RUnlock()
+		if head.N >= n {
+			return head, nil
+		}
+		select {
+		case <-advanced:
+		case <-ctx.Done():
+			return head, context.Cause(ctx)
+		}
+	}
+}
+
+// Loaded lists the orgs that this node holds, in no order.
+func (s *Store) Loaded() []domain.ID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]domain.ID, 0, len(s.orgs))
+	for id := range s.orgs {
+		out = append(out, id)
+	}
+	return out
+}
+
+// ReadOnly tells of an org that later code has written to: the position of the
+// first commit that this code may not fold.
+func (s *Store) ReadOnly(id domain.ID) (schemas.Position, bool) {
+	o := s.find(id)
+	if o == nil {
+		return schemas.Position{}, false
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.tooNew, o.tooNew != schemas.Position{}
+}

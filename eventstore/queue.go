@@ -1,0 +1,108 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// laneDepth is how many commands of one org may wait in each lane.
+const laneDepth = 1024
+
+// ErrBusy says that too many commands of the org wait or that others kept coming
+// first. The command had no effect.
+var ErrBusy = errors.New("the org is busy; try again in a moment")
+
+// queue passes the commands of one org on this node, one at a time. What takes
+// access away passes first.
+type queue struct {
+	store *Store
+	org   *org
+
+	mu      sync.Mutex // guards what follows
+	urgent  []*job
+	normal  []*job
+	running bool
+	closed  bool
+	idle    *sync.Cond
+}
+
+// job is a command that waits for its turn.
+type job struct {
+	ctx  context.Context
+	run  func(ctx context.Context)
+	done chan struct{}
+}
+
+func newQueue(s *Store, o *org) *queue {
+	q := &queue{store: s, org: o}
+	q.idle = sync.NewCond(&q.mu)
+	return q
+}
+
+// do runs f when its turn comes and returns when it has run. When the context
+// ends before the turn came, f is not run.
+func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)) error {
+	j := &job{ctx: ctx, run: f, done: make(chan struct{})}
+	q.mu.Lock()
+	lane := &q.normal
+	if urgent {
+		lane = &q.urgent
+	}
+	switch {
+	case q.closed:
+		q.mu.Unlock()
+		return ErrClosed
+	case len(*lane) >= laneDepth:
+		q.mu.Unlock()
+		return ErrBusy
+	}
+	*lane = append(*lane, j)
+	if !q.running {
+		q.running = true
+		go q.work()
+	}
+	q.mu.Unlock()
+	<-j.done
+	return nil
+}
+
+// work runs the waiting jobs and ends when there are none. Every job ends within
+// the deadline of its context, so the worker does too.
+func (q *queue) work() {
+	for {
+		q.mu.Lock()
+		j := q.next()
+		if j == nil {
+			q.running = false
+			q.idle.Broadcast()
+			q.mu.Unlock()
+			return
+		}
+		q.mu.Unlock()
+		j.run(j.ctx)
+		close(j.done)
+	}
+}
+
+func (q *queue) next() *job {
+	for _, lane := range []*[]*job{&q.urgent, &q.normal} {
+		if len(*lane) > 0 {
+			j := (*lane)[0]
+			(*lane)[0] = nil
+			*lane = (*lane)[1:]
+			return j
+		}
+	}
+	return nil
+}
+
+// close refuses further commands and waits for those in the queue.
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+	for q.running {
+		q.idle.Wait()
+	}
+}

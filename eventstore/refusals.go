@@ -1,0 +1,22 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/json"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// recordRefusal keeps that a command was refused: who, when, which and why, never
+// its fields. That it cannot be kept does not change the answer; it is logged.
+func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, r *domain.Refusal) {
+	body, err := json.Marshal(schemas.Refusal{ID: x.req.ID, At: s.cfg.Now().UTC(), Actor: x.req.Actor,
+		Command: x.req.Command, Code: r.Code, IDs: r.IDs})
+	if err == nil {
+		_, err = s.js.Publish(ctx, "refusals."+string(org), body)
+	}
+	if err != nil {
+		s.log.Error("a refusal could not be kept", "org", org, "command", x.req.Command, "code", r.Code, "error", err)
+	}
+}

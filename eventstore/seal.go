@@ -1,0 +1,256 @@
+package eventstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// associated is the data that a box is bound to: the org and the subject. The
+// place in the ledger is held by the chain of hashes, so a box may be copied into
+// a snapshot and opened there.
+func associated(org, subject domain.ID) []byte {
+	return []byte("gatehouse/1|" + string(org) + "|" + string(subject))
+}
+
+// seal returns the events with every personal value in a box. The org is held.
+func (x *execution) seal(ctx context.Context, events []domain.Event) ([]domain.Event, error) {
+	if n := x.missingKeys(events); n > 0 {
+		keys, err := x.store.freshKeys(ctx, x.org.id, n)
+		if err != nil {
+			return nil, err
+		}
+		x.giveKeys(events, keys)
+	}
+	out := make([]domain.Event, len(events))
+	var failed error
+	for i, e := range events {
+		out[i] = domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
+			if p.Box() != "" || failed != nil {
+				return p
+			}
+			key, ok := x.keyOf(subject)
+			if !ok {
+				failed = fmt.Errorf("eventstore: no key for a personal value of %s: %w", subject, vault.ErrUnavailable)
+				return p
+			}
+			box, err := key.Seal(associated(x.org.id, subject), []byte(p.Text()))
+			if err != nil {
+				failed = err
+			}
+			return p.Sealed(box)
+		})
+	}
+	return out, failed
+}
+
+// keyOf returns the key of a subject: the one that the ledger names, or the fresh
+// one of this command.
+func (x *execution) keyOf(subject domain.ID) (vault.Key, bool) {
+	if id := x.org.state.KeyOf(subject); id != "" {
+		k, ok := x.org.keys[id]
+		return k, ok
+	}
+	k, ok := x.fresh[subject]
+	return k, ok
+}
+
+// eachNew calls f for every subject in events that has no key yet, once.
+func (x *execution) eachNew(events []domain.Event, f func(subject domain.ID)) {
+	seen := map[domain.ID]bool{}
+	for _, e := range events {
+		domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
+			if _, has := x.fresh[subject]; !has && !seen[subject] && p.Box() == "" && x.org.state.KeyOf(subject) == "" {
+				seen[subject] = true
+				f(subject)
+			}
+			return p
+		})
+	}
+}
+
+func (x *execution) missingKeys(events []domain.Event) (n int) {
+	x.eachNew(events, func(domain.ID) { n++ })
+	return n
+}
+
+func (x *execution) giveKeys(events []domain.Event, keys []vault.Key) {
+	fresh := map[domain.ID]vault.Key{}
+	x.eachNew(events, func(subject domain.ID) {
+		fresh[subject], keys = keys[0], keys[1:]
+	})
+	if x.fresh == nil {
+		x.fresh = map[domain.ID]vault.Key{}
+	}
+	for subject, k := range fresh {
+		x.fresh[subject] = k
+		x.org.keys[k.ID] = k
+	}
+}
+
+// requestHash is the SHA-256 over actor, command and fields, by which a repeat of
+// an id is told from another command. A personal field enters as its HMAC under
+// its subject's key, so that nothing can be guessed back once the key is gone, and
+// not at all when the commit sealed nothing of that subject. The org is held.
+func (x *execution) requestHash(ctx context.Context) (schemas.Hash, error) {
+	h := sha256.New()
+	head, err := json.Marshal([]any{x.req.Actor, x.req.OnBehalfOf, x.req.Command, len(x.req.Fields)})
+	if err != nil {
+		return schemas.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
+	}
+	h.Write(head)
+	for _, ptr := range x.req.Fields {
+		cmd := domain.MapPersonal(x.typ.Command(ptr), func(subject domain.ID, p domain.Personal) domain.Personal {
+			key, ok := x.keyOf(subject)
+			if !ok {
+				return p.Sealed("-")
+			}
+			mac := key.HMAC([]byte(p.Text()))
+			return p.Sealed(hex.EncodeToString(mac[:]))
+		})
+		b, err := json.Marshal(cmd)
+		if err != nil {
+			return schemas.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
+		}
+		h.Write(b)
+	}
+	return schemas.Hash(h.Sum(nil)), nil
+}
+
+// freshKeys takes reserved keys of an org, and reserves more ahead. A pool that is
+// empty is filled while the command waits, which happens at the first personal
+// value of an org and in bulk work alone.
+func (s *Store) freshKeys(ctx context.Context, id domain.ID, n int) ([]vault.Key, error) {
+	return s.pools.take(ctx, s, id, n)
+}
+
+// fetchKeys gets the keys of a commit that another node made, so that its personal
+// values are known here too. Without the vault they stay sealed for now. The
+// caller holds o.mu.
+func (s *Store) fetchKeys(o *org, events []domain.Event) {
+	var ids []string
+	for _, e := range events {
+		domain.MapPersonal(e, func(_ domain.ID, p domain.Personal) domain.Personal {
+			if id, err := vault.BoxKeyID(p.Box()); err == nil {
+				if _, have := o.keys[id]; !have {
+					ids = append(ids, id)
+				}
+			}
+			return p
+		})
+	}
+	if len(ids) == 0 || s.cfg.Now().Before(o.vaultRetry) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, vaultPatience)
+	defer cancel()
+	keys, err := s.cfg.Keys.Keys(ctx, string(o.id), ids)
+	if err != nil {
+		o.vaultRetry = s.cfg.Now().Add(vaultPatience)
+		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
+		return
+	}
+	for id, k := range keys {
+		o.keys[id] = k
+	}
+}
+
+// vaultPatience is how long following the ledger waits for the vault, and how
+// long it does not ask again after it was not there.
+const vaultPatience = time.Second
+
+// openEvent returns an event with the personal values in clear whose keys are
+// known. The org is held.
+func (s *Store) openEvent(o *org, e domain.Event) domain.Event {
+	return domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
+		opened, ok := o.open(subject, p)
+		if !ok {
+			o.sealed = true
+			return p
+		}
+		return opened
+	})
+}
+
+// open opens a box with a key in memory.
+func (o *org) open(subject domain.ID, p domain.Personal) (domain.Personal, bool) {
+	id, err := vault.BoxKeyID(p.Box())
+	if err != nil {
+		return p, false
+	}
+	key, ok := o.keys[id]
+	if !ok {
+		return p, false
+	}
+	clear, err := key.Open(associated(o.id, subject), p.Box())
+	if err != nil {
+		return p, false
+	}
+	return p.Opened(string(clear)), true
+}
+
+// openState opens what is sealed in an org's state, as far as the vault is there
+// and has the keys. The caller holds o.mu.
+func (s *Store) openState(ctx context.Context, o *org) {
+	var ids []string
+	o.state.EachPersonal(func(_ domain.ID, p *domain.Personal) {
+		if id, err := vault.BoxKeyID(p.Box()); err == nil {
+			if _, have := o.keys[id]; !have {
+				ids = append(ids, id)
+			}
+		}
+	})
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	keys, err := s.cfg.Keys.Keys(ctx, string(o.id), ids)
+	if err != nil {
+		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
+		o.sealed = true
+		return
+	}
+	for id, k := range keys {
+		o.keys[id] = k
+	}
+	missing := 0
+	o.state.EachPersonal(func(subject domain.ID, p *domain.Personal) {
+		if opened, ok := o.open(subject, *p); ok {
+			*p = opened
+		} else {
+			missing++
+		}
+	})
+	o.state.Reindex()
+	o.sealed = missing > 0
+	if missing > 0 {
+		s.log.Error("personal values have no key in the vault", "org", o.id, "values", missing)
+	}
+}
+
+// openFor makes sure that a command with personal fields is decided on a state
+// whose personal values are known in clear: else a number could be given twice.
+func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
+	personal := false
+	for _, f := range fields {
+		domain.EachPersonal(f, func(domain.ID, *domain.Personal) { personal = true })
+	}
+	if !personal {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sealed {
+		s.openState(ctx, o)
+	}
+	if o.sealed {
+		return fmt.Errorf("eventstore: personal values of %s cannot be opened: %w", o.id, vault.ErrUnavailable)
+	}
+	return nil
+}

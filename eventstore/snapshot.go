@@ -1,0 +1,234 @@
+package eventstore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// snapshotEvery is how often orgs that have moved on are written to snapshots.
+const snapshotEvery = time.Minute
+
+// snapshotMin is by how many commits an org must have moved on to be written
+// again while the store runs; at a stop every org that moved is written.
+const snapshotMin = 1000
+
+// snapshotFormat names the layout of a snapshot file: a line of JSON, the state as
+// JSON, the command ids with their sequences, and the SHA-256 of all before it.
+const snapshotFormat = "gatehouse snapshot 1"
+
+// snapshotHeader is the first line of a snapshot. The file is one: state, position
+// and hash cannot come apart.
+type snapshotHeader struct {
+	Format    string       `json:"format"`
+	Fold      int          `json:"fold"`
+	Stream    time.Time    `json:"stream"` // when the ledger stream was made
+	Org       domain.ID    `json:"org"`
+	Epoch     uint64       `json:"epoch"`
+	N         uint64       `json:"n"`
+	Hash      schemas.Hash `json:"hash"`
+	At        time.Time    `json:"at"`
+	Seq       uint64       `json:"seq"`
+	StateSize int          `json:"state_size"`
+	IDs       int          `json:"ids"`
+}
+
+// errNoSnapshot says that there is none, which is no fault.
+var errNoSnapshot = errors.New("no snapshot")
+
+func (s *Store) snapshotPath(id domain.ID) string {
+	return filepath.Join(s.cfg.Snapshots, string(id)+".snapshot")
+}
+
+func (s *Store) snapshotLoop() {
+	tick := time.NewTicker(snapshotEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for _, id := range s.Loaded() {
+			if err := s.snapshot(s.find(id), snapshotMin); err != nil {
+				s.log.Warn("a snapshot could not be written", "org", id, "error", err)
+			}
+		}
+	}
+}
+
+// SnapshotAll writes every org that has moved on since its last snapshot.
+func (s *Store) SnapshotAll(ctx context.Context) error {
+	var errs []error
+	for _, id := range s.Loaded() {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, context.Cause(ctx))...)
+		}
+		errs = append(errs, s.snapshot(s.find(id), 1))
+	}
+	return errors.Join(errs...)
+}
+
+// snapshot writes an org when it moved on by at least so many commits and no
+// observer has work left behind its head.
+func (s *Store) snapshot(o *org, least uint64) error {
+	o.mu.RLock()
+	if !o.loaded || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
+		o.mu.RUnlock()
+		return nil
+	}
+	head := o.head
+	state, err := o.state.MarshalJSON()
+	ids := encodeIDs(o.ids)
+	o.mu.RUnlock()
+	if err != nil {
+		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
+	}
+	header, err := json.Marshal(snapshotHeader{
+		Format: snapshotFormat, Fold: domain.FoldVersion, Stream: s.created, Org: o.id, Epoch: head.Epoch, N: head.N,
+		Hash: head.Hash, At: head.At, Seq: head.seq, StateSize: len(state), IDs: len(ids) / idSize,
+	})
+	if err != nil {
+		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
+	}
+	file := slices.Concat(header, []byte("\n"), state, ids)
+	sum := sha256.Sum256(file)
+	if err := writeFile(s.snapshotPath(o.id), append(file, sum[:]...)); err != nil {
+		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
+	}
+	o.mu.Lock()
+	o.snapped = head.N
+	o.mu.Unlock()
+	return nil
+}
+
+// settled is the last commit of an org of which no observer has anything left to do.
+func (s *Store) settled(id domain.ID) uint64 {
+	n := uint64(math.MaxUint64)
+	for _, ob := range s.observers {
+		n = min(n, ob.Settled(id))
+	}
+	return n
+}
+
+// idSize is the size of a command id with the sequence of its commit.
+const idSize = 16 + 8
+
+func encodeIDs(ids map[domain.UUID]uint64) []byte {
+	out := make([]byte, 0, len(ids)*idSize)
+	for _, id := range slices.SortedFunc(maps.Keys(ids), func(a, b domain.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		out = append(out, id[:]...)
+		out = binary.BigEndian.AppendUint64(out, ids[id])
+	}
+	return out
+}
+
+// restoreSnapshot sets an org to its snapshot when that is whole, of this fold
+// version, on this ledger's chain, and not beyond the commit that observers begin
+// at. The caller holds o.mu and resets the org on an error.
+func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64) error {
+	h, state, ids, err := s.readSnapshot(o.id)
+	if errors.Is(err, errNoSnapshot) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case h.Fold != domain.FoldVersion:
+		return fmt.Errorf("it is of fold version %d, this is %d", h.Fold, domain.FoldVersion)
+	case !h.Stream.Equal(s.created):
+		return fmt.Errorf("it is of the ledger made %s, this one was made %s", h.Stream, s.created)
+	case h.N > begin:
+		return fmt.Errorf("it is at commit %d, commits are needed from %d on", h.N, begin)
+	}
+	msg, err := s.ledger.GetMsg(ctx, h.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && (msg.Subject != o.subject || schemas.HashOf(msg.Data) != h.Hash) {
+		return fmt.Errorf("its commit %d is not in this ledger", h.N)
+	}
+	if err != nil {
+		return fmt.Errorf("check it against the ledger: %w", err)
+	}
+	if err := o.state.UnmarshalJSON(state); err != nil {
+		return err
+	}
+	for ; len(ids) > 0; ids = ids[idSize:] {
+		o.ids[domain.UUID(ids[:16])] = binary.BigEndian.Uint64(ids[16:])
+	}
+	o.head = Head{Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, seq: h.Seq}
+	o.snapped = h.N
+	return nil
+}
+
+func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
+	file, err := os.ReadFile(s.snapshotPath(id))
+	if errors.Is(err, os.ErrNotExist) {
+		return h, nil, nil, errNoSnapshot
+	}
+	if err != nil {
+		return h, nil, nil, err
+	}
+	n := len(file) - sha256.Size
+	if n < 0 || sha256.Sum256(file[:n]) != [sha256.Size]byte(file[n:]) {
+		return h, nil, nil, errors.New("its checksum is wrong")
+	}
+	r := bufio.NewReader(bytes.NewReader(file[:n]))
+	line, err := r.ReadBytes('\n')
+	if err != nil {
+		return h, nil, nil, fmt.Errorf("its header is not whole: %w", err)
+	}
+	if err := json.Unmarshal(line, &h); err != nil {
+		return h, nil, nil, fmt.Errorf("its header: %w", err)
+	}
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		return h, nil, nil, err
+	}
+	if h.Format != snapshotFormat || h.Org != id || len(rest) != h.StateSize+h.IDs*idSize {
+		return h, nil, nil, errors.New("it is of another format, org or size")
+	}
+	return h, rest[:h.StateSize], rest[h.StateSize:], nil
+}
+
+// writeFile replaces a file as a whole: it is the old one or the new one after any
+// crash.
+func writeFile(path string, data []byte) error {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

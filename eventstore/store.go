@@ -1,0 +1,211 @@
+// Package eventstore keeps the ledger on JetStream: it takes commands to commits,
+// holds the state of every org in memory, and gives history back.
+//
+// # Order and retries
+//
+// One message is one commit is one accepted command, on one literal subject per
+// org, and each is appended under the guard that the subject's last sequence is
+// the one that was decided on. The guard alone makes a commit happen once: the
+// server's duplicate window is not used, because R1 and R3 disagree on it and it
+// forgets. A repeat of a guarded message either takes the place it was meant for
+// or conflicts, and after a conflict the tail is read and tells whether the commit
+// is there. So an unsettled outcome is never guessed.
+//
+// # Who holds what
+//
+// Every node that executes commands of an org holds its state and follows the
+// ledger; any number of nodes may write. Commands of one org on one node pass one
+// queue with two lanes: what takes access away goes first.
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// Config says how to open a store. What is not marked optional is required.
+type Config struct {
+	Conn        *nats.Conn       // to the server or cluster, of the account that holds the streams
+	System      *nats.Conn       // optional: to its system account, to check settings
+	Embedded    *Embedded        // optional: the server when it runs in this process
+	Replicas    int              // of the streams: 1, 3 or 5; 0 means 1
+	Snapshots   string           // directory for snapshots of the orgs' states
+	Keys        vault.Keeper     // keys of personal data
+	Vault       *vault.Vault     // optional: the same, on the instance that holds the vault
+	AllowUnsafe bool             // run on settings that can lose acknowledged commits
+	Now         func() time.Time // the clock
+	Log         *slog.Logger
+}
+
+// A Store is an open ledger. Its methods may be called from many goroutines.
+type Store struct {
+	cfg     Config
+	js      jetstream.JetStream
+	ledger  jetstream.Stream
+	log     *slog.Logger
+	metrics *Metrics
+	created time.Time // of the ledger stream: its identity
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup // tail, workers, snapshots, fences
+	unsafe  []UnsafeSetting
+	pools   keyPools
+	fences  *fences // nil on a node without the vault
+
+	mu        sync.Mutex // guards what follows
+	orgs      map[domain.ID]*org
+	observers []Observer
+	closed    bool
+}
+
+// An Observer sees the state of every org that the store holds, commit by commit.
+// Its methods run while the org is held, so they must be quick and may not call
+// the store.
+type Observer interface {
+	// From names the last commit of an org whose effects the observer does not
+	// need again; the store begins there or, without a usable snapshot, earlier.
+	From(ctx context.Context, org domain.ID) (n uint64, err error)
+	// Begin gives the state at which observation of an org starts or starts anew.
+	Begin(org domain.ID, state *domain.State, head Head)
+	// Applied gives the state after each further commit.
+	Applied(org domain.ID, state *domain.State, commit *schemas.Commit, head Head)
+	// Settled names the last commit of an org of which the observer has nothing
+	// left to do. Snapshots are not taken beyond it.
+	Settled(org domain.ID) uint64
+}
+
+// Head is where the ledger of an org stands on this node.
+type Head struct {
+	Epoch uint64
+	N     uint64
+	Hash  schemas.Hash // of the last body
+	At    time.Time    // of the last commit
+	seq   uint64       // of the last message in the stream; never leaves the package
+}
+
+// Position is the head's position.
+func (h Head) Position() schemas.Position { return schemas.Position{Epoch: max(h.Epoch, 1), N: h.N} }
+
+// ErrUnsafeStore says that a setting could lose what was acknowledged. The error
+// that wraps it lists the settings.
+var ErrUnsafeStore = errors.New("the store could lose acknowledged commits")
+
+// Open makes or checks the streams, refuses settings that could lose or rewrite an
+// acknowledged commit, destroys the keys that the ledger has fenced when this node
+// holds the vault, and starts to follow the ledger. Observers are added before the
+// first org is used.
+func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 1
+	}
+	js, err := jetstream.New(cfg.Conn, jetstream.WithDefaultTimeout(apiTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: %w", err)
+	}
+	var unsafe []UnsafeSetting
+	if cfg.Embedded != nil {
+		unsafe = checkEmbedded(cfg.Embedded)
+	} else if unsafe, err = checkServers(cfg.System, cfg.Replicas); err != nil {
+		return nil, err
+	}
+	found, err := reconcile(ctx, js, cfg.Replicas)
+	if err != nil {
+		return nil, err
+	}
+	unsafe = append(unsafe, found...)
+	if len(unsafe) > 0 && !cfg.AllowUnsafe {
+		return nil, fmt.Errorf("eventstore: %w; mend this, or start with --allow-unsafe-store, which is recorded:%s", ErrUnsafeStore, lines(unsafe))
+	}
+	ledger, err := js.Stream(ctx, StreamLedger)
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
+	}
+	s := &Store{cfg: cfg, js: js, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
+		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.start(ctx); err != nil {
+		s.cancel()
+		s.running.Wait()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) start(ctx context.Context) error {
+	if s.cfg.Vault != nil {
+		if err := s.startFences(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.startTail(ctx); err != nil {
+		return err
+	}
+	s.running.Go(s.snapshotLoop)
+	return s.recordOverrides(ctx)
+}
+
+// lines writes settings one to a line.
+func lines(unsafe []UnsafeSetting) string {
+	out := ""
+	for _, u := range unsafe {
+		out += "\n  " + u.String()
+	}
+	return out
+}
+
+// recordOverrides commits to _system each unsafe setting that the store runs on.
+func (s *Store) recordOverrides(ctx context.Context) error {
+	for _, u := range s.unsafe {
+		s.log.Warn("the store runs on an unsafe setting", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
+		_, err := s.Execute(ctx, domain.SystemOrg, Request{
+			ID: domain.DeriveUUID(domain.UUID{}, fmt.Sprintf("override/%s/%d", u, s.cfg.Now().UnixNano())), Command: "RecordOverride",
+			Fields: []any{&domain.RecordOverride{Setting: u.Where + " " + u.Setting, Value: u.Value, Needed: u.Needed}},
+			Actor:  domain.ServiceActor("serve"),
+		})
+		if err != nil {
+			return fmt.Errorf("eventstore: record the override of %s: %w", u.Setting, err)
+		}
+	}
+	return nil
+}
+
+// Observe adds an observer. It must be called before the first use of any org.
+func (s *Store) Observe(o Observer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.observers = append(s.observers, o)
+}
+
+// Close lets commands in flight finish, writes snapshots and stops following. The
+// connection stays open; it is the caller's.
+func (s *Store) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closed = true
+	orgs := make([]*org, 0, len(s.orgs))
+	for _, o := range s.orgs {
+		orgs = append(orgs, o)
+	}
+	s.mu.Unlock()
+	for _, o := range orgs {
+		o.queue.close()
+	}
+	err := s.SnapshotAll(ctx)
+	s.cancel()
+	s.running.Wait()
+	return err
+}
+
+// apiTimeout bounds one request to the server. A commit is fsynced within
+// milliseconds; a leader election takes seconds.
+const apiTimeout = 5 * time.Second

@@ -1,0 +1,142 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/schemas"
+)
+
+// The streams of the service. Their names and subjects are part of the contract.
+const (
+	StreamLedger      = "LEDGER"      // ledger.<shard>.<org>: one commit a message, for ever
+	StreamActivity    = "ACTIVITY"    // activity.<org>.<site>.<gateway>: what was observed
+	StreamPermissions = "PERMISSIONS" // permissions.<org>.<site>: what gateways decide on
+	StreamRefusals    = "REFUSALS"    // refusals.<org>: refused commands without their bodies
+)
+
+// historyAge is how long permissions and refusals are kept: the audit horizon.
+const historyAge = 400 * 24 * time.Hour
+
+// wanted returns the settings of a stream as this code makes it.
+func wanted(replicas int) []jetstream.StreamConfig {
+	base := jetstream.StreamConfig{
+		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1, MaxMsgSize: 1 << 20, Replicas: replicas,
+		// Our guards make repeats harmless, so the server need not remember ids.
+		Duplicates: 100 * time.Millisecond,
+	}
+	ledger, activity, permissions, refusals := base, base, base, base
+
+	ledger.Name, ledger.Subjects = StreamLedger, []string{"ledger.*.*"}
+	ledger.Description = "Gatehouse: every accepted command, for ever"
+	ledger.DenyDelete, ledger.DenyPurge = true, true
+	ledger.MaxMsgSize = schemas.MaxCommit + 4096 // headers
+
+	activity.Name, activity.Subjects = StreamActivity, []string{"activity.*.*.*"}
+	activity.Description = "Gatehouse: what was observed at doors and gateways"
+	activity.AllowAtomicPublish, activity.DenyDelete = true, true
+
+	permissions.Name, permissions.Subjects = StreamPermissions, []string{"permissions.*.*", "permissions.*.*.base"}
+	permissions.Description = "Gatehouse: the rows that gateways decide on, as they changed"
+	permissions.AllowAtomicPublish = true
+
+	refusals.Name, refusals.Subjects = StreamRefusals, []string{"refusals.*"}
+	refusals.Description = "Gatehouse: refused commands, without their bodies"
+	refusals.DenyDelete = true
+	refusals.MaxAge = historyAge
+	return []jetstream.StreamConfig{ledger, activity, permissions, refusals}
+}
+
+// An UnsafeSetting is a setting that can lose or rewrite what was acknowledged.
+type UnsafeSetting struct {
+	Where   string // a stream or a server
+	Setting string
+	Value   string
+	Needed  string
+}
+
+// String tells what is set, where, and what is needed.
+func (u UnsafeSetting) String() string {
+	return fmt.Sprintf("%s: %s is %s, needed: %s", u.Where, u.Setting, u.Value, u.Needed)
+}
+
+// reconcile makes the streams that are absent, brings harmless settings of the
+// others to what this code needs, and returns the settings that are not safe. An
+// unsafe setting is never changed in silence: somebody chose it, and what it has
+// lost already should be asked first.
+func reconcile(ctx context.Context, js jetstream.JetStream, replicas int) ([]UnsafeSetting, error) {
+	var unsafe []UnsafeSetting
+	for _, want := range wanted(replicas) {
+		stream, err := js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = js.CreateStream(ctx, want)
+			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was first
+				stream, err = js.Stream(ctx, want.Name)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("eventstore: stream %s: %w", want.Name, err)
+		}
+		have := stream.CachedInfo().Config
+		found := unsafeSettings(want, have)
+		unsafe = append(unsafe, found...)
+		if len(found) > 0 || !drifted(want, have) {
+			continue
+		}
+		fixed := have
+		fixed.Subjects, fixed.MaxMsgSize, fixed.AllowDirect = want.Subjects, want.MaxMsgSize, want.AllowDirect
+		fixed.AllowAtomicPublish = want.AllowAtomicPublish
+		if _, err := js.UpdateStream(ctx, fixed); err != nil {
+			return nil, fmt.Errorf("eventstore: bring stream %s to the settings of this version: %w", want.Name, err)
+		}
+	}
+	return unsafe, nil
+}
+
+func drifted(want, have jetstream.StreamConfig) bool {
+	return fmt.Sprint(want.Subjects) != fmt.Sprint(have.Subjects) || want.MaxMsgSize != have.MaxMsgSize ||
+		want.AllowDirect != have.AllowDirect || want.AllowAtomicPublish != have.AllowAtomicPublish
+}
+
+// unsafeSettings compares what a stream has with what keeps every acknowledged
+// message, in nats-server 2.15.
+func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
+	var out []UnsafeSetting
+	need := func(ok bool, setting string, value any, needed string) {
+		if !ok {
+			out = append(out, UnsafeSetting{"stream " + have.Name, setting, fmt.Sprint(value), needed})
+		}
+	}
+	need(have.Storage == jetstream.FileStorage, "storage", have.Storage, "file")
+	need(have.Retention == jetstream.LimitsPolicy, "retention", have.Retention, "limits")
+	need(have.PersistMode == jetstream.DefaultPersistMode, "persist_mode", have.PersistMode, "default: async acknowledges before the fsync")
+	need(have.MaxAge == 0 || have.MaxAge >= want.MaxAge && want.MaxAge > 0, "max_age", have.MaxAge, maxAgeNeeded(want))
+	need(have.MaxMsgs <= 0, "max_msgs", have.MaxMsgs, "-1, no limit")
+	need(have.MaxMsgsPerSubject <= 0, "max_msgs_per_subject", have.MaxMsgsPerSubject, "-1, no limit")
+	need(have.MaxBytes <= 0 || have.Discard == jetstream.DiscardNew, "discard", have.Discard, "new: with max_bytes the old policy deletes what was acknowledged")
+	need(have.Discard == jetstream.DiscardNew, "discard", have.Discard, "new")
+	need(!have.NoAck, "no_ack", have.NoAck, "false")
+	need(!have.AllowMsgTTL, "allow_msg_ttl", have.AllowMsgTTL, "false")
+	need(!have.AllowMsgSchedules, "allow_msg_schedules", have.AllowMsgSchedules, "false")
+	need(!have.AllowRollup, "allow_rollup_hdrs", have.AllowRollup, "false")
+	need(!have.Sealed, "sealed", have.Sealed, "false")
+	need(have.Mirror == nil, "mirror", have.Mirror != nil, "none: a mirror takes no commits")
+	need(len(have.Sources) == 0, "sources", len(have.Sources), "none: a source appends without the guard")
+	need(have.SubjectTransform == nil, "subject_transform", have.SubjectTransform != nil, "none")
+	need(!want.DenyDelete || have.DenyDelete, "deny_delete", have.DenyDelete, "true")
+	need(!want.DenyPurge || have.DenyPurge, "deny_purge", have.DenyPurge, "true")
+	need(have.Replicas >= want.Replicas, "num_replicas", have.Replicas, fmt.Sprintf("at least %d", want.Replicas))
+	return out
+}
+
+func maxAgeNeeded(want jetstream.StreamConfig) string {
+	if want.MaxAge == 0 {
+		return "0, for ever"
+	}
+	return want.MaxAge.String() + " or more"
+}

@@ -1,0 +1,172 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// startTail follows the ledger from its present end, so that the orgs in memory
+// learn of commits that other nodes made.
+func (s *Store) startTail(ctx context.Context) error {
+	msgs, err := s.tail(ctx)
+	if err != nil {
+		return err
+	}
+	s.running.Go(func() { s.followTail(msgs) })
+	return nil
+}
+
+func (s *Store) tail(ctx context.Context) (jetstream.MessagesContext, error) {
+	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: follow the ledger: %w", err)
+	}
+	msgs, err := cons.Messages()
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: follow the ledger: %w", err)
+	}
+	return msgs, nil
+}
+
+func (s *Store) followTail(msgs jetstream.MessagesContext) {
+	for {
+		s.drainTail(msgs)
+		if s.ctx.Err() != nil {
+			return
+		}
+		// The consumer is gone, as after a long loss of the connection. A new one
+		// begins at the end, so every org reads what lies between.
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(time.Second):
+		}
+		next, err := s.tail(s.ctx)
+		if err != nil {
+			s.log.Warn("cannot follow the ledger; trying again", "error", err)
+			continue
+		}
+		msgs = next
+		s.catchUpAll()
+	}
+}
+
+func (s *Store) drainTail(msgs jetstream.MessagesContext) {
+	stop := context.AfterFunc(s.ctx, msgs.Stop)
+	defer stop()
+	for {
+		msg, err := msgs.Next()
+		if err != nil {
+			if s.ctx.Err() == nil {
+				s.log.Warn("following the ledger was interrupted", "error", err)
+				msgs.Stop()
+			}
+			return
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			s.log.Error("a message of the ledger without metadata", "error", err)
+			continue
+		}
+		s.deliver(msg.Subject(), meta.Sequence.Stream, msg.Data())
+	}
+}
+
+// deliver brings an org in memory up to a message of the ledger.
+func (s *Store) deliver(subject string, seq uint64, body []byte) {
+	_, rest, _ := strings.Cut(subject, ".")
+	_, id, _ := strings.Cut(rest, ".")
+	o := s.find(domain.ID(id))
+	if o == nil {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.loaded || seq <= o.head.seq {
+		return
+	}
+	err := s.take(o, seq, body)
+	if errors.Is(err, ErrBrokenChain) { // a message was missed: the stream has it
+		err = s.catchUp(s.ctx, o)
+	}
+	s.stopIfBroken(o, err)
+}
+
+func (s *Store) catchUpAll() {
+	for _, id := range s.Loaded() {
+		o := s.find(id)
+		o.mu.Lock()
+		if o.loaded {
+			s.stopIfBroken(o, s.catchUp(s.ctx, o))
+		}
+		o.mu.Unlock()
+	}
+}
+
+// stopIfBroken takes an org out of memory whose ledger could not be followed, so
+// that the next use loads it anew and reports the error. The caller holds o.mu.
+func (s *Store) stopIfBroken(o *org, err error) {
+	if err == nil || errors.Is(err, ErrTooNew) || s.ctx.Err() != nil {
+		return
+	}
+	s.log.Error("an org cannot follow its ledger", "org", o.id, "position", o.head.Position().String(), "error", err)
+	o.loaded = false
+}
+
+// settle waits for the store's own view of an org to be at least at the tail of
+// the ledger as it is now, and returns the head.
+func (s *Store) settle(ctx context.Context, id domain.ID) (Head, error) {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return Head{}, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := s.catchUp(ctx, o); err != nil {
+		return o.head, err
+	}
+	return o.head, nil
+}
+
+// Head reads an org's tail from the ledger itself and returns where it stands:
+// what a lease is answered by, never by this node's memory alone.
+func (s *Store) Head(ctx context.Context, id domain.ID) (Head, error) { return s.settle(ctx, id) }
+
+// Commits gives the commits of an org behind one number up to another, from the
+// ledger as stored, oldest first: from exclusive, to inclusive, 0 meaning the
+// present end. The body is only valid during the call.
+func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f func(c *schemas.Commit, body []byte) error) error {
+	var prev schemas.Hash
+	n := uint64(0)
+	err := s.read(ctx, Subject(id), 1, ^uint64(0), func(_ uint64, body []byte) error {
+		c, err := schemas.DecodeCommit(body)
+		if err != nil {
+			return err
+		}
+		if c.N != n+1 || c.Prev != prev {
+			return fmt.Errorf("%w: at %s of %s", ErrBrokenChain, c.Position(), id)
+		}
+		n, prev = c.N, schemas.HashOf(body)
+		if to != 0 && c.N > to {
+			return errEnough
+		}
+		if c.N <= from {
+			return nil
+		}
+		return f(c, body)
+	})
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+var errEnough = errors.New("enough")
