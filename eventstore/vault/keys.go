@@ -1,0 +1,240 @@
+package vault
+
+import (
+	"context"
+	"crypto/cipher"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// loadChunk is how many keys one transaction reads, so that a load of a whole org lets others in between.
+const loadChunk = 2048
+
+// errNoOrg says that no key of the org was ever made.
+var errNoOrg = errors.New("unknown org")
+
+// org is an org's row with its key unwrapped, for the length of one call.
+type org struct {
+	row  int64
+	key  secret
+	keys cipher.AEAD // wraps the org's keys
+}
+
+// Reserve implements [Keeper].
+func (v *Vault) Reserve(ctx context.Context, orgName string, n int) ([]Key, error) {
+	if err := checkReserve(orgName, n); err != nil {
+		return nil, err
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	keys := make([]Key, n)
+	err := v.inTx(ctx, "reserve keys", func(tx *sql.Tx) error {
+		o, err := v.makeOrg(tx, orgName)
+		if err != nil {
+			return err
+		}
+		wrapped := make([][]byte, n)
+		for i := range keys {
+			keys[i] = Key{newKeyID(), newSecret()}
+			wrapped[i] = wrap(o.keys, keys[i].secret, keyAD(orgName, keys[i].ID))
+		}
+		slots, err := store(tx, wrapped)
+		if err != nil {
+			return err
+		}
+		insert, err := tx.Prepare(`INSERT INTO key (id, org, slot) VALUES (?, ?, ?)`)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for i, k := range keys {
+			if err := one(insert.Exec(k.ID, o.row, slots[i])); err != nil {
+				return err // an id drawn twice: once in 10^12 keys when there are 10^7
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// Keys implements [Keeper]. It reads 50,000 keys in well under a second.
+func (v *Vault) Keys(ctx context.Context, orgName string, ids []string) (map[string]Key, error) {
+	if err := checkName("org", orgName); err != nil {
+		return nil, err
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	keys := make(map[string]Key, len(ids))
+	for chunk := range slices.Chunk(keyIDs(ids), loadChunk) {
+		err := v.inTx(ctx, "load keys", func(tx *sql.Tx) error {
+			o, err := v.findOrg(tx, orgName)
+			if errors.Is(err, errNoOrg) || errors.Is(err, ErrDestroyed) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return loadFrom(tx, o, orgName, chunk, keys)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+}
+
+// loadFrom adds to keys those of ids that o has.
+func loadFrom(tx *sql.Tx, o org, orgName string, ids []string, keys map[string]Key) error {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.Query(`SELECT key.id, secret.wrapped FROM json_each(?1) AS asked
+		JOIN key ON key.id = asked.value JOIN secret ON secret.slot = key.slot WHERE key.org = ?2`, string(list), o.row)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		var wrapped sql.RawBytes
+		if err := rows.Scan(&id, &wrapped); err != nil {
+			return err
+		}
+		s, err := unwrap(o.keys, wrapped, keyAD(orgName, id))
+		if err != nil {
+			return fmt.Errorf("key %s is damaged: %w", id, err)
+		}
+		keys[id] = Key{id, s}
+	}
+	return rows.Err()
+}
+
+// keyIDs gives what can be a key's id, each once, in the order of the table.
+func keyIDs(ids []string) []string {
+	sorted := make([]string, 0, len(ids))
+	for _, id := range ids {
+		if isKeyID(id) {
+			sorted = append(sorted, id)
+		}
+	}
+	slices.Sort(sorted)
+	return slices.Compact(sorted)
+}
+
+// TagKey implements [Keeper].
+func (v *Vault) TagKey(ctx context.Context, orgName, site string, version int) (TagKey, error) {
+	if err := checkTagKey(orgName, site, version); err != nil {
+		return TagKey{}, err
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	var key TagKey
+	err := v.inTx(ctx, "tag key", func(tx *sql.Tx) error {
+		o, err := v.makeOrg(tx, orgName)
+		if err != nil {
+			return err
+		}
+		if version == CurrentTagKey {
+			if version, err = currentTagKey(tx, o, site); err != nil {
+				return err
+			}
+		}
+		key = deriveTagKey(o.key, site, version)
+		return nil
+	})
+	if err != nil {
+		return TagKey{}, err
+	}
+	return key, nil
+}
+
+// RotateTagKey implements [Keeper].
+func (v *Vault) RotateTagKey(ctx context.Context, orgName, site string, from int) (TagKey, error) {
+	if err := checkRotate(orgName, site, from); err != nil {
+		return TagKey{}, err
+	}
+	v.gate.RLock()
+	defer v.gate.RUnlock()
+	var key TagKey
+	err := v.inTx(ctx, "rotate tag key", func(tx *sql.Tx) error {
+		o, err := v.makeOrg(tx, orgName)
+		if err != nil {
+			return err
+		}
+		current, err := currentTagKey(tx, o, site)
+		if err != nil {
+			return err
+		}
+		version := max(current, from+1)
+		if version != current {
+			if err := one(tx.Exec(`INSERT OR REPLACE INTO tagkey VALUES (?, ?, ?)`, o.row, site, version)); err != nil {
+				return err
+			}
+		}
+		key = deriveTagKey(o.key, site, version)
+		return nil
+	})
+	if err != nil {
+		return TagKey{}, err
+	}
+	return key, nil
+}
+
+func currentTagKey(tx *sql.Tx, o org, site string) (int, error) {
+	version := 1
+	err := tx.QueryRow(`SELECT version FROM tagkey WHERE org = ? AND site = ?`, o.row, site).Scan(&version)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	return version, nil
+}
+
+// findOrg fails with errNoOrg or ErrDestroyed when the org has no key, or no longer.
+func (v *Vault) findOrg(tx *sql.Tx, name string) (org, error) {
+	var o org
+	var destroyed bool
+	var wrapped []byte
+	err := tx.QueryRow(`SELECT org, org.slot IS NULL, wrapped FROM org LEFT JOIN secret ON secret.slot = org.slot
+		WHERE name = ?`, name).Scan(&o.row, &destroyed, &wrapped)
+	if errors.Is(err, sql.ErrNoRows) {
+		return org{}, errNoOrg
+	}
+	if err != nil {
+		return org{}, err
+	}
+	if destroyed {
+		return org{row: o.row}, ErrDestroyed
+	}
+	if o.key, err = unwrap(v.orgs.aead(), wrapped, orgAD(name)); err != nil {
+		return org{}, fmt.Errorf("the key of org %q is damaged: %w", name, err)
+	}
+	o.keys = o.key.derive(nil, "gatehouse vault keys").aead()
+	return o, nil
+}
+
+// makeOrg is findOrg that makes the org's key at its first use.
+func (v *Vault) makeOrg(tx *sql.Tx, name string) (org, error) {
+	o, err := v.findOrg(tx, name)
+	if !errors.Is(err, errNoOrg) {
+		return o, err
+	}
+	slots, err := store(tx, [][]byte{wrap(v.orgs.aead(), newSecret(), orgAD(name))})
+	if err != nil {
+		return org{}, err
+	}
+	if _, err := tx.Exec(`INSERT INTO org (name, slot) VALUES (?, ?)`, name, slots[0]); err != nil {
+		return org{}, err
+	}
+	return v.findOrg(tx, name)
+}
+
+// orgAD and keyAD name whose secret is wrapped. An id has a fixed length, so no two pairs give one text.
+func orgAD(name string) string     { return "org " + name }
+func keyAD(name, id string) string { return "key " + id + " " + name }

@@ -1,0 +1,183 @@
+package vault
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"modernc.org/sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
+)
+
+const (
+	dbFile = "vault.db"
+	// applicationID marks the file as a vault ("GHvt"), formatVersion is what schema made.
+	applicationID = 0x47487674
+	formatVersion = 1
+	// checkText is sealed under the master key when the file is made; the master key that opens it is the right one.
+	checkText = "gatehouse vault, format 1"
+)
+
+// settings hold for the one connection. Their order here is not the order in which the driver applies them.
+var settings = url.Values{
+	"mode":    {"rw"}, // the file is made before, with its mode
+	"_txlock": {"immediate"},
+	"_pragma": {
+		"busy_timeout(0)",
+		"journal_mode(TRUNCATE)",
+		"locking_mode(EXCLUSIVE)",
+		"secure_delete(1)",
+		"synchronous(FULL)",
+		"temp_store(MEMORY)",
+	},
+}
+
+// Every secret lies in secret, in a slot that is written in place and never deleted; the other tables hold ids.
+const schema = `
+CREATE TABLE secret (slot INTEGER PRIMARY KEY, wrapped BLOB NOT NULL CHECK (length(wrapped) = 60)) STRICT;
+CREATE TABLE free   (slot INTEGER PRIMARY KEY) STRICT;                                    -- slots that are overwritten
+CREATE TABLE org    (org INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, slot INTEGER) STRICT; -- no slot: destroyed
+CREATE TABLE key    (id TEXT PRIMARY KEY, org INTEGER NOT NULL, slot INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tagkey (org INTEGER, site TEXT, version INTEGER NOT NULL, PRIMARY KEY (org, site)) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL, sequence INTEGER NOT NULL) STRICT;
+CREATE TABLE master (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;
+`
+
+// A Vault is the one holder of a ledger's keys. Its methods may be called from many goroutines.
+type Vault struct {
+	db        *sql.DB // one connection: the file is locked, nobody else can open it
+	orgs      secret  // wraps the orgs' keys
+	transport secret  // what instances that ask share with this one
+
+	// gate is held by whoever reads keys, and alone by whoever destroys: when Destroy returns, no call is under way that
+	// read a key before it was destroyed and gives it after.
+	gate sync.RWMutex
+}
+
+// Open opens the vault of a data directory, and makes it when there is none: vault.db, mode 0600. It fails with
+// ErrWrongMaster when vault.db was made with another master key, and with ErrInUse while another Vault has it open; two
+// services on one data directory are for the caller to prevent, who also must not open vault.db in this process by other
+// means, which would give up the file's lock.
+func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
+	if master.secret.none() {
+		return nil, fmt.Errorf("vault: %w: open with the zero Master", ErrNoMaster)
+	}
+	path, err := filepath.Abs(filepath.Join(dataDir, dbFile))
+	if err != nil {
+		return nil, fmt.Errorf("vault: open %s: %w", dataDir, err)
+	}
+	if err := makeFile(path); err != nil {
+		return nil, fmt.Errorf("vault: open %s: %w", path, err)
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("vault: open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1)
+	v := &Vault{
+		db:        db,
+		orgs:      master.secret.derive(nil, "gatehouse vault orgs"),
+		transport: master.secret.derive(nil, "gatehouse vault transport"),
+	}
+	if err := v.inTx(ctx, "open "+path, v.prepare); err != nil {
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_BUSY {
+			err = fmt.Errorf("vault: %w: another process has %s open", ErrInUse, path)
+		}
+		return nil, errors.Join(err, db.Close())
+	}
+	return v, nil
+}
+
+// Close closes the file. Calls under way fail or finish.
+func (v *Vault) Close() error {
+	if err := v.db.Close(); err != nil {
+		return fmt.Errorf("vault: close: %w", err)
+	}
+	return nil
+}
+
+// makeFile makes an empty file for SQLite, durable and for its owner alone. SQLite gives its journal the same mode.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// A file put back from a backup may have come with another mode.
+	for _, p := range []string{path, path + "-journal"} {
+		info, err := os.Stat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o077 != 0 {
+			if err := os.Chmod(p, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// prepare makes the tables in an empty file, and else makes sure that it is a vault of this format and this master key.
+func (v *Vault) prepare(tx *sql.Tx) error {
+	var tables, application, format int
+	err := tx.QueryRow(`SELECT (SELECT count(*) FROM sqlite_schema), application_id, user_version
+		FROM pragma_application_id, pragma_user_version`).Scan(&tables, &application, &format)
+	if err != nil {
+		return err
+	}
+	if tables == 0 && application == 0 {
+		pragmas := fmt.Sprintf("PRAGMA application_id = %d; PRAGMA user_version = %d;", applicationID, formatVersion)
+		if _, err := tx.Exec(schema + pragmas); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`INSERT INTO master VALUES (1, ?)`, v.orgs.aead().Seal(nil, nil, []byte(checkText), nil))
+		return err
+	}
+	if application != applicationID {
+		return errors.New("it is an SQLite file, but not a vault")
+	}
+	if format != formatVersion {
+		return fmt.Errorf("it has format %d, this program reads format %d", format, formatVersion)
+	}
+	var sealed []byte
+	if err := tx.QueryRow(`SELECT sealed FROM master`).Scan(&sealed); err != nil {
+		return err
+	}
+	if text, err := v.orgs.aead().Open(nil, nil, sealed, nil); err != nil || string(text) != checkText {
+		return fmt.Errorf("%w: start with the %s, or the %s, that the file was made with; nothing was changed",
+			ErrWrongMaster, masterEnv, masterFile)
+	}
+	return nil
+}
+
+// inTx runs do in one transaction, durable when inTx returns nil and without trace when it does not.
+func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
+	tx, err := v.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("vault: %s: %w", doing, err)
+	}
+	if err = do(tx); err == nil {
+		err = tx.Commit()
+	} else if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {
+		err = errors.Join(err, undo)
+	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ctx.Err(), err) // most likely what failed it
+	}
+	if err != nil {
+		return fmt.Errorf("vault: %s: %w", doing, err)
+	}
+	return nil
+}

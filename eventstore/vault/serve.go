@@ -1,0 +1,168 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// helloTimeout is how long Serve waits for another holder to answer. When there is none, the server says so at once.
+const helloTimeout = time.Second
+
+// Serve answers the requests of [Remote] on vault.* until stop is called, which waits for those under way; the caller
+// closes the vault after that. It fails with ErrHeld when another holder answers on the same NATS already: two vaults of
+// one ledger would each have keys that the other lacks. That finds a mistake in the set-up; it is no lock.
+//
+// NATS has to let instances of the service alone publish and subscribe to vault.>, and no stream may keep it. Who gets
+// there all the same, without the master key, learns no id and no key: only how much is asked, and when. What is left to
+// him is to stand in the way, and to repeat a request that he recorded, which at worst reserves keys for nobody.
+func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
+	if _, err := nc.Request(subjectHello, nil, helloTimeout); err == nil {
+		return nil, fmt.Errorf("vault: %w", ErrHeld)
+	} else if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrTimeout) {
+		return nil, fmt.Errorf("vault: look for another holder: %w", err)
+	}
+	h := &holder{vault: v, log: log}
+	stop = sync.OnceFunc(h.stop)
+	for subject, handle := range map[string]nats.MsgHandler{
+		subjectHello:   h.hello,
+		subjectReserve: h.handle(h.reserve),
+		subjectKeys:    h.handle(h.keys),
+		subjectTagKey:  h.handle(h.tagKey),
+		subjectRotate:  h.handle(h.rotate),
+	} {
+		sub, err := nc.Subscribe(subject, handle)
+		if err != nil {
+			stop()
+			return nil, fmt.Errorf("vault: serve %s: %w", subject, err)
+		}
+		h.subs = append(h.subs, sub)
+	}
+	if err := nc.FlushTimeout(requestTimeout); err != nil {
+		stop()
+		return nil, fmt.Errorf("vault: serve: %w", err)
+	}
+	return stop, nil
+}
+
+type holder struct {
+	vault *Vault
+	log   *slog.Logger
+	subs  []*nats.Subscription
+
+	// busy is held by each request under way, and taken by stop.
+	busy    sync.RWMutex
+	stopped bool // guarded by busy
+}
+
+func (h *holder) stop() {
+	for _, sub := range h.subs {
+		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			h.log.Warn("vault: unsubscribe", "subject", sub.Subject, "error", err)
+		}
+	}
+	h.busy.Lock()
+	defer h.busy.Unlock()
+	h.stopped = true
+}
+
+func (h *holder) hello(m *nats.Msg) { h.respond(m, nil) }
+
+func (h *holder) respond(m *nats.Msg, frame []byte) {
+	if err := m.Respond(frame); err != nil {
+		h.log.Warn("vault: reply", "subject", m.Subject, "error", err)
+	}
+}
+
+// handle opens requests, and seals what answer says to them.
+func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, error)) nats.MsgHandler {
+	return func(m *nats.Msg) {
+		h.busy.RLock()
+		defer h.busy.RUnlock()
+		if h.stopped {
+			return
+		}
+		x, err := newExchange(h.vault.transport, m.Subject)
+		if err != nil {
+			h.log.Error("vault: answer", "subject", m.Subject, "error", err)
+			return
+		}
+		if len(m.Data) > 0 && m.Data[0] != wireVersion {
+			h.log.Warn("vault: request of another version", "subject", m.Subject, "version", m.Data[0])
+			h.respond(m, []byte{wireVersion, whyVersion})
+			return
+		}
+		request, err := x.openRequest(m.Data)
+		if err != nil {
+			h.log.Warn("vault: request does not open", "subject", m.Subject, "error", err)
+			h.respond(m, []byte{wireVersion, whyMaster})
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout) // the asker waits no longer
+		defer cancel()
+		reply, err := answer(ctx, request)
+		if errors.Is(err, ErrDestroyed) {
+			reply = wireReply{Code: "destroyed"}
+		} else if err != nil {
+			h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
+			reply = wireReply{Code: "failed", Message: err.Error()}
+		}
+		frame, err := x.sealReply(reply)
+		if err != nil {
+			h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
+			return
+		}
+		h.respond(m, frame)
+	}
+}
+
+func (h *holder) reserve(ctx context.Context, r wireRequest) (wireReply, error) {
+	if r.N > wireChunk {
+		return wireReply{}, fmt.Errorf("vault: %d keys in one request, at most %d", r.N, wireChunk)
+	}
+	keys, err := h.vault.Reserve(ctx, r.Org, r.N)
+	if err != nil {
+		return wireReply{}, err
+	}
+	var reply wireReply
+	for _, k := range keys {
+		reply.Keys = append(reply.Keys, wireKey{k.ID, k.secret.bytes()})
+	}
+	return reply, nil
+}
+
+func (h *holder) keys(ctx context.Context, r wireRequest) (wireReply, error) {
+	if len(r.IDs) > wireChunk {
+		return wireReply{}, fmt.Errorf("vault: %d keys in one request, at most %d", len(r.IDs), wireChunk)
+	}
+	keys, err := h.vault.Keys(ctx, r.Org, r.IDs)
+	if err != nil {
+		return wireReply{}, err
+	}
+	var reply wireReply
+	for _, k := range keys {
+		reply.Keys = append(reply.Keys, wireKey{k.ID, k.secret.bytes()})
+	}
+	return reply, nil
+}
+
+func (h *holder) tagKey(ctx context.Context, r wireRequest) (wireReply, error) {
+	key, err := h.vault.TagKey(ctx, r.Org, r.Site, r.Version)
+	if err != nil {
+		return wireReply{}, err
+	}
+	return wireReply{Version: key.Version, TagKey: key.secret.bytes()}, nil
+}
+
+func (h *holder) rotate(ctx context.Context, r wireRequest) (wireReply, error) {
+	key, err := h.vault.RotateTagKey(ctx, r.Org, r.Site, r.Version)
+	if err != nil {
+		return wireReply{}, err
+	}
+	return wireReply{Version: key.Version, TagKey: key.secret.bytes()}, nil
+}

@@ -1,0 +1,113 @@
+// Package vault keeps the keys of personal data outside the ledger, and destroys them so that nothing of them is left.
+//
+// The ledger says which key seals what: a box names its key. The vault knows a key's id, its org and its bytes, nothing
+// else: neither whose key it is nor what it seals.
+//
+// # Why keys are reserved
+//
+// A key must be durable before the first commit that uses it, and a commit must not wait for a second fsync. So an
+// instance reserves keys in batches, each batch one durable transaction, and spends them from memory. A key is handed out
+// once: what an instance had reserved and not used when it stopped is never handed out again. Such orphans seal nothing
+// and cost about 100 bytes each.
+//
+// # Why a slot is never deleted
+//
+// SQLite's secure_delete zeroes what a DELETE frees, but not the copies that the b-tree leaves behind when it moves rows
+// between pages: with secure_delete on and random deletions, whole wrapped keys were found in the file. So every wrapped
+// key lies in a slot of fixed size in a table that only grows at its end, where rows are never moved, and destroying
+// overwrites the slot in place and gives it to the next key. secure_delete is needed all the same: when the table outgrows
+// its first page, SQLite copies that page and zeroes the old one only with secure_delete on.
+//
+// # Why a rollback journal and not a WAL
+//
+// A WAL keeps old pages until a checkpoint after the commit empties it, which is a step that a crash can leave out. The
+// journal in mode TRUNCATE is emptied by the commit itself: emptying it is what commits. What a file system or a disk
+// keeps in blocks that it has freed is beyond this package; there are only wrapped keys there, which open with the org's
+// key and the master key alone.
+//
+// # Why one holder
+//
+// A key destroyed in one copy of the vault lives on in every other, so there is one file per ledger and one process that
+// has it open; others ask it over NATS (see [Serve] and [Remote]). The file is locked while it is open, and the caller's
+// lock on the data directory keeps a second service away before it comes to that.
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// A Keeper gives keys: the [Vault] itself to the instance that holds it, a [Remote] to every other. Its methods may be
+// called from many goroutines. What it gave is the caller's to keep in memory, and to forget when the ledger fences it.
+type Keeper interface {
+	// Reserve makes n fresh keys for an org, durable before it returns and handed out to no one else. n is from 1 to
+	// MaxReserve. The first key of an org makes the org's own key. It fails with ErrDestroyed for an org whose keys were
+	// destroyed.
+	Reserve(ctx context.Context, org string, n int) ([]Key, error)
+	// Keys gives the keys of an org by their ids. An id that is destroyed, unknown, another org's or malformed is absent
+	// from the answer, which is never nil without an error.
+	Keys(ctx context.Context, org string, ids []string) (map[string]Key, error)
+	// TagKey gives the key under which a site's cards and PINs become tags: the one of a version, or for CurrentTagKey the
+	// current one, which is version 1 until it is rotated. It fails with ErrDestroyed for a destroyed org.
+	TagKey(ctx context.Context, org, site string, version int) (TagKey, error)
+	// RotateTagKey makes from+1 the current version of a site's tag key, unless a later one is current already, and gives
+	// the current one. So it may be repeated, and two instances that rotate at once rotate once. It fails with
+	// ErrDestroyed for a destroyed org.
+	RotateTagKey(ctx context.Context, org, site string, from int) (TagKey, error)
+}
+
+const (
+	// MaxReserve is how many keys one Reserve makes at most: one transaction of about 2 MB.
+	MaxReserve = 10_000
+	// CurrentTagKey asks TagKey for the current version.
+	CurrentTagKey = 0
+	// maxName is how long the id of an org or a site may be, in bytes.
+	maxName = 256
+)
+
+var (
+	// ErrUnavailable says that no holder of the vault answered: personal fields cannot be sealed or opened now.
+	ErrUnavailable = errors.New("the vault is not available")
+	// ErrDestroyed says that the org's keys were destroyed, for good.
+	ErrDestroyed = errors.New("the keys of this org are destroyed")
+	// ErrWrongMaster says that the vault was made with another master key.
+	ErrWrongMaster = errors.New("wrong master key")
+	// ErrNoMaster says that there are keys but no master key that opens them.
+	ErrNoMaster = errors.New("no master key")
+	// ErrInUse says that another process, or another Vault of this one, has the file open.
+	ErrInUse = errors.New("the vault is in use")
+	// ErrHeld says that another instance already answers for this ledger's vault.
+	ErrHeld = errors.New("another instance holds the vault")
+	// ErrBox says that a box is malformed, was sealed with another key or other associated data, or was altered.
+	ErrBox = errors.New("the box does not open")
+)
+
+func checkName(what, name string) error {
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
+		return fmt.Errorf("vault: %s must be 1 to %d bytes of UTF-8, got %d bytes", what, maxName, len(name))
+	}
+	return nil
+}
+
+func checkReserve(org string, n int) error {
+	if n < 1 || n > MaxReserve {
+		return fmt.Errorf("vault: reserve 1 to %d keys, not %d", MaxReserve, n)
+	}
+	return checkName("org", org)
+}
+
+func checkTagKey(org, site string, version int) error {
+	if version < 0 || version >= maxTagVersion {
+		return fmt.Errorf("vault: no tag key can have version %d", version)
+	}
+	return errors.Join(checkName("org", org), checkName("site", site))
+}
+
+func checkRotate(org, site string, from int) error {
+	if from < 1 || from+1 >= maxTagVersion {
+		return fmt.Errorf("vault: no tag key can be rotated from version %d", from)
+	}
+	return checkTagKey(org, site, from)
+}
