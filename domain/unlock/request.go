@@ -82,16 +82,17 @@ type Answer struct {
 	Allowed bool
 	// Code is the primary reason.
 	Code Code
-	// Failed are all checks that failed. Of an allowance they only mark: a fire
-	// released the door, the side was out, or the rule of the door is to mark.
-	Failed Checks
-	// Grant is the id of the grant that opens, or of the one that came closest;
-	// empty: there is none for the door.
-	Grant string
-	// Source is what that grant comes from; zero without it.
+	// Source is what Grant comes from as far as the answer is concerned; zero
+	// without a grant.
 	Source Source
-	// Person and Credential are the ids of whom the request turned out to be about,
-	// empty when that is nobody known.
-	Person     string
-	Credential string
+	// Failed are all checks that failed. Those of an allowance only mark: a fire or
+	// a posture lets everybody through, the side is out, or the rule is to mark.
+	Failed Checks
+	// Grant is the grant that opens, or the one that came closest; nil: none is for
+	// the door. It, Credential and Person must not be changed.
+	Grant *Grant
+	// Credential and Person are whom the request turned out to be about; nil: nobody
+	// known.
+	Credential *Credential
+	Person     *Person
 }

@@ -38,7 +38,13 @@ func IDOf(text string) ID {
 	if text == "" {
 		return ID{}
 	}
-	h := sha256.Sum256([]byte(text))
+	// A conversion would allocate; ids fit here.
+	var buf [MaxID]byte
+	in := buf[:]
+	if len(text) > MaxID {
+		in = make([]byte, len(text))
+	}
+	h := sha256.Sum256(in[:copy(in, text)])
 	return ID(h[:16])
 }
 

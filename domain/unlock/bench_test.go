@@ -1,0 +1,244 @@
+package unlock
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"gatehouse/domain/schedule"
+
+	"github.com/stretchr/testify/require"
+)
+
+// benchSizes are a large site and all sites of a large city in one table, with a
+// door for every ten credentials.
+var benchSizes = []struct {
+	name        string
+	credentials int
+}{{"20k", 20_000}, {"1M", 1_000_000}}
+
+// benchWorlds are made once per size: the larger takes a while.
+var benchWorlds = map[int]*benchWorld{}
+
+// benchWorld is a site and a request for each of its credentials, in random
+// order. Of its doors four in five are doors of units, each unit with a booking,
+// its tenant with a fob bound to that, and four people who share it with mobile
+// keys; the other credentials are cards of staff, who have the rights to twenty
+// doors or so each. Schedules are weekly, in a zone with daylight saving.
+type benchWorld struct {
+	table    *Table
+	requests []Request
+	random   *rand.Rand
+
+	doors, units, zones int
+	rows                []Row
+}
+
+func worldOf(b *testing.B, credentials int) *benchWorld {
+	b.Helper()
+	if w := benchWorlds[credentials]; w != nil {
+		return w
+	}
+	w := &benchWorld{random: rand.New(rand.NewPCG(1, 2)), doors: credentials / 10, zones: credentials / 1000}
+	w.units = w.doors * 4 / 5
+	w.site(b)
+	for i := range w.units {
+		w.unit(i)
+	}
+	for i := 5 * w.units; i < credentials; i++ {
+		w.staff(i)
+	}
+	table, err := NewTable(w.rows...)
+	require.NoError(b, err)
+	w.table, w.rows = table, nil
+	w.random.Shuffle(len(w.requests), func(i, j int) {
+		w.requests[i], w.requests[j] = w.requests[j], w.requests[i]
+	})
+	benchWorlds[credentials] = w
+	runtime.GC()
+	return w
+}
+
+func (w *benchWorld) put(rows ...Row) { w.rows = append(w.rows, rows...) }
+
+func benchID(noun string, i int) string { return fmt.Sprintf("%s-%08x", noun, i) }
+
+func benchTag(i int) Tag {
+	id := IDOf(benchID("number", i))
+	return Tag(id)
+}
+
+func (w *benchWorld) site(b *testing.B) {
+	rules, err := schedule.LoadRules("Europe/Berlin")
+	require.NoError(b, err)
+	site := &Site{ID: "site", Zone: rules, LeaseStandard: 900, LeaseCritical: 30}
+	for month := time.January; month <= time.December; month++ {
+		date, err := schedule.DateOf(2026, month, 1)
+		require.NoError(b, err)
+		site.Calendar = append(site.Calendar, schedule.SpecialDay{Date: date, Kind: schedule.Holiday})
+	}
+	weekdays := []schedule.Day{"mon", "tue", "wed", "thu", "fri"}
+	office := schedule.Schedule{Windows: []schedule.Window{{Days: weekdays, From: 7 * 60, To: 18 * 60}}}
+	long := schedule.Schedule{Windows: []schedule.Window{
+		{Days: weekdays, From: 6 * 60, To: 22 * 60}, {Days: []schedule.Day{"sat", "sun"}, From: 8 * 60, To: 20 * 60},
+	}}
+	w.put(site, &Schedule{"office", office}, &Schedule{"long", long})
+	for i := range w.doors {
+		d := &Door{ID: benchID("door", i), Enabled: true, Entry: i >= w.units}
+		if i < w.units {
+			d.Unit = benchID("unit", i)
+		}
+		w.put(d)
+	}
+	for i := range w.zones {
+		r := &Right{ID: benchID("zone", i), Schedule: "office"}
+		for range 20 {
+			r.Doors = append(r.Doors, benchID("door", w.units+w.random.IntN(w.doors-w.units)))
+		}
+		slices.Sort(r.Doors)
+		r.Doors = slices.Compact(r.Doors)
+		w.put(r)
+	}
+}
+
+// unit adds a unit, its booking, its tenant and those whom they share it with.
+func (w *benchWorld) unit(i int) {
+	id, door, booking, own := benchID("unit", i), benchID("door", i), benchID("booking", i), benchID("tenancy", i)
+	gate := benchID("door", w.units+i%(w.doors-w.units))
+	tenant := benchID("tenant", i)
+	state := BookingActive
+	if i%25 == 0 {
+		state = BookingOverlock
+	}
+	w.put(
+		&Right{ID: id, Doors: []string{door, gate}, Schedule: "long"},
+		&Unit{ID: id, State: UnitOccupied, Rights: []UnitRight{{Right: id}}},
+		&Booking{ID: booking, Unit: id, Person: tenant, Window: Window{From: benchDay(0)}, State: state},
+		&Person{tenant, PersonActive},
+		&Credential{ID: benchID("fob", i), Tag: benchTag(5 * i), Kind: Fob, Person: tenant, Booking: booking, State: CredentialActive},
+		&Grant{ID: own, Person: tenant, Booking: booking, Source: SourceBooking, State: GrantActive},
+	)
+	w.ask(5*i, door)
+	for j := 1; j < 5; j++ {
+		person := benchID("guest", 5*i+j)
+		w.put(
+			&Person{person, PersonActive},
+			&Credential{ID: benchID("key", 5*i+j), Tag: benchTag(5*i + j), Kind: MobileKey, Person: person, State: CredentialActive},
+			&Grant{
+				ID: benchID("share", 5*i+j), Person: person, Booking: booking, Parent: own, Source: SourceShare,
+				Window: Window{benchDay(0), benchDay(360)}, State: GrantActive,
+			},
+		)
+		w.ask(5*i+j, gate)
+	}
+}
+
+// staff adds a member of staff with a right to some doors of the site.
+func (w *benchWorld) staff(i int) {
+	person, zone := benchID("staff", i), benchID("zone", i%w.zones)
+	state := CredentialActive
+	if i%25 == 0 {
+		state = CredentialLost
+	}
+	w.put(
+		&Person{person, PersonActive},
+		&Credential{ID: benchID("card", i), Tag: benchTag(i), Kind: Card, Person: person, Window: Window{From: benchDay(0)}, State: state},
+		&Grant{ID: benchID("job", i), Person: person, Right: zone, Source: SourceStaff, State: GrantActive},
+	)
+	for _, r := range w.rows[:w.doors+w.zones+3] {
+		if r, ok := r.(*Right); ok && r.ID == zone {
+			w.ask(i, r.Doors[w.random.IntN(len(r.Doors))])
+			break
+		}
+	}
+}
+
+// benchDay gives the beginning of a day of 2026 in UTC.
+func benchDay(n int) Instant {
+	return InstantOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n))
+}
+
+// ask adds a request with a credential, in most cases at a time that every
+// schedule of the site holds.
+func (w *benchWorld) ask(credential int, door string) {
+	day := 4 + 7*w.random.IntN(50) + w.random.IntN(5)
+	at := benchDay(day) + Instant(8*time.Hour) + Instant(w.random.Int64N(int64(8*time.Hour)))
+	if w.random.IntN(100) < 8 {
+		at += Instant(12 * time.Hour)
+	}
+	if w.random.IntN(100) < 5 {
+		door = benchID("door", w.random.IntN(w.doors))
+	}
+	w.requests = append(w.requests, Request{Door: IDOf(door), Side: In, At: at, Tag: benchTag(credential)})
+}
+
+var benchLocal = Local{LeaseEnd: Held}
+
+// BenchmarkDecide measures one decision with the tag known. As at a door, each
+// question waits for the answer to the one before.
+func BenchmarkDecide(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(size.name, func(b *testing.B) {
+			w := worldOf(b, size.credentials)
+			b.ReportAllocs()
+			allowed, n, i := 0, 0, 0
+			for b.Loop() {
+				a := Decide(w.table, &benchLocal, w.requests[i])
+				if a.Allowed {
+					allowed++
+				}
+				n++
+				if i += 1 + int(a.Failed>>63); i >= len(w.requests) {
+					i = 0
+				}
+			}
+			b.ReportMetric(100*float64(allowed)/float64(n), "%allowed")
+		})
+	}
+}
+
+// BenchmarkFloor measures the look-up of the same tags in the same order in a
+// bare map, each waiting for the one before.
+func BenchmarkFloor(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(size.name, func(b *testing.B) {
+			w := worldOf(b, size.credentials)
+			m := make(map[Tag]uint32, len(w.requests))
+			for i, r := range w.requests {
+				m[r.Tag] = uint32(i)
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				found := m[w.requests[i].Tag]
+				if i += 1 + int(found>>31); i >= len(w.requests) {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkApply measures a change of one row: it costs the same at every size.
+func BenchmarkApply(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(size.name, func(b *testing.B) {
+			w := worldOf(b, size.credentials)
+			b.ReportAllocs()
+			t, n := w.table, uint64(0)
+			for b.Loop() {
+				n++
+				person := Person{benchID("tenant", int(binary.BigEndian.Uint32(w.requests[n%20_000].Tag[:]))%w.units), PersonState(1 + n%2)}
+				next, err := t.Apply(Delta{N: n, Put: []Row{&person}})
+				if err != nil {
+					b.Fatal(err)
+				}
+				t = next
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package unlock
+
+import (
+	"math"
+	"math/bits"
+	"reflect"
+
+	"gatehouse/domain/schedule"
+)
+
+// site is the row of the site made quick to ask.
+type site struct {
+	row         *Site
+	zone        *schedule.Zone
+	days        *schedule.Days
+	blackouts   *schedule.Spans
+	fobSchedule key
+
+	lockdown       bool
+	sharedUserFobs bool
+}
+
+// compileSite keeps the zone of the site before when its rules are the same.
+func compileSite(r *Site, before *site) *site {
+	s := &site{
+		row: r, days: r.Calendar.Compile(), fobSchedule: keyOf(IDOf(r.FobSchedule)),
+		lockdown: r.Posture == Lockdown, sharedUserFobs: r.SharedUserFobs,
+	}
+	if before != nil && reflect.DeepEqual(r.Zone, before.row.Zone) {
+		s.zone = before.zone
+	} else {
+		s.zone = r.Zone.Compile()
+	}
+	if len(r.Blackouts) > 0 {
+		s.blackouts = r.Blackouts.Compile(s.zone)
+	}
+	return s
+}
+
+// door is the row of a door made quick to ask.
+type door struct {
+	row          *Door
+	key          key
+	postureUntil Instant // never zero
+	blackouts    *schedule.Spans
+	occupancy    uint32
+	posture      Posture
+	class        DoorClass
+	afterLease   AfterLease
+	factor       Factor
+	presence     Presence
+	capabilities uint8
+	enabled      bool
+	entry        bool
+	fireRelease  bool
+}
+
+// compileDoor needs the zone for blackouts; without a site nothing opens anyway.
+func compileDoor(r *Door, s *site) *door {
+	d := &door{
+		row: r, key: keyOf(IDOf(r.ID)), postureUntil: end(r.PostureUntil), occupancy: r.Occupancy,
+		posture: r.Posture, class: r.Class, afterLease: r.AfterLease, factor: r.Factor, presence: r.Presence,
+		capabilities: set(r.Capabilities), enabled: r.Enabled, entry: r.Entry, fireRelease: r.FireRelease,
+	}
+	if s != nil && len(r.Blackouts) > 0 {
+		d.blackouts = r.Blackouts.Compile(s.zone)
+	}
+	return d
+}
+
+// fewDoors is how many doors of a right lie in its own memory: those of a unit.
+const fewDoors = 4
+
+// right is the row of a right made quick to ask.
+type right struct {
+	row      *Right
+	schedule key
+	few      [fewDoors]key // the doors, while they are no more
+	// many are more doors as a hash table with open addressing, at most half full;
+	// its length is a power of two.
+	many []key
+}
+
+func compileRight(r *Right) *right {
+	c := &right{row: r, schedule: keyOf(IDOf(r.Schedule))}
+	if len(r.Doors) <= fewDoors {
+		for i, d := range r.Doors {
+			c.few[i] = keyOf(IDOf(d))
+		}
+		return c
+	}
+	c.many = make([]key, 1<<bits.Len(uint(2*len(r.Doors)-1)))
+	for _, d := range r.Doors {
+		k := keyOf(IDOf(d))
+		i := c.place(k)
+		for c.many[i] != (key{}) {
+			i = (i + 1) & (len(c.many) - 1)
+		}
+		c.many[i] = k
+	}
+	return c
+}
+
+// place is where a door would lie if no other did.
+func (r *right) place(door key) int { return int(door.lo) & (len(r.many) - 1) }
+
+// has reports whether the door is one of the right's. The key of a door is never
+// zero, as places are that nothing has taken.
+func (r *right) has(door key) bool {
+	if r.many == nil {
+		for i := range r.few {
+			if r.few[i] == door {
+				return true
+			}
+		}
+		return false
+	}
+	for i := r.place(door); r.many[i] != (key{}); i = (i + 1) & (len(r.many) - 1) {
+		if r.many[i] == door {
+			return true
+		}
+	}
+	return false
+}
+
+// timetable is the row of a schedule made quick to ask.
+type timetable struct {
+	row      *Schedule
+	compiled *schedule.Compiled
+}
+
+func compileSchedule(r *Schedule) *timetable {
+	return &timetable{row: r, compiled: schedule.Compile(r.Schedule)}
+}
+
+// begin and end give the bounds of windows without the case of none.
+func begin(i Instant) Instant {
+	if i == 0 {
+		return math.MinInt64
+	}
+	return i
+}
+
+func end(i Instant) Instant {
+	if i == 0 {
+		return math.MaxInt64
+	}
+	return i
+}
+
+// set gives small values as the bits of a byte.
+func set[E ~uint8](values []E) uint8 {
+	var s uint8
+	for _, v := range values {
+		s |= 1 << v
+	}
+	return s
+}

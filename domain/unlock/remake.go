@@ -1,0 +1,200 @@
+package unlock
+
+import "slices"
+
+// stir is one reason to make the holder of a person anew: a row of theirs that
+// changed, or, where it has none, a row on which they depend.
+type stir struct {
+	person                    key
+	oldCredential, credential *Credential
+	oldGrant, grant           *Grant
+}
+
+// remake makes the holders anew that the changes concern, and what finds them.
+func (e *edit) remake() {
+	stirs := e.stirs()
+	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
+	var (
+		holders       []change[holder]
+		tags          []change[holder]
+		needs         []need
+		before, after = maker{table: e.before}, maker{table: e.after}
+	)
+	for len(stirs) > 0 {
+		k, n := stirs[0].person, 1
+		for n < len(stirs) && stirs[n].person == k {
+			n++
+		}
+		old := e.before.holders.get(k)
+		credentials, grants := old.rows()
+		// The old holder is made again to learn on what it depended: cheaper than to
+		// keep that for everybody.
+		before.holder(k, e.before.persons.get(k), credentials, grants)
+		credentials, grants = stirred(credentials, grants, stirs[:n])
+		made := after.holder(k, e.after.persons.get(k), credentials, grants)
+		stirs = stirs[n:]
+		if old == nil && made == nil {
+			continue
+		}
+		holders = append(holders, change[holder]{k, old, made})
+		tags = retag(tags, old, made)
+		needs = reneed(needs, k, before.needs, after.needs)
+	}
+	e.after.holders = e.after.holders.with(holders)
+	e.after.tags = e.after.tags.with(tags)
+	e.after.dependants = depend(e.after.dependants, needs)
+}
+
+// stirs collects what concerns holders.
+func (e *edit) stirs() []stir {
+	stirs := make([]stir, 0, len(e.persons)+len(e.credentials)+len(e.grants))
+	for _, c := range e.persons {
+		stirs = append(stirs, stir{person: c.key})
+		stirs = e.hanging(stirs, KindPerson, c.key)
+	}
+	for _, c := range e.credentials {
+		if c.old != nil {
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), oldCredential: c.old})
+		}
+		if c.new != nil {
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), credential: c.new})
+		}
+	}
+	for _, c := range e.grants {
+		if c.old != nil {
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), oldGrant: c.old})
+		}
+		if c.new != nil {
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), grant: c.new})
+		}
+		stirs = e.hanging(stirs, KindGrant, c.key)
+	}
+	for _, c := range e.bookings {
+		stirs = e.hanging(stirs, KindBooking, c.key)
+	}
+	for _, c := range e.units {
+		stirs = e.hanging(stirs, KindUnit, c.key)
+	}
+	return stirs
+}
+
+// hanging appends the holders that depend on a row.
+func (e *edit) hanging(stirs []stir, kind Kind, k key) []stir {
+	if d := e.before.dependants.get(dependency(kind, k)); d != nil {
+		for _, person := range *d {
+			stirs = append(stirs, stir{person: person})
+		}
+	}
+	return stirs
+}
+
+// stirred gives the rows of a holder after the stirs, sorted.
+func stirred(credentials []*Credential, grants []*Grant, stirs []stir) ([]*Credential, []*Grant) {
+	for _, s := range stirs {
+		credentials = swap(credentials, s.oldCredential, s.credential)
+		grants = swap(grants, s.oldGrant, s.grant)
+	}
+	slices.SortFunc(credentials, byID)
+	slices.SortFunc(grants, byID)
+	return credentials, grants
+}
+
+func swap[R any](rows []*R, old, new *R) []*R {
+	if old != nil {
+		i := slices.Index(rows, old)
+		rows = slices.Delete(rows, i, i+1)
+	}
+	if new != nil {
+		rows = append(rows, new)
+	}
+	return rows
+}
+
+// retag appends the changes that let the holder be found by the tags it has.
+func retag(changes []change[holder], old, made *holder) []change[holder] {
+	had, has := old.tags(), made.tags()
+	for _, tag := range has {
+		c := change[holder]{tag, nil, made}
+		if slices.Contains(had, tag) {
+			c.old = old
+		}
+		changes = append(changes, c)
+	}
+	for _, tag := range had {
+		if !slices.Contains(has, tag) {
+			changes = append(changes, change[holder]{tag, old, nil})
+		}
+	}
+	return changes
+}
+
+// need says that a holder comes to depend on a row, or no longer does.
+type need struct {
+	on, person key
+	gone       bool
+}
+
+// reneed appends what a holder needs now and did not before, and the reverse. It
+// sorts both.
+func reneed(needs []need, person key, before, after []key) []need {
+	slices.SortFunc(before, key.compare)
+	slices.SortFunc(after, key.compare)
+	for i, k := range before {
+		if i > 0 && before[i-1] == k {
+			continue
+		}
+		if _, still := slices.BinarySearchFunc(after, k, key.compare); !still {
+			needs = append(needs, need{k, person, true})
+		}
+	}
+	for i, k := range after {
+		if i > 0 && after[i-1] == k {
+			continue
+		}
+		if _, had := slices.BinarySearchFunc(before, k, key.compare); !had {
+			needs = append(needs, need{k, person, false})
+		}
+	}
+	return needs
+}
+
+// depend gives the index of dependants after the needs, which it sorts.
+func depend(x index[[]key], needs []need) index[[]key] {
+	slices.SortFunc(needs, func(a, b need) int { return a.on.compare(b.on) })
+	var changes []change[[]key]
+	for len(needs) > 0 {
+		on, n := needs[0].on, 1
+		for n < len(needs) && needs[n].on == on {
+			n++
+		}
+		c := change[[]key]{key: on, old: x.get(on)}
+		var persons []key
+		if c.old != nil {
+			persons = *c.old
+		}
+		if persons = withNeeds(persons, needs[:n]); len(persons) > 0 {
+			c.new = &persons
+		}
+		changes = append(changes, c)
+		needs = needs[n:]
+	}
+	return x.with(changes)
+}
+
+// withNeeds gives a sorted list of persons after the needs of one row.
+func withNeeds(persons []key, needs []need) []key {
+	slices.SortFunc(needs, func(a, b need) int { return a.person.compare(b.person) })
+	out := make([]key, 0, len(persons)+len(needs))
+	for _, n := range needs {
+		i, found := slices.BinarySearchFunc(persons, n.person, key.compare)
+		out = append(out, persons[:i]...)
+		persons = persons[i:]
+		if found {
+			persons = persons[1:]
+		}
+		if !n.gone {
+			out = append(out, n.person)
+		}
+	}
+	return append(out, persons...)
+}
