@@ -1,6 +1,10 @@
 package domain
 
-import "gatehouse/domain/schedule"
+import (
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
 
 // Booking gives a unit to a primary tenant for a period of civil days of the
 // site: [From 00:00, Until+1 day 00:00).
@@ -24,22 +28,308 @@ type BookingState string
 
 // The states of a booking.
 const (
-	BookingActive  BookingState = "active"
-	BookingRevoked BookingState = "revoked"
-	BookingEnded   BookingState = "ended"
-)
-
-// LockLevel is how far a suspended booking is shut out.
-type LockLevel string
-
-// The levels of suspension.
-const (
-	LevelGatelock LockLevel = "gatelock" // entries only
-	LevelOverlock LockLevel = "overlock" // unit and entries
+	BookingStateActive  BookingState = "active"
+	BookingStateRevoked BookingState = "revoked"
+	BookingStateEnded   BookingState = "ended"
 )
 
 func (b *Booking) keys() []string {
 	return []string{"unit:" + string(b.Unit), "person:" + string(b.Person), "site:" + string(b.Site)}
 }
 
-var bookingWords = words{}
+// over reports whether the end of the booking is on record.
+func (b *Booking) over() bool { return b.State != BookingStateActive }
+
+// endedBy is why what hung on a booking that is over has ended.
+func (b *Booking) endedBy() string {
+	switch {
+	case b.State == BookingStateRevoked:
+		return reasonBookingRevoked
+	case b.MovedOut:
+		return reasonMovedOut
+	}
+	return reasonBookingEnded
+}
+
+// stands refuses to build on a booking that is over at the moment of the
+// command: by a fact, or because its last day has passed. What has ended has
+// ended, whether the timer was there or not.
+func (tx *Tx) stands(b *Booking) *Refusal {
+	switch {
+	case b.State == BookingStateRevoked:
+		return refuse("booking_revoked", "the booking %s was revoked, which is final; make a new one", b.ID).about(b.ID)
+	case b.State == BookingStateEnded, tx.passed(b.Site, b.Until):
+		return refuse("booking_ended", "the booking %s has ended, which is final; make a new one", b.ID).about(b.ID)
+	}
+	return nil
+}
+
+// bookingScope is the scope of what concerns one booking.
+func (s *State) bookingScope(booking ID) Scope {
+	sc := atSites(s.sitesOfBooking(booking)...)
+	sc.Booking = booking
+	return sc
+}
+
+func (s *State) sitesOfBooking(booking ID) []ID {
+	if b, ok := s.Bookings.Get(booking); ok {
+		return []ID{b.Site}
+	}
+	return nil
+}
+
+// endings are the consequences of the end of a booking.
+var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, UnitUserRemoved{}}
+
+var bookingWords = words{
+	commands: []CommandType{
+		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}),
+		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}),
+		command[TransferBooking]("Makes another person the primary tenant of a booking.",
+			BookingTransferred{}, FobRemoved{}, UnitUserRemoved{}, UnitManagerCreated{}),
+		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
+		command[ReinstateBooking]("Lifts the suspension of a booking.", BookingReinstated{}),
+		takesAway(command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",
+			slices.Concat([]Event{BookingRevoked{}}, endings)...)),
+		takesAway(command[EndBooking]("Ends a booking with all that hangs on it: the service when its last day is over, staff at once.",
+			slices.Concat([]Event{BookingEnded{}}, endings)...)),
+		command[MoveIn]("Hands a unit over to the tenant of a booking, who becomes its unit manager.", UnitMovedIn{}, UnitManagerCreated{}),
+		takesAway(command[MoveOut]("Takes a unit back from its tenant and ends the booking.",
+			slices.Concat([]Event{UnitMovedOut{}, BookingEnded{}}, endings)...)),
+	},
+	events: []EventType{
+		event[BookingCreated](1), event[BookingWindowChanged](1), event[BookingTransferred](1),
+		event[BookingSuspended](1), event[BookingReinstated](1), event[BookingRevoked](1), event[BookingEnded](1),
+		event[UnitMovedIn](1), event[UnitMovedOut](1),
+	},
+}
+
+// CreateBooking gives a unit to a primary tenant. Access begins with the first
+// day, moved in or not.
+type CreateBooking struct {
+	Booking ID            `json:"booking,omitempty"` // empty: an id is made
+	Unit    ID            `json:"unit"`
+	Person  ID            `json:"person"`
+	From    schedule.Date `json:"from"`
+	Until   schedule.Date `json:"until,omitzero"` // last day; none: open end
+}
+
+func (CreateBooking) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c CreateBooking) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c CreateBooking) decide(tx *Tx) *Refusal {
+	unit, r := tx.Units.find(c.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	id := tx.idFor(c.Booking, "booking")
+	if tx.Bookings.Has(id) {
+		return refuse("booking_exists", "the booking %s is there already", id).about(id)
+	}
+	if r := tx.bookable(id, unit, c.From, c.Until); r != nil {
+		return r
+	}
+	if tx.passed(unit.Site, c.Until) {
+		tx.warn("booking_ended", "the booking %s ended on %s and opens nothing", id, c.Until)
+	}
+	tx.emit(BookingCreated{Booking: id, Unit: c.Unit, Person: c.Person, From: c.From, Until: c.Until})
+	return nil
+}
+
+// bookable refuses days on which the unit is given to somebody else.
+func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refusal {
+	if r := checkDays(from, until); r != nil {
+		return r
+	}
+	for id, other := range tx.Bookings.Each("unit:" + string(unit.ID)) {
+		if id != booking && !other.over() && meet(from, until, other.From, other.Until) {
+			return refuse("unit_booked", "the unit %s is booked %s under %s", unit.ID, daysText(other.From, other.Until), id).about(unit.ID, id)
+		}
+	}
+	return nil
+}
+
+// checkDays refuses a period without a beginning, or that ends before it begins.
+func checkDays(from, until schedule.Date) *Refusal {
+	switch {
+	case from.IsZero():
+		return refuse("invalid_field", "from: the first day is missing")
+	case !until.IsZero() && until.Before(from):
+		return refuse("invalid_field", "until: the last day %s is before the first day %s", until, from)
+	}
+	return nil
+}
+
+// meet reports whether two periods have a day in common; no last day: no end.
+func meet(from, until, otherFrom, otherUntil schedule.Date) bool {
+	return (otherUntil.IsZero() || !otherUntil.Before(from)) && (until.IsZero() || !until.Before(otherFrom))
+}
+
+func daysText(from, until schedule.Date) string {
+	if until.IsZero() {
+		return "from " + from.String()
+	}
+	return "from " + from.String() + " to " + until.String()
+}
+
+// BookingCreated gives a unit to a primary tenant.
+type BookingCreated struct {
+	Booking ID            `json:"booking"`
+	Unit    ID            `json:"unit"`
+	Person  ID            `json:"person"`
+	From    schedule.Date `json:"from"`
+	Until   schedule.Date `json:"until,omitzero"`
+}
+
+func (e BookingCreated) fold(s *State, _ Moment) {
+	b := Booking{ID: e.Booking, Unit: e.Unit, Person: e.Person, From: e.From, Until: e.Until, State: BookingStateActive}
+	if u, ok := s.Units.Get(e.Unit); ok {
+		b.Site = u.Site
+	}
+	s.Bookings.Put(e.Booking, b)
+}
+func (e BookingCreated) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+
+// ChangeBookingWindow sets both days of a booking. It extends no share, and brings
+// no booking back that has ended.
+type ChangeBookingWindow struct {
+	Booking ID            `json:"booking"`
+	From    schedule.Date `json:"from"`
+	Until   schedule.Date `json:"until,omitzero"` // last day; none: open end
+}
+
+func (ChangeBookingWindow) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c ChangeBookingWindow) scope(s *State) Scope { return s.bookingScope(c.Booking) }
+func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
+	b, r := tx.standing(c.Booking)
+	if r != nil {
+		return r
+	}
+	unit, r := tx.Units.find(b.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	if r := tx.bookable(b.ID, unit, c.From, c.Until); r != nil {
+		return r
+	}
+	if tx.passed(b.Site, c.Until) {
+		return refuse("window_ended", "%s is over; EndBooking ends a booking at once", c.Until).about(b.ID)
+	}
+	if b.From != c.From || b.Until != c.Until {
+		tx.emit(BookingWindowChanged(c))
+	}
+	return nil
+}
+
+// standing finds a booking that is not over.
+func (tx *Tx) standing(id ID) (*Booking, *Refusal) {
+	b, r := tx.Bookings.find(id, "booking")
+	if r == nil {
+		r = tx.stands(b)
+	}
+	return b, r
+}
+
+// BookingWindowChanged sets both days of a booking.
+type BookingWindowChanged struct {
+	Booking ID            `json:"booking"`
+	From    schedule.Date `json:"from"`
+	Until   schedule.Date `json:"until,omitzero"`
+}
+
+func (e BookingWindowChanged) fold(s *State, _ Moment) {
+	s.Bookings.Update(e.Booking, func(b *Booking) { b.From, b.Until = e.From, e.Until })
+}
+func (e BookingWindowChanged) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+
+// RevokeBooking takes a booking away for good: its shares, fobs and unit users
+// end with it (rule B6). Where nothing is left to take away it has no effect, so
+// that one entry of a list does not hold up the others.
+type RevokeBooking struct {
+	Booking ID `json:"booking"`
+	Cause   ID `json:"cause,omitempty"` // a short word as unpaid; it must say nothing about a person
+}
+
+func (RevokeBooking) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c RevokeBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
+func (c RevokeBooking) decide(tx *Tx) *Refusal {
+	b, gone, r := tx.standingOrGone(c.Booking)
+	if r != nil || gone {
+		return r
+	}
+	tx.emit(BookingRevoked(c))
+	tx.settle(b.ID)
+	return nil
+}
+
+// standingOrGone finds a booking for a command that takes access away, and says
+// in a warning when there is none left to take.
+func (tx *Tx) standingOrGone(id ID) (b *Booking, gone bool, r *Refusal) {
+	b, r = tx.Bookings.find(id, "booking")
+	if r != nil {
+		return nil, false, r
+	}
+	if over := tx.stands(b); over != nil {
+		tx.warn(over.Code, "%s", over.Message)
+		return b, true, nil
+	}
+	return b, false, nil
+}
+
+// BookingRevoked takes a booking away for good.
+type BookingRevoked struct {
+	Booking ID `json:"booking"`
+	Cause   ID `json:"cause,omitempty"`
+}
+
+func (e BookingRevoked) fold(s *State, _ Moment) {
+	s.endBooking(e.Booking, BookingStateRevoked, e.Cause)
+}
+func (e BookingRevoked) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+
+// endBooking puts the end of a booking on record. The unit is to be looked over
+// before anybody else gets it.
+func (s *State) endBooking(id ID, state BookingState, cause ID) {
+	s.Bookings.Update(id, func(b *Booking) { b.State, b.Level, b.Cause = state, "", string(cause) })
+	if b, ok := s.Bookings.Get(id); ok {
+		s.vacate(b.Unit, id)
+	}
+	s.noteOwed(id)
+}
+
+// EndBooking ends a booking. The service sends it when the last day is over and
+// is refused before; staff end a booking at once, whatever its days. A last day
+// in the future is set by ChangeBookingWindow.
+type EndBooking struct {
+	Booking ID `json:"booking"`
+}
+
+func (EndBooking) permit() Permit         { return Permit{Role: RoleStaff, Service: true} }
+func (c EndBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
+func (c EndBooking) decide(tx *Tx) *Refusal {
+	b, r := tx.Bookings.find(c.Booking, "booking")
+	if r != nil || b.over() {
+		return r
+	}
+	cause := ID("last_day")
+	if !tx.passed(b.Site, b.Until) {
+		if tx.Actor.Kind == ActorService {
+			return refuse("booking_not_over", "the booking %s lasts %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
+		}
+		cause = "early"
+	}
+	tx.emit(BookingEnded{Booking: b.ID, Cause: cause})
+	tx.settle(b.ID)
+	return nil
+}
+
+// BookingEnded ends a booking: last_day, early or moved_out.
+type BookingEnded struct {
+	Booking ID `json:"booking"`
+	Cause   ID `json:"cause"`
+}
+
+func (e BookingEnded) fold(s *State, _ Moment) { s.endBooking(e.Booking, BookingStateEnded, e.Cause) }
+func (e BookingEnded) concerns(s *State) []ID  { return s.sitesOfBooking(e.Booking) }

@@ -5,22 +5,26 @@ import "time"
 // Credential is what a person shows at a door. Its number is personal: it stands
 // nowhere in clear.
 type Credential struct {
-	ID       ID              `json:"id"`
-	Kind     CredentialKind  `json:"kind"`
-	Format   string          `json:"format,omitempty"` // of the number: raw (default), wiegand26 …
-	Number   Personal        `json:"number,omitzero" personal:"Subject"`
-	Subject  ID              `json:"subject"`           // whose key seals the number: the person, or org while in stock
-	Person   ID              `json:"person,omitempty"`  // the holder; empty: in stock
-	Booking  ID              `json:"booking,omitempty"` // it opens what this booking opens; empty: staff, vendors, mobile keys
-	Unit     ID              `json:"unit,omitempty"`    // stock of a unit, or held as a unit user
-	Sites    []ID            `json:"sites,omitempty"`   // at which it is known, sorted; none: at all (mobile keys)
-	State    CredentialState `json:"state"`
-	Denied   bool            `json:"denied,omitzero"` // on the deny list, whatever the state
-	Reason   string          `json:"reason,omitempty"`
-	From     time.Time       `json:"from,omitzero"`
-	Until    time.Time       `json:"until,omitzero"` // exclusive
-	Consent  string          `json:"consent_ref,omitempty"`
-	SharedBy Actor           `json:"shared_by"` // who gave it (rule U11)
+	ID      ID              `json:"id"`
+	Kind    CredentialKind  `json:"kind"`
+	Format  string          `json:"format,omitempty"` // of the number: raw (default), wiegand26 …
+	Number  Personal        `json:"number,omitzero" personal:"Subject"`
+	Subject ID              `json:"subject"`           // whose key seals the number: the person, or org while in stock
+	Person  ID              `json:"person,omitempty"`  // the holder; empty: in stock
+	Booking ID              `json:"booking,omitempty"` // it opens what this booking opens; empty: staff, vendors, mobile keys
+	Unit    ID              `json:"unit,omitempty"`    // stock of a unit, or held as a unit user
+	Sites   []ID            `json:"sites,omitempty"`   // at which it is known, sorted; none: at all (mobile keys)
+	State   CredentialState `json:"state"`
+	Denied  bool            `json:"denied,omitzero"` // on the deny list, whatever the state
+	Reason  string          `json:"reason,omitempty"`
+	From    time.Time       `json:"from,omitzero"`
+	Until   time.Time       `json:"until,omitzero"` // exclusive
+	// SuspendedUntil ends a suspension by itself, exclusive; zero: until it is lifted.
+	SuspendedUntil time.Time `json:"suspended_until,omitzero"`
+	Shared         bool      `json:"shared,omitzero"` // held by somebody with whom the booking is shared (rule F6)
+	Device         Personal  `json:"device,omitzero" personal:"Subject"`
+	Consent        ID        `json:"consent_ref,omitempty"`
+	SharedBy       Actor     `json:"shared_by"` // who gave it (rule U11)
 }
 
 // CredentialKind is the kind of thing that is shown.
@@ -34,31 +38,37 @@ const (
 	KindMobileKey CredentialKind = "mobile_key"
 )
 
+func (k CredentialKind) check() error { return oneOf(k, KindFob, KindCard, KindPin, KindMobileKey) }
+
 // CredentialState says whether a credential opens anything.
 type CredentialState string
 
 // The states of a credential. Removed, revoked and expired are final: the number
 // may be given anew.
 const (
-	CredentialStock     CredentialState = "stock" // known, with nobody
-	CredentialActive    CredentialState = "active"
-	CredentialSuspended CredentialState = "suspended"
-	CredentialLost      CredentialState = "lost"
-	CredentialStolen    CredentialState = "stolen"
-	CredentialDamaged   CredentialState = "damaged"
-	CredentialRevoked   CredentialState = "revoked"
-	CredentialRemoved   CredentialState = "removed"
-	CredentialExpired   CredentialState = "expired"
+	CredentialStateStock     CredentialState = "stock" // known, with nobody
+	CredentialStateActive    CredentialState = "active"
+	CredentialStateSuspended CredentialState = "suspended"
+	CredentialStateLost      CredentialState = "lost"
+	CredentialStateStolen    CredentialState = "stolen"
+	CredentialStateDamaged   CredentialState = "damaged"
+	CredentialStateRevoked   CredentialState = "revoked"
+	CredentialStateRemoved   CredentialState = "removed"
+	CredentialStateExpired   CredentialState = "expired"
 )
 
 // live reports whether the number is taken.
 func (c *Credential) live() bool {
 	switch c.State {
-	case CredentialRevoked, CredentialRemoved, CredentialExpired:
+	case CredentialStateRevoked, CredentialStateRemoved, CredentialStateExpired:
 		return false
 	}
 	return true
 }
+
+// fromStock reports whether the credential belongs to the stock of a unit, where
+// it returns to.
+func (c *Credential) fromStock() bool { return c.Subject == OrgSubject && c.Unit != "" }
 
 func (c *Credential) keys() []string {
 	var k []string
@@ -67,6 +77,9 @@ func (c *Credential) keys() []string {
 	}
 	if c.Booking != "" {
 		k = append(k, "booking:"+string(c.Booking))
+		if c.live() {
+			k = append(k, "bound:"+string(c.Booking))
+		}
 	}
 	if c.Unit != "" {
 		k = append(k, "unit:"+string(c.Unit))
@@ -74,7 +87,8 @@ func (c *Credential) keys() []string {
 	for _, s := range c.Sites {
 		k = append(k, "site:"+string(s))
 	}
-	if n := c.Number.Text(); n != "" && c.live() {
+	// A number on the deny list stays taken: it must open nothing for anybody.
+	if n := c.Number.Text(); n != "" && (c.live() || c.Denied) {
 		for _, s := range c.Sites {
 			k = append(k, numberKey(s, c.Format, n))
 		}
@@ -87,4 +101,246 @@ func numberKey(site ID, format, number string) string {
 	return "number:" + string(site) + ":" + format + ":" + number
 }
 
-var credentialWords = words{}
+// credentialScope is the scope of what concerns one credential. One that is known
+// at no site of its own is everybody's who works at any.
+func (s *State) credentialScope(id ID) Scope {
+	c, ok := s.Credentials.Get(id)
+	if !ok {
+		return Scope{}
+	}
+	sc := atSites(c.Sites...)
+	sc.AnySite, sc.Booking, sc.Unit, sc.Person = len(c.Sites) == 0, c.Booking, c.Unit, c.Person
+	return sc
+}
+
+// sitesOfCredential is the sites at which a credential opens something: its own,
+// or those of its holder.
+func (s *State) sitesOfCredential(id ID) []ID {
+	c, ok := s.Credentials.Get(id)
+	switch {
+	case !ok:
+		return nil
+	case len(c.Sites) == 0 && c.Person != "":
+		return s.sitesOfPerson(c.Person)
+	}
+	return c.Sites
+}
+
+// setCredential changes a credential that is there, and notes whether its booking
+// still has to end it.
+func (s *State) setCredential(id ID, change func(*Credential)) {
+	s.Credentials.Update(id, change)
+	if c, ok := s.Credentials.Get(id); ok && c.Booking != "" {
+		s.noteOwed(c.Booking)
+	}
+}
+
+var credentialWords = words{
+	commands: []CommandType{
+		takesAway(command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{})),
+		takesAway(command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{})),
+		takesAway(command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{})),
+		command[ReinstateCredential]("Lets a credential open again that was suspended, lost, stolen or damaged.", CredentialReinstated{}),
+		command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{}),
+		takesAway(command[AddToDenyList]("Denies a credential and its number whatever becomes of it.", CredentialDenied{})),
+		command[RemoveFromDenyList]("Takes a credential off the deny list.", CredentialDenialLifted{}),
+	},
+	events: []EventType{
+		event[CredentialRevoked](1), event[CredentialReported](1), event[CredentialSuspended](1),
+		event[CredentialReinstated](1), event[CredentialExpired](1), event[CredentialDenied](1),
+		event[CredentialDenialLifted](1),
+	},
+}
+
+// anyKeeper may take a credential out of use: staff, the tenant of its booking, a
+// unit manager of its unit, and its holder.
+var anyKeeper = Permit{Role: RoleStaff, Primary: true, UnitManager: true, Self: true}
+
+// RevokeCredential takes a credential away for good; its number may be given anew.
+type RevokeCredential struct {
+	Credential ID `json:"credential"`
+	Cause      ID `json:"cause,omitempty"` // a short word; it must say nothing about a person
+}
+
+func (RevokeCredential) permit() Permit         { return anyKeeper }
+func (c RevokeCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c RevokeCredential) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	if r == nil && cr.live() {
+		tx.emit(CredentialRevoked{Credential: c.Credential, Cause: string(c.Cause)})
+	}
+	return r
+}
+
+// CredentialRevoked takes a credential away for good.
+type CredentialRevoked struct {
+	Credential ID     `json:"credential"`
+	Cause      string `json:"cause,omitempty"`
+}
+
+func (e CredentialRevoked) fold(s *State, _ Moment) {
+	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
+}
+func (e CredentialRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// ReportedAs is what became of a credential.
+type ReportedAs string
+
+// What may become of a credential.
+const (
+	ReportedLost    ReportedAs = "lost"
+	ReportedStolen  ReportedAs = "stolen"
+	ReportedDamaged ReportedAs = "damaged"
+)
+
+func (r ReportedAs) check() error { return oneOf(r, ReportedLost, ReportedStolen, ReportedDamaged) }
+
+// ReportCredential says what became of a credential. Its number stays taken until
+// it is removed or revoked.
+type ReportCredential struct {
+	Credential ID         `json:"credential"`
+	As         ReportedAs `json:"as"`
+}
+
+func (ReportCredential) permit() Permit         { return anyKeeper }
+func (c ReportCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c ReportCredential) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	if r != nil {
+		return r
+	}
+	if r := required("as", string(c.As)); r != nil {
+		return r
+	}
+	if cr.live() && cr.State != CredentialState(c.As) {
+		tx.emit(CredentialReported(c))
+	}
+	return nil
+}
+
+// CredentialReported says what became of a credential.
+type CredentialReported struct {
+	Credential ID         `json:"credential"`
+	As         ReportedAs `json:"as"`
+}
+
+func (e CredentialReported) fold(s *State, _ Moment) {
+	s.setCredential(e.Credential, func(c *Credential) {
+		c.State, c.Reason, c.SuspendedUntil = CredentialState(e.As), string(e.As), time.Time{}
+	})
+}
+func (e CredentialReported) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// SuspendCredential lets a credential open nothing until an instant, or until
+// ReinstateCredential. One that is lost or over is left as it is.
+type SuspendCredential struct {
+	Credential ID        `json:"credential"`
+	Until      time.Time `json:"until,omitzero"` // exclusive
+}
+
+func (SuspendCredential) permit() Permit         { return anyKeeper }
+func (c SuspendCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c SuspendCredential) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	if r != nil {
+		return r
+	}
+	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
+		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
+	}
+	suspended := cr.State == CredentialStateSuspended
+	if cr.State == CredentialStateActive || suspended && !cr.SuspendedUntil.Equal(c.Until) {
+		tx.emit(CredentialSuspended{Credential: c.Credential, Until: c.Until.UTC()})
+	}
+	return nil
+}
+
+// CredentialSuspended lets a credential open nothing for a while.
+type CredentialSuspended struct {
+	Credential ID        `json:"credential"`
+	Until      time.Time `json:"until,omitzero"` // UTC, exclusive
+}
+
+func (e CredentialSuspended) fold(s *State, _ Moment) {
+	s.setCredential(e.Credential, func(c *Credential) { c.State, c.SuspendedUntil = CredentialStateSuspended, e.Until })
+}
+func (e CredentialSuspended) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// ReinstateCredential lets a credential open again that was suspended, or was
+// found or mended, when its holder may still hold it.
+type ReinstateCredential struct {
+	Credential ID `json:"credential"`
+}
+
+func (ReinstateCredential) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c ReinstateCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c ReinstateCredential) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	switch {
+	case r != nil:
+		return r
+	case cr.State == CredentialStateActive:
+		return nil
+	case !cr.live():
+		return refuse("credential_ended", "the credential %s is %s, which is final; give a new one", cr.ID, cr.State).about(cr.ID)
+	case cr.Person == "" && cr.State == CredentialStateStock:
+		return nil
+	}
+	if cr.Booking != "" {
+		b, r := tx.standing(cr.Booking)
+		if r != nil {
+			return r
+		}
+		if why := tx.credentialFallsFor(cr, b); why != "" {
+			return refuse("holder_not_permitted", "the person %s may not hold the credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
+		}
+	}
+	tx.emit(CredentialReinstated(c))
+	return nil
+}
+
+// CredentialReinstated lets a credential open again. A key of a unit's stock that
+// nobody holds is in stock again.
+type CredentialReinstated struct {
+	Credential ID `json:"credential"`
+}
+
+func (e CredentialReinstated) fold(s *State, _ Moment) {
+	s.setCredential(e.Credential, func(c *Credential) {
+		c.State, c.Reason, c.SuspendedUntil = CredentialStateActive, "", time.Time{}
+		if c.Person == "" {
+			c.State = CredentialStateStock
+		}
+	})
+}
+func (e CredentialReinstated) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// ExpireCredential puts on record that the time of a credential is over. It has
+// opened nothing since, record or not.
+type ExpireCredential struct {
+	Credential ID `json:"credential"`
+}
+
+func (ExpireCredential) permit() Permit         { return Permit{Service: true} }
+func (c ExpireCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c ExpireCredential) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	switch {
+	case r != nil || !cr.live():
+		return r
+	case cr.Until.IsZero() || tx.At.Before(cr.Until):
+		return refuse("credential_not_over", "the time of the credential %s is not over", cr.ID).about(cr.ID)
+	}
+	tx.emit(CredentialExpired(c))
+	return nil
+}
+
+// CredentialExpired puts the end of a credential by time on record.
+type CredentialExpired struct {
+	Credential ID `json:"credential"`
+}
+
+func (e CredentialExpired) fold(s *State, _ Moment) {
+	s.setCredential(e.Credential, func(c *Credential) { c.State = CredentialStateExpired })
+}
+func (e CredentialExpired) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

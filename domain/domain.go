@@ -159,6 +159,7 @@ type Tx struct {
 	Context
 	decision Decision
 	made     map[string]int
+	followed int // consequences emitted
 }
 
 // run checks, authorises and decides one command within the transaction.

@@ -1,3 +1,266 @@
 package domain
 
-var fobWords = words{}
+import (
+	"strings"
+	"time"
+)
+
+var fobWords = words{
+	commands: []CommandType{
+		command[AssignFob]("Gives a fob or card to a tenant, to staff or a vendor, or to a unit user.", FobAssigned{}),
+		takesAway(command[RemoveFob]("Takes a fob or card back from its holder.", FobRemoved{})),
+		command[AddKeyStock]("Puts a batch of fobs and cards in the stock of a unit, for its unit managers to give.", CredentialStocked{}),
+	},
+	events: []EventType{event[FobAssigned](1), event[FobRemoved](1), event[CredentialStocked](1)},
+}
+
+// formatRaw is the format of a number that says nothing else: as the reader
+// gives it.
+const formatRaw = "raw"
+
+// AssignFob gives a fob or card to its holder. It names one of three things that
+// it is for:
+//
+//   - a booking: the holder is its primary tenant and nobody else, unless the
+//     site's policy lets shared users hold fobs (rules F1, F2 and F6). It opens
+//     what this booking opens, and ends with it. The tenant may send this (rule F4).
+//   - a unit that is moved in: the holder has a place in it (rule U10). Unit
+//     managers give what the unit has in stock, staff any.
+//   - sites: the holder is staff or a vendor there, with a role or a grant.
+//
+// A key of a unit's stock is given by its id, without a number.
+type AssignFob struct {
+	Credential ID             `json:"credential,omitempty"` // empty: an id is made
+	Kind       CredentialKind `json:"kind,omitempty"`       // fob (default) or card
+	Format     string         `json:"format,omitempty"`     // of the number: raw (default), wiegand26 …
+	Number     Personal       `json:"number,omitzero" personal:"Person"`
+	Person     ID             `json:"person"`
+	Booking    ID             `json:"booking,omitempty"`
+	Unit       ID             `json:"unit,omitempty"`
+	Sites      []ID           `json:"sites,omitempty"`
+	From       time.Time      `json:"from,omitzero"`
+	Until      time.Time      `json:"until,omitzero"` // exclusive
+	// ConsentRef refers to the proof that the tenant agreed, as the code that was
+	// sent to their phone. It must say nothing about a person.
+	ConsentRef ID `json:"consent_ref,omitempty"`
+}
+
+func (AssignFob) permit() Permit { return Permit{Role: RoleStaff, Primary: true, UnitManager: true} }
+func (c AssignFob) scope(s *State) Scope {
+	unit := c.Unit
+	if stock, ok := s.Credentials.Get(c.Credential); ok && stock.State == CredentialStateStock {
+		unit = stock.Unit
+	}
+	sc := s.unitScope(unit)
+	sc.Booking = c.Booking
+	sc.Sites = append(append(sc.Sites, s.sitesOfBooking(c.Booking)...), c.Sites...)
+	return sc
+}
+
+func (c AssignFob) decide(tx *Tx) *Refusal {
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	if r := checkTerm(tx, c.From, c.Until); r != nil {
+		return r
+	}
+	if old, ok := tx.Credentials.Get(c.Credential); ok && old.State == CredentialStateStock {
+		return c.assignStock(tx, old)
+	}
+	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, formatRaw), Number: c.Number,
+		Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef}
+	if r := checkKey(e.Kind, e.Number); r != nil {
+		return r
+	}
+	if r := c.holder(tx, &e); r != nil {
+		return r
+	}
+	if old, ok := tx.Credentials.Get(c.Credential); ok {
+		if old.live() && e.same(old) {
+			return nil
+		}
+		return refuse("credential_exists", "the credential %s is there already", c.Credential).about(c.Credential)
+	}
+	if r := tx.numberFree(e.Sites, e.Format, e.Number); r != nil {
+		return r
+	}
+	e.Credential = tx.idFor(c.Credential, "credential")
+	tx.emit(e)
+	return nil
+}
+
+// checkTerm refuses a term that is over or ends before it begins.
+func checkTerm(tx *Tx, from, until time.Time) *Refusal {
+	if !until.IsZero() && (!from.Before(until) || !tx.At.Before(until)) {
+		return refuse("invalid_field", "until: %s is over, or not after the beginning", until.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// checkKey refuses what is no physical key.
+func checkKey(kind CredentialKind, number Personal) *Refusal {
+	if kind != KindFob && kind != KindCard {
+		return refuse("invalid_field", "kind: it is fob or card")
+	}
+	if strings.TrimSpace(number.Text()) == "" {
+		return refuse("invalid_field", "number: it is missing")
+	}
+	return nil
+}
+
+// numberFree refuses a number that another credential has at one of the sites.
+func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
+	for _, site := range sites {
+		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
+			if !c.live() {
+				return refuse("number_denied", "at the site %s the number is on the deny list under %s", site, id).about(id, site)
+			}
+			return refuse("number_in_use", "at the site %s the number is that of the credential %s; remove that first", site, id).about(id, site)
+		}
+	}
+	return nil
+}
+
+// holder checks that the person may hold the fob for what it is given, and fills
+// in what follows.
+func (c AssignFob) holder(tx *Tx, e *FobAssigned) *Refusal {
+	switch {
+	case c.Booking != "" && c.Unit == "" && len(c.Sites) == 0:
+		return c.forTenant(tx, e)
+	case c.Booking == "" && c.Unit != "" && len(c.Sites) == 0:
+		return c.forUnitUser(tx, e)
+	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
+		return c.forService(tx, e)
+	}
+	return refuse("invalid_field", "a fob is given for one of a booking, a unit, or sites")
+}
+
+func (c AssignFob) forTenant(tx *Tx, e *FobAssigned) *Refusal {
+	b, r := tx.standing(c.Booking)
+	if r != nil {
+		return r
+	}
+	site, r := tx.Sites.find(b.Site, "site")
+	if r != nil {
+		return r
+	}
+	e.Booking, e.Sites = b.ID, []ID{b.Site}
+	shared := tx.hasShare(b.ID, c.Person)
+	switch {
+	case c.Person == b.Person:
+	case shared && site.Policy.FobHolders == "anyone":
+	case shared:
+		return sharedUserFob(c.Person)
+	default:
+		return refuse("not_primary_tenant", "the person %s is not the primary tenant of the booking %s", c.Person, b.ID).about(c.Person, b.ID)
+	}
+	if site.Policy.Consent == "required" && c.ConsentRef == "" && !tx.isActor(c.Person) {
+		return refuse("consent_required", "the site %s needs consent_ref, the proof that the holder agreed", site.ID).about(site.ID)
+	}
+	return nil
+}
+
+func sharedUserFob(person ID) *Refusal {
+	return refuse("shared_user_fob_forbidden", "shared users have no fobs: the person %s may use the mobile app", person).about(person)
+}
+
+func (c AssignFob) forUnitUser(tx *Tx, e *FobAssigned) *Refusal {
+	unit, r := tx.movedIn(c.Unit)
+	if r != nil {
+		return r
+	}
+	if !tx.operates(unit.Site) {
+		return refuse("not_from_stock", "unit managers give keys of the stock of the unit %s, by their id", unit.ID).about(unit.ID)
+	}
+	e.Unit, e.Booking, e.Sites = unit.ID, unit.Booking, []ID{unit.Site}
+	return tx.hasPlace(unit, c.Person)
+}
+
+// hasPlace refuses a person who has no place in the unit: neither its tenant nor a
+// unit user.
+func (tx *Tx) hasPlace(unit *Unit, person ID) *Refusal {
+	if b, ok := tx.Bookings.Get(unit.Booking); ok && b.Person == person {
+		return nil
+	}
+	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, person)); ok && tx.inPlace(u) {
+		return nil
+	}
+	if tx.hasShare(unit.Booking, person) {
+		return sharedUserFob(person)
+	}
+	return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", person, unit.ID).about(person, unit.ID)
+}
+
+func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {
+	e.Sites = sortedIDs(c.Sites)
+	for _, id := range e.Sites {
+		site, r := tx.Sites.find(id, "site")
+		switch {
+		case r != nil:
+			return r
+		case site.Policy.FobHolders == "anyone":
+		case !tx.servesAt(c.Person, id):
+			return tx.notInService(c.Person, id)
+		case site.Policy.ServiceFobs == "forbidden":
+			return refuse("service_fobs_forbidden", "the site %s gives no fobs to staff and vendors", id).about(id)
+		}
+	}
+	return tx.mayEquip(c.Person)
+}
+
+// servesAt reports whether a person is staff or a vendor at a site: has a role
+// there or at the org, or a grant to doors there.
+func (s *State) servesAt(person, site ID) bool {
+	return s.RoleAssignments.Has(roleKey(person, "")) || s.RoleAssignments.Has(roleKey(person, site)) ||
+		some(s.Grants, "person:"+string(person), func(g *Grant) bool { return !g.Revoked && s.rightAt(g.Right, site) })
+}
+
+// notInService says why somebody who is neither staff nor a vendor at a site gets
+// no fob for it.
+func (tx *Tx) notInService(person, site ID) *Refusal {
+	key := "person:" + string(person)
+	if some(tx.Bookings, key, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
+		return refuse("booking_missing", "the person %s is a tenant at the site %s: name the booking that the fob is for", person, site).about(person)
+	}
+	if some(tx.Shares, key, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
+		return sharedUserFob(person)
+	}
+	return refuse("fob_holder_not_permitted", "at the site %s fobs are for primary tenants, staff and vendors; the person %s is none", site, person).about(person, site)
+}
+
+// mayEquip refuses to give what opens for a person whose role is above that of
+// the sender (rule L1): whoever holds it would have the higher role's access.
+func (tx *Tx) mayEquip(person ID) *Refusal {
+	if tx.isActor(person) || tx.Actor.Kind != ActorPerson {
+		return nil
+	}
+	if theirs, own := tx.heldRole(person), tx.HighestRole(tx.Actor.ID); own.rank() < theirs.rank() {
+		return refuse("role_not_permitted", "the person %s is %s: it needs that role or a higher one, and %s is %s", person, theirs, tx.Actor.ID, roleName(own)).about(person)
+	}
+	return nil
+}
+
+// assignStock gives a key of a unit's stock (rule U10).
+func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
+	unit, r := tx.movedIn(stock.Unit)
+	if r != nil {
+		return r
+	}
+	site, r := tx.Sites.find(unit.Site, "site")
+	switch {
+	case r != nil:
+		return r
+	case !c.Number.Empty() || c.Booking != "" || len(c.Sites) > 0 || c.Unit != "" && c.Unit != unit.ID || c.Kind != "" && c.Kind != stock.Kind:
+		return refuse("invalid_field", "the key %s is in stock: its id and its holder suffice", stock.ID).about(stock.ID)
+	case !tx.operates(unit.Site) && site.Policy.UnitManagerKeys == "forbidden":
+		return refuse("unit_manager_keys_forbidden", "at the site %s staff give keys, not unit managers", site.ID).about(site.ID)
+	case stock.Denied:
+		return refuse("number_denied", "the key %s is on the deny list", stock.ID).about(stock.ID)
+	}
+	if r := tx.hasPlace(unit, c.Person); r != nil {
+		return r
+	}
+	tx.emit(FobAssigned{Credential: stock.ID, Kind: stock.Kind, Format: stock.Format, Person: c.Person, Booking: unit.Booking,
+		Unit: unit.ID, Sites: stock.Sites, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef})
+	return nil
+}

@@ -1,9 +1,15 @@
 package domain
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"gatehouse/domain/schedule"
+)
 
 // Review asks a person to look at a limited schedule that a reduction above it
-// has made narrower (rules U12 and U13).
+// has made narrower (rules U12 and U13). What the reduction took away is gone at
+// once; the review is the follow-up for people.
 type Review struct {
 	ID      ID        `json:"id"`
 	Unit    ID        `json:"unit"`
@@ -21,9 +27,173 @@ const ReviewMessage = "The previous schedule has been modified. Check the schedu
 func (r *Review) keys() []string {
 	k := []string{"unit:" + string(r.Unit), "user:" + string(unitUserKey(r.Unit, r.Person)), "right:" + string(r.Right)}
 	if !r.Done {
-		k = append(k, "open")
+		k = append(k, "open", openReview(unitUserKey(r.Unit, r.Person), r.Right))
 	}
 	return k
 }
 
-var reviewWords = words{}
+// openReview finds the open review of a unit user's right; there is one at most.
+func openReview(user, right ID) string { return "open:" + string(user) + "/" + string(right) }
+
+var reviewWords = words{
+	commands: []CommandType{
+		command[AcknowledgeReview]("Closes a review: the schedule of the unit user was checked.", ReviewAcknowledged{}),
+	},
+	events: []EventType{event[ReviewRequired](1), event[ReviewAcknowledged](1)},
+}
+
+// UnitSchedule is the schedule of a right as its unit has it: that of the right,
+// narrowed by the unit's own. It never holds where the right is not on the unit.
+func (s *State) UnitSchedule(unit, right ID) schedule.Schedule {
+	u, ok := s.Units.Get(unit)
+	if !ok {
+		return schedule.Schedule{}
+	}
+	i := slices.IndexFunc(u.Rights, func(r UnitRight) bool { return r.Right == right })
+	if i < 0 {
+		return schedule.Schedule{}
+	}
+	return s.narrowedRight(u.Rights[i])
+}
+
+// narrowedRight is the schedule of a right within that of a unit, or of none.
+func (s *State) narrowedRight(r UnitRight) schedule.Schedule {
+	right, ok := s.AccessRights.Get(r.Right)
+	if !ok {
+		return schedule.Schedule{}
+	}
+	own, ok := s.Schedules.Get(right.Schedule)
+	if !ok {
+		return schedule.Schedule{}
+	}
+	if r.Schedule == "" {
+		return own.Schedule
+	}
+	units, ok := s.Schedules.Get(r.Schedule)
+	if !ok {
+		return schedule.Schedule{}
+	}
+	return schedule.Intersect(own.Schedule, units.Schedule)
+}
+
+// rightsUnder lists the rights whose times follow from a schedule: as their own,
+// or as that of a unit to which they are mapped.
+func (s *State) rightsUnder(named ID) []ID {
+	key := "schedule:" + string(named)
+	rights := s.AccessRights.By(key)
+	for _, u := range s.Units.Each(key) {
+		for _, r := range u.Rights {
+			if r.Schedule == named {
+				rights = append(rights, r.Right)
+			}
+		}
+	}
+	return sortedIDs(rights)
+}
+
+// narrowing makes a change that may take time away from the rights as units have
+// them, and notes which limited schedules of unit users it reduced: their reviews
+// are due (rule U12). The fold of every such change goes through it, so that what
+// is still to be recorded follows from the state alone. Widening notes nothing,
+// nor does a reduction that leaves a limited schedule as it was.
+func (s *State) narrowing(rights []ID, change func()) {
+	type limit struct {
+		user, unit, right ID
+		before            schedule.Schedule
+	}
+	var limits []limit
+	for _, right := range rights {
+		for key, u := range s.UnitUsers.Each("limited:" + string(right)) {
+			limits = append(limits, limit{key, u.Unit, right, s.UnitSchedule(u.Unit, right)})
+		}
+	}
+	change()
+	for _, l := range limits {
+		after := s.UnitSchedule(l.unit, l.right)
+		u, ok := s.UnitUsers.Get(l.user)
+		if !ok || schedule.SubsetOf(l.before, after) || s.Reviews.HasBy(openReview(l.user, l.right)) {
+			continue
+		}
+		if a, ok := u.access(l.right); ok && schedule.Reduced(schedule.Intersect(a.Limited, l.before), after) {
+			s.Owed.Put(owedReview(l.user, l.right), Owed{Unit: u.Unit, Person: u.Person, Right: l.right})
+		}
+	}
+}
+
+// requireReviews records the reviews that are due at the rights, as far as the
+// commit has room for them.
+func (tx *Tx) requireReviews(rights ...ID) {
+	for _, right := range rights {
+		for _, o := range tx.Owed.Each("right:" + string(right)) {
+			if !tx.room() {
+				return
+			}
+			tx.requireReview(o)
+		}
+	}
+}
+
+func (tx *Tx) requireReview(o *Owed) {
+	tx.follow(ReviewRequired{
+		Review: tx.idFor("", "review"), Unit: o.Unit, Person: o.Person, Right: o.Right, Message: ReviewMessage,
+	})
+}
+
+// ReviewRequired asks for a look at a limited schedule that was reduced.
+type ReviewRequired struct {
+	Review  ID     `json:"review"`
+	Unit    ID     `json:"unit"`
+	Person  ID     `json:"person"`
+	Right   ID     `json:"right"`
+	Message string `json:"message"`
+}
+
+func (e ReviewRequired) fold(s *State, m Moment) {
+	s.Owed.Delete(owedReview(unitUserKey(e.Unit, e.Person), e.Right))
+	s.Reviews.Put(e.Review, Review{
+		ID: e.Review, Unit: e.Unit, Person: e.Person, Right: e.Right, Since: m.At, Message: e.Message,
+	})
+}
+func (e ReviewRequired) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// AcknowledgeReview closes a review after the unit user's access was checked and
+// left as it is (rule U13). Changing that access closes it as well.
+type AcknowledgeReview struct {
+	Review ID `json:"review"`
+}
+
+func (AcknowledgeReview) permit() Permit { return Permit{Role: RoleStaff, UnitManager: true} }
+func (c AcknowledgeReview) scope(s *State) Scope {
+	if r, ok := s.Reviews.Get(c.Review); ok {
+		return s.unitScope(r.Unit)
+	}
+	return Scope{}
+}
+
+func (c AcknowledgeReview) decide(tx *Tx) *Refusal {
+	r, refusal := tx.Reviews.find(c.Review, "review")
+	if refusal != nil {
+		return refusal
+	}
+	if !r.Done {
+		tx.emit(ReviewAcknowledged{Review: c.Review})
+	}
+	return nil
+}
+
+// ReviewAcknowledged closes a review.
+type ReviewAcknowledged struct {
+	Review ID `json:"review"`
+}
+
+func (e ReviewAcknowledged) fold(s *State, m Moment) { s.closeReview(e.Review, m) }
+func (e ReviewAcknowledged) concerns(s *State) []ID {
+	if r, ok := s.Reviews.Get(e.Review); ok {
+		return s.sitesOfUnit(r.Unit)
+	}
+	return nil
+}
+
+func (s *State) closeReview(id ID, m Moment) {
+	s.Reviews.Update(id, func(r *Review) { r.Done, r.DoneBy = true, m.Actor })
+}

@@ -29,9 +29,9 @@ type ShareState string
 
 // The states of a share.
 const (
-	ShareActive  ShareState = "active"
-	ShareRevoked ShareState = "revoked"
-	ShareEnded   ShareState = "ended"
+	ShareStateActive  ShareState = "active"
+	ShareStateRevoked ShareState = "revoked"
+	ShareStateEnded   ShareState = "ended"
 )
 
 // ShareCause is why a share was revoked (rule B6).
@@ -47,10 +47,174 @@ const (
 
 func (s *Share) keys() []string {
 	k := []string{"booking:" + string(s.Booking), "person:" + string(s.Person), "unit:" + string(s.Unit)}
-	if s.State == ShareActive {
+	if s.State == ShareStateActive {
 		k = append(k, "active:"+string(s.Booking))
+		if s.Parent != "" {
+			k = append(k, "reshared:"+string(s.Booking))
+		}
 	}
 	return k
 }
 
-var shareWords = words{}
+// hasShare reports whether a person has an active share of a booking.
+func (s *State) hasShare(booking, person ID) bool {
+	return some(s.Shares, "active:"+string(booking), func(sh *Share) bool { return sh.Person == person })
+}
+
+// shareScope is the scope of what concerns one share; its person is the one who
+// shared on what had been shared with them.
+func (s *State) shareScope(share ID) Scope {
+	sh, ok := s.Shares.Get(share)
+	if !ok {
+		return Scope{}
+	}
+	sc := s.bookingScope(sh.Booking)
+	if parent, ok := s.Shares.Get(sh.Parent); ok {
+		sc.Person = parent.Person
+	}
+	return sc
+}
+
+func (s *State) sitesOfShare(share ID) []ID {
+	if sh, ok := s.Shares.Get(share); ok {
+		return []ID{sh.Site}
+	}
+	return nil
+}
+
+var shareWords = words{
+	commands: []CommandType{
+		command[ShareAccess]("Shares the units of bookings with people for a period of days: all of it or nothing.",
+			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
+		command[ChangeShareWindow]("Changes the first and the last day of a share.", ShareWindowChanged{}),
+		takesAway(command[RevokeShare]("Takes a share away, with what was shared on from it.",
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{})),
+		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
+			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}),
+	},
+	events: []EventType{
+		event[ShareCreated](1), event[ShareWindowChanged](1), event[ShareRevoked](1), event[ShareEnded](1),
+		event[NotificationRequested](1),
+	},
+}
+
+// ChangeShareWindow sets both days of a share, within its booking as ShareAccess
+// does.
+type ChangeShareWindow struct {
+	Share ID            `json:"share"`
+	From  schedule.Date `json:"from"`
+	Until schedule.Date `json:"until"` // last day
+}
+
+func (ChangeShareWindow) permit() Permit {
+	return Permit{Role: RoleStaff, Primary: true, Self: true}
+}
+func (c ChangeShareWindow) scope(s *State) Scope { return s.shareScope(c.Share) }
+func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
+	sh, r := tx.Shares.find(c.Share, "share")
+	if r != nil {
+		return r
+	}
+	switch {
+	case sh.State == ShareStateRevoked:
+		return refuse("share_revoked", "the share %s was revoked, which is final; share anew", sh.ID).about(sh.ID)
+	case sh.State == ShareStateEnded, tx.passed(sh.Site, sh.Until):
+		return refuse("share_ended", "the share %s has ended, which is final; share anew", sh.ID).about(sh.ID)
+	}
+	b, r := tx.standing(sh.Booking)
+	if r != nil {
+		return r
+	}
+	parent, _ := tx.Shares.Get(sh.Parent)
+	if r := tx.shareable(b, parent, c.From, c.Until); r != nil {
+		return r
+	}
+	if sh.From != c.From || sh.Until != c.Until {
+		tx.emit(ShareWindowChanged(c))
+		tx.warnClamped(b, parent, c.From, c.Until)
+	}
+	return nil
+}
+
+// ShareWindowChanged sets both days of a share.
+type ShareWindowChanged struct {
+	Share ID            `json:"share"`
+	From  schedule.Date `json:"from"`
+	Until schedule.Date `json:"until"`
+}
+
+func (e ShareWindowChanged) fold(s *State, _ Moment) {
+	s.Shares.Update(e.Share, func(sh *Share) { sh.From, sh.Until = e.From, e.Until })
+}
+func (e ShareWindowChanged) concerns(s *State) []ID { return s.sitesOfShare(e.Share) }
+
+// RevokeShare takes a share away (rule B5): the tenant, whoever shared on, or
+// staff. What is over already has no effect.
+type RevokeShare struct {
+	Share ID `json:"share"`
+}
+
+func (RevokeShare) permit() Permit         { return Permit{Role: RoleStaff, Primary: true, Self: true} }
+func (c RevokeShare) scope(s *State) Scope { return s.shareScope(c.Share) }
+func (c RevokeShare) decide(tx *Tx) *Refusal {
+	sh, r := tx.Shares.find(c.Share, "share")
+	if r != nil || sh.State != ShareStateActive {
+		return r
+	}
+	cause := CauseByOperator
+	sc := c.scope(tx.State)
+	if b, ok := tx.Bookings.Get(sh.Booking); ok && (tx.isActor(b.Person) || tx.isActor(sc.Person)) {
+		cause = CauseByTenant
+	}
+	tx.emit(ShareRevoked{Share: sh.ID, Cause: cause})
+	tx.settle(sh.Booking)
+	return nil
+}
+
+// isActor reports whether a person sends the command.
+func (tx *Tx) isActor(person ID) bool { return person != "" && tx.Actor == PersonActor(person) }
+
+// ShareRevoked takes a share away.
+type ShareRevoked struct {
+	Share ID         `json:"share"`
+	Cause ShareCause `json:"cause"`
+}
+
+func (e ShareRevoked) fold(s *State, _ Moment) { s.endShare(e.Share, ShareStateRevoked, e.Cause) }
+func (e ShareRevoked) concerns(s *State) []ID  { return s.sitesOfShare(e.Share) }
+
+func (s *State) endShare(id ID, state ShareState, cause ShareCause) {
+	s.Shares.Update(id, func(sh *Share) { sh.State, sh.Cause = state, cause })
+	if sh, ok := s.Shares.Get(id); ok {
+		s.noteOwed(sh.Booking)
+	}
+}
+
+// EndShare puts on record that the last day of a share is over. The share has
+// opened nothing since, record or not.
+type EndShare struct {
+	Share ID `json:"share"`
+}
+
+func (EndShare) permit() Permit         { return Permit{Service: true} }
+func (c EndShare) scope(s *State) Scope { return s.shareScope(c.Share) }
+func (c EndShare) decide(tx *Tx) *Refusal {
+	sh, r := tx.Shares.find(c.Share, "share")
+	if r != nil || sh.State != ShareStateActive {
+		return r
+	}
+	if !tx.passed(sh.Site, sh.Until) {
+		return refuse("share_not_over", "the share %s lasts %s", sh.ID, daysText(sh.From, sh.Until)).about(sh.ID)
+	}
+	tx.emit(ShareEnded(c))
+	tx.settle(sh.Booking)
+	return nil
+}
+
+// ShareEnded puts the end of a share by time on record.
+type ShareEnded struct {
+	Share ID `json:"share"`
+}
+
+func (e ShareEnded) fold(s *State, _ Moment) { s.endShare(e.Share, ShareStateEnded, "") }
+func (e ShareEnded) concerns(s *State) []ID  { return s.sitesOfShare(e.Share) }

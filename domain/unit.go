@@ -1,12 +1,18 @@
 package domain
 
+import (
+	"cmp"
+	"slices"
+)
+
 // Unit is what a tenant books: a storage room, a flat, an office.
 type Unit struct {
-	ID     ID          `json:"id"`
-	Site   ID          `json:"site"`
-	Name   string      `json:"name"`
-	State  UnitState   `json:"state"`
-	Rights []UnitRight `json:"rights,omitempty"` // what a tenant of the unit may open, sorted by right; none: not mapped (rule B1)
+	ID      ID          `json:"id"`
+	Site    ID          `json:"site"`
+	Name    string      `json:"name"`
+	State   UnitState   `json:"state"`
+	Booking ID          `json:"booking,omitempty"` // under which it is moved in; none: it is not
+	Rights  []UnitRight `json:"rights,omitempty"`  // what a tenant of the unit may open, sorted by right; none: not mapped (rule B1)
 }
 
 // UnitRight is an access right that is mapped to a unit, with the unit's own
@@ -37,4 +43,189 @@ func (u *Unit) keys() []string {
 	return k
 }
 
-var unitWords = words{}
+// rightIDs lists the rights of the unit.
+func (u *Unit) rightIDs() []ID {
+	var ids []ID
+	for _, r := range u.Rights {
+		ids = append(ids, r.Right)
+	}
+	return ids
+}
+
+// unitScope is the scope of what concerns one unit.
+func (s *State) unitScope(unit ID) Scope {
+	sc := atSites(s.sitesOfUnit(unit)...)
+	sc.Unit = unit
+	return sc
+}
+
+// sitesOfUnit is the site of a unit as a list; none for a unit that is not there.
+func (s *State) sitesOfUnit(unit ID) []ID {
+	if u, ok := s.Units.Get(unit); ok {
+		return []ID{u.Site}
+	}
+	return nil
+}
+
+var unitWords = words{
+	commands: []CommandType{
+		command[CreateUnit]("Makes a unit of a site, to be booked.", UnitCreated{}),
+		command[MapUnitAccess]("Sets which access rights the tenants of a unit have, each with a narrower schedule if need be.",
+			UnitAccessMapped{}, ReviewRequired{}),
+		command[ReleaseUnit]("Makes a unit vacant after it was looked over.", UnitReleased{}),
+	},
+	events: []EventType{event[UnitCreated](1), event[UnitAccessMapped](1), event[UnitReleased](1)},
+}
+
+// CreateUnit makes a unit. It is vacant and nothing is mapped to it.
+type CreateUnit struct {
+	Unit ID     `json:"unit,omitempty"` // empty: an id is made
+	Site ID     `json:"site"`
+	Name string `json:"name"`
+}
+
+func (CreateUnit) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c CreateUnit) scope(*State) Scope { return atSites(c.Site) }
+func (c CreateUnit) decide(tx *Tx) *Refusal {
+	if _, r := tx.Sites.find(c.Site, "site"); r != nil {
+		return r
+	}
+	id := tx.idFor(c.Unit, "unit")
+	if tx.Units.Has(id) {
+		return refuse("unit_exists", "the unit %s is there already", id).about(id)
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	tx.emit(UnitCreated{Unit: id, Site: c.Site, Name: c.Name})
+	return nil
+}
+
+// UnitCreated makes a unit.
+type UnitCreated struct {
+	Unit ID     `json:"unit"`
+	Site ID     `json:"site"`
+	Name string `json:"name"`
+}
+
+func (e UnitCreated) fold(s *State, _ Moment) {
+	s.Units.Put(e.Unit, Unit{ID: e.Unit, Site: e.Site, Name: e.Name, State: UnitVacant})
+}
+func (e UnitCreated) concerns(*State) []ID { return []ID{e.Site} }
+
+// MapUnitAccess sets the rights of a unit as a whole: what is left out goes. A
+// schedule of its own can only narrow that of the right, since both must hold;
+// it may therefore be any schedule.
+type MapUnitAccess struct {
+	Unit   ID          `json:"unit"`
+	Rights []UnitRight `json:"rights"`
+}
+
+func (MapUnitAccess) permit() Permit { return Permit{Role: RoleSystemManager} }
+
+// scope is the site of the unit and every site of the rights: who maps a right
+// gives access to all its doors.
+func (c MapUnitAccess) scope(s *State) Scope {
+	sites := s.sitesOfUnit(c.Unit)
+	for _, r := range c.Rights {
+		if right, ok := s.AccessRights.Get(r.Right); ok {
+			sites = append(sites, right.Sites...)
+		}
+	}
+	return Scope{Sites: sortedIDs(sites)}
+}
+
+func (c MapUnitAccess) decide(tx *Tx) *Refusal {
+	unit, r := tx.Units.find(c.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	rights := slices.Clone(c.Rights)
+	slices.SortFunc(rights, func(a, b UnitRight) int { return cmp.Compare(a.Right, b.Right) })
+	for i, ur := range rights {
+		if i > 0 && rights[i-1].Right == ur.Right {
+			return refuse("invalid_field", "rights: the right %s is there twice", ur.Right).about(ur.Right)
+		}
+		if slices.Contains(unit.Rights, ur) {
+			continue
+		}
+		if _, r := tx.right(ur.Right); r != nil {
+			return r
+		}
+		if ur.Schedule != "" {
+			if _, r := tx.Schedules.find(ur.Schedule, "schedule"); r != nil {
+				return r
+			}
+		}
+	}
+	if slices.Equal(unit.Rights, rights) {
+		return nil
+	}
+	affected := unit.rightIDs()
+	tx.emit(UnitAccessMapped{Unit: c.Unit, Rights: rights})
+	tx.requireReviews(affected...)
+	return nil
+}
+
+// UnitAccessMapped sets the rights of a unit as a whole.
+type UnitAccessMapped struct {
+	Unit   ID          `json:"unit"`
+	Rights []UnitRight `json:"rights"`
+}
+
+func (e UnitAccessMapped) fold(s *State, _ Moment) {
+	u, ok := s.Units.Get(e.Unit)
+	if !ok {
+		return
+	}
+	s.narrowing(u.rightIDs(), func() {
+		s.Units.Update(e.Unit, func(u *Unit) { u.Rights = e.Rights })
+	})
+}
+func (e UnitAccessMapped) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// ReleaseUnit makes a unit vacant that was moved out of and looked over.
+type ReleaseUnit struct {
+	Unit ID `json:"unit"`
+}
+
+func (ReleaseUnit) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c ReleaseUnit) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c ReleaseUnit) decide(tx *Tx) *Refusal {
+	unit, r := tx.Units.find(c.Unit, "unit")
+	switch {
+	case r != nil:
+		return r
+	case unit.State == UnitVacant:
+		return nil
+	case tx.moved(unit):
+		return refuse("unit_occupied", "the unit %s is moved in under the booking %s; move out first", c.Unit, unit.Booking).about(c.Unit, unit.Booking)
+	}
+	tx.emit(UnitReleased(c))
+	return nil
+}
+
+// moved reports whether a unit is moved in under a booking that still stands at
+// the moment of the command.
+func (tx *Tx) moved(u *Unit) bool {
+	b, ok := tx.Bookings.Get(u.Booking)
+	return ok && u.State == UnitOccupied && tx.stands(b) == nil
+}
+
+// UnitReleased makes a unit vacant.
+type UnitReleased struct {
+	Unit ID `json:"unit"`
+}
+
+func (e UnitReleased) fold(s *State, _ Moment) {
+	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking = UnitVacant, "" })
+}
+func (e UnitReleased) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// vacate leaves a unit to be looked over when it was moved in under the booking.
+// A unit that was let again meanwhile stays as it is.
+func (s *State) vacate(unit, booking ID) {
+	if u, ok := s.Units.Get(unit); ok && u.State == UnitOccupied && u.Booking == booking {
+		s.Units.Update(unit, func(u *Unit) { u.State, u.Booking = UnitToCheck, "" })
+	}
+}

@@ -45,19 +45,217 @@ type UnitUserState string
 
 // The states of a unit user.
 const (
-	UnitUserActive  UnitUserState = "active"
-	UnitUserRemoved UnitUserState = "removed"
+	UnitUserStateActive  UnitUserState = "active"
+	UnitUserStateRemoved UnitUserState = "removed"
 )
 
 // unitUserKey is the id of a person's place in a unit.
 func unitUserKey(unit, person ID) ID { return unit + "/" + person }
 
+func (m ScheduleMode) check() error { return oneOf(m, ModeAlways, ModeSameAsUnit, ModeLimited) }
+
 func (u *UnitUser) keys() []string {
 	k := []string{"unit:" + string(u.Unit), "person:" + string(u.Person)}
+	active := u.State == UnitUserStateActive
+	if active {
+		k = append(k, "active:"+string(u.Booking))
+	}
 	for _, a := range u.Access {
 		k = append(k, "right:"+string(a.Right))
+		if active && a.Mode == ModeLimited {
+			k = append(k, "limited:"+string(a.Right))
+		}
 	}
 	return k
 }
 
-var unitUserWords = words{}
+// access finds the access to a right.
+func (u *UnitUser) access(right ID) (UnitAccess, bool) {
+	for _, a := range u.Access {
+		if a.Right == right {
+			return a, true
+		}
+	}
+	return UnitAccess{}, false
+}
+
+// under reports whether the place is one of the tenancy of a booking.
+func (u *UnitUser) under(booking ID) bool {
+	return u.State == UnitUserStateActive && u.Booking == booking
+}
+
+// inPlace reports whether the place is one of the present tenancy of its unit.
+func (s *State) inPlace(u *UnitUser) bool {
+	unit, ok := s.Units.Get(u.Unit)
+	return ok && unit.Booking != "" && u.under(unit.Booking)
+}
+
+var unitUserWords = words{
+	commands: []CommandType{
+		command[CreateUnitUser]("Gives a person a place in a unit together with access.", PersonRegistered{}, UnitUserCreated{}),
+		command[CreateUnitManager]("Makes a person a unit manager, who gives access to others.", PersonRegistered{}, UnitManagerCreated{}),
+		command[ChangeUnitUserAccess]("Sets the access of a unit user as a whole.", UnitUserAccessChanged{}, ReviewAcknowledged{}),
+		takesAway(command[RemoveUnitUser]("Takes a person's place in a unit away, with the keys held there.",
+			UnitUserRemoved{}, FobRemoved{}, CredentialRevoked{})),
+	},
+	events: []EventType{
+		event[UnitUserCreated](1), event[UnitManagerCreated](1), event[UnitUserAccessChanged](1), event[UnitUserRemoved](1),
+	},
+}
+
+// CreateUnitUser gives a person a place in a unit that is moved in, with access
+// in the same step (rules U1 and U4). The person is one of the org, found by
+// address or id, or somebody new. Names need not differ: whoever created the user
+// tells two of one name apart (rule U11).
+type CreateUnitUser struct {
+	Unit   ID           `json:"unit"`
+	Person ID           `json:"person,omitempty"` // empty: an id is made
+	Name   Personal     `json:"name,omitzero" personal:"Person,new"`
+	Email  Personal     `json:"email,omitzero" personal:"Person,new"`
+	Phone  Personal     `json:"phone,omitzero" personal:"Person,new"`
+	Access []UnitAccess `json:"access"`
+}
+
+func (CreateUnitUser) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
+func (c CreateUnitUser) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c CreateUnitUser) decide(tx *Tx) *Refusal {
+	unit, r := tx.movedIn(c.Unit)
+	if r != nil {
+		return r
+	}
+	if len(c.Access) == 0 {
+		return refuse("invalid_field", "access: a unit user is created together with access")
+	}
+	access, r := tx.unitAccess(unit, c.Access, nil)
+	if r != nil {
+		return r
+	}
+	person, r := tx.meetUnitUser(c.Person, c.Name, c.Email, c.Phone)
+	if r != nil {
+		return r
+	}
+	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
+		return refuse("unit_user_exists", "the person %s has a place in the unit %s; ChangeUnitUserAccess changes it", person, c.Unit).about(person)
+	}
+	tx.emit(UnitUserCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access})
+	return nil
+}
+
+// movedIn finds a unit in which people can have a place (rule U1).
+func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
+	unit, r := tx.Units.find(id, "unit")
+	if r == nil && !tx.moved(unit) {
+		r = refuse("unit_vacant", "nobody is moved in to the unit %s; a system manager or the owner sends MoveIn", id).about(id)
+	}
+	return unit, r
+}
+
+// meetUnitUser finds the person who gets a place in a unit, or registers somebody
+// new.
+func (tx *Tx) meetUnitUser(id ID, name, email, phone Personal) (ID, *Refusal) {
+	known, r := tx.known(id, email, phone)
+	if r != nil || known != "" {
+		return known, r
+	}
+	if name.Empty() {
+		return "", refuse("unknown_person", "there is no person %s; somebody new has a name", id).about(id)
+	}
+	tx.emit(PersonRegistered{Person: id, Name: name, Email: email, Phone: phone})
+	return id, nil
+}
+
+// UnitUserCreated gives a person a place in a unit.
+type UnitUserCreated struct {
+	Unit    ID           `json:"unit"`
+	Person  ID           `json:"person"`
+	Booking ID           `json:"booking"`
+	Access  []UnitAccess `json:"access"`
+}
+
+func (e UnitUserCreated) fold(s *State, m Moment) {
+	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access}, m)
+}
+func (e UnitUserCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// place puts a person's place in a unit.
+func (s *State) place(u UnitUser, m Moment) {
+	u.State, u.Associated, u.CreatedAt = UnitUserStateActive, m.Actor, m.At
+	if unit, ok := s.Units.Get(u.Unit); ok {
+		u.Site = unit.Site
+	}
+	s.UnitUsers.Put(unitUserKey(u.Unit, u.Person), u)
+}
+
+// CreateUnitManager makes a person a unit manager (rule U3), somebody new or a
+// unit user, who keeps their access when none is given. A unit manager needs to
+// have been allowed to make others.
+type CreateUnitManager struct {
+	Unit        ID           `json:"unit"`
+	Person      ID           `json:"person,omitempty"` // empty: an id is made
+	Name        Personal     `json:"name,omitzero" personal:"Person,new"`
+	Email       Personal     `json:"email,omitzero" personal:"Person,new"`
+	Phone       Personal     `json:"phone,omitzero" personal:"Person,new"`
+	Access      []UnitAccess `json:"access,omitempty"`
+	MayDelegate bool         `json:"may_delegate_management,omitzero"`
+}
+
+func (CreateUnitManager) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
+func (c CreateUnitManager) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c CreateUnitManager) decide(tx *Tx) *Refusal {
+	unit, r := tx.movedIn(c.Unit)
+	if r != nil {
+		return r
+	}
+	if r := tx.mayDelegate(unit); r != nil {
+		return r
+	}
+	access, r := tx.unitAccess(unit, c.Access, nil)
+	if r != nil {
+		return r
+	}
+	person, r := tx.meetUnitUser(c.Person, c.Name, c.Email, c.Phone)
+	if r != nil {
+		return r
+	}
+	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
+		if u.Manager {
+			return refuse("unit_user_exists", "the person %s is a unit manager of the unit %s", person, c.Unit).about(person)
+		}
+		if len(access) == 0 {
+			access = u.Access
+		}
+	}
+	tx.emit(UnitManagerCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, MayDelegate: c.MayDelegate})
+	return nil
+}
+
+// operates reports whether the sender is staff at a site.
+func (tx *Tx) operates(site ID) bool {
+	return tx.Actor.Kind == ActorPerson && tx.RoleAt(tx.Actor.ID, site).AtLeast(RoleStaff)
+}
+
+// mayDelegate refuses a unit manager who may not make or remove other ones.
+func (tx *Tx) mayDelegate(unit *Unit) *Refusal {
+	if tx.operates(unit.Site) {
+		return nil
+	}
+	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, tx.Actor.ID)); ok && u.MayDelegate {
+		return nil
+	}
+	return refuse("role_not_permitted", "managing other unit managers of the unit %s needs the role staff or a higher one, or may_delegate_management", unit.ID).about(unit.ID)
+}
+
+// UnitManagerCreated makes a person a unit manager.
+type UnitManagerCreated struct {
+	Unit        ID           `json:"unit"`
+	Person      ID           `json:"person"`
+	Booking     ID           `json:"booking"`
+	Access      []UnitAccess `json:"access,omitempty"`
+	MayDelegate bool         `json:"may_delegate_management,omitzero"`
+}
+
+func (e UnitManagerCreated) fold(s *State, m Moment) {
+	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access,
+		Manager: true, MayDelegate: e.MayDelegate}, m)
+}
+func (e UnitManagerCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }

@@ -1,0 +1,226 @@
+package domain
+
+import (
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// maxConsequences is the greatest number of consequences that are recorded in
+// the commit of their cause: with 250 bytes each they leave most of a commit of
+// 512 KiB to the cause.
+const maxConsequences = 200
+
+// Owed is something that has happened by the facts and is not on record yet: the
+// ends of what hung on a booking, or a review. A revocation is never refused for
+// its size: the first fact takes the access away, its consequences are recorded
+// in the same commit while there is room, the rest by [SettleConsequences].
+type Owed struct {
+	Booking ID `json:"booking,omitempty"`
+	// Of a review that is due.
+	Unit   ID `json:"unit,omitempty"`
+	Person ID `json:"person,omitempty"`
+	Right  ID `json:"right,omitempty"`
+}
+
+func (o *Owed) keys() []string {
+	if o.Right == "" {
+		return nil
+	}
+	return []string{"right:" + string(o.Right), "user:" + string(unitUserKey(o.Unit, o.Person))}
+}
+
+func owedBooking(booking ID) ID    { return "booking/" + booking }
+func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
+
+var consequencesWords = words{
+	commands: []CommandType{
+		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, UnitUserRemoved{}, ReviewRequired{}),
+	},
+}
+
+// Unsettled returns how many things have consequences that are not on record
+// yet, at most limit: while it is more than none, the service sends
+// [SettleConsequences].
+func (s *State) Unsettled(limit int) int { return min(limit, s.Owed.Len()) }
+
+// SettleConsequences records consequences that had no room in the commits of
+// their causes.
+type SettleConsequences struct{}
+
+func (SettleConsequences) permit() Permit     { return Permit{Service: true} }
+func (SettleConsequences) scope(*State) Scope { return Scope{} }
+func (SettleConsequences) decide(tx *Tx) *Refusal {
+	for _, o := range tx.Owed.All() {
+		if !tx.room() {
+			return nil
+		}
+		if o.Booking != "" {
+			tx.settle(o.Booking)
+		} else {
+			tx.requireReview(o)
+		}
+	}
+	return nil
+}
+
+// room reports whether the commit has room for a further consequence.
+func (tx *Tx) room() bool { return tx.followed < maxConsequences }
+
+// follow emits a consequence.
+func (tx *Tx) follow(e Event) {
+	tx.followed++
+	tx.emit(e)
+}
+
+// settle records what has ended with facts about a booking, as far as the commit
+// has room: shares and what was shared on from them, fobs and cards, the places
+// of unit users (rule B6).
+func (tx *Tx) settle(booking ID) {
+	b, ok := tx.Bookings.Get(booking)
+	if !ok {
+		return
+	}
+	// A share that ends lets those below it end in the next turn.
+	for tx.Owed.Has(owedBooking(booking)) {
+		before := tx.followed
+		tx.settleShares(b)
+		tx.settleUnitUsers(b)
+		tx.settleCredentials(b)
+		if tx.followed == before {
+			return
+		}
+	}
+}
+
+func (tx *Tx) settleShares(b *Booking) {
+	key := "reshared:" + string(b.ID)
+	if b.over() {
+		key = "active:" + string(b.ID)
+	}
+	for id, sh := range tx.Shares.Each(key) {
+		cause, ended := tx.shareFallsFor(sh, b)
+		switch {
+		case !tx.room():
+			return
+		case !ended:
+		case cause == "" || tx.passed(sh.Site, sh.Until):
+			tx.follow(ShareEnded{Share: id})
+		default:
+			tx.follow(ShareRevoked{Share: id, Cause: cause})
+		}
+	}
+}
+
+// shareFallsFor says whether an active share has ended by what it hangs on, and
+// why; without a cause it ended by time.
+func (s *State) shareFallsFor(sh *Share, b *Booking) (ShareCause, bool) {
+	switch b.State {
+	case BookingStateRevoked:
+		return CauseBookingRevoked, true
+	case BookingStateEnded:
+		return CauseBookingEnded, true
+	}
+	if sh.Parent == "" {
+		return "", false
+	}
+	parent, ok := s.Shares.Get(sh.Parent)
+	if !ok || parent.State == ShareStateActive {
+		return "", false
+	}
+	return parent.Cause, true
+}
+
+func (tx *Tx) settleUnitUsers(b *Booking) {
+	if !b.over() {
+		return
+	}
+	for _, u := range tx.UnitUsers.Each("active:" + string(b.ID)) {
+		if !tx.room() {
+			return
+		}
+		tx.follow(UnitUserRemoved{Unit: u.Unit, Person: u.Person, Cause: b.endedBy()})
+	}
+}
+
+func (tx *Tx) settleCredentials(b *Booking) {
+	for id, c := range tx.Credentials.Each("bound:" + string(b.ID)) {
+		reason := tx.credentialFallsFor(c, b)
+		switch {
+		case !tx.room():
+			return
+		case reason == "":
+		case c.Kind == KindFob || c.Kind == KindCard:
+			tx.follow(FobRemoved{Credential: id, Reason: reason})
+		default:
+			tx.follow(CredentialRevoked{Credential: id, Cause: reason})
+		}
+	}
+}
+
+// The reasons for which fobs and cards are removed by themselves.
+const (
+	reasonBookingEnded    = "booking_ended"
+	reasonBookingRevoked  = "booking_revoked"
+	reasonMovedOut        = "moved_out"
+	reasonNoLongerPrimary = "holder_no_longer_primary"
+	reasonShareRevoked    = "share_revoked"
+	reasonUnitUserRemoved = "unit_user_removed"
+)
+
+// credentialFallsFor says why a live credential that is bound to a booking may
+// no longer be held; empty: it may.
+func (s *State) credentialFallsFor(c *Credential, b *Booking) string {
+	switch {
+	case b.over():
+		return b.endedBy()
+	case c.Person == b.Person:
+	case c.Unit != "":
+		if u, ok := s.UnitUsers.Get(unitUserKey(c.Unit, c.Person)); !ok || !u.under(b.ID) {
+			return reasonUnitUserRemoved
+		}
+	case c.Shared:
+		if !s.hasShare(b.ID, c.Person) {
+			return reasonShareRevoked
+		}
+	default:
+		return reasonNoLongerPrimary
+	}
+	return ""
+}
+
+// noteOwed keeps on the list of what is owed whether the facts about a booking
+// have consequences that are not on record. Every fold that may start or end
+// them calls it.
+func (s *State) noteOwed(booking ID) {
+	b, ok := s.Bookings.Get(booking)
+	if !ok {
+		return
+	}
+	id := owedBooking(booking)
+	switch owed := s.owes(b); {
+	case owed && !s.Owed.Has(id):
+		s.Owed.Put(id, Owed{Booking: booking})
+	case !owed && s.Owed.Has(id):
+		s.Owed.Delete(id)
+	}
+}
+
+func (s *State) owes(b *Booking) bool {
+	if b.over() && (s.Shares.HasBy("active:"+string(b.ID)) || s.UnitUsers.HasBy("active:"+string(b.ID))) {
+		return true
+	}
+	return some(s.Credentials, "bound:"+string(b.ID), func(c *Credential) bool { return s.credentialFallsFor(c, b) != "" }) ||
+		some(s.Shares, "reshared:"+string(b.ID), func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
+}
+
+// passed reports whether the last day of a period at a site is over at the
+// moment of the command, whether that is on record or not.
+func (tx *Tx) passed(site ID, until schedule.Date) bool {
+	return !until.IsZero() && tx.window(site, schedule.Date{}, until).Until <= unlock.InstantOf(tx.At)
+}
+
+// begun reports whether the first day of a period at a site has begun.
+func (tx *Tx) begun(site ID, from schedule.Date) bool {
+	return tx.window(site, from, schedule.Date{}).From <= unlock.InstantOf(tx.At)
+}

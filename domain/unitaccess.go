@@ -1,0 +1,210 @@
+package domain
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
+
+// ScheduleModes lists how the schedule of a unit user may follow that of a right
+// of the unit, the default first (rule U8): always where the right as the unit has
+// it always holds, else same_as_unit; and limited. None where the right is not on
+// the unit.
+func (s *State) ScheduleModes(unit, right ID) []ScheduleMode {
+	u, ok := s.Units.Get(unit)
+	switch {
+	case !ok || !slices.Contains(u.rightIDs(), right):
+		return nil
+	case schedule.SubsetOf(always, s.UnitSchedule(unit, right)):
+		return []ScheduleMode{ModeAlways, ModeLimited}
+	}
+	return []ScheduleMode{ModeSameAsUnit, ModeLimited}
+}
+
+// unitAccess checks the access that a unit user is to have and fills in the modes
+// that were left out. What the user had before passes as it is: a reduction since
+// then is a matter of its review, and nothing opens beyond the unit's limits.
+func (tx *Tx) unitAccess(unit *Unit, access, before []UnitAccess) ([]UnitAccess, *Refusal) {
+	out := slices.Clone(access)
+	slices.SortFunc(out, func(a, b UnitAccess) int { return cmp.Compare(a.Right, b.Right) })
+	for i := range out {
+		if i > 0 && out[i-1].Right == out[i].Right {
+			return nil, refuse("invalid_field", "access: the right %s is there twice", out[i].Right).about(out[i].Right)
+		}
+		same := func(a UnitAccess) bool { return reflect.DeepEqual(a, out[i]) }
+		if slices.ContainsFunc(before, same) {
+			continue
+		}
+		if r := tx.limit(unit, &out[i]); r != nil {
+			return nil, r
+		}
+	}
+	return out, nil
+}
+
+// limit refuses access beyond what the unit has (rules U5, U6 and U8).
+func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
+	modes := tx.ScheduleModes(unit.ID, a.Right)
+	if modes == nil {
+		return refuse("right_not_on_unit", "the right %s is not mapped to the unit %s", a.Right, unit.ID).about(a.Right, unit.ID)
+	}
+	limited := !reflect.DeepEqual(a.Limited, schedule.Schedule{})
+	if a.Mode == "" {
+		a.Mode = modes[0]
+		if limited {
+			a.Mode = ModeLimited
+		}
+	}
+	switch {
+	case !slices.Contains(modes, a.Mode):
+		return refuse("schedule_mode_not_offered", "the right %s is offered by the unit %s as %s or %s", a.Right, unit.ID, modes[0], modes[1]).about(a.Right, unit.ID)
+	case (a.Mode == ModeLimited) != limited:
+		return refuse("invalid_field", "access: the mode limited comes with a schedule, and no other does").about(a.Right)
+	case !limited:
+		return nil
+	}
+	if r := checkTimes(a.Limited); r != nil {
+		return r.about(a.Right)
+	}
+	if !schedule.SubsetOf(a.Limited, tx.UnitSchedule(unit.ID, a.Right)) {
+		return refuse("schedule_outside_limits", "Time outside limits of schedule").about(a.Right, unit.ID)
+	}
+	return nil
+}
+
+// ChangeUnitUserAccess sets the access of a unit user or unit manager as a whole.
+// It closes the open reviews of what it changes (rule U13).
+type ChangeUnitUserAccess struct {
+	Unit   ID           `json:"unit"`
+	Person ID           `json:"person"`
+	Access []UnitAccess `json:"access"`
+}
+
+func (ChangeUnitUserAccess) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
+func (c ChangeUnitUserAccess) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
+	unit, r := tx.movedIn(c.Unit)
+	if r != nil {
+		return r
+	}
+	key := unitUserKey(c.Unit, c.Person)
+	u, r := tx.UnitUsers.find(key, "unit_user")
+	switch {
+	case r != nil:
+		return r
+	case !tx.inPlace(u):
+		return refuse("unit_user_removed", "the person %s has no place in the unit %s any more", c.Person, c.Unit).about(c.Person)
+	case len(c.Access) == 0 && !u.Manager:
+		return refuse("invalid_field", "access: a unit user has access; RemoveUnitUser takes all of it away")
+	}
+	access, r := tx.unitAccess(unit, c.Access, u.Access)
+	if r != nil {
+		return r
+	}
+	changed := changedAccess(u.Access, access)
+	if len(changed) == 0 {
+		return nil
+	}
+	tx.emit(UnitUserAccessChanged{Unit: c.Unit, Person: c.Person, Access: access})
+	for _, right := range changed {
+		for id := range tx.Reviews.Each(openReview(key, right)) {
+			tx.emit(ReviewAcknowledged{Review: id})
+		}
+	}
+	return nil
+}
+
+// changedAccess lists the rights that are in one of two lists alone, or in both
+// with other times, sorted.
+func changedAccess(before, after []UnitAccess) []ID {
+	var changed []ID
+	differ := func(some, others []UnitAccess) {
+		for _, a := range some {
+			if !slices.ContainsFunc(others, func(o UnitAccess) bool { return reflect.DeepEqual(a, o) }) {
+				changed = append(changed, a.Right)
+			}
+		}
+	}
+	differ(before, after)
+	differ(after, before)
+	return sortedIDs(changed)
+}
+
+// UnitUserAccessChanged sets the access of a unit user as a whole.
+type UnitUserAccessChanged struct {
+	Unit   ID           `json:"unit"`
+	Person ID           `json:"person"`
+	Access []UnitAccess `json:"access"`
+}
+
+func (e UnitUserAccessChanged) fold(s *State, _ Moment) {
+	key := unitUserKey(e.Unit, e.Person)
+	u, ok := s.UnitUsers.Get(key)
+	if !ok {
+		return
+	}
+	for _, right := range changedAccess(u.Access, e.Access) {
+		s.Owed.Delete(owedReview(key, right))
+	}
+	s.UnitUsers.Update(key, func(u *UnitUser) { u.Access = e.Access })
+}
+func (e UnitUserAccessChanged) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// RemoveUnitUser takes a person's place in a unit away, and the keys held there.
+// Unit managers remove unit users; other unit managers only when they may make
+// them, and never the tenant.
+type RemoveUnitUser struct {
+	Unit   ID `json:"unit"`
+	Person ID `json:"person"`
+}
+
+func (RemoveUnitUser) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
+func (c RemoveUnitUser) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c RemoveUnitUser) decide(tx *Tx) *Refusal {
+	unit, r := tx.Units.find(c.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	u, r := tx.UnitUsers.find(unitUserKey(c.Unit, c.Person), "unit_user")
+	if r != nil || u.State != UnitUserStateActive {
+		return r
+	}
+	if u.Manager && !tx.isActor(c.Person) {
+		if r := tx.mayDelegate(unit); r != nil {
+			return r
+		}
+		if b, ok := tx.Bookings.Get(u.Booking); ok && b.Person == c.Person && !tx.operates(unit.Site) {
+			return refuse("role_not_permitted", "taking the tenant's place in the unit %s away needs the role staff or a higher one", c.Unit).about(c.Person)
+		}
+	}
+	tx.emit(UnitUserRemoved{Unit: c.Unit, Person: c.Person, Cause: "removed"})
+	tx.settle(u.Booking)
+	return nil
+}
+
+// UnitUserRemoved takes a person's place in a unit away. Reviews of what they had
+// are closed with it.
+type UnitUserRemoved struct {
+	Unit   ID     `json:"unit"`
+	Person ID     `json:"person"`
+	Cause  string `json:"cause"`
+}
+
+func (e UnitUserRemoved) fold(s *State, m Moment) {
+	key := unitUserKey(e.Unit, e.Person)
+	s.UnitUsers.Update(key, func(u *UnitUser) { u.State = UnitUserStateRemoved })
+	for id, r := range s.Reviews.Each("user:" + string(key)) {
+		if !r.Done {
+			s.closeReview(id, m)
+		}
+	}
+	for id := range s.Owed.Each("user:" + string(key)) {
+		s.Owed.Delete(id)
+	}
+	if u, ok := s.UnitUsers.Get(key); ok {
+		s.noteOwed(u.Booking)
+	}
+}
+func (e UnitUserRemoved) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
