@@ -81,6 +81,7 @@ func (r Role) check() error {
 type Permit struct {
 	Role        Role // least role at the org or at every site of the scope
 	Primary     bool // the primary tenant of the scope's booking
+	Sharee      bool // somebody with a share of the scope's booking
 	UnitManager bool // a unit manager of the scope's unit
 	Self        bool // the person of the scope
 	Service     bool // parts of the service
@@ -96,6 +97,9 @@ func (p Permit) String() string {
 	if p.Primary {
 		ways = append(ways, "being the primary tenant of the booking")
 	}
+	if p.Sharee {
+		ways = append(ways, "having a share of the booking that may be shared on")
+	}
 	if p.UnitManager {
 		ways = append(ways, "being a unit manager of the unit")
 	}
@@ -106,7 +110,7 @@ func (p Permit) String() string {
 		ways = append(ways, "the bootstrap token")
 	}
 	if len(ways) == 0 {
-		return "nothing: the service alone sends it"
+		return "the service"
 	}
 	return strings.Join(ways, ", or ")
 }
@@ -130,7 +134,7 @@ func atSites(sites ...ID) Scope {
 // RoleAt returns the highest role of a person at a site, that of the org
 // included; an empty site asks for the org alone. No role: "".
 func (s *State) RoleAt(person, site ID) Role {
-	if p, ok := s.People.Get(person); !ok || p.State != PersonActive {
+	if p, ok := s.People.Get(person); !ok || p.State != PersonStateActive {
 		return ""
 	}
 	best := Role("")
@@ -145,7 +149,7 @@ func (s *State) RoleAt(person, site ID) Role {
 
 // HighestRole returns the highest role of a person at the org or at any site.
 func (s *State) HighestRole(person ID) Role {
-	if p, ok := s.People.Get(person); !ok || p.State != PersonActive {
+	if p, ok := s.People.Get(person); !ok || p.State != PersonStateActive {
 		return ""
 	}
 	return s.heldRole(person)
@@ -170,18 +174,27 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 		return nil
 	}
 	if tx.Actor.Kind == ActorPerson {
-		if who, ok := tx.People.Get(tx.Actor.ID); ok && who.State != PersonActive {
+		if who, ok := tx.People.Get(tx.Actor.ID); ok && who.State != PersonStateActive {
 			return refuse("role_not_permitted", "%s is %s and may send no command", tx.Actor.ID, who.State)
 		}
 	}
-	where := "at the org"
+	if p.Service && p == (Permit{Service: true}) {
+		return refuse("role_not_permitted", "%s is sent by the service alone", CommandName(cmd))
+	}
+	return refuse("role_not_permitted", "%s needs %s (%s)", CommandName(cmd), p, sc.place()).about(sc.Sites...)
+}
+
+// place says where a role is needed.
+func (sc Scope) place() string {
 	switch {
 	case sc.AnySite:
-		where = "at the org or at any site"
-	case len(sc.Sites) > 0:
-		where = fmt.Sprintf("at the sites %v or at the org", sc.Sites)
+		return "at the org or at any site"
+	case len(sc.Sites) == 1:
+		return "at the site " + string(sc.Sites[0]) + " or at the org"
+	case len(sc.Sites) > 1:
+		return fmt.Sprintf("at all of the sites %v or at the org", sc.Sites)
 	}
-	return refuse("role_not_permitted", "%s needs %s (%s)", CommandName(cmd), p, where).about(sc.Sites...)
+	return "at the org"
 }
 
 func (p Permit) allows(s *State, a Actor, sc Scope) bool {
@@ -198,7 +211,7 @@ func (p Permit) allows(s *State, a Actor, sc Scope) bool {
 
 func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 	who, ok := s.People.Get(person)
-	if !ok || who.State != PersonActive {
+	if !ok || who.State != PersonStateActive {
 		return false
 	}
 	if p.Role != "" && hasRoleEverywhere(s, person, p.Role, sc.Sites) {
@@ -212,8 +225,11 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 			return true
 		}
 	}
+	if p.Sharee && sc.Booking != "" && s.hasShare(sc.Booking, person) {
+		return true
+	}
 	if p.UnitManager && sc.Unit != "" {
-		if u, ok := s.UnitUsers.Get(unitUserKey(sc.Unit, person)); ok && u.Manager && u.State == UnitUserActive {
+		if u, ok := s.UnitUsers.Get(unitUserKey(sc.Unit, person)); ok && u.Manager && s.inPlace(u) {
 			return true
 		}
 	}

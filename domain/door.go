@@ -1,5 +1,7 @@
 package domain
 
+import "reflect"
+
 // Door is whatever a gateway opens: a gate, a lift, the door of a unit.
 type Door struct {
 	ID           ID               `json:"id"`
@@ -11,8 +13,8 @@ type Door struct {
 	Out          ID               `json:"out,omitempty"`  // area before the door
 	Class        DoorClass        `json:"class,omitempty"`
 	Disabled     bool             `json:"disabled,omitzero"`
-	FireRelease  bool             `json:"fire_release,omitzero"`  // released at once by the fire input
-	AfterLease   string           `json:"after_lease,omitempty"`  // deny (default) or last_table
+	FireRelease  bool             `json:"fire_release,omitzero"` // released at once by the fire input
+	AfterLease   AfterLease       `json:"after_lease,omitempty"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"` // sorted
 }
 
@@ -29,6 +31,10 @@ const (
 	DoorUnit  DoorKind = "unit" // of one unit
 )
 
+func (k DoorKind) check() error {
+	return oneOf(k, DoorEntry, DoorGate, DoorLift, DoorInner, DoorUnit)
+}
+
 // DoorClass sets how long a gateway may decide without the service.
 type DoorClass string
 
@@ -37,6 +43,20 @@ const (
 	ClassStandard DoorClass = "standard" // 15 minutes; the default
 	ClassCritical DoorClass = "critical" // 30 seconds
 )
+
+func (c DoorClass) check() error { return oneOf(c, ClassStandard, ClassCritical) }
+
+// AfterLease is what a door does when its gateway has not heard from the service
+// for the time that the class gives.
+type AfterLease string
+
+// What a door does after its lease. There is no "open".
+const (
+	AfterLeaseDeny      AfterLease = "deny"       // the default
+	AfterLeaseLastTable AfterLease = "last_table" // decides on what it knows, for 72 hours at most
+)
+
+func (a AfterLease) check() error { return oneOf(a, AfterLeaseDeny, AfterLeaseLastTable) }
 
 // DoorCapability is what the lock can do beside opening for a credential.
 type DoorCapability string
@@ -60,4 +80,231 @@ func (d *Door) keys() []string {
 	return k
 }
 
-var doorWords = words{}
+func (c DoorCapability) check() error {
+	return oneOf(c, CapabilityRemoteUnlock, CapabilityUnlockFor)
+}
+
+var doorWords = words{
+	commands: []CommandType{
+		command[CreateDoor]("Makes a door of a site: whatever a gateway opens.", DoorCreated{}),
+		command[ChangeDoor]("Changes what is said about a door; what is left out stays.", DoorChanged{}),
+		takesAway(command[DisableDoor]("Shuts a door for everybody until it is enabled.", DoorDisabled{})),
+		command[EnableDoor]("Lets a disabled door decide again.", DoorEnabled{}),
+	},
+	events: []EventType{event[DoorCreated](1), event[DoorChanged](1), event[DoorDisabled](1), event[DoorEnabled](1)},
+}
+
+// CreateDoor makes a door of a site.
+type CreateDoor struct {
+	Door         ID               `json:"door,omitempty"` // empty: an id is made
+	Site         ID               `json:"site"`
+	Name         string           `json:"name"`
+	Kind         DoorKind         `json:"kind"`
+	Unit         ID               `json:"unit,omitempty"` // of a unit's door, and only of one
+	In           ID               `json:"in,omitempty"`   // area behind the door
+	Out          ID               `json:"out,omitempty"`  // area before the door
+	Class        DoorClass        `json:"class,omitempty"`
+	FireRelease  bool             `json:"fire_release,omitzero"`
+	AfterLease   AfterLease       `json:"after_lease,omitempty"`
+	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (CreateDoor) permit() Permit       { return Permit{Role: RoleSystemManager} }
+func (c CreateDoor) scope(*State) Scope { return atSites(c.Site) }
+func (c CreateDoor) decide(tx *Tx) *Refusal {
+	if _, r := tx.Sites.find(c.Site, "site"); r != nil {
+		return r
+	}
+	id := tx.idFor(c.Door, "door")
+	if tx.Doors.Has(id) {
+		return refuse("door_exists", "the door %s is there already", id).about(id)
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	if r := required("kind", string(c.Kind)); r != nil {
+		return r
+	}
+	if r := c.checkUnit(tx); r != nil {
+		return r
+	}
+	if r := tx.checkAreas(c.Site, c.In, c.Out); r != nil {
+		return r
+	}
+	tx.emit(DoorCreated{Door: id, Site: c.Site, Name: c.Name, Kind: c.Kind, Unit: c.Unit, In: c.In, Out: c.Out,
+		Class: orDefault(c.Class, ClassStandard), FireRelease: c.FireRelease,
+		AfterLease: orDefault(c.AfterLease, AfterLeaseDeny), Capabilities: sortedSet(c.Capabilities)})
+	return nil
+}
+
+func (c CreateDoor) checkUnit(tx *Tx) *Refusal {
+	if (c.Kind == DoorUnit) != (c.Unit != "") {
+		return refuse("invalid_field", "unit: a door of the kind unit names its unit, and no other does")
+	}
+	if c.Unit == "" {
+		return nil
+	}
+	unit, r := tx.Units.find(c.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	if unit.Site != c.Site {
+		return refuse("other_site", "the unit %s is at the site %s", c.Unit, unit.Site).about(c.Unit)
+	}
+	return nil
+}
+
+// checkAreas refuses areas that are not of the site; an area may be left out.
+func (tx *Tx) checkAreas(site ID, areas ...ID) *Refusal {
+	for _, id := range areas {
+		if id == "" {
+			continue
+		}
+		area, r := tx.Areas.find(id, "area")
+		if r != nil {
+			return r
+		}
+		if area.Site != site {
+			return refuse("other_site", "the area %s is at the site %s", id, area.Site).about(id)
+		}
+	}
+	return nil
+}
+
+// DoorCreated makes a door of a site.
+type DoorCreated struct {
+	Door         ID               `json:"door"`
+	Site         ID               `json:"site"`
+	Name         string           `json:"name"`
+	Kind         DoorKind         `json:"kind"`
+	Unit         ID               `json:"unit,omitempty"`
+	In           ID               `json:"in,omitempty"`
+	Out          ID               `json:"out,omitempty"`
+	Class        DoorClass        `json:"class"`
+	FireRelease  bool             `json:"fire_release,omitzero"`
+	AfterLease   AfterLease       `json:"after_lease"`
+	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (e DoorCreated) fold(s *State, _ Moment) {
+	s.Doors.Put(e.Door, Door{ID: e.Door, Site: e.Site, Name: e.Name, Kind: e.Kind, Unit: e.Unit, In: e.In, Out: e.Out,
+		Class: e.Class, FireRelease: e.FireRelease, AfterLease: e.AfterLease, Capabilities: e.Capabilities})
+}
+func (e DoorCreated) concerns(*State) []ID { return []ID{e.Site} }
+
+// ChangeDoor changes what is said about a door; what is left out stays. Kind,
+// site and unit are for ever: a door that was moved is another door.
+type ChangeDoor struct {
+	Door         ID                `json:"door"`
+	Name         string            `json:"name,omitempty"`
+	In           *ID               `json:"in,omitempty"` // empty text: no area
+	Out          *ID               `json:"out,omitempty"`
+	Class        DoorClass         `json:"class,omitempty"`
+	FireRelease  *bool             `json:"fire_release,omitempty"`
+	AfterLease   AfterLease        `json:"after_lease,omitempty"`
+	Capabilities *[]DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (ChangeDoor) permit() Permit         { return Permit{Role: RoleSystemManager} }
+func (c ChangeDoor) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c ChangeDoor) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	if r != nil {
+		return r
+	}
+	old := DoorChanged{Door: c.Door, Name: door.Name, In: door.In, Out: door.Out, Class: door.Class,
+		FireRelease: door.FireRelease, AfterLease: door.AfterLease, Capabilities: door.Capabilities}
+	now := old
+	now.Name = orDefault(c.Name, old.Name)
+	now.Class = orDefault(c.Class, old.Class)
+	now.AfterLease = orDefault(c.AfterLease, old.AfterLease)
+	now.In = orGiven(c.In, old.In)
+	now.Out = orGiven(c.Out, old.Out)
+	now.FireRelease = orGiven(c.FireRelease, old.FireRelease)
+	now.Capabilities = sortedSet(orGiven(c.Capabilities, old.Capabilities))
+	if r := tx.checkAreas(door.Site, now.In, now.Out); r != nil {
+		return r
+	}
+	if !reflect.DeepEqual(old, now) {
+		tx.emit(now)
+	}
+	return nil
+}
+
+// DoorChanged says anew what may be changed about a door.
+type DoorChanged struct {
+	Door         ID               `json:"door"`
+	Name         string           `json:"name"`
+	In           ID               `json:"in,omitempty"`
+	Out          ID               `json:"out,omitempty"`
+	Class        DoorClass        `json:"class"`
+	FireRelease  bool             `json:"fire_release,omitzero"`
+	AfterLease   AfterLease       `json:"after_lease"`
+	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (e DoorChanged) fold(s *State, _ Moment) {
+	s.Doors.Update(e.Door, func(d *Door) {
+		d.Name, d.In, d.Out, d.Class = e.Name, e.In, e.Out, e.Class
+		d.FireRelease, d.AfterLease, d.Capabilities = e.FireRelease, e.AfterLease, e.Capabilities
+	})
+}
+func (e DoorChanged) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// atDoor is the scope of what concerns a door.
+func (s *State) atDoor(door ID) Scope {
+	if d, ok := s.Doors.Get(door); ok {
+		return atSites(d.Site)
+	}
+	return Scope{}
+}
+
+// DisableDoor shuts a door for everybody until it is enabled.
+type DisableDoor struct {
+	Door ID `json:"door"`
+}
+
+func (DisableDoor) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c DisableDoor) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c DisableDoor) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	if r == nil && !door.Disabled {
+		tx.emit(DoorDisabled(c))
+	}
+	return r
+}
+
+// DoorDisabled shuts a door for everybody.
+type DoorDisabled struct {
+	Door ID `json:"door"`
+}
+
+func (e DoorDisabled) fold(s *State, _ Moment) {
+	s.Doors.Update(e.Door, func(d *Door) { d.Disabled = true })
+}
+func (e DoorDisabled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// EnableDoor lets a disabled door decide again.
+type EnableDoor struct {
+	Door ID `json:"door"`
+}
+
+func (EnableDoor) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c EnableDoor) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c EnableDoor) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	if r == nil && door.Disabled {
+		tx.emit(DoorEnabled(c))
+	}
+	return r
+}
+
+// DoorEnabled lets a disabled door decide again.
+type DoorEnabled struct {
+	Door ID `json:"door"`
+}
+
+func (e DoorEnabled) fold(s *State, _ Moment) {
+	s.Doors.Update(e.Door, func(d *Door) { d.Disabled = false })
+}
+func (e DoorEnabled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }

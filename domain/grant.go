@@ -1,6 +1,10 @@
 package domain
 
-import "gatehouse/domain/schedule"
+import (
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
 
 // Grant lets a person through the doors of a right. These are the explicit ones;
 // what follows from bookings, shares and unit users is a row of the permissions
@@ -26,4 +30,134 @@ func (g *Grant) keys() []string {
 	return k
 }
 
-var grantWords = words{}
+var grantWords = words{
+	commands: []CommandType{
+		command[GrantRight]("Gives a person an access right for a period.", RightGranted{}),
+		takesAway(command[RevokeRight]("Takes a granted access right back.", RightRevoked{})),
+	},
+	events: []EventType{event[RightGranted](1), event[RightRevoked](1)},
+}
+
+// GrantRight gives a person an access right for a period of civil days of each
+// site: the whole of the first and of the last day.
+type GrantRight struct {
+	Grant        ID               `json:"grant,omitempty"` // empty: an id is made
+	Person       ID               `json:"person"`
+	Right        ID               `json:"right"`
+	From         schedule.Date    `json:"from,omitzero"`      // first day; empty: at once
+	Until        schedule.Date    `json:"until,omitzero"`     // last day; empty: open end
+	Schedule     ID               `json:"schedule,omitempty"` // narrows that of the right
+	Kinds        []CredentialKind `json:"kinds,omitempty"`    // that may use it; none: all
+	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (GrantRight) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c GrantRight) scope(s *State) Scope { return s.atRight(c.Right) }
+func (c GrantRight) decide(tx *Tx) *Refusal {
+	id := tx.idFor(c.Grant, "grant")
+	if tx.Grants.Has(id) {
+		return refuse("grant_exists", "the grant %s is there already", id).about(id)
+	}
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	right, r := tx.right(c.Right)
+	if r != nil {
+		return r
+	}
+	if c.Schedule != "" {
+		if _, r := tx.Schedules.find(c.Schedule, "schedule"); r != nil {
+			return r
+		}
+	}
+	if !c.Until.IsZero() && c.Until.Before(c.From) {
+		return refuse("invalid_field", "until: the last day %s is before the first day %s", c.Until, c.From)
+	}
+	if r := tx.checkCapabilities(right, c.Capabilities); r != nil {
+		return r
+	}
+	if r := tx.outranks(c.Person, right.Sites); r != nil {
+		return r
+	}
+	tx.emit(RightGranted{Grant: id, Person: c.Person, Right: c.Right, From: c.From, Until: c.Until, Schedule: c.Schedule,
+		Kinds: sortedSet(c.Kinds), Capabilities: sortedSet(c.Capabilities)})
+	return nil
+}
+
+// checkCapabilities refuses what no door of the right can do.
+func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Refusal {
+	for _, w := range wanted {
+		if !slices.ContainsFunc(right.Doors, func(id ID) bool {
+			d, ok := tx.Doors.Get(id)
+			return ok && slices.Contains(d.Capabilities, w)
+		}) {
+			return refuse("capability_not_supported", "no door of the access right %s can do %s", right.ID, w).about(right.ID)
+		}
+	}
+	return nil
+}
+
+// outranks refuses to give access to oneself or to a person of the same or a
+// higher role (rule L1). Those who may change the access right itself, system
+// managers and owners, may give it to anybody.
+func (tx *Tx) outranks(person ID, sites []ID) *Refusal {
+	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, sites) {
+		return nil
+	}
+	if tx.heldRole(person).rank() >= RoleStaff.rank() {
+		return refuse("role_not_permitted", "staff give access to people without a role or to guests; for %s it needs the role %s",
+			person, RoleSystemManager).about(person)
+	}
+	return nil
+}
+
+// RightGranted gives a person an access right for a period.
+type RightGranted struct {
+	Grant        ID               `json:"grant"`
+	Person       ID               `json:"person"`
+	Right        ID               `json:"right"`
+	From         schedule.Date    `json:"from,omitzero"`
+	Until        schedule.Date    `json:"until,omitzero"`
+	Schedule     ID               `json:"schedule,omitempty"`
+	Kinds        []CredentialKind `json:"kinds,omitempty"`
+	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+}
+
+func (e RightGranted) fold(s *State, m Moment) {
+	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, From: e.From, Until: e.Until,
+		Schedule: e.Schedule, Kinds: e.Kinds, Capabilities: e.Capabilities, By: m.Actor})
+}
+func (e RightGranted) concerns(s *State) []ID { return s.atRight(e.Right).Sites }
+
+// RevokeRight takes a granted access right back.
+type RevokeRight struct {
+	Grant ID `json:"grant"`
+}
+
+func (RevokeRight) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c RevokeRight) scope(s *State) Scope { return s.atGrant(c.Grant) }
+func (c RevokeRight) decide(tx *Tx) *Refusal {
+	grant, r := tx.Grants.find(c.Grant, "grant")
+	if r == nil && !grant.Revoked {
+		tx.emit(RightRevoked(c))
+	}
+	return r
+}
+
+// RightRevoked takes a granted access right back. It is final.
+type RightRevoked struct {
+	Grant ID `json:"grant"`
+}
+
+func (e RightRevoked) fold(s *State, _ Moment) {
+	s.Grants.Update(e.Grant, func(g *Grant) { g.Revoked = true })
+}
+func (e RightRevoked) concerns(s *State) []ID { return s.atGrant(e.Grant).Sites }
+
+// atGrant is the scope of what concerns a grant.
+func (s *State) atGrant(grant ID) Scope {
+	if g, ok := s.Grants.Get(grant); ok {
+		return s.atRight(g.Right)
+	}
+	return Scope{}
+}

@@ -19,8 +19,12 @@ var orgWords = words{
 		command[CreateOrg]("Makes an org with its owner and the owner's first token.",
 			OrgCreated{}, ScheduleDefined{}, PersonRegistered{}, RoleAssigned{}, TokenIssued{}),
 		command[RegisterOrg]("Reserves the id of an org in the ledger; the service sends it before CreateOrg.", OrgRegistered{}),
+		command[RenameOrg]("Gives the org another name.", OrgRenamed{}),
+		command[RecordOverride]("Keeps on record that the service was started with a safety check overridden.", OverrideRecorded{}),
 	},
-	events: []EventType{event[OrgCreated](1), event[OrgRegistered](1)},
+	events: []EventType{
+		event[OrgCreated](1), event[OrgRegistered](1), event[OrgRenamed](1), event[OverrideRecorded](1),
+	},
 }
 
 // CreateOrg makes an org. It is the first command of its ledger.
@@ -30,7 +34,8 @@ type CreateOrg struct {
 	Owner      ID       `json:"owner"` // id of the person who becomes the owner
 	OwnerName  Personal `json:"owner_name,omitzero" personal:"Owner"`
 	OwnerEmail Personal `json:"owner_email,omitzero" personal:"Owner"`
-	// Token is the owner's first token; its secret was made outside the ledger.
+	// Hash is of the owner's first token, whose secret was made outside the ledger;
+	// empty: none is issued. Token is its id; empty: an id is made.
 	Token   ID        `json:"token,omitempty"`
 	Hash    string    `json:"hash,omitempty"`
 	Expires time.Time `json:"expires,omitzero"`
@@ -45,17 +50,23 @@ func (c CreateOrg) decide(tx *Tx) *Refusal {
 	if err := CheckID(c.Org); err != nil {
 		return refuse("invalid_field", "org: %v", err)
 	}
-	if c.Owner == "" {
-		return refuse("invalid_field", "owner: the id of the first owner is missing")
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	if r := required("owner", string(c.Owner)); r != nil {
+		return r
+	}
+	if r := tx.checkAddresses(c.Owner, c.OwnerEmail, Personal{}); r != nil {
+		return r
 	}
 	tx.emit(OrgCreated{Org: c.Org, Name: c.Name})
 	tx.emit(ScheduleDefined{ID: AlwaysID, Name: "Always", Schedule: always})
 	tx.emit(PersonRegistered{Person: c.Owner, Name: c.OwnerName, Email: c.OwnerEmail})
 	tx.emit(RoleAssigned{Person: c.Owner, Role: RoleOwner})
-	if c.Token != "" {
-		tx.emit(TokenIssued{Token: c.Token, Person: c.Owner, Hash: c.Hash, Scope: ScopeFull, Expires: c.Expires})
+	if c.Token == "" && c.Hash == "" {
+		return nil
 	}
-	return nil
+	return tx.issue(TokenIssued{Token: tx.idFor(c.Token, "token"), Person: c.Owner, Hash: c.Hash, Scope: ScopeFull, Expires: c.Expires})
 }
 
 // OrgCreated begins the ledger of an org.
@@ -96,3 +107,64 @@ type OrgRegistered struct {
 
 func (e OrgRegistered) fold(s *State, m Moment) { s.Orgs.Put(e.Org, Org{e.Org, e.Name, m.At}) }
 func (OrgRegistered) concerns(*State) []ID      { return nil }
+
+// RenameOrg gives the org another name.
+type RenameOrg struct {
+	Name string `json:"name"`
+}
+
+func (RenameOrg) permit() Permit     { return Permit{Role: RoleOwner} }
+func (RenameOrg) scope(*State) Scope { return Scope{} }
+func (c RenameOrg) decide(tx *Tx) *Refusal {
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	for id, org := range tx.Orgs.All() {
+		if org.Name != c.Name {
+			tx.emit(OrgRenamed{Org: id, Name: c.Name})
+		}
+	}
+	return nil
+}
+
+// OrgRenamed gives the org another name.
+type OrgRenamed struct {
+	Org  ID     `json:"org"`
+	Name string `json:"name"`
+}
+
+func (e OrgRenamed) fold(s *State, _ Moment) {
+	s.Orgs.Update(e.Org, func(o *Org) { o.Name = e.Name })
+}
+func (OrgRenamed) concerns(*State) []ID { return nil }
+
+// RecordOverride keeps on record, in _system, that the service was started though
+// a setting could lose or rewrite what it acknowledged.
+type RecordOverride struct {
+	Setting string   `json:"setting"`
+	Value   string   `json:"value"` // as it is
+	Needed  string   `json:"needed"`
+	Reason  Personal `json:"reason,omitzero" personal:"org"` // as the operator gave it
+}
+
+func (RecordOverride) permit() Permit     { return Permit{Service: true} }
+func (RecordOverride) scope(*State) Scope { return Scope{} }
+func (c RecordOverride) decide(tx *Tx) *Refusal {
+	if r := required("setting", c.Setting); r != nil {
+		return r
+	}
+	tx.emit(OverrideRecorded(c))
+	return nil
+}
+
+// OverrideRecorded says which safety check was overridden. It changes no state:
+// each start is a fact of its own.
+type OverrideRecorded struct {
+	Setting string   `json:"setting"`
+	Value   string   `json:"value"`
+	Needed  string   `json:"needed"`
+	Reason  Personal `json:"reason,omitzero" personal:"org"`
+}
+
+func (OverrideRecorded) fold(*State, Moment)  {}
+func (OverrideRecorded) concerns(*State) []ID { return nil }

@@ -1,6 +1,11 @@
 package domain
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
 
 // Person is somebody with access, a role or both. A pending person is known by
 // e-mail or phone alone; nothing opens for them until their identity is bound.
@@ -10,6 +15,7 @@ type Person struct {
 	Email     Personal    `json:"email,omitzero" personal:"ID"`
 	Phone     Personal    `json:"phone,omitzero" personal:"ID"`
 	State     PersonState `json:"state"`
+	Unbound   bool        `json:"unbound,omitzero"` // the identity is not bound yet, also while suspended
 	CreatedBy Actor       `json:"created_by"`
 	CreatedAt time.Time   `json:"created_at"`
 }
@@ -19,10 +25,10 @@ type PersonState string
 
 // The states of a person.
 const (
-	PersonActive    PersonState = "active"
-	PersonPending   PersonState = "pending" // identity not bound yet (rule B2, L7)
-	PersonSuspended PersonState = "suspended"
-	PersonErased    PersonState = "erased" // final; the personal values are gone
+	PersonStateActive    PersonState = "active"
+	PersonStatePending   PersonState = "pending" // identity not bound yet (rule B2, L7)
+	PersonStateSuspended PersonState = "suspended"
+	PersonStateErased    PersonState = "erased" // final; the personal values are gone
 )
 
 func (p *Person) keys() []string {
@@ -31,7 +37,7 @@ func (p *Person) keys() []string {
 		k = append(k, "email:"+normalEmail(e))
 	}
 	if t := p.Phone.Text(); t != "" {
-		k = append(k, "phone:"+t)
+		k = append(k, "phone:"+normalPhone(t))
 	}
 	return k
 }
@@ -39,8 +45,29 @@ func (p *Person) keys() []string {
 var personWords = words{
 	commands: []CommandType{
 		command[RegisterPerson]("Makes a person known to the org.", PersonRegistered{}),
+		command[ChangePerson]("Changes the name, the e-mail address or the phone number of a person; what is left out stays.", PersonChanged{}),
+		command[BindIdentity]("Says that a pending person has shown who they are: from now on what they were given opens.", IdentityBound{}),
+		takesAway(command[SuspendPerson]("Lets nothing open for a person and takes no command from them, until they are reinstated.", PersonSuspended{})),
+		command[ReinstatePerson]("Ends the suspension of a person.", PersonReinstated{}),
+		takesAway(command[ErasePerson]("Forgets a person: destroys the key of their personal values and ends all that they may do. It is final.",
+			PersonErased{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, UnitUserRemoved{})),
 	},
-	events: []EventType{event[PersonRegistered](1)},
+	events: []EventType{
+		event[PersonRegistered](1), event[PersonChanged](1), event[IdentityBound](1), event[PersonSuspended](1),
+		event[PersonReinstated](1), event[PersonErased](1),
+	},
+}
+
+// person returns a person who was not erased, or refuses.
+func (tx *Tx) person(id ID) (*Person, *Refusal) {
+	p, r := tx.People.find(id, "person")
+	if r != nil {
+		return nil, r
+	}
+	if p.State == PersonStateErased {
+		return nil, refuse("person_erased", "the person %s was erased; nothing can be given to them or changed", id).about(id)
+	}
+	return p, nil
 }
 
 // RegisterPerson makes a person known to the org.
@@ -52,15 +79,54 @@ type RegisterPerson struct {
 }
 
 func (RegisterPerson) permit() Permit     { return Permit{Role: RoleStaff} }
-func (RegisterPerson) scope(*State) Scope { return Scope{} }
-
+func (RegisterPerson) scope(*State) Scope { return Scope{AnySite: true} }
 func (c RegisterPerson) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Person, "person")
 	if tx.People.Has(id) {
 		return refuse("person_exists", "the person %s is there already", id).about(id)
 	}
+	if r := tx.checkAddresses(id, c.Email, c.Phone); r != nil {
+		return r
+	}
 	tx.emit(PersonRegistered{Person: id, Name: c.Name, Email: c.Email, Phone: c.Phone})
 	return nil
+}
+
+// checkAddresses refuses what is no address, and the e-mail address of somebody
+// else: shares find people by it.
+func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
+	if e := email.Text(); e != "" {
+		if !plausibleEmail(e) {
+			return refuse("invalid_field", "email: it is written as in anna@example.com")
+		}
+		for _, other := range tx.People.By("email:" + normalEmail(e)) {
+			if other != person {
+				return refuse("email_in_use", "the e-mail address belongs to the person %s; a pending person becomes active by BindIdentity", other).about(other)
+			}
+		}
+	}
+	if p := phone.Text(); p != "" && len(normalPhone(p)) < 3 {
+		return refuse("invalid_field", "phone: it is written as in +49 30 123456")
+	}
+	return nil
+}
+
+// plausibleEmail tells an address from a name or a typing error; whether it
+// receives anything only a message shows.
+func plausibleEmail(s string) bool {
+	local, host, ok := strings.Cut(normalEmail(s), "@")
+	return ok && local != "" && host != "" && !strings.ContainsAny(s, "<>,;") &&
+		!strings.Contains(host, "@") && !strings.ContainsFunc(strings.TrimSpace(s), unicode.IsSpace)
+}
+
+// normalPhone folds a phone number for comparison: digits and a plus before them.
+func normalPhone(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '+' || r >= '0' && r <= '9' {
+			return r
+		}
+		return -1
+	}, s)
 }
 
 // PersonRegistered makes a person known; pending when only an address is known.
@@ -74,10 +140,141 @@ type PersonRegistered struct {
 
 func (e PersonRegistered) fold(s *State, m Moment) {
 	p := Person{ID: e.Person, Name: e.Name, Email: e.Email, Phone: e.Phone,
-		State: PersonActive, CreatedBy: m.Actor, CreatedAt: m.At}
+		State: PersonStateActive, Unbound: e.Pending, CreatedBy: m.Actor, CreatedAt: m.At}
 	if e.Pending {
-		p.State = PersonPending
+		p.State = PersonStatePending
 	}
 	s.People.Put(e.Person, p)
 }
 func (PersonRegistered) concerns(*State) []ID { return nil }
+
+// PersonField names a personal field of a person.
+type PersonField string
+
+// The fields of a person that may be cleared.
+const (
+	FieldName  PersonField = "name"
+	FieldEmail PersonField = "email"
+	FieldPhone PersonField = "phone"
+)
+
+func (f PersonField) check() error { return oneOf(f, FieldName, FieldEmail, FieldPhone) }
+
+// ChangePerson changes what is known about a person; what is left out stays.
+type ChangePerson struct {
+	Person ID            `json:"person"`
+	Name   Personal      `json:"name,omitzero" personal:"Person"`
+	Email  Personal      `json:"email,omitzero" personal:"Person"`
+	Phone  Personal      `json:"phone,omitzero" personal:"Person"`
+	Clear  []PersonField `json:"clear,omitempty"` // fields to empty
+}
+
+func (ChangePerson) permit() Permit       { return Permit{Role: RoleStaff, Self: true} }
+func (c ChangePerson) scope(*State) Scope { return Scope{Person: c.Person, AnySite: true} }
+func (c ChangePerson) decide(tx *Tx) *Refusal {
+	p, r := tx.person(c.Person)
+	if r != nil {
+		return r
+	}
+	if r := c.checkSender(tx, p); r != nil {
+		return r
+	}
+	if r := tx.checkAddresses(c.Person, c.Email, c.Phone); r != nil {
+		return r
+	}
+	e := PersonChanged{Person: c.Person, Name: changed(p.Name, c.Name), Email: changed(p.Email, c.Email), Phone: changed(p.Phone, c.Phone)}
+	for _, f := range sortedSet(c.Clear) {
+		old, given := p.field(f), c.field(f)
+		if !given.Empty() {
+			return refuse("invalid_field", "clear: a new %s is given as well", f)
+		}
+		if !old.Empty() {
+			e.Cleared = append(e.Cleared, f)
+		}
+	}
+	if e.Name.Empty() && e.Email.Empty() && e.Phone.Empty() && len(e.Cleared) == 0 {
+		return nil
+	}
+	tx.emit(e)
+	return nil
+}
+
+// checkSender lets higher roles change those below them (rule L1), and people
+// themselves, but for the e-mail address of a person without a role: access is
+// shared with whoever has it, so that staff check it first.
+func (c ChangePerson) checkSender(tx *Tx, p *Person) *Refusal {
+	if tx.Actor != PersonActor(c.Person) {
+		return tx.above(tx.HighestRole(tx.Actor.ID), c.Person, tx.heldRole(c.Person))
+	}
+	touchesEmail := !changed(p.Email, c.Email).Empty() || slices.Contains(c.Clear, FieldEmail)
+	if touchesEmail && !tx.HighestRole(c.Person).AtLeast(RoleStaff) {
+		return refuse("role_not_permitted", "an e-mail address is changed by staff, who check that it belongs to the person").about(c.Person)
+	}
+	return nil
+}
+
+// changed is the new value where there is one and it differs.
+func changed(old, now Personal) Personal {
+	if now.Empty() || now.Same(old) {
+		return Personal{}
+	}
+	return now
+}
+
+func (p *Person) field(f PersonField) *Personal {
+	return map[PersonField]*Personal{FieldName: &p.Name, FieldEmail: &p.Email, FieldPhone: &p.Phone}[f]
+}
+
+func (c *ChangePerson) field(f PersonField) *Personal {
+	return map[PersonField]*Personal{FieldName: &c.Name, FieldEmail: &c.Email, FieldPhone: &c.Phone}[f]
+}
+
+// PersonChanged gives new values to the fields that it holds, and empties others.
+type PersonChanged struct {
+	Person  ID            `json:"person"`
+	Name    Personal      `json:"name,omitzero" personal:"Person"`
+	Email   Personal      `json:"email,omitzero" personal:"Person"`
+	Phone   Personal      `json:"phone,omitzero" personal:"Person"`
+	Cleared []PersonField `json:"cleared,omitempty"` // sorted
+}
+
+func (e PersonChanged) fold(s *State, _ Moment) {
+	s.People.Update(e.Person, func(p *Person) {
+		p.Name, p.Email, p.Phone = orDefault(e.Name, p.Name), orDefault(e.Email, p.Email), orDefault(e.Phone, p.Phone)
+		for _, f := range e.Cleared {
+			*p.field(f) = Personal{}
+		}
+	})
+}
+func (PersonChanged) concerns(*State) []ID { return nil }
+
+// BindIdentity makes a pending person active, once they have shown that the
+// address by which they are known is theirs.
+type BindIdentity struct {
+	Person ID `json:"person"`
+}
+
+func (BindIdentity) permit() Permit     { return Permit{Role: RoleStaff, Service: true} }
+func (BindIdentity) scope(*State) Scope { return Scope{AnySite: true} }
+func (c BindIdentity) decide(tx *Tx) *Refusal {
+	p, r := tx.person(c.Person)
+	if r == nil && p.Unbound {
+		tx.emit(IdentityBound(c))
+	}
+	return r
+}
+
+// IdentityBound says that a person is who was meant.
+type IdentityBound struct {
+	Person ID `json:"person"`
+}
+
+func (e IdentityBound) fold(s *State, _ Moment) {
+	s.People.Update(e.Person, func(p *Person) {
+		p.Unbound = false
+		if p.State == PersonStatePending {
+			p.State = PersonStateActive
+		}
+	})
+}
+func (e IdentityBound) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }

@@ -55,13 +55,16 @@ func (p Personal) Sealed(box string) Personal { return Personal{clear: p.clear, 
 // Opened returns the value with its clear form.
 func (p Personal) Opened(clear string) Personal { return Personal{clear: clear, box: p.box} }
 
-// Same reports whether two values are equal: by their clear forms where both are
-// known, else by their boxes.
+// Same reports whether two values are known to be equal: by their clear forms
+// where both are known, else by their boxes. Nothing is the same as nothing.
 func (p Personal) Same(q Personal) bool {
-	if p.clear != "" && q.clear != "" {
+	switch {
+	case p.Empty() || q.Empty():
+		return p.Empty() && q.Empty()
+	case p.clear != "" && q.clear != "":
 		return p.clear == q.clear
 	}
-	return p.box == q.box
+	return p.box != "" && p.box == q.box
 }
 
 // String hides the value, so that no format verb prints it.
@@ -163,6 +166,25 @@ func unshare(v reflect.Value, plan *personalPlan) {
 		}
 	}
 }
+
+// EndedKeys lists the ids of the keys that an event orders to be destroyed.
+func EndedKeys(e Event) []string {
+	if k, ok := e.(interface{ endedKeys() []string }); ok {
+		return k.endedKeys()
+	}
+	return nil
+}
+
+// KeyEndingEvents lists the wire names of the events that end keys, sorted.
+var KeyEndingEvents = sync.OnceValue(func() []string {
+	var out []string
+	for _, t := range Events() {
+		if _, ok := reflect.Zero(t.typ).Interface().(interface{ endedKeys() []string }); ok {
+			out = append(out, t.Name)
+		}
+	}
+	return out
+})
 
 // HasPersonal reports whether a type can hold personal values.
 func HasPersonal(v any) bool {

@@ -11,11 +11,116 @@ type RoleAssignment struct {
 func roleKey(person, site ID) ID { return person + "@" + site }
 
 func (r *RoleAssignment) keys() []string {
-	return []string{"person:" + string(r.Person), "site:" + string(r.Site)}
+	k := []string{"person:" + string(r.Person), "site:" + string(r.Site)}
+	if r.Role == RoleOwner {
+		k = append(k, "owner:"+string(r.Site))
+	}
+	return k
 }
 
 var roleWords = words{
-	events: []EventType{event[RoleAssigned](1)},
+	commands: []CommandType{
+		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
+		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.", RoleRevoked{})),
+		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
+	},
+	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[OwnershipTransferred](1)},
+}
+
+// above refuses what a person of the role actor may not do to another: to manage
+// whom they do not outrank, or to give or take a role that is not below their own
+// (rule L1).
+func (tx *Tx) above(actor Role, person ID, roles ...Role) *Refusal {
+	if tx.Actor.Kind != ActorPerson {
+		return nil
+	}
+	for _, r := range roles {
+		if actor.rank() <= r.rank() {
+			return refuse("role_not_permitted", "it needs a role above %s, and %s is %s", roleName(r), tx.Actor.ID, roleName(actor)).about(person)
+		}
+	}
+	return nil
+}
+
+func roleName(r Role) string {
+	if r == "" {
+		return "no role"
+	}
+	return string(r)
+}
+
+// owner returns the owner of the org; there is always one, and one only.
+func (s *State) owner() ID {
+	for _, r := range s.RoleAssignments.Each("owner:") {
+		return r.Person
+	}
+	return ""
+}
+
+func lastOwner(person ID) *Refusal {
+	return refuse("last_owner", "%s is the only owner of the org; hand it over by TransferOwnership first", person).about(person)
+}
+
+// roleHeldFor is the highest role that a person holds at a site or at the org.
+func (s *State) roleHeldFor(person, site ID) Role {
+	best := Role("")
+	for _, at := range []ID{"", site} {
+		if r, ok := s.RoleAssignments.Get(roleKey(person, at)); ok && r.Role.rank() > best.rank() {
+			best = r.Role
+		}
+	}
+	return best
+}
+
+// AssignRole gives a person a role at the org or at a site. The role of an owner
+// passes by TransferOwnership alone.
+type AssignRole struct {
+	Person ID   `json:"person"`
+	Role   Role `json:"role"`
+	Site   ID   `json:"site,omitempty"` // empty: at the org
+}
+
+func (AssignRole) permit() Permit       { return Permit{Role: RoleStaff} }
+func (c AssignRole) scope(*State) Scope { return atSites(c.Site) }
+func (c AssignRole) decide(tx *Tx) *Refusal {
+	if r := required("role", string(c.Role)); r != nil {
+		return r
+	}
+	if r := tx.checkRolePlace(c.Person, c.Site); r != nil {
+		return r
+	}
+	if tx.isOwner(c.Person, c.Site) && tx.RoleAt(tx.Actor.ID, "") == RoleOwner {
+		return lastOwner(c.Person)
+	}
+	if c.Role == RoleOwner {
+		return refuse("role_not_permitted", "the role of the owner passes by TransferOwnership alone").about(c.Person)
+	}
+	held := tx.roleHeldFor(c.Person, c.Site)
+	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, held, c.Role); r != nil {
+		return r
+	}
+	if now, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site)); ok && now.Role == c.Role {
+		return nil
+	}
+	tx.emit(RoleAssigned(c))
+	return nil
+}
+
+func (tx *Tx) checkRolePlace(person, site ID) *Refusal {
+	if _, r := tx.person(person); r != nil {
+		return r
+	}
+	if site != "" {
+		if _, r := tx.Sites.find(site, "site"); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+func (s *State) isOwner(person, site ID) bool {
+	r, ok := s.RoleAssignments.Get(roleKey(person, site))
+	return ok && r.Role == RoleOwner
 }
 
 // RoleAssigned gives a person a role, in place of the one held there.
@@ -29,6 +134,74 @@ func (e RoleAssigned) fold(s *State, _ Moment) {
 	s.RoleAssignments.Put(roleKey(e.Person, e.Site), RoleAssignment(e))
 }
 func (e RoleAssigned) concerns(*State) []ID { return siteOrNone(e.Site) }
+
+// RevokeRole takes the role from a person that they hold at the org or at a site.
+type RevokeRole struct {
+	Person ID `json:"person"`
+	Site   ID `json:"site,omitempty"` // empty: at the org
+}
+
+func (RevokeRole) permit() Permit       { return Permit{Role: RoleStaff} }
+func (c RevokeRole) scope(*State) Scope { return atSites(c.Site) }
+func (c RevokeRole) decide(tx *Tx) *Refusal {
+	if r := tx.checkRolePlace(c.Person, c.Site); r != nil {
+		return r
+	}
+	if tx.isOwner(c.Person, c.Site) && tx.RoleAt(tx.Actor.ID, "") == RoleOwner {
+		return lastOwner(c.Person)
+	}
+	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, tx.roleHeldFor(c.Person, c.Site)); r != nil {
+		return r
+	}
+	if tx.RoleAssignments.Has(roleKey(c.Person, c.Site)) {
+		tx.emit(RoleRevoked(c))
+	}
+	return nil
+}
+
+// RoleRevoked takes a role from a person.
+type RoleRevoked struct {
+	Person ID `json:"person"`
+	Site   ID `json:"site,omitempty"`
+}
+
+func (e RoleRevoked) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
+func (e RoleRevoked) concerns(*State) []ID    { return siteOrNone(e.Site) }
+
+// TransferOwnership hands the org over. The next owner is a system manager of the
+// org before.
+type TransferOwnership struct {
+	Person ID `json:"person"` // the next owner
+}
+
+func (TransferOwnership) permit() Permit     { return Permit{Role: RoleOwner} }
+func (TransferOwnership) scope(*State) Scope { return Scope{} }
+func (c TransferOwnership) decide(tx *Tx) *Refusal {
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	if c.Person == tx.Actor.ID {
+		return nil
+	}
+	if tx.RoleAt(c.Person, "") != RoleSystemManager {
+		return refuse("not_system_manager", "the next owner is an active system manager of the org before; assign %s that role first", c.Person).about(c.Person)
+	}
+	tx.emit(OwnershipTransferred{From: tx.Actor.ID, To: c.Person})
+	return nil
+}
+
+// OwnershipTransferred makes a system manager the owner, and the owner a system
+// manager.
+type OwnershipTransferred struct {
+	From ID `json:"from"`
+	To   ID `json:"to"`
+}
+
+func (e OwnershipTransferred) fold(s *State, _ Moment) {
+	s.RoleAssignments.Put(roleKey(e.From, ""), RoleAssignment{Person: e.From, Role: RoleSystemManager})
+	s.RoleAssignments.Put(roleKey(e.To, ""), RoleAssignment{Person: e.To, Role: RoleOwner})
+}
+func (OwnershipTransferred) concerns(*State) []ID { return nil }
 
 // siteOrNone is the list of one site, or none for the org.
 func siteOrNone(site ID) []ID {

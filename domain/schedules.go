@@ -1,6 +1,10 @@
 package domain
 
-import "gatehouse/domain/schedule"
+import (
+	"errors"
+
+	"gatehouse/domain/schedule"
+)
 
 // NamedSchedule is a schedule of the org that rights, units and grants refer to.
 // The id "always" is there from the first commit on and cannot be changed.
@@ -16,7 +20,48 @@ const AlwaysID ID = "always"
 var always = schedule.Schedule{Always: true}
 
 var scheduleWords = words{
-	events: []EventType{event[ScheduleDefined](1)},
+	commands: []CommandType{
+		command[DefineSchedule]("Makes a schedule that rights, units and grants refer to.", ScheduleDefined{}),
+		takesAway(command[ChangeSchedule]("Changes the times or the name of a schedule, for all that refer to it.",
+			ScheduleChanged{}, ReviewRequired{})),
+	},
+	events: []EventType{event[ScheduleDefined](1), event[ScheduleChanged](1)},
+}
+
+// checkTimes refuses times that cannot mean what was written.
+func checkTimes(times schedule.Schedule) *Refusal {
+	err := times.Validate()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, schedule.ErrOverlap):
+		return refuse("schedule_overlap", "%v", err)
+	}
+	return refuse("invalid_field", "times: %v", err)
+}
+
+// DefineSchedule makes a schedule that others refer to.
+type DefineSchedule struct {
+	Schedule ID                `json:"schedule,omitempty"` // empty: an id is made
+	Name     string            `json:"name"`
+	Times    schedule.Schedule `json:"times"`
+}
+
+func (DefineSchedule) permit() Permit     { return Permit{Role: RoleSystemManager} }
+func (DefineSchedule) scope(*State) Scope { return Scope{AnySite: true} }
+func (c DefineSchedule) decide(tx *Tx) *Refusal {
+	id := tx.idFor(c.Schedule, "schedule")
+	if tx.Schedules.Has(id) {
+		return refuse("schedule_exists", "the schedule %s is there already", id).about(id)
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	if r := checkTimes(c.Times); r != nil {
+		return r
+	}
+	tx.emit(ScheduleDefined{ID: id, Name: c.Name, Schedule: c.Times})
+	return nil
 }
 
 // ScheduleDefined makes a schedule that others refer to.
@@ -28,3 +73,75 @@ type ScheduleDefined struct {
 
 func (e ScheduleDefined) fold(s *State, _ Moment) { s.Schedules.Put(e.ID, NamedSchedule(e)) }
 func (ScheduleDefined) concerns(*State) []ID      { return nil }
+
+// ChangeSchedule changes a schedule for all that refer to it; what is left out
+// stays.
+type ChangeSchedule struct {
+	Schedule ID                 `json:"schedule"`
+	Name     string             `json:"name,omitempty"`
+	Times    *schedule.Schedule `json:"times,omitempty"`
+}
+
+func (ChangeSchedule) permit() Permit { return Permit{Role: RoleSystemManager} }
+
+// scope is every site at which the schedule is used: who may change it for some
+// of them may not change it for all.
+func (c ChangeSchedule) scope(s *State) Scope {
+	sites := s.sitesOfSchedule(c.Schedule)
+	return Scope{Sites: sites, AnySite: len(sites) == 0}
+}
+
+func (c ChangeSchedule) decide(tx *Tx) *Refusal {
+	old, r := tx.Schedules.find(c.Schedule, "schedule")
+	if r != nil {
+		return r
+	}
+	if c.Schedule == AlwaysID {
+		return refuse("schedule_fixed", "the schedule %s cannot be changed; define another one", AlwaysID).about(AlwaysID)
+	}
+	times := orGiven(c.Times, old.Schedule)
+	if r := checkTimes(times); r != nil {
+		return r
+	}
+	name := orDefault(c.Name, old.Name)
+	if schedule.Equal(old.Schedule, times) && name == old.Name {
+		return nil
+	}
+	tx.emit(ScheduleChanged{Schedule: c.Schedule, Name: name, Times: times})
+	tx.requireReviews(tx.rightsUnder(c.Schedule)...)
+	return nil
+}
+
+// ScheduleChanged changes a schedule for all that refer to it.
+type ScheduleChanged struct {
+	Schedule ID                `json:"schedule"`
+	Name     string            `json:"name"`
+	Times    schedule.Schedule `json:"times"`
+}
+
+func (e ScheduleChanged) fold(s *State, _ Moment) {
+	s.narrowing(s.rightsUnder(e.Schedule), func() {
+		s.Schedules.Update(e.Schedule, func(n *NamedSchedule) { n.Name, n.Schedule = e.Name, e.Times })
+	})
+}
+func (e ScheduleChanged) concerns(s *State) []ID { return s.sitesOfSchedule(e.Schedule) }
+
+// sitesOfSchedule returns the sites at which a right, a unit, a grant or a policy
+// uses a schedule, sorted.
+func (s *State) sitesOfSchedule(id ID) []ID {
+	key := "schedule:" + string(id)
+	var sites []ID
+	for _, right := range s.AccessRights.Each(key) {
+		sites = append(sites, right.Sites...)
+	}
+	for _, unit := range s.Units.Each(key) {
+		sites = append(sites, unit.Site)
+	}
+	for _, grant := range s.Grants.Each(key) {
+		if right, ok := s.AccessRights.Get(grant.Right); ok {
+			sites = append(sites, right.Sites...)
+		}
+	}
+	sites = append(sites, s.Sites.By(key)...)
+	return sortedIDs(sites)
+}

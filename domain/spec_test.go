@@ -324,8 +324,14 @@ func openSpec(_ ID, p *Personal) {
 	}
 }
 
-// check folds the ledger again, in one go and over a snapshot.
+// check folds the ledger again, in one go and over a snapshot, and looks for what
+// erased people left behind.
 func (w *world) check() {
+	w.state.EachPersonal(func(subject ID, p *Personal) {
+		if who, ok := w.state.People.Get(subject); ok {
+			require.NotEqual(w.t, PersonStateErased, who.State, "a value of the erased person %s is still there", subject)
+		}
+	})
 	want := w.digest(w.state)
 	again := NewState()
 	for i, c := range w.commits {

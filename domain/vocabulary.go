@@ -29,7 +29,7 @@ type words struct {
 var allWords = []words{
 	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
-	fobWords, mobileKeyWords,
+	fobWords, mobileKeyWords, consequencesWords,
 }
 
 // CommandType describes a command.
@@ -195,7 +195,8 @@ func checkShape(cmd Command) *Refusal {
 }
 
 func shapeError(v reflect.Value, path string) (string, error) {
-	if c, ok := v.Interface().(checker); ok {
+	// A pointer has the methods of what it points to, which is checked below.
+	if c, ok := v.Interface().(checker); ok && v.Kind() != reflect.Pointer {
 		if err := c.check(); err != nil {
 			return path, err
 		}
@@ -251,4 +252,31 @@ func required(field, value string) *Refusal {
 		return refuse("invalid_field", "%s: it is missing", field)
 	}
 	return nil
+}
+
+// orDefault is the value, or the default when it was left out.
+func orDefault[T comparable](v, def T) T {
+	var none T
+	if v == none {
+		return def
+	}
+	return v
+}
+
+// orGiven is the value that a pointer gives, or the old one when there is none.
+func orGiven[T any](p *T, old T) T {
+	if p == nil {
+		return old
+	}
+	return *p
+}
+
+// sortedSet returns a sorted copy without doubles; nil when nothing is in it.
+func sortedSet[S ~string](in []S) []S {
+	if len(in) == 0 {
+		return nil
+	}
+	out := slices.Clone(in)
+	slices.Sort(out)
+	return slices.Compact(out)
 }

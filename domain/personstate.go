@@ -1,0 +1,225 @@
+package domain
+
+import "slices"
+
+// SuspendPerson lets nothing open for a person, who keeps what they were given.
+type SuspendPerson struct {
+	Person ID `json:"person"`
+}
+
+func (SuspendPerson) permit() Permit     { return Permit{Role: RoleStaff} }
+func (SuspendPerson) scope(*State) Scope { return Scope{} }
+func (c SuspendPerson) decide(tx *Tx) *Refusal {
+	p, r := tx.person(c.Person)
+	if r != nil {
+		return r
+	}
+	if r := tx.mayManage(c.Person); r != nil {
+		return r
+	}
+	if p.State != PersonStateSuspended {
+		tx.emit(PersonSuspended(c))
+	}
+	return nil
+}
+
+// mayManage refuses to shut out, or to let in again, a person whom the actor does
+// not outrank (rule L1), and to shut out the only owner.
+func (tx *Tx) mayManage(person ID) *Refusal {
+	if tx.owner() == person && tx.RoleAt(tx.Actor.ID, "") == RoleOwner {
+		return lastOwner(person)
+	}
+	return tx.above(tx.RoleAt(tx.Actor.ID, ""), person, tx.heldRole(person))
+}
+
+// PersonSuspended lets nothing open for a person.
+type PersonSuspended struct {
+	Person ID `json:"person"`
+}
+
+func (e PersonSuspended) fold(s *State, _ Moment) {
+	s.People.Update(e.Person, func(p *Person) { p.State = PersonStateSuspended })
+}
+func (e PersonSuspended) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+
+// ReinstatePerson ends a suspension.
+type ReinstatePerson struct {
+	Person ID `json:"person"`
+}
+
+func (ReinstatePerson) permit() Permit     { return Permit{Role: RoleStaff} }
+func (ReinstatePerson) scope(*State) Scope { return Scope{} }
+func (c ReinstatePerson) decide(tx *Tx) *Refusal {
+	p, r := tx.person(c.Person)
+	if r != nil {
+		return r
+	}
+	if r := tx.mayManage(c.Person); r != nil {
+		return r
+	}
+	if p.State == PersonStateSuspended {
+		tx.emit(PersonReinstated(c))
+	}
+	return nil
+}
+
+// PersonReinstated ends a suspension. A person whose identity was not bound before
+// is pending again.
+type PersonReinstated struct {
+	Person ID `json:"person"`
+}
+
+func (e PersonReinstated) fold(s *State, _ Moment) {
+	s.People.Update(e.Person, func(p *Person) {
+		p.State = PersonStateActive
+		if p.Unbound {
+			p.State = PersonStatePending
+		}
+	})
+}
+func (e PersonReinstated) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+
+// ErasePerson forgets a person. It is final.
+type ErasePerson struct {
+	Person ID `json:"person"`
+}
+
+func (ErasePerson) permit() Permit     { return Permit{Role: RoleSystemManager} }
+func (ErasePerson) scope(*State) Scope { return Scope{} }
+func (c ErasePerson) decide(tx *Tx) *Refusal {
+	p, r := tx.People.find(c.Person, "person")
+	if r != nil || p.State == PersonStateErased {
+		return r
+	}
+	if r := tx.mayManage(c.Person); r != nil {
+		return r
+	}
+	// Nobody else could be told whose things are in the unit.
+	for id, b := range tx.Bookings.Each("person:" + string(c.Person)) {
+		if tx.stands(b) == nil {
+			return refuse("booking_active", "the person %s is the primary tenant of the booking %s; end or revoke it first", c.Person, id).about(id)
+		}
+	}
+	tx.emit(PersonErased{Person: c.Person, Keys: tx.keysOf(c.Person)})
+	for _, b := range tx.bookingsOf(c.Person) {
+		tx.settle(b)
+	}
+	return nil
+}
+
+// keysOf returns the ids of the keys that seal the values of a person and of the
+// secrets of their credentials, sorted.
+func (s *State) keysOf(person ID) []string {
+	keys := []string{s.KeyOf(person)}
+	for _, c := range s.Credentials.Each("person:" + string(person)) {
+		if c.Subject != OrgSubject {
+			keys = append(keys, s.KeyOf(c.Subject))
+		}
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	return slices.DeleteFunc(keys, func(k string) bool { return k == "" })
+}
+
+// bookingsOf returns the bookings of others under which a person has, or had,
+// access: by a share, a place in the unit or a credential, sorted.
+func (s *State) bookingsOf(person ID) []ID {
+	key := "person:" + string(person)
+	var out []ID
+	for _, sh := range s.Shares.Each(key) {
+		out = append(out, sh.Booking)
+	}
+	for _, u := range s.UnitUsers.Each(key) {
+		out = append(out, u.Booking)
+	}
+	for _, c := range s.Credentials.Each(key) {
+		if c.Booking != "" {
+			out = append(out, c.Booking)
+		}
+	}
+	return sortedIDs(out)
+}
+
+// PersonErased forgets a person: the vault destroys the keys that it names, and
+// all that the person might do has ended by the fold alone. What once was stays on
+// record under the person's id.
+type PersonErased struct {
+	Person ID       `json:"person"`
+	Keys   []string `json:"keys"` // ids of keys, sorted
+}
+
+func (e PersonErased) endedKeys() []string { return e.Keys }
+
+func (e PersonErased) fold(s *State, m Moment) {
+	key := "person:" + string(e.Person)
+	s.People.Update(e.Person, func(p *Person) {
+		p.Name, p.Email, p.Phone = Personal{}, Personal{}, Personal{}
+		p.State = PersonStateErased
+	})
+	s.eraseCredentials(e.Person)
+	for id := range s.RoleAssignments.Each(key) {
+		s.RoleAssignments.Delete(id)
+	}
+	for id := range s.Tokens.Each(key) {
+		TokenRevoked{Token: id}.fold(s, m)
+	}
+	for id := range s.Grants.Each(key) {
+		RightRevoked{Grant: id}.fold(s, m)
+	}
+	for id, sh := range s.Shares.Each(key) {
+		if sh.State == ShareStateActive {
+			ShareRevoked{Share: id, Cause: CauseByOperator}.fold(s, m)
+		}
+	}
+	for _, u := range s.UnitUsers.Each(key) {
+		UnitUserRemoved{Unit: u.Unit, Person: e.Person}.fold(s, m)
+	}
+}
+
+// eraseCredentials forgets what is personal about a person's credentials, ends
+// those that live, and forgets which keys sealed all that.
+func (s *State) eraseCredentials(person ID) {
+	for id, c := range s.Credentials.Each("person:" + string(person)) {
+		if c.Subject != OrgSubject {
+			s.Keys.Delete(c.Subject)
+		}
+		s.setCredential(id, func(c *Credential) {
+			c.Number, c.Device = Personal{}, Personal{}
+			if c.live() {
+				c.State, c.Reason = CredentialStateRevoked, reasonPersonErased
+			}
+		})
+	}
+	s.Keys.Delete(person)
+}
+
+// reasonPersonErased is why the credentials of an erased person are revoked.
+const reasonPersonErased = "person_erased"
+
+func (e PersonErased) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+
+// sitesOfPerson returns the sites at which a person has, or had, access or a role,
+// sorted.
+func (s *State) sitesOfPerson(person ID) []ID {
+	key := "person:" + string(person)
+	var sites []ID
+	for _, r := range s.RoleAssignments.Each(key) {
+		sites = append(sites, siteOrNone(r.Site)...)
+	}
+	for _, g := range s.Grants.Each(key) {
+		sites = append(sites, s.atRight(g.Right).Sites...)
+	}
+	for _, b := range s.Bookings.Each(key) {
+		sites = append(sites, b.Site)
+	}
+	for _, sh := range s.Shares.Each(key) {
+		sites = append(sites, sh.Site)
+	}
+	for _, u := range s.UnitUsers.Each(key) {
+		sites = append(sites, u.Site)
+	}
+	for _, c := range s.Credentials.Each(key) {
+		sites = append(sites, c.Sites...)
+	}
+	return sortedIDs(sites)
+}

@@ -1,0 +1,193 @@
+package domain
+
+import (
+	"slices"
+	"time"
+)
+
+// RecordKind is a kind of record that people read.
+type RecordKind string
+
+// The kinds of record: the nouns of the state, and what is kept beside it.
+const (
+	RecordOrg         RecordKind = "org"
+	RecordSite        RecordKind = "site"
+	RecordArea        RecordKind = "area"
+	RecordDoor        RecordKind = "door"
+	RecordUnit        RecordKind = "unit"
+	RecordBooking     RecordKind = "booking"
+	RecordPerson      RecordKind = "person"
+	RecordRole        RecordKind = "role"
+	RecordToken       RecordKind = "token"
+	RecordSchedule    RecordKind = "schedule"
+	RecordAccessRight RecordKind = "access_right"
+	RecordGrant       RecordKind = "grant"
+	RecordShare       RecordKind = "share"
+	RecordUnitUser    RecordKind = "unit_user"
+	RecordReview      RecordKind = "review"
+	RecordCredential  RecordKind = "credential"
+	RecordActivity    RecordKind = "activity" // what was observed at a door
+	RecordCommit      RecordKind = "commit"   // a commit of the ledger, with its events
+	RecordRefusal     RecordKind = "refusal"  // a command that was refused
+)
+
+// Record is what [Visible] judges: where a record belongs. [RecordOf] and
+// [ActivityRecord] make it.
+type Record struct {
+	Kind    RecordKind
+	Sites   []ID // at any of which a role of staff suffices; none: of the whole org
+	Unit    ID   // the unit that it is about, not the one in which its person has a place
+	Booking ID
+	Person  ID        // whose it is
+	At      time.Time // of an activity
+}
+
+// RecordOf says where a row of the state belongs, given as the pointer that the
+// tables yield. A value of another type is of no kind, and nobody sees it.
+func RecordOf(s *State, row any) Record {
+	switch r := row.(type) {
+	case *Org:
+		return Record{Kind: RecordOrg}
+	case *Site:
+		return Record{Kind: RecordSite, Sites: []ID{r.ID}}
+	case *Area:
+		return Record{Kind: RecordArea, Sites: []ID{r.Site}}
+	case *Door:
+		return Record{Kind: RecordDoor, Sites: []ID{r.Site}, Unit: r.Unit}
+	case *Unit:
+		return Record{Kind: RecordUnit, Sites: []ID{r.Site}, Unit: r.ID}
+	case *Booking:
+		return Record{Kind: RecordBooking, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.ID, Person: r.Person}
+	case *Person:
+		return Record{Kind: RecordPerson, Sites: s.sitesOfPerson(r.ID), Person: r.ID}
+	case *RoleAssignment:
+		return Record{Kind: RecordRole, Sites: siteOrNone(r.Site), Person: r.Person}
+	case *Token:
+		return Record{Kind: RecordToken, Person: r.Person}
+	case *NamedSchedule:
+		return Record{Kind: RecordSchedule}
+	case *AccessRight:
+		return Record{Kind: RecordAccessRight, Sites: r.Sites}
+	case *Grant:
+		return Record{Kind: RecordGrant, Sites: s.atRight(r.Right).Sites, Person: r.Person}
+	case *Share:
+		return Record{Kind: RecordShare, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
+	case *UnitUser:
+		return Record{Kind: RecordUnitUser, Sites: []ID{r.Site}, Unit: r.Unit, Person: r.Person}
+	case *Review:
+		return Record{Kind: RecordReview, Sites: s.sitesOfUnit(r.Unit), Unit: r.Unit, Person: r.Person}
+	case *Credential:
+		sites := r.Sites
+		if len(sites) == 0 {
+			sites = s.sitesOfPerson(r.Person)
+		}
+		return Record{Kind: RecordCredential, Sites: sites, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
+	}
+	return Record{}
+}
+
+// ActivityRecord says where something belongs that was observed at a door of a
+// site; door and person may be unknown.
+func ActivityRecord(s *State, site, door, person ID, at time.Time) Record {
+	r := Record{Kind: RecordActivity, Sites: []ID{site}, Person: person, At: at}
+	if d, ok := s.Doors.Get(door); ok {
+		r.Unit = d.Unit
+	}
+	return r
+}
+
+// Visible reports whether a person may read a record, by what is on record about
+// both:
+//
+//   - Staff and higher roles read what concerns the sites at which they have the
+//     role, and what concerns no site; with a role at the org, all sites. Tokens,
+//     commits and refusals take a system manager of the org.
+//   - Unit managers read, of their unit, the users with their keys and the
+//     activity, and nothing of the installation (rule U2): at doors of the site only
+//     what their own users did while they were.
+//   - Anybody reads what is their own, and a tenant the shares of the own booking
+//     with those they are for.
+func Visible(s *State, person ID, r Record) bool {
+	p, ok := s.People.Get(person)
+	if !ok || p.State != PersonStateActive || r.Kind == "" {
+		return false
+	}
+	return r.Kind == RecordOrg || s.staffSees(person, r) || s.managerSees(person, r) || s.isOwn(person, r)
+}
+
+func (s *State) staffSees(person ID, r Record) bool {
+	switch r.Kind {
+	case RecordToken, RecordCommit, RecordRefusal:
+		return s.RoleAt(person, "").AtLeast(RoleSystemManager)
+	}
+	if len(r.Sites) == 0 {
+		return s.HighestRole(person).AtLeast(RoleStaff)
+	}
+	return slices.ContainsFunc(r.Sites, func(site ID) bool { return s.RoleAt(person, site).AtLeast(RoleStaff) })
+}
+
+func (s *State) managerSees(person ID, r Record) bool {
+	switch r.Kind {
+	case RecordUnit, RecordDoor, RecordUnitUser, RecordReview, RecordCredential:
+		return r.Unit != "" && s.manages(person, r.Unit)
+	case RecordActivity:
+		if r.Unit != "" {
+			return s.manages(person, r.Unit)
+		}
+		return r.Person != "" && s.managesUser(person, r.Person, r.At)
+	case RecordPerson:
+		return s.managesUser(person, r.Person, time.Time{})
+	}
+	return false
+}
+
+// manages reports whether a person is a unit manager of a unit.
+func (s *State) manages(person, unit ID) bool {
+	u, ok := s.UnitUsers.Get(unitUserKey(unit, person))
+	return ok && u.Manager && u.State == UnitUserStateActive
+}
+
+// managesUser reports whether a person is unit manager of a unit in which the
+// other has a place, and had it at the instant; the zero instant asks for now.
+func (s *State) managesUser(person, user ID, at time.Time) bool {
+	for _, u := range s.UnitUsers.Each("person:" + string(user)) {
+		if u.State == UnitUserStateActive && (at.IsZero() || !at.Before(u.CreatedAt)) && s.manages(person, u.Unit) {
+			return true
+		}
+	}
+	return false
+}
+
+// isOwn reports whether a record is a person's own, or of a share of the
+// person's own booking.
+func (s *State) isOwn(person ID, r Record) bool {
+	switch r.Kind {
+	case RecordCommit, RecordRefusal:
+		return false
+	case RecordShare:
+		if b, ok := s.Bookings.Get(r.Booking); ok && b.Person == person {
+			return true
+		}
+	case RecordPerson:
+		if s.sharesWith(person, r.Person) {
+			return true
+		}
+	case RecordUnit:
+		return s.tenantOf(person, r.Unit)
+	}
+	return r.Person != "" && r.Person == person
+}
+
+// sharesWith reports whether a person is the tenant of a booking of which the
+// other has an active share.
+func (s *State) sharesWith(tenant, other ID) bool {
+	return some(s.Shares, "person:"+string(other), func(sh *Share) bool {
+		b, ok := s.Bookings.Get(sh.Booking)
+		return ok && sh.State == ShareStateActive && b.Person == tenant
+	})
+}
+
+// tenantOf reports whether a person is the primary tenant of a unit.
+func (s *State) tenantOf(person, unit ID) bool {
+	return some(s.Bookings, "unit:"+string(unit), func(b *Booking) bool { return b.Person == person && !b.over() })
+}
