@@ -73,7 +73,8 @@ func (v *Vault) Destroy(ctx context.Context, orgName string, ids []string, at Cu
 }
 
 // DestroyOrg destroys all keys of an org as Destroy does, the org's own and with it its tag keys, and those that are
-// reserved. It also holds for an org that has none: nothing is ever made for it again.
+// reserved. It also holds for an org that has none: nothing is ever made for it again. It takes about 30 µs a key, in which
+// every other call waits.
 func (v *Vault) DestroyOrg(ctx context.Context, orgName string, at Cursor) error {
 	if err := checkName("org", orgName); err != nil {
 		return err
