@@ -144,14 +144,14 @@ func (s *State) managerSees(person ID, r Record) bool {
 // manages reports whether a person is a unit manager of a unit.
 func (s *State) manages(person, unit ID) bool {
 	u, ok := s.UnitUsers.Get(unitUserKey(unit, person))
-	return ok && u.Manager && u.State == UnitUserStateActive
+	return ok && u.Manager && s.inPlace(u)
 }
 
 // managesUser reports whether a person is unit manager of a unit in which the
 // other has a place, and had it at the instant; the zero instant asks for now.
 func (s *State) managesUser(person, user ID, at time.Time) bool {
 	for _, u := range s.UnitUsers.Each("person:" + string(user)) {
-		if u.State == UnitUserStateActive && (at.IsZero() || !at.Before(u.CreatedAt)) && s.manages(person, u.Unit) {
+		if s.inPlace(u) && (at.IsZero() || !at.Before(u.CreatedAt)) && s.manages(person, u.Unit) {
 			return true
 		}
 	}

@@ -1,0 +1,342 @@
+package domain
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// specT is a test, or one round of a property test.
+type specT interface {
+	require.TestingT
+	Fatalf(format string, args ...any)
+}
+
+// world is the ledger of one org as a specification makes it.
+type world struct {
+	t       specT
+	state   *State
+	at      time.Time
+	commits []specCommit
+	ids     map[string]int
+}
+
+// specCommit is a commit with its events as they are stored.
+type specCommit struct {
+	Moment
+	Names  []string
+	Bodies [][]byte
+}
+
+func newWorld(t specT) *world {
+	return &world{t: t, state: NewState(), at: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), ids: map[string]int{}}
+}
+
+// base runs a shared beginning: commands, and first of all other beginnings that
+// a line "base name" names.
+func (w *world) base(name string) {
+	text, err := os.ReadFile(filepath.Join("testdata", "base", name+".txt"))
+	require.NoError(w.t, err)
+	body := string(text)
+	if first, rest, _ := strings.Cut(body, "\n"); strings.HasPrefix(first, "base ") {
+		w.base(strings.TrimSpace(strings.TrimPrefix(first, "base ")))
+		body = rest
+	}
+	w.given("base/"+name, body)
+}
+
+func (w *world) given(space, body string) {
+	for _, line := range specLines(body) {
+		if _, r := w.command(space, line); r != nil {
+			w.t.Fatalf("%s\nrefused %s: %s %v", line, r.Code, r.Message, r.Entries)
+		}
+	}
+}
+
+func (w *world) when(body string) []string {
+	effects := []string{}
+	for _, line := range specLines(body) {
+		d, r := w.command("spec", line)
+		if r != nil {
+			effects = append(effects, fmt.Sprintf("refused %s: %s", r.Code, r.Message))
+			continue
+		}
+		for _, e := range d.Events {
+			shown := MapPersonal(e, func(_ ID, p Personal) Personal { return p.Sealed(p.Text()) })
+			effects = append(effects, EventName(e)+" "+string(w.marshal(shown)))
+		}
+		for _, warning := range d.Warnings {
+			effects = append(effects, fmt.Sprintf("warning %s: %s", warning.Code, warning.Message))
+		}
+	}
+	return effects
+}
+
+// cutTime reads the time that a line may begin with.
+func (w *world) cutTime(line string, at time.Time) (time.Time, string) {
+	if !strings.HasPrefix(line, "@") {
+		return at, line
+	}
+	first, rest, _ := strings.Cut(line[1:], " ")
+	at, err := time.Parse(time.RFC3339Nano, first)
+	require.NoError(w.t, err, line)
+	return at.UTC(), strings.TrimSpace(rest)
+}
+
+// command decides the command of a line and, when it is accepted, commits it.
+func (w *world) command(space, line string) (Decision, *Refusal) {
+	at, rest := w.cutTime(line, w.at)
+	require.False(w.t, at.Before(w.at), "time goes back: %s", line)
+	w.at = at
+	actor, rest, _ := strings.Cut(rest, " ")
+	name, data, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	typ, ok := CommandNamed(name)
+	require.True(w.t, ok, "there is no command %s: %s", name, line)
+	w.ids[space]++
+	id := DeriveUUID(UUID{}, fmt.Sprintf("%s/%d", space, w.ids[space]))
+
+	cmds := w.commandsOf(typ, id, strings.TrimSpace(data))
+	c := Context{ID: id, At: w.at, Actor: specActor(actor)}
+	before := w.digest(w.state)
+	d, r := w.state.Decide(c, cmds...)
+	require.Equal(w.t, before, w.digest(w.state), "deciding changed the state: %s", line)
+	if r != nil {
+		require.Empty(w.t, d.Events, "a refusal causes nothing")
+		return d, r
+	}
+	for i, e := range d.Events {
+		require.Contains(w.t, typ.Causes, EventName(e), "the words of %s do not say that it causes this", name)
+		for _, site := range d.Sites[i] {
+			require.True(w.t, w.state.Sites.Has(site) || typ.Name == "CreateSite", "%s concerns the site %q", EventName(e), site)
+		}
+	}
+	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: id, Actor: c.Actor}, d.Events)
+	return d, nil
+}
+
+func specActor(text string) Actor {
+	if part, ok := strings.CutPrefix(text, "service:"); ok {
+		return ServiceActor(ID(part))
+	}
+	if text == "bootstrap" {
+		return Actor{ActorBootstrap, "bootstrap"}
+	}
+	return PersonActor(ID(text))
+}
+
+func (w *world) commandsOf(typ CommandType, id UUID, data string) []Command {
+	if data == "" {
+		data = "{}"
+	}
+	bodies := []json.RawMessage{json.RawMessage(data)}
+	if data[0] == '[' {
+		bodies = nil
+		require.NoError(w.t, json.Unmarshal([]byte(data), &bodies), data)
+	}
+	var ptrs []any
+	for _, body := range bodies {
+		ptr := typ.New()
+		w.unmarshal(body, ptr)
+		ptrs = append(ptrs, ptr)
+	}
+	Complete(id, ptrs...)
+	var cmds []Command
+	for _, ptr := range ptrs {
+		cmds = append(cmds, typ.Command(ptr))
+	}
+	return cmds
+}
+
+// commit seals the events, stores them, and folds what was stored.
+func (w *world) commit(m Moment, events []Event) {
+	c := specCommit{Moment: m}
+	for _, e := range events {
+		sealed := MapPersonal(e, func(subject ID, p Personal) Personal {
+			if p.Box() != "" {
+				return p
+			}
+			return p.Sealed("k_" + string(subject) + "." + p.Text())
+		})
+		c.Names = append(c.Names, EventName(e))
+		c.Bodies = append(c.Bodies, w.marshal(sealed))
+	}
+	w.commits = append(w.commits, c)
+	w.apply(w.state, c)
+}
+
+func (w *world) apply(s *State, c specCommit) {
+	applied := Applied{Moment: c.Moment}
+	for i, name := range c.Names {
+		typ, ok := EventNamed(name)
+		require.True(w.t, ok, name)
+		ptr := typ.New()
+		w.unmarshal(c.Bodies[i], ptr)
+		Boxes(ptr)
+		EachPersonal(ptr, openSpec)
+		applied.Events = append(applied.Events, typ.Event(ptr))
+	}
+	s.Apply(applied)
+}
+
+// openSpec opens what commit sealed.
+func openSpec(_ ID, p *Personal) {
+	if _, clear, ok := strings.Cut(p.Box(), "."); ok {
+		*p = p.Opened(clear)
+	}
+}
+
+// check folds the ledger again, in one go and over a snapshot, and looks for what
+// erased people left behind.
+func (w *world) check() {
+	w.state.EachPersonal(func(subject ID, p *Personal) {
+		if who, ok := w.state.People.Get(subject); ok {
+			require.NotEqual(w.t, PersonStateErased, who.State, "a value of the erased person %s is still there", subject)
+		}
+	})
+	want := w.digest(w.state)
+	again := NewState()
+	for i, c := range w.commits {
+		if i == len(w.commits)/2 {
+			again = w.restored(again)
+		}
+		w.apply(again, c)
+	}
+	require.Equal(w.t, want, w.digest(again), "a fold over a snapshot gives another state")
+	require.Equal(w.t, want, w.digest(w.restored(again)), "a snapshot is read as another state")
+}
+
+func (w *world) restored(s *State) *State {
+	out := NewState()
+	require.NoError(w.t, json.Unmarshal(w.marshal(s), out))
+	out.EachPersonal(openSpec)
+	out.Reindex()
+	return out
+}
+
+// decide answers the questions of a section, each as a whole line.
+func (w *world) decide(body string) []string {
+	require.NotNil(w.t, decideSpec, "nothing here decides at doors")
+	var out []string
+	at := w.at
+	for _, line := range specLines(body) {
+		question, _, _ := strings.Cut(line, "->")
+		question = strings.TrimSpace(question)
+		rest := question
+		at, rest = w.cutTime(rest, at)
+		code, failed, err := decideSpec(w.state, at, w.fields(rest))
+		require.NoError(w.t, err, line)
+		answer := question + " -> " + code
+		if len(failed) > 0 {
+			answer += " failed=" + strings.Join(failed, ",")
+		}
+		out = append(out, answer)
+	}
+	return out
+}
+
+// see answers who may read what, each as a whole line.
+func (w *world) see(body string) []string {
+	var out []string
+	for _, line := range specLines(body) {
+		question, _, _ := strings.Cut(line, " ->")
+		viewer, rest, _ := strings.Cut(strings.TrimSpace(question), " ")
+		kind, rest, _ := strings.Cut(rest, " ")
+		answer := "no"
+		if Visible(w.state, ID(viewer), w.record(RecordKind(kind), rest)) {
+			answer = "yes"
+		}
+		out = append(out, question+" -> "+answer)
+	}
+	return out
+}
+
+func (w *world) record(kind RecordKind, which string) Record {
+	s := w.state
+	row := func(r any, ok bool) Record {
+		require.True(w.t, ok, "there is no %s %s", kind, which)
+		rec := RecordOf(s, r)
+		require.Equal(w.t, kind, rec.Kind)
+		return rec
+	}
+	switch id := ID(which); kind {
+	case RecordActivity:
+		at, fields := w.cutTime(which, w.at)
+		f := w.fields(fields)
+		door, ok := s.Doors.Get(ID(f["door"]))
+		require.True(w.t, ok, which)
+		return ActivityRecord(s, door.Site, door.ID, ID(f["person"]), at)
+	case RecordCommit, RecordRefusal:
+		return Record{Kind: kind}
+	case RecordOrg:
+		return row(s.Orgs.Get(id))
+	case RecordSite:
+		return row(s.Sites.Get(id))
+	case RecordArea:
+		return row(s.Areas.Get(id))
+	case RecordDoor:
+		return row(s.Doors.Get(id))
+	case RecordUnit:
+		return row(s.Units.Get(id))
+	case RecordBooking:
+		return row(s.Bookings.Get(id))
+	case RecordPerson:
+		return row(s.People.Get(id))
+	case RecordRole:
+		return row(s.RoleAssignments.Get(id))
+	case RecordToken:
+		return row(s.Tokens.Get(id))
+	case RecordSchedule:
+		return row(s.Schedules.Get(id))
+	case RecordAccessRight:
+		return row(s.AccessRights.Get(id))
+	case RecordGrant:
+		return row(s.Grants.Get(id))
+	case RecordShare:
+		return row(s.Shares.Get(id))
+	case RecordUnitUser:
+		return row(s.UnitUsers.Get(id))
+	case RecordReview:
+		return row(s.Reviews.Get(id))
+	case RecordCredential:
+		return row(s.Credentials.Get(id))
+	}
+	w.t.Fatalf("unknown kind %s", kind)
+	return Record{}
+}
+
+// fields reads "key=value key=value".
+func (w *world) fields(text string) map[string]string {
+	out := map[string]string{}
+	for _, f := range strings.Fields(text) {
+		k, v, ok := strings.Cut(f, "=")
+		require.True(w.t, ok, text)
+		out[k] = v
+	}
+	return out
+}
+
+func (w *world) marshal(v any) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	require.NoError(w.t, enc.Encode(v))
+	return bytes.TrimSpace(b.Bytes())
+}
+
+func (w *world) unmarshal(data []byte, ptr any) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	require.NoError(w.t, dec.Decode(ptr), string(data))
+}
+
+func (w *world) digest(s *State) [32]byte {
+	d, err := s.Digest()
+	require.NoError(w.t, err)
+	return d
+}
