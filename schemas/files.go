@@ -1,0 +1,30 @@
+package schemas
+
+import (
+	"embed"
+	"io/fs"
+)
+
+// files are the JSON Schemas (draft 2020-12) of everything that crosses the wire,
+// written from the Go types by "go test ./schemas -update" and held to them by the
+// same test.
+//
+//go:embed commands events rows *.json
+var files embed.FS
+
+// Files gives the JSON Schemas: commands/<Command>.json, events/<wire name>.json,
+// rows/<kind>.json, and commit.json, activity.json and refusal.json.
+func Files() fs.FS { return files }
+
+// CommandSchema returns the JSON Schema of the fields of a command, or false for
+// a command that there is not.
+func CommandSchema(name string) ([]byte, bool) { return file("commands/" + name + ".json") }
+
+// EventSchema returns the JSON Schema of the stored form of an event in its
+// present version, by wire name.
+func EventSchema(name string) ([]byte, bool) { return file("events/" + name + ".json") }
+
+func file(path string) ([]byte, bool) {
+	b, err := files.ReadFile(path)
+	return b, err == nil
+}
