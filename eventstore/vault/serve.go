@@ -27,7 +27,7 @@ func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
 	} else if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrTimeout) {
 		return nil, fmt.Errorf("vault: look for another holder: %w", err)
 	}
-	h := &holder{vault: v, log: log}
+	h := &holder{nc: nc, vault: v, log: log}
 	stop = sync.OnceFunc(h.stop)
 	for subject, handle := range map[string]nats.MsgHandler{
 		subjectHello:   h.hello,
@@ -51,6 +51,7 @@ func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
 }
 
 type holder struct {
+	nc    *nats.Conn
 	vault *Vault
 	log   *slog.Logger
 	subs  []*nats.Subscription
@@ -65,6 +66,10 @@ func (h *holder) stop() {
 		if err := sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 			h.log.Warn("vault: unsubscribe", "subject", sub.Subject, "error", err)
 		}
+	}
+	// Who asks from now on hears from the server that there is no holder.
+	if err := h.nc.FlushTimeout(requestTimeout); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		h.log.Warn("vault: unsubscribe", "error", err)
 	}
 	h.busy.Lock()
 	defer h.busy.Unlock()
