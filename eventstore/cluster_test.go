@@ -169,7 +169,14 @@ func (b *testbed) open(cfg Config) *Store {
 // store opens a node of the service.
 func (b *testbed) store() *Store { return b.open(b.config()) }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+var dbgLog *slog.Logger
+
+func quiet() *slog.Logger {
+	if dbgLog != nil {
+		return dbgLog
+	}
+	return slog.New(slog.NewTextHandler(io.Discard, nil))
+}
 
 var lastID atomic.Int64
 

@@ -37,7 +37,7 @@ func (s *Store) startFences(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: follow erasures: %w", err)
 	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
 		return fmt.Errorf("eventstore: follow erasures: %w", err)
 	}

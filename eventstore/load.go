@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -117,7 +118,7 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 	if err != nil {
 		return fmt.Errorf("read %s: %w", subject, err)
 	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(5000))
+	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", subject, err)
 	}
@@ -146,6 +147,14 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 			return nil
 		}
 	}
+}
+
+// pulls are the terms on which messages are pulled, so many ahead. On a cluster a
+// pull that reaches a consumer which was made just now can be lost, and the client
+// notices by missing heartbeats: with its own terms after ten seconds, with these
+// after one.
+func pulls(ahead int) []jetstream.PullMessagesOpt {
+	return []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(5 * time.Second), jetstream.PullHeartbeat(500 * time.Millisecond)}
 }
 
 // catchUp reads the commits behind the head until the tail. The caller holds o.mu.

@@ -60,6 +60,7 @@ type Store struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup // tail, workers, snapshots, fences
 	unsafe  []UnsafeSetting
+	seen    uint64 // last sequence of the ledger that the tail has seen; of its one goroutine
 	pools   keyPools
 	fences  *fences // nil on a node without the vault
 

@@ -16,6 +16,11 @@ import (
 // startTail follows the ledger from its present end, so that the orgs in memory
 // learn of commits that other nodes made.
 func (s *Store) startTail(ctx context.Context) error {
+	info, err := s.ledger.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("eventstore: follow the ledger: %w", err)
+	}
+	s.seen = info.State.LastSeq
 	msgs, err := s.tail(ctx)
 	if err != nil {
 		return err
@@ -24,12 +29,17 @@ func (s *Store) startTail(ctx context.Context) error {
 	return nil
 }
 
+// tail reads the ledger behind the last message seen. It never asks for new
+// messages as such: a consumer that is made anew would then pass over what came in
+// between.
 func (s *Store) tail(ctx context.Context) (jetstream.MessagesContext, error) {
-	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
+	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.seen + 1,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: follow the ledger: %w", err)
 	}
-	msgs, err := cons.Messages()
+	msgs, err := cons.Messages(pulls(500)...)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: follow the ledger: %w", err)
 	}
@@ -39,11 +49,6 @@ func (s *Store) tail(ctx context.Context) (jetstream.MessagesContext, error) {
 func (s *Store) followTail(msgs jetstream.MessagesContext) {
 	for {
 		s.drainTail(msgs)
-		if s.ctx.Err() != nil {
-			return
-		}
-		// The consumer is gone, as after a long loss of the connection. A new one
-		// begins at the end, so every org reads what lies between.
 		select {
 		case <-s.ctx.Done():
 			return
@@ -55,7 +60,6 @@ func (s *Store) followTail(msgs jetstream.MessagesContext) {
 			continue
 		}
 		msgs = next
-		s.catchUpAll()
 	}
 }
 
@@ -76,6 +80,7 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 			s.log.Error("a message of the ledger without metadata", "error", err)
 			continue
 		}
+		s.seen = meta.Sequence.Stream
 		s.deliver(msg.Subject(), meta.Sequence.Stream, msg.Data())
 	}
 }
@@ -98,17 +103,6 @@ func (s *Store) deliver(subject string, seq uint64, body []byte) {
 		err = s.catchUp(s.ctx, o)
 	}
 	s.stopIfBroken(o, err)
-}
-
-func (s *Store) catchUpAll() {
-	for _, id := range s.Loaded() {
-		o := s.find(id)
-		o.mu.Lock()
-		if o.loaded {
-			s.stopIfBroken(o, s.catchUp(s.ctx, o))
-		}
-		o.mu.Unlock()
-	}
 }
 
 // stopIfBroken takes an org out of memory whose ledger could not be followed, so

@@ -27,6 +27,11 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 		remote, err := vault.NewRemote(b.connect("app"), master)
 		require.NoError(t, err)
 		cfg.Keys = remote
+		reachable := func() bool {
+			_, err := remote.Keys(t.Context(), "acme", []string{"0123456789abcdef"})
+			return err == nil
+		}
+		require.Eventually(t, reachable, 5*time.Second, 5*time.Millisecond, "interest has to cross the cluster")
 		other := b.open(cfg)
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "ana", Name: domain.Clear("Ana")}))
 		require.NoError(t, err)
@@ -59,6 +64,7 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 		stop, err = vault.Serve(b.connect("app"), b.vault, quiet())
 		require.NoError(t, err)
 		defer stop()
+		require.Eventually(t, reachable, 5*time.Second, 5*time.Millisecond)
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "cy", Name: domain.Clear("Cy")}))
 		require.NoError(t, err, "the vault is back")
 		text, _ := name(other, "bo")
