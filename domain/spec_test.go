@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,10 +16,6 @@ import (
 )
 
 var update = flag.Bool("update", false, "rewrite what the specifications expect")
-
-// decideSpec answers a question of a decide section; it is set by the test that
-// compiles permission rows.
-var decideSpec func(s *State, at time.Time, question map[string]string) (code string, failed []string, err error)
 
 // TestSpec runs the specifications testdata/*.txtar. The comment of each says a
 // rule in a sentence; its sections, in order and as often as needed, are:
@@ -39,8 +34,9 @@ var decideSpec func(s *State, at time.Time, question map[string]string) (code st
 // "event.name {json}" (… instead of the JSON leaves it open), "refused code:
 // message" or "warning code: message". Personal values stand in clear.
 //
-// A question is a line "[@time] key=value … -> code [failed=a,b]", who sees what
-// one "person kind id -> yes" or "person activity [@time] door=… person=… -> no".
+// A question is a line "[@time] key=value … -> code [failed=a,b]" with the keys
+// person or credential, door, side, kind, remote; who sees what is one "person
+// kind id -> yes" or "person activity [@time] door=… person=… -> no".
 func TestSpec(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
