@@ -36,10 +36,12 @@ type State struct {
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
 	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
+	Owed            *table[Owed]        // consequences that are not on record yet; keys right:, user:
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
 	journal *journal
 	zones   *sync.Map // ID of a site -> compiledZone
+	due     *dueIndex
 }
 
 // SubjectKey names the key of a subject of personal values. The bytes of the key
@@ -68,7 +70,9 @@ func NewState() *State {
 	s.UnitUsers = newTable(j, "unit_users", (*UnitUser).keys)
 	s.Reviews = newTable(j, "reviews", (*Review).keys)
 	s.Credentials = newTable(j, "credentials", (*Credential).keys)
+	s.Owed = newTable(j, "owed", (*Owed).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
+	s.due = newDueIndex(s)
 	return s
 }
 

@@ -18,6 +18,8 @@ type table[T any] struct {
 	rows    map[ID]*row[T]
 	keys    func(*T) []string // further keys to find a row by, as "booking:b1"
 	index   map[string]map[ID]struct{}
+	due     *dueIndex
+	duesOf  func(ID, *T) []dueThing // what time makes of a row, kept in due; nil: nothing
 	journal *journal
 }
 
@@ -121,6 +123,14 @@ func (r *row[T]) next(v T, n uint64) *row[T] {
 }
 
 func (t *table[T]) replace(id ID, old, now *row[T]) {
+	if t.duesOf != nil {
+		if old != nil {
+			t.due.remove(t.duesOf(id, &old.v))
+		}
+		if now != nil {
+			t.due.add(t.duesOf(id, &now.v))
+		}
+	}
 	if t.keys != nil {
 		if old != nil {
 			for _, k := range t.keys(&old.v) {
@@ -161,22 +171,24 @@ func (t *table[T]) By(key string) []ID {
 // HasBy reports whether any row has a further key.
 func (t *table[T]) HasBy(key string) bool { return len(t.index[key]) > 0 }
 
-// Each yields the rows with a further key in the order of their ids.
+// Each yields the rows with a further key in the order of their ids. Rows that go
+// meanwhile are passed over.
 func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range t.By(key) {
-			if !yield(id, &t.rows[id].v) {
+			if r, ok := t.rows[id]; ok && !yield(id, &r.v) {
 				return
 			}
 		}
 	}
 }
 
-// All yields every row in the order of the ids.
+// All yields every row in the order of the ids. Rows that go meanwhile are passed
+// over.
 func (t *table[T]) All() iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range slices.Sorted(maps.Keys(t.rows)) {
-			if !yield(id, &t.rows[id].v) {
+			if r, ok := t.rows[id]; ok && !yield(id, &r.v) {
 				return
 			}
 		}

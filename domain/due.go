@@ -1,0 +1,161 @@
+package domain
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// MaxDue is the most commands that one look at what is due gives.
+const MaxDue = 1000
+
+// DueCommand is a command that time has made due.
+type DueCommand struct {
+	Command Command
+	Subject ID        // what it is about
+	At      time.Time // UTC instant at which it fell due
+}
+
+// dueSpace is the name space of the ids of due commands.
+var dueSpace = DeriveUUID(UUID{}, "gatehouse/due")
+
+// ID is the id of the command: the same for the same thing and instant, so that
+// two instances that send it make one commit.
+func (d DueCommand) ID() UUID {
+	return DeriveUUID(dueSpace, CommandName(d.Command)+"/"+string(d.Subject)+"/"+d.At.UTC().Format(time.RFC3339Nano))
+}
+
+// Due returns the commands that are due at an instant, in the order in which they
+// fell due, at most [MaxDue], and the next instant at which something falls due;
+// the zero time when nothing will. While there are commands, look again after
+// they were decided.
+//
+// Its cost grows with the days that have something due, a few thousand in all,
+// and with what falls due around the instant, not with what there is.
+func (s *State) Due(now time.Time) (cmds []DueCommand, next time.Time) {
+	if s.Owed.Len() > 0 {
+		// Each commit that settles some of it changes the state's number, so that
+		// the next round has an id of its own.
+		cmds = append(cmds, DueCommand{SettleConsequences{}, ID(fmt.Sprintf("commit-%d", s.N)), s.LastAt})
+	}
+	at := unlock.InstantOf(now)
+	first := unlock.Instant(0)
+	for _, day := range slices.Sorted(maps.Keys(s.due.days)) {
+		earliest := unlock.Instant((day - dueSpread) * int64(24*time.Hour))
+		if earliest > at && first != 0 && earliest > first {
+			break
+		}
+		for k, things := range s.due.days[day] {
+			switch due := s.dueAt(k); {
+			case due > at && (first == 0 || due < first):
+				first = due
+			case due <= at:
+				for thing := range things {
+					cmds = append(cmds, DueCommand{thing.command(), thing.id, due.Time()})
+				}
+			}
+		}
+	}
+	slices.SortFunc(cmds, func(a, b DueCommand) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(CommandName(a.Command), CommandName(b.Command)), cmp.Compare(a.Subject, b.Subject))
+	})
+	if first != 0 {
+		next = first.Time()
+	}
+	return cmds[:min(len(cmds), MaxDue)], next
+}
+
+// dueKind is what time makes of a thing.
+type dueKind uint8
+
+const (
+	dueEndBooking dueKind = iota
+	dueEndShare
+)
+
+// dueThing is something that falls due: at the end of a day of a site.
+type dueThing struct {
+	key  dueKey
+	kind dueKind
+	id   ID
+}
+
+func (d dueThing) command() Command {
+	if d.kind == dueEndShare {
+		return EndShare{Share: d.id}
+	}
+	return EndBooking{Booking: d.id}
+}
+
+// dueKey is an instant as the ledger says it: the end of a day of a site. The
+// zone rules of the site make an instant of it, so that newer rules move it.
+type dueKey struct {
+	site ID
+	day  schedule.Date
+}
+
+// dueIndex finds what falls due by days.
+type dueIndex struct {
+	days map[int64]map[dueKey]map[dueThing]struct{} // by utcDay
+}
+
+// dueSpread is how many days of UTC a day's end at a site may be away from its
+// end in UTC: offsets are less than 26 hours.
+const dueSpread = 2
+
+func newDueIndex(s *State) *dueIndex {
+	x := &dueIndex{days: map[int64]map[dueKey]map[dueThing]struct{}{}}
+	s.Bookings.due, s.Bookings.duesOf = x, func(id ID, b *Booking) []dueThing {
+		if b.State != BookingStateActive || b.Until.IsZero() {
+			return nil
+		}
+		return []dueThing{{dueKey{b.Site, b.Until}, dueEndBooking, id}}
+	}
+	s.Shares.due, s.Shares.duesOf = x, func(id ID, sh *Share) []dueThing {
+		if sh.State != ShareStateActive || sh.Until.IsZero() {
+			return nil
+		}
+		return []dueThing{{dueKey{sh.Site, sh.Until}, dueEndShare, id}}
+	}
+	return x
+}
+
+// dueAt is the instant of a key.
+func (s *State) dueAt(k dueKey) unlock.Instant {
+	return s.window(k.site, schedule.Date{}, k.day).Until
+}
+
+// utcDay is the day of UTC, in days since 1970, that begins with the end of the
+// key's day.
+func (k dueKey) utcDay() int64 { return utc.Start(k.day.AddDays(1)) / int64(24*time.Hour) }
+
+func (x *dueIndex) add(things []dueThing) {
+	for _, t := range things {
+		day := t.key.utcDay()
+		if x.days[day] == nil {
+			x.days[day] = map[dueKey]map[dueThing]struct{}{}
+		}
+		if x.days[day][t.key] == nil {
+			x.days[day][t.key] = map[dueThing]struct{}{}
+		}
+		x.days[day][t.key][t] = struct{}{}
+	}
+}
+
+func (x *dueIndex) remove(things []dueThing) {
+	for _, t := range things {
+		day := t.key.utcDay()
+		delete(x.days[day][t.key], t)
+		if len(x.days[day][t.key]) == 0 {
+			delete(x.days[day], t.key)
+		}
+		if len(x.days[day]) == 0 {
+			delete(x.days, day)
+		}
+	}
+}

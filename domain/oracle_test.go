@@ -1,0 +1,551 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// asked is a question at a door of a site.
+type asked struct {
+	Site       ID
+	Door       ID
+	Credential ID // or Person
+	Person     ID
+	Kind       CredentialKind // beside Person: as if they showed one; none: whatever they have
+	Remote     bool           // an unlock from afar
+	At         time.Time
+}
+
+func (q asked) String() string {
+	return fmt.Sprintf("door=%s/%s credential=%s person=%s kind=%s remote=%t @%s", q.Site, q.Door, q.Credential, q.Person, q.Kind, q.Remote, q.At.Format(time.RFC3339Nano))
+}
+
+// precedence are the reasons to deny in the order in which they count, as the
+// rules of the field give them.
+var precedence = strings.Fields(`
+	unknown_access_point point_disabled
+	unknown_credential credential_stolen credential_lost credential_revoked credential_damaged
+	credential_suspended credential_expired credential_not_active credential_type_not_permitted
+	person_suspended identity_pending
+	booking_revoked booking_ended booking_not_started overlock gatelock
+	share_revoked share_ended share_not_started no_access_right
+	capability remote_unlock_not_permitted
+	blackout holiday outside_schedule`)
+
+// reasons are why something fails.
+type reasons []string
+
+func (r reasons) first() int {
+	best := len(precedence)
+	for _, reason := range r {
+		i := slices.Index(precedence, reason)
+		if i < 0 {
+			panic("no reason: " + reason)
+		}
+		best = min(best, i)
+	}
+	return best
+}
+
+func (r *reasons) add(failed bool, reason string) {
+	if failed {
+		*r = append(*r, reason)
+	}
+}
+
+// slowDecide decides at a door straight from the state, by the rules as they are
+// said and with no thought of speed: it knows nothing of rows.
+func slowDecide(s *State, q asked) (allowed bool, code string) {
+	o := oracle{s: s, asked: q, site: s.Sites.rows[q.Site]}
+	return o.decide()
+}
+
+type oracle struct {
+	s *State
+	asked
+	site       *row[Site]
+	door       *Door
+	credential *Credential
+	person     ID
+}
+
+// way is something that lets a person through the door, with what stands against
+// it.
+type way struct {
+	id     string
+	source string
+	reasons
+}
+
+func (o *oracle) decide() (bool, string) {
+	var against reasons
+	door, ok := o.s.Doors.Get(o.Door)
+	if o.site == nil || !ok || door.Site != o.Site {
+		return false, "deny_unknown_access_point"
+	}
+	o.door = door
+	against.add(door.Disabled, "point_disabled")
+	who, known := o.who()
+	against = append(against, who...)
+	best := way{reasons: reasons{"no_access_right"}}
+	if known {
+		ways := o.ways()
+		for i, w := range ways {
+			if i == 0 || w.first() > best.first() {
+				best = w
+			}
+		}
+	}
+	against = append(against, best.reasons...)
+	if i := against.first(); i < len(precedence) {
+		return false, "deny_" + precedence[i]
+	}
+	switch {
+	case o.Remote:
+		return true, "allow_command"
+	case best.source == "share" || best.source == "staff":
+		return true, "allow_" + best.source
+	}
+	return true, "allow_grant"
+}
+
+// who says what stands against the credential and the person.
+func (o *oracle) who() (against reasons, known bool) {
+	o.person = o.Person
+	if o.Credential != "" {
+		c, ok := o.s.Credentials.Get(o.Credential)
+		if !ok || !o.knows(c) {
+			return reasons{"unknown_credential"}, false
+		}
+		o.credential, o.person = c, c.Person
+		against = append(against, o.shown(c)...)
+	}
+	p, ok := o.s.People.Get(o.person)
+	if !ok || !o.isHere(o.person) {
+		return append(against, "unknown_credential"), false
+	}
+	switch p.State {
+	case PersonStatePending:
+		against = append(against, "identity_pending")
+	case PersonStateSuspended, PersonStateErased:
+		against = append(against, "person_suspended")
+	}
+	return against, true
+}
+
+// knows says whether a credential is known at the site. Mobile keys are where
+// their holders have access.
+func (o *oracle) knows(c *Credential) bool {
+	holder, ok := o.s.People.Get(c.Person)
+	if !ok || holder.State == PersonStateErased || c.State == CredentialStateStock {
+		return false
+	}
+	if len(c.Sites) > 0 {
+		return slices.Contains(c.Sites, o.Site)
+	}
+	return o.mayHaveAccess(c.Person)
+}
+
+func (o *oracle) isHere(person ID) bool {
+	for _, c := range o.s.Credentials.All() {
+		if c.Person == person && slices.Contains(c.Sites, o.Site) {
+			return true
+		}
+	}
+	return o.mayHaveAccess(person)
+}
+
+// mayHaveAccess says whether anything of the site was ever given to the person.
+func (o *oracle) mayHaveAccess(person ID) bool {
+	for _, b := range o.s.Bookings.All() {
+		if b.Person == person && b.Site == o.Site {
+			return true
+		}
+	}
+	for _, sh := range o.s.Shares.All() {
+		if sh.Person == person && sh.Site == o.Site {
+			return true
+		}
+	}
+	for _, u := range o.s.UnitUsers.All() {
+		if u.Person == person && u.Site == o.Site && len(u.Access) > 0 {
+			return true
+		}
+	}
+	for _, g := range o.s.Grants.All() {
+		if right, ok := o.s.AccessRights.Get(g.Right); ok && g.Person == person && slices.Contains(right.Sites, o.Site) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o *oracle) shown(c *Credential) (against reasons) {
+	switch c.State {
+	case CredentialStateSuspended:
+		against = append(against, "credential_suspended")
+	case CredentialStateLost:
+		against = append(against, "credential_lost")
+	case CredentialStateStolen:
+		against = append(against, "credential_stolen")
+	case CredentialStateDamaged:
+		against = append(against, "credential_damaged")
+	case CredentialStateRevoked, CredentialStateRemoved:
+		against = append(against, "credential_revoked")
+	case CredentialStateExpired:
+		against = append(against, "credential_expired")
+	}
+	against.add(c.Denied, "credential_revoked")
+	against.add(!c.From.IsZero() && o.At.Before(c.From), "credential_not_active")
+	against.add(!c.Until.IsZero() && !o.At.Before(c.Until), "credential_expired")
+	if c.Booking != "" {
+		against = append(against, o.booking(c.Booking)...)
+	}
+	return against
+}
+
+// booking says what stands against what hangs on a booking at this door (rules
+// B4 and B6, gatelock and overlock, To-check-time).
+func (o *oracle) booking(id ID) (against reasons) {
+	b, ok := o.s.Bookings.Get(id)
+	if !ok || b.Site != o.Site {
+		return reasons{"booking_revoked"}
+	}
+	switch b.State {
+	case BookingStateRevoked:
+		against = append(against, "booking_revoked")
+	case BookingStateEnded:
+		against = append(against, "booking_ended")
+	case BookingStateActive:
+		against.add(b.Level == LevelOverlock, "overlock")
+		against.add(b.Level == LevelGatelock && o.door.Kind != DoorUnit, "gatelock")
+	}
+	early, late := o.outside(b.From, b.Until)
+	against.add(early, "booking_not_started")
+	against.add(late, "booking_ended")
+	unit, ok := o.s.Units.Get(b.Unit)
+	against.add(!ok, "booking_revoked")
+	against.add(ok && unit.State == UnitToCheck, "booking_not_started")
+	return against
+}
+
+// outside says whether the instant's day at the site is before or after days.
+func (o *oracle) outside(from, until schedule.Date) (early, late bool) {
+	today := o.today()
+	return today.Before(from), !until.IsZero() && until.Before(today)
+}
+
+// today is the date of the site at the instant: not by the code that makes
+// windows, but by reading the wall clock.
+func (o *oracle) today() schedule.Date {
+	return o.s.zone(o.Site).Local(o.At.UnixNano()).Date
+}
+
+// ways lists what lets the person through this door, by id.
+func (o *oracle) ways() []way {
+	var ways []way
+	for id, b := range o.s.Bookings.All() {
+		if b.Person == o.person && b.Site == o.Site {
+			if w, ok := o.tenant(id); ok {
+				w.reasons = append(w.reasons, o.carries(nil, nil, id, false)...)
+				ways = append(ways, w)
+			}
+		}
+	}
+	for _, sh := range o.s.Shares.All() {
+		if sh.Person == o.person && sh.Site == o.Site {
+			if w, ok := o.shared(sh); ok {
+				w.reasons = append(w.reasons, o.carries(nil, nil, sh.Booking, true)...)
+				ways = append(ways, w)
+			}
+		}
+	}
+	for _, u := range o.s.UnitUsers.All() {
+		for _, a := range u.Access {
+			if u.Person == o.person && u.Site == o.Site && o.opens(a.Right) {
+				w := o.unitUser(u, a)
+				w.reasons = append(w.reasons, o.carries(nil, nil, u.Booking, false)...)
+				ways = append(ways, w)
+			}
+		}
+	}
+	for id, g := range o.s.Grants.All() {
+		if g.Person == o.person && o.opens(g.Right) {
+			w := o.granted(id, g)
+			w.reasons = append(w.reasons, o.carries(g.Kinds, g.Capabilities, "", false)...)
+			ways = append(ways, w)
+		}
+	}
+	slices.SortFunc(ways, func(a, b way) int { return strings.Compare(a.id, b.id) })
+	return ways
+}
+
+// opens says whether the door is one of the right's.
+func (o *oracle) opens(right ID) bool {
+	r, ok := o.s.AccessRights.Get(right)
+	return ok && slices.Contains(r.Doors, o.Door)
+}
+
+func (o *oracle) tenant(id ID) (way, bool) {
+	b, ok := o.s.Bookings.Get(id)
+	if !ok || b.Site != o.Site {
+		return way{}, false
+	}
+	times, opens := o.unit(b.Unit)
+	return way{"booking:" + string(id), "booking", append(times, o.booking(id)...)}, opens
+}
+
+// unit says whether something mapped to the unit opens the door, and what stands
+// against it at this time: of several the best.
+func (o *oracle) unit(id ID) (best reasons, opens bool) {
+	u, ok := o.s.Units.Get(id)
+	if !ok {
+		return nil, false
+	}
+	for _, ur := range u.Rights {
+		if !o.opens(ur.Right) {
+			continue
+		}
+		times := append(o.right(ur.Right), o.follows(ur.Schedule)...)
+		if !opens || times.first() > best.first() {
+			best, opens = times, true
+		}
+	}
+	return best, opens
+}
+
+// right says what the right's own schedule says against the instant.
+func (o *oracle) right(id ID) reasons {
+	r, _ := o.s.AccessRights.Get(id)
+	return o.follows(r.Schedule)
+}
+
+// follows says what a schedule says against the instant; fobs need not follow the
+// schedules of their users.
+func (o *oracle) follows(id ID) reasons {
+	if id == "" || id == AlwaysID || o.fobSchedule() {
+		return nil
+	}
+	named, ok := o.s.Schedules.Get(id)
+	if !ok {
+		return reasons{"outside_schedule"}
+	}
+	return o.holds(named.Schedule)
+}
+
+func (o *oracle) holds(schedules ...schedule.Schedule) reasons {
+	local := o.s.zone(o.Site).Local(o.At.UnixNano())
+	today := o.site.v.Calendar.Compile().Kind(local.Date)
+	now, ordinarily := true, true
+	for _, s := range schedules {
+		c := schedule.Compile(s)
+		now = now && c.Contains(local, today)
+		ordinarily = ordinarily && c.Contains(local, "")
+	}
+	switch {
+	case now:
+		return nil
+	case today != "" && ordinarily:
+		return reasons{"holiday"}
+	}
+	return reasons{"outside_schedule"}
+}
+
+// kind is what is shown; none: nothing in particular.
+func (o *oracle) kind() CredentialKind {
+	switch {
+	case o.credential != nil:
+		return o.credential.Kind
+	case o.Kind == "" && o.Remote:
+		return KindMobileKey
+	}
+	return o.Kind
+}
+
+func (o *oracle) fobSchedule() bool { return o.kind() == KindFob && o.site.v.Policy.FobSchedule != "" }
+
+// carries says what stands against using a way with what is shown, at the door
+// or from afar, in a blackout; bound is the booking under which the way is.
+func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID, shared bool) (against reasons) {
+	kind := o.kind()
+	wrong := kind != "" && len(kinds) > 0 && !slices.Contains(kinds, kind)
+	wrong = wrong || kind == KindFob && shared && o.site.v.Policy.FobHolders != "anyone"
+	wrong = wrong || o.credential != nil && o.credential.Booking != "" && o.credential.Booking != bound
+	against.add(wrong, "credential_type_not_permitted")
+	if o.Remote {
+		against.add(!slices.Contains(o.door.Capabilities, CapabilityRemoteUnlock), "capability")
+		against.add(!slices.Contains(may, CapabilityRemoteUnlock), "remote_unlock_not_permitted")
+	}
+	for _, b := range o.site.v.Blackouts {
+		z := o.s.zone(o.Site)
+		at := o.At.UnixNano()
+		against.add(z.Instant(b.From) <= at && at < z.Instant(b.To), "blackout")
+	}
+	if o.fobSchedule() {
+		named, ok := o.s.Schedules.Get(o.site.v.Policy.FobSchedule)
+		if !ok {
+			return append(against, "outside_schedule")
+		}
+		against = append(against, o.holds(named.Schedule)...)
+	}
+	return against
+}
+
+// shared follows a share up to the tenant's own access: it opens when every part
+// does, while everybody who shared it is in good standing.
+func (o *oracle) shared(sh *Share) (way, bool) {
+	tenant, opens := o.tenant(sh.Booking)
+	w := way{"share:" + string(sh.ID), "share", tenant.reasons}
+	for ; sh != nil; sh = o.parent(&w, sh) {
+		w.add(sh.State == ShareStateRevoked, "share_revoked")
+		w.add(sh.State == ShareStateEnded, "share_ended")
+		early, late := o.outside(sh.From, sh.Until)
+		w.add(early, "share_not_started")
+		w.add(late, "share_ended")
+	}
+	return w, opens
+}
+
+// parent gives the share that another was shared on from; nil: the tenant shared
+// it.
+func (o *oracle) parent(w *way, sh *Share) *Share {
+	sharer, parent := ID(""), (*Share)(nil)
+	if b, ok := o.s.Bookings.Get(sh.Booking); ok {
+		sharer = b.Person
+	}
+	if sh.Parent != "" {
+		var ok bool
+		if parent, ok = o.s.Shares.Get(sh.Parent); !ok {
+			w.add(true, "share_revoked")
+			return nil
+		}
+		sharer = parent.Person
+	}
+	p, ok := o.s.People.Get(sharer)
+	w.add(!ok || p.State != PersonStateActive, "share_revoked")
+	return parent
+}
+
+// unitUser judges an access of a unit user: never more than the unit has (rules
+// U5 to U8).
+func (o *oracle) unitUser(u *UnitUser, a UnitAccess) way {
+	w := way{"user:" + string(u.Unit) + "/" + string(u.Person) + "/" + string(a.Right), "unit_user", o.booking(u.Booking)}
+	w.add(u.State != UnitUserStateActive, "no_access_right")
+	w.reasons = append(w.reasons, o.right(a.Right)...)
+	own, mapped := ID(""), false
+	if unit, ok := o.s.Units.Get(u.Unit); ok {
+		for _, ur := range unit.Rights {
+			if ur.Right == a.Right {
+				own, mapped = ur.Schedule, true
+			}
+		}
+	}
+	w.add(!mapped, "no_access_right")
+	switch {
+	case o.fobSchedule():
+	case a.Mode != ModeLimited:
+		w.reasons = append(w.reasons, o.follows(own)...)
+	case own == "" || own == AlwaysID:
+		w.reasons = append(w.reasons, o.holds(a.Limited)...)
+	default:
+		var unit schedule.Schedule
+		if named, ok := o.s.Schedules.Get(own); ok {
+			unit = named.Schedule
+		}
+		w.reasons = append(w.reasons, o.holds(a.Limited, unit)...)
+	}
+	return w
+}
+
+func (o *oracle) granted(id ID, g *Grant) way {
+	w := way{id: string(id), source: "grant"}
+	for _, at := range []ID{"", o.Site} {
+		if r, ok := o.s.RoleAssignments.Get(roleKey(g.Person, at)); ok && r.Role != RoleGuest {
+			w.source = "staff"
+		}
+	}
+	w.add(g.Revoked, "no_access_right")
+	early, late := o.outside(g.From, g.Until)
+	w.add(early || late, "no_access_right")
+	w.reasons = append(w.reasons, o.right(g.Right)...)
+	w.reasons = append(w.reasons, o.follows(g.Schedule)...)
+	return w
+}
+
+// unlockRequest is the question as the gateways' code is asked.
+func (q asked) unlockRequest() unlock.Request {
+	r := unlock.Request{
+		Door: unlock.IDOf(string(q.Door)), Side: unlock.In, At: unlock.InstantOf(q.At),
+		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
+		Kind: unlockCredentialKinds[q.Kind],
+	}
+	if q.Remote {
+		r.Command = unlock.CommandRemoteUnlock
+	}
+	return r
+}
+
+// held is what the service knows of a door: that its lease lasts.
+var held = &unlock.Local{LeaseEnd: unlock.Held}
+
+// gateway keeps the tables of all sites as gateways do, by changes alone.
+type gateway map[ID]*unlock.Table
+
+func (g gateway) follow(t require.TestingT, s *State) {
+	for _, c := range s.TakeChanges(testTags) {
+		table := g[c.Site]
+		if table == nil {
+			table = new(unlock.Table)
+		}
+		next, err := table.Apply(unlock.Delta{Position: fmt.Sprintf("1-%d", s.N), N: s.N, Put: c.Put, Delete: c.Delete})
+		require.NoError(t, err)
+		g[c.Site] = next
+	}
+}
+
+func (g gateway) decide(q asked) unlock.Answer {
+	table := g[q.Site]
+	if table == nil {
+		table = new(unlock.Table)
+	}
+	return unlock.Decide(table, held, q.unlockRequest())
+}
+
+// agree asks the question of both and fails where they differ.
+func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
+	allowed, code := slowDecide(s, q)
+	a := g.decide(q)
+	require.Equal(t, code, a.Code.String(), "%s", q)
+	require.Equal(t, allowed, a.Allowed, "%s", q)
+	return allowed
+}
+
+func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
+	steady(t)
+	codes := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewState()
+		s.WatchChanges()
+		g := gateway{}
+		for n := range rapid.IntRange(1, 25).Draw(t, "commits") {
+			scramble(t, s, uint64(n+1))
+			g.follow(t, s)
+		}
+		for range 40 {
+			q := drawQuestion(t)
+			g.agree(t, s, q)
+			_, code := slowDecide(s, q)
+			codes[code]++
+		}
+	})
+	t.Log(codes)
+}

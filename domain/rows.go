@@ -1,0 +1,357 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"gatehouse/domain/unlock"
+)
+
+// The permission rows of a site follow from the state alone. What gives access
+// by itself becomes one grant each:
+//
+//   - a booking: the tenant's own, with whatever is mapped to the unit, from the
+//     booking's first day on, whether the tenant has moved in or not. The row has
+//     no window and no state of its own: it stands and falls with the booking.
+//   - a share: a part of the tenant's grant, or of the share it was shared on
+//     from, with the share's window.
+//   - each right of a unit user or unit manager, bound to the booking under which
+//     the unit is moved in and narrowed by the unit's schedule for that right.
+//   - an explicit grant, at every site of its right. It is one of staff when its
+//     person has a role from staff upwards at the site.
+//
+// Rows of what has ended stay, with their state: they cost little, give nothing,
+// and say why somebody is denied. So the end of a booking is one row, and an end
+// by time is none.
+
+// Tagger makes the tag of a credential's number under the key of a site. ok is
+// false when the key of the site is not at hand.
+type Tagger func(site ID, kind CredentialKind, format, number string) (tag unlock.Tag, ok bool)
+
+// Leases of the two classes of door, in seconds.
+const (
+	leaseStandard = 15 * 60
+	leaseCritical = 30
+)
+
+// Rows returns the permission rows of a site, sorted by key; none when there is
+// no such site. The site's row has the tag key 0: whoever keeps the keys of tags
+// sets its version. untagged lists the credentials that have a number whose tag
+// could not be made, sorted: their rows have no tag, and whoever published one
+// before keeps it.
+func (s *State) Rows(site ID, tags Tagger) (rows []unlock.Row, untagged []ID) {
+	m, ok := newRowMaker(s, site, tags)
+	if !ok {
+		return nil, nil
+	}
+	for _, k := range sortedKeys(m.keys()) {
+		if r := m.row(k); r != nil {
+			rows = append(rows, r)
+		}
+	}
+	return rows, m.untagged
+}
+
+// rowMaker makes the rows of one site.
+type rowMaker struct {
+	s        *State
+	site     *Site
+	tags     Tagger
+	untagged []ID
+}
+
+func newRowMaker(s *State, site ID, tags Tagger) (*rowMaker, bool) {
+	row, ok := s.Sites.Get(site)
+	return &rowMaker{s: s, site: row, tags: tags}, ok
+}
+
+// keySet is a set of keys of rows.
+type keySet map[unlock.Key]struct{}
+
+func (k keySet) add(kind unlock.Kind, id string) { k[unlock.Key{Kind: kind, ID: id}] = struct{}{} }
+
+func sortedKeys(k keySet) []unlock.Key {
+	out := make([]unlock.Key, 0, len(k))
+	for key := range k {
+		out = append(out, key)
+	}
+	slices.SortFunc(out, unlock.Key.Compare)
+	return out
+}
+
+// The ids of grants that have none of their own. No id of the ledger has a colon
+// or a slash.
+const (
+	bookingPrefix  = "booking:"
+	sharePrefix    = "share:"
+	unitUserPrefix = "user:"
+)
+
+func bookingGrant(booking ID) string { return bookingPrefix + string(booking) }
+func shareGrant(share ID) string     { return sharePrefix + string(share) }
+
+// unitUserGrant also names the schedule of a limited access.
+func unitUserGrant(unit, person, right ID) string {
+	return unitUserPrefix + string(unitUserKey(unit, person)) + "/" + string(right)
+}
+
+// keys lists the keys of all rows that the site can have.
+func (m *rowMaker) keys() keySet {
+	s, id, out := m.s, m.site.ID, keySet{}
+	at := "site:" + string(id)
+	out.add(unlock.KindSite, string(id))
+	out.add(unlock.KindSchedule, string(m.site.Policy.FobSchedule))
+	for d := range s.Doors.index[at] {
+		out.add(unlock.KindDoor, string(d))
+	}
+	for u := range s.Units.index[at] {
+		m.unitKeys(u, out)
+	}
+	for b := range s.Bookings.index[at] {
+		m.bookingKeys(b, out)
+	}
+	for r := range s.AccessRights.index[at] {
+		m.rightKeys(r, out)
+	}
+	for c := range s.Credentials.index[at] {
+		out.add(unlock.KindCredential, string(c))
+		out.add(unlock.KindPerson, string(s.Credentials.rows[c].v.Person))
+	}
+	for k := range out {
+		if k.Kind == unlock.KindPerson {
+			s.mobileKeys(ID(k.ID), out)
+		}
+	}
+	return out
+}
+
+func (m *rowMaker) unitKeys(unit ID, out keySet) {
+	out.add(unlock.KindUnit, string(unit))
+	for _, r := range m.s.Units.rows[unit].v.Rights {
+		out.add(unlock.KindSchedule, string(r.Schedule))
+	}
+	m.s.usersOfUnit(unit, out)
+}
+
+// usersOfUnit adds what the users of a unit have.
+func (s *State) usersOfUnit(unit ID, out keySet) {
+	for u := range s.UnitUsers.index["unit:"+string(unit)] {
+		unitUserKeys(&s.UnitUsers.rows[u].v, out)
+	}
+}
+
+func unitUserKeys(u *UnitUser, out keySet) {
+	out.add(unlock.KindPerson, string(u.Person))
+	for _, a := range u.Access {
+		out.add(unlock.KindGrant, unitUserGrant(u.Unit, u.Person, a.Right))
+		out.add(unlock.KindSchedule, unitUserGrant(u.Unit, u.Person, a.Right))
+	}
+}
+
+func (m *rowMaker) bookingKeys(booking ID, out keySet) {
+	out.add(unlock.KindBooking, string(booking))
+	out.add(unlock.KindGrant, bookingGrant(booking))
+	out.add(unlock.KindPerson, string(m.s.Bookings.rows[booking].v.Person))
+	for share := range m.s.Shares.index["booking:"+string(booking)] {
+		out.add(unlock.KindGrant, shareGrant(share))
+		out.add(unlock.KindPerson, string(m.s.Shares.rows[share].v.Person))
+	}
+}
+
+func (m *rowMaker) rightKeys(right ID, out keySet) {
+	out.add(unlock.KindRight, string(right))
+	out.add(unlock.KindSchedule, string(m.s.AccessRights.rows[right].v.Schedule))
+	for g := range m.s.Grants.index["right:"+string(right)] {
+		grant := &m.s.Grants.rows[g].v
+		out.add(unlock.KindGrant, string(g))
+		out.add(unlock.KindSchedule, string(grant.Schedule))
+		out.add(unlock.KindPerson, string(grant.Person))
+	}
+}
+
+// mobileKeys adds the credentials of a person that are known at no site of their
+// own.
+func (s *State) mobileKeys(person ID, out keySet) {
+	for c := range s.Credentials.index["person:"+string(person)] {
+		if len(s.Credentials.rows[c].v.Sites) == 0 {
+			out.add(unlock.KindCredential, string(c))
+		}
+	}
+}
+
+// row makes the row of a key; nil when the site has none.
+func (m *rowMaker) row(k unlock.Key) unlock.Row {
+	id := ID(k.ID)
+	switch k.Kind {
+	case unlock.KindSite:
+		return m.siteRow()
+	case unlock.KindDoor:
+		return orNone(m.doorRow(id))
+	case unlock.KindRight:
+		return orNone(m.rightRow(id))
+	case unlock.KindSchedule:
+		return orNone(m.scheduleRow(k.ID))
+	case unlock.KindPerson:
+		return orNone(m.personRow(id))
+	case unlock.KindUnit:
+		return orNone(m.unitRow(id))
+	case unlock.KindBooking:
+		return orNone(m.bookingRow(id))
+	case unlock.KindCredential:
+		return orNone(m.credentialRow(id))
+	case unlock.KindGrant:
+		return m.grantRow(k.ID)
+	}
+	return nil
+}
+
+// orNone turns the nil of a kind of row into no row.
+func orNone[R any, P interface {
+	*R
+	unlock.Row
+}](r P) unlock.Row {
+	if r == nil {
+		return nil
+	}
+	return r
+}
+
+func (m *rowMaker) siteRow() *unlock.Site {
+	return &unlock.Site{
+		ID:             string(m.site.ID),
+		Zone:           m.site.Rules,
+		Calendar:       m.site.Calendar,
+		Blackouts:      m.site.Closures(),
+		SharedUserFobs: m.site.Policy.FobHolders == "anyone",
+		FobSchedule:    string(m.site.Policy.FobSchedule),
+		LeaseStandard:  leaseStandard,
+		LeaseCritical:  leaseCritical,
+	}
+}
+
+func (m *rowMaker) doorRow(id ID) *unlock.Door {
+	d, ok := m.s.Doors.Get(id)
+	if !ok || d.Site != m.site.ID {
+		return nil
+	}
+	r := &unlock.Door{
+		ID: string(id), AreaIn: string(d.In), AreaOut: string(d.Out), Unit: string(d.Unit),
+		Entry: d.Kind != DoorUnit, Enabled: !d.Disabled, FireRelease: d.FireRelease,
+		Capabilities: unlockCapabilities(d.Capabilities),
+	}
+	if d.Class == ClassCritical {
+		r.Class = unlock.Critical
+	}
+	if d.AfterLease == AfterLeaseLastTable {
+		r.AfterLease = unlock.LastTable
+	}
+	return r
+}
+
+func (m *rowMaker) rightRow(id ID) *unlock.Right {
+	right, ok := m.s.AccessRights.Get(id)
+	if !ok || !slices.Contains(right.Sites, m.site.ID) {
+		return nil
+	}
+	r := &unlock.Right{ID: string(id), Schedule: scheduleRef(right.Schedule), Doors: []string{}}
+	for _, d := range right.Doors {
+		if door, ok := m.s.Doors.Get(d); ok && door.Site == m.site.ID {
+			r.Doors = append(r.Doors, string(d))
+		}
+	}
+	return r
+}
+
+// scheduleRef leaves out the schedule that narrows nothing.
+func scheduleRef(id ID) string {
+	if id == AlwaysID {
+		return ""
+	}
+	return string(id)
+}
+
+func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
+	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
+		return m.limitRow(id, user)
+	}
+	named, ok := m.s.Schedules.Get(ID(id))
+	if !ok || !m.usesSchedule(named.ID) {
+		return nil
+	}
+	return &unlock.Schedule{ID: id, Schedule: named.Schedule}
+}
+
+// usesSchedule reports whether a row of the site refers to the schedule.
+func (m *rowMaker) usesSchedule(id ID) bool {
+	s, site, key := m.s, m.site.ID, "schedule:"+string(id)
+	if m.site.Policy.FobSchedule == id {
+		return true
+	}
+	if id == AlwaysID {
+		return false
+	}
+	return some(s.AccessRights, key, func(r *AccessRight) bool { return slices.Contains(r.Sites, site) }) ||
+		some(s.Units, key, func(u *Unit) bool { return u.Site == site }) ||
+		some(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
+}
+
+// some reports whether any row with a further key is as asked.
+func some[T any](t *table[T], key string, is func(*T) bool) bool {
+	for id := range t.index[key] {
+		if is(&t.rows[id].v) {
+			return true
+		}
+	}
+	return false
+}
+
+// rightAt reports whether the right has doors at the site.
+func (s *State) rightAt(right, site ID) bool {
+	r, ok := s.AccessRights.Get(right)
+	return ok && slices.Contains(r.Sites, site)
+}
+
+func (m *rowMaker) unitRow(id ID) *unlock.Unit {
+	u, ok := m.s.Units.Get(id)
+	if !ok || u.Site != m.site.ID {
+		return nil
+	}
+	r := &unlock.Unit{ID: string(id), State: unlock.UnitVacant}
+	switch u.State {
+	case UnitOccupied:
+		r.State = unlock.UnitOccupied
+	case UnitToCheck:
+		r.State = unlock.UnitToCheck
+	}
+	for _, ur := range u.Rights {
+		r.Rights = append(r.Rights, unlock.UnitRight{Right: string(ur.Right), Schedule: scheduleRef(ur.Schedule)})
+	}
+	slices.SortFunc(r.Rights, func(a, b unlock.UnitRight) int { return cmp.Compare(a.Right, b.Right) })
+	return r
+}
+
+func (m *rowMaker) bookingRow(id ID) *unlock.Booking {
+	b, ok := m.s.Bookings.Get(id)
+	if !ok || b.Site != m.site.ID {
+		return nil
+	}
+	return &unlock.Booking{
+		ID: string(id), Unit: string(b.Unit), Person: string(b.Person),
+		Window: m.s.window(b.Site, b.From, b.Until), State: unlockBookingState(b),
+	}
+}
+
+func unlockBookingState(b *Booking) unlock.BookingState {
+	switch {
+	case b.State == BookingStateRevoked:
+		return unlock.BookingRevoked
+	case b.State != BookingStateActive:
+		return unlock.BookingEnded
+	case b.Level == LevelGatelock:
+		return unlock.BookingGatelock
+	case b.Level != "":
+		return unlock.BookingOverlock
+	}
+	return unlock.BookingActive
+}

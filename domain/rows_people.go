@@ -1,0 +1,294 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// personRow is there when the person holds a grant or a credential at the site.
+func (m *rowMaker) personRow(id ID) *unlock.Person {
+	p, ok := m.s.People.Get(id)
+	if !ok || !m.hasGrant(id) && !m.hasCredential(id) {
+		return nil
+	}
+	r := &unlock.Person{ID: string(id), State: unlock.PersonSuspended}
+	switch p.State {
+	case PersonStateActive:
+		r.State = unlock.PersonActive
+	case PersonStatePending:
+		r.State = unlock.PersonPending
+	}
+	return r
+}
+
+// hasGrant reports whether the site has a grant row of the person.
+func (m *rowMaker) hasGrant(person ID) bool {
+	s, site, key := m.s, m.site.ID, "person:"+string(person)
+	return some(s.Bookings, key, func(b *Booking) bool { return b.Site == site }) ||
+		some(s.Shares, key, func(sh *Share) bool { return sh.Site == site }) ||
+		some(s.UnitUsers, key, func(u *UnitUser) bool { return u.Site == site && len(u.Access) > 0 }) ||
+		some(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
+}
+
+func (m *rowMaker) hasCredential(person ID) bool {
+	return some(m.s.Credentials, "person:"+string(person), func(c *Credential) bool {
+		return slices.Contains(c.Sites, m.site.ID)
+	})
+}
+
+// credentialRow is there when the credential has a holder and is known at the
+// site, or at no site of its own and the holder has a grant at this one. What an
+// erased person held is nowhere: not even the tag of its number stays.
+func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
+	c, ok := m.s.Credentials.Get(id)
+	if !ok || c.Person == "" || c.State == CredentialStateStock {
+		return nil
+	}
+	if p, ok := m.s.People.Get(c.Person); !ok || p.State == PersonStateErased {
+		return nil
+	}
+	if len(c.Sites) > 0 && !slices.Contains(c.Sites, m.site.ID) || len(c.Sites) == 0 && !m.hasGrant(c.Person) {
+		return nil
+	}
+	return &unlock.Credential{
+		ID: string(id), Tag: m.tag(c), Kind: unlockCredentialKinds[c.Kind], Format: c.Format,
+		Person: string(c.Person), Booking: string(c.Booking),
+		Window:     unlock.Window{From: instantOrNone(c.From), Until: instantOrNone(c.Until)},
+		State:      unlockCredentialState(c.State),
+		DenyListed: c.Denied,
+	}
+}
+
+// instantOrNone is the instant of a time, none for the zero time.
+func instantOrNone(t time.Time) unlock.Instant {
+	if t.IsZero() {
+		return 0
+	}
+	return unlock.InstantOf(t)
+}
+
+// tag makes the tag of a credential's number, or notes that it cannot be made.
+func (m *rowMaker) tag(c *Credential) unlock.Tag {
+	if c.Number.Empty() {
+		return unlock.Tag{}
+	}
+	if number, known := c.Number.Value(); known {
+		if tag, ok := m.tags(m.site.ID, c.Kind, c.Format, number); ok {
+			return tag
+		}
+	}
+	m.untagged = append(m.untagged, c.ID)
+	return unlock.Tag{}
+}
+
+var unlockCredentialKinds = map[CredentialKind]unlock.CredentialKind{
+	KindFob:       unlock.Fob,
+	KindCard:      unlock.Card,
+	KindPin:       unlock.Pin,
+	KindMobileKey: unlock.MobileKey,
+}
+
+func unlockCredentialState(s CredentialState) unlock.CredentialState {
+	switch s {
+	case CredentialStateActive:
+		return unlock.CredentialActive
+	case CredentialStateSuspended:
+		return unlock.CredentialSuspended
+	case CredentialStateLost:
+		return unlock.CredentialLost
+	case CredentialStateStolen:
+		return unlock.CredentialStolen
+	case CredentialStateDamaged:
+		return unlock.CredentialDamaged
+	case CredentialStateExpired:
+		return unlock.CredentialExpired
+	}
+	return unlock.CredentialRevoked
+}
+
+var unlockCapabilityOf = map[DoorCapability]unlock.Capability{
+	CapabilityRemoteUnlock: unlock.RemoteUnlock,
+	CapabilityUnlockFor:    unlock.UnlockFor,
+}
+
+func unlockCapabilities(caps []DoorCapability) []unlock.Capability {
+	var out []unlock.Capability
+	for _, c := range caps {
+		out = append(out, unlockCapabilityOf[c])
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// grantRow makes the row of a grant, explicit or derived.
+func (m *rowMaker) grantRow(id string) unlock.Row {
+	if booking, ok := strings.CutPrefix(id, bookingPrefix); ok {
+		return orNone(m.bookingGrantRow(ID(booking)))
+	}
+	if share, ok := strings.CutPrefix(id, sharePrefix); ok {
+		return orNone(m.shareGrantRow(ID(share)))
+	}
+	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
+		return orNone(m.unitUserGrantRow(id, user))
+	}
+	return orNone(m.explicitGrantRow(ID(id)))
+}
+
+func (m *rowMaker) bookingGrantRow(id ID) *unlock.Grant {
+	b, ok := m.s.Bookings.Get(id)
+	if !ok || b.Site != m.site.ID {
+		return nil
+	}
+	return &unlock.Grant{
+		ID: bookingGrant(id), Person: string(b.Person), Booking: string(id),
+		Source: unlock.SourceBooking, State: unlock.GrantActive,
+	}
+}
+
+func (m *rowMaker) shareGrantRow(id ID) *unlock.Grant {
+	sh, ok := m.s.Shares.Get(id)
+	if !ok || sh.Site != m.site.ID {
+		return nil
+	}
+	r := &unlock.Grant{
+		ID: shareGrant(id), Person: string(sh.Person), Booking: string(sh.Booking), Parent: bookingGrant(sh.Booking),
+		Window: m.s.window(sh.Site, sh.From, sh.Until), Source: unlock.SourceShare, State: unlock.GrantActive,
+	}
+	if sh.Parent != "" {
+		r.Parent = shareGrant(sh.Parent)
+	}
+	switch sh.State {
+	case ShareStateActive:
+	case ShareStateEnded:
+		r.State = unlock.GrantEnded
+	default:
+		r.State = unlock.GrantRevoked
+	}
+	return r
+}
+
+// unitAccess finds the unit user and the access that "unit/person/right" names.
+func (m *rowMaker) unitAccess(name string) (*UnitUser, *UnitAccess) {
+	i := strings.LastIndexByte(name, '/')
+	if i < 0 {
+		return nil, nil
+	}
+	u, ok := m.s.UnitUsers.Get(ID(name[:i]))
+	if !ok || u.Site != m.site.ID {
+		return nil, nil
+	}
+	for k := range u.Access {
+		if u.Access[k].Right == ID(name[i+1:]) {
+			return u, &u.Access[k]
+		}
+	}
+	return u, nil
+}
+
+// unitUserGrantRow bears the schedule that the unit has for the right, and where
+// the access is limited the limit as well. A right that was taken off the unit is
+// not lost, only out of force.
+func (m *rowMaker) unitUserGrantRow(id, name string) *unlock.Grant {
+	u, a := m.unitAccess(name)
+	if a == nil {
+		return nil
+	}
+	r := &unlock.Grant{
+		ID: id, Person: string(u.Person), Right: string(a.Right), Booking: string(u.Booking),
+		Source: unlock.SourceUnitUser, State: unlock.GrantActive,
+	}
+	unit, mapped := m.mapped(u.Unit, a.Right)
+	switch {
+	case u.State != UnitUserStateActive:
+		r.State = unlock.GrantRevoked
+	case !mapped:
+		r.State = unlock.GrantSuspended
+	}
+	r.Schedule = scheduleRef(unit)
+	if a.Mode == ModeLimited {
+		r.Schedule = id
+	}
+	return r
+}
+
+// mapped gives the unit's own schedule for a right that it has.
+func (m *rowMaker) mapped(unit, right ID) (own ID, mapped bool) {
+	u, ok := m.s.Units.Get(unit)
+	if !ok {
+		return "", false
+	}
+	for _, r := range u.Rights {
+		if r.Right == right {
+			return r.Schedule, true
+		}
+	}
+	return "", false
+}
+
+// limitRow is the limit of a unit user's access within what the unit allows. As
+// a rule the limit lies within it already. Should the two together be more than a
+// schedule can say, none holds: the review that the reduction asked for is due.
+func (m *rowMaker) limitRow(id, name string) *unlock.Schedule {
+	u, a := m.unitAccess(name)
+	if a == nil || a.Mode != ModeLimited {
+		return nil
+	}
+	r := &unlock.Schedule{ID: id, Schedule: a.Limited}
+	own, _ := m.mapped(u.Unit, a.Right)
+	if scheduleRef(own) == "" {
+		return r
+	}
+	var unit schedule.Schedule
+	if named, ok := m.s.Schedules.Get(own); ok {
+		unit = named.Schedule
+	}
+	if schedule.SubsetOf(a.Limited, unit) {
+		return r
+	}
+	r.Schedule = schedule.Intersect(a.Limited, unit)
+	if r.Schedule.Validate() != nil {
+		r.Schedule = schedule.Schedule{}
+	}
+	return r
+}
+
+func (m *rowMaker) explicitGrantRow(id ID) *unlock.Grant {
+	g, ok := m.s.Grants.Get(id)
+	if !ok || !m.s.rightAt(g.Right, m.site.ID) {
+		return nil
+	}
+	r := &unlock.Grant{
+		ID: string(id), Person: string(g.Person), Right: string(g.Right),
+		Window: m.s.window(m.site.ID, g.From, g.Until), Schedule: scheduleRef(g.Schedule),
+		Capabilities: unlockCapabilities(g.Capabilities),
+		Source:       unlock.SourceGrant, State: unlock.GrantActive,
+	}
+	for _, k := range g.Kinds {
+		r.Kinds = append(r.Kinds, unlockCredentialKinds[k])
+	}
+	slices.SortFunc(r.Kinds, cmp.Compare[unlock.CredentialKind])
+	r.Kinds = slices.Compact(r.Kinds)
+	if m.s.worksAt(g.Person, m.site.ID) {
+		r.Source = unlock.SourceStaff
+	}
+	if g.Revoked {
+		r.State = unlock.GrantRevoked
+	}
+	return r
+}
+
+// worksAt reports whether a person has a role from staff upwards at the site or
+// at the org, whatever the state of the person: that stands in the person's row.
+func (s *State) worksAt(person, site ID) bool {
+	for _, at := range []ID{"", site} {
+		if r, ok := s.RoleAssignments.Get(roleKey(person, at)); ok && r.Role.AtLeast(RoleStaff) {
+			return true
+		}
+	}
+	return false
+}

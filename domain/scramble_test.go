@@ -1,0 +1,372 @@
+package domain
+
+import (
+	"fmt"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/schedule"
+)
+
+// A scrambled state is any state that the entities can say, also those to which
+// no command leads: what follows from the state must hold for all of them. Things
+// are few, so that they meet; what others hang on is there from the beginning and
+// stays where it is, as in the ledger.
+
+// zoneRules are the zones of the tests: with summer time, with one of half an
+// hour, with one that skips midnight, and without.
+var zoneRules = func() (rules []schedule.ZoneRules) {
+	for _, zone := range []string{"Europe/Berlin", "Australia/Lord_Howe", "America/Santiago", "UTC"} {
+		rules = append(rules, must(schedule.LoadRules(zone)))
+	}
+	return rules
+}()
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func oneZone(t *rapid.T) schedule.ZoneRules {
+	return zoneRules[rapid.IntRange(0, len(zoneRules)-1).Draw(t, "zone")]
+}
+
+// draw gives one of the values.
+func draw[T any](t *rapid.T, label string, values ...T) T {
+	return rapid.SampledFrom(values).Draw(t, label)
+}
+
+// rarely is true one time in six.
+func rarely(t *rapid.T, label string) bool {
+	return draw(t, label, false, false, false, false, false, true)
+}
+
+func often(t *rapid.T, label string) bool { return !rarely(t, label) }
+
+// numbered gives an id of a kind of thing.
+func numbered(prefix string, i int) ID { return ID(fmt.Sprintf("%s%d", prefix, i)) }
+
+func drawID(t *rapid.T, prefix string, n int) ID {
+	return numbered(prefix, draw(t, prefix, upTo(n)...))
+}
+
+func upTo(n int) (out []int) {
+	for i := range n {
+		out = append(out, i+1)
+	}
+	return out
+}
+
+func drawIDs(t *rapid.T, prefix string, n int) []ID {
+	ids := []ID{}
+	for i := range n {
+		if rapid.Bool().Draw(t, prefix) {
+			ids = append(ids, numbered(prefix, i+1))
+		}
+	}
+	return ids
+}
+
+func number(id ID) int { return int(id[len(id)-1] - '0') }
+
+// How many there are of each.
+const (
+	scrambledDoors    = 4
+	scrambledUnits    = 3
+	scrambledPeople   = 4
+	scrambledBookings = 3
+	scrambledShares   = 6
+	scrambledGrants   = 4
+	scrambledRights   = 3
+	scrambledCards    = 6
+)
+
+// Doors and units with even numbers are at s2; each booking has its unit and each
+// share its booking, for good.
+func siteOf(id ID) ID {
+	if number(id) == 2 {
+		return "s2"
+	}
+	return "s1"
+}
+func unitOf(booking ID) ID  { return numbered("u", number(booking)) }
+func bookingOf(share ID) ID { return numbered("b", (number(share)-1)%scrambledBookings+1) }
+
+// scrambleStart is the first of the days around which all windows lie: the clocks
+// of Berlin, Santiago and Lord Howe change within them.
+var scrambleStart = must(schedule.ParseDate("2026-03-27"))
+
+const scrambleDays = 10
+
+func drawDays(t *rapid.T) (from, until schedule.Date) {
+	from = scrambleStart.AddDays(rapid.IntRange(0, scrambleDays/2).Draw(t, "from"))
+	until = from.AddDays(rapid.IntRange(0, scrambleDays).Draw(t, "days"))
+	return from, until
+}
+
+// drawInstant gives any instant in the days of scrambled states, often one around
+// the beginning of a day or of an hour in some zone.
+func drawInstant(t *rapid.T) time.Time {
+	day := scrambleStart.AddDays(rapid.IntRange(-1, scrambleDays+scrambleDays/2).Draw(t, "day"))
+	hour := draw(t, "hour", 12, 0, 0, 2, 3, 8, 17, 22)
+	at := oneZone(t).Compile().Instant(schedule.DateTime{Date: day, Time: schedule.TimeOfDay(hour * 60)})
+	return time.Unix(0, at).Add(draw(t, "around", 0, 7*time.Minute, -1, 1, -time.Second, 31*time.Minute)).UTC()
+}
+
+func drawSchedule(t *rapid.T) schedule.Schedule {
+	if rarely(t, "always") {
+		return always
+	}
+	days := []schedule.Day{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+	s := schedule.Schedule{Holidays: draw(t, "holidays", schedule.HolidaysClosed, schedule.HolidaysIgnored)}
+	from := schedule.TimeOfDay(draw(t, "hour", 0, 2, 8, 17, 22) * 60)
+	to := schedule.TimeOfDay(draw(t, "to", 24, 20, 3, 12) * 60)
+	s.Windows = []schedule.Window{{Days: days[:rapid.IntRange(1, 7).Draw(t, "days")], From: from, To: to}}
+	if s.Holidays == schedule.HolidaysClosed && rarely(t, "on holidays") {
+		s.Windows = append(s.Windows, schedule.Window{Days: []schedule.Day{schedule.Holiday.Day()}, From: 600, To: 900})
+	}
+	if rarely(t, "valid") {
+		s.ValidFrom, s.ValidUntil = drawDays(t)
+	}
+	return s
+}
+
+func drawScheduleOrNone(t *rapid.T) ID { return draw[ID](t, "schedule", "", AlwaysID, "t1", "t2") }
+
+func drawCapabilities(t *rapid.T) []DoorCapability {
+	return draw(t, "capabilities", []DoorCapability{CapabilityRemoteUnlock}, nil, []DoorCapability{CapabilityRemoteUnlock, CapabilityUnlockFor})
+}
+
+// scramble is a commit that makes, changes and removes things; the first makes
+// all that others hang on.
+func scramble(t *rapid.T, s *State, n uint64) {
+	s.journal.n, s.N = n, n
+	if s.Sites.Len() == 0 {
+		scrambleAll(t, s)
+	}
+	for range rapid.IntRange(1, 5).Draw(t, "changes") {
+		scrambleOne(t, s)
+	}
+}
+
+func scrambleAll(t *rapid.T, s *State) {
+	for i := range 2 {
+		s.Sites.Put(numbered("s", i+1), Site{ID: numbered("s", i+1), Rules: zoneRules[i]})
+	}
+	for i := range scrambledDoors {
+		scrambleDoor(t, s, numbered("d", i+1))
+	}
+	for i := range scrambledRights {
+		scrambleRight(t, s, numbered("r", i+1))
+	}
+	for _, id := range []ID{"t1", "t2"} {
+		s.Schedules.Put(id, NamedSchedule{ID: id, Schedule: drawSchedule(t)})
+	}
+	for i := range scrambledUnits {
+		scrambleUnit(t, s, numbered("u", i+1))
+	}
+	for i := range scrambledPeople {
+		s.People.Put(numbered("p", i+1), Person{ID: numbered("p", i+1), State: PersonStateActive})
+	}
+	for i := range scrambledBookings {
+		scrambleBooking(t, s, numbered("b", i+1))
+	}
+	for i := range scrambledShares {
+		scrambleShare(t, s, numbered("h", i+1))
+	}
+	for i := range scrambledGrants {
+		scrambleGrant(t, s, numbered("g", i+1))
+	}
+	for i := range scrambledPeople {
+		scrambleUnitUser(t, s, drawID(t, "b", scrambledBookings), numbered("p", i+1))
+	}
+	for i := range scrambledCards {
+		scrambleCredential(t, s, numbered("c", i+1))
+	}
+}
+
+// scrambleOne changes one thing.
+func scrambleOne(t *rapid.T, s *State) {
+	switch rapid.IntRange(0, 13).Draw(t, "thing") {
+	case 0:
+		scrambleSite(t, s, drawID(t, "s", 2))
+	case 1:
+		scrambleDoor(t, s, drawID(t, "d", scrambledDoors))
+	case 2:
+		scrambleUnit(t, s, drawID(t, "u", scrambledUnits))
+	case 3:
+		scramblePerson(t, s, drawID(t, "p", scrambledPeople))
+	case 4:
+		scrambleBooking(t, s, drawID(t, "b", scrambledBookings))
+	case 5, 6:
+		scrambleShare(t, s, drawID(t, "h", scrambledShares))
+	case 7:
+		scrambleUnitUser(t, s, drawID(t, "b", scrambledBookings), drawID(t, "p", scrambledPeople))
+	case 8:
+		scrambleRight(t, s, drawID(t, "r", scrambledRights))
+	case 9:
+		id := draw[ID](t, "schedule", "t1", "t2")
+		s.Schedules.Put(id, NamedSchedule{ID: id, Schedule: drawSchedule(t)})
+	case 10:
+		scrambleGrant(t, s, drawID(t, "g", scrambledGrants))
+	case 11:
+		r := RoleAssignment{Person: drawID(t, "p", scrambledPeople), Site: draw[ID](t, "site", "", "s1", "s2"), Role: draw(t, "role", Roles...)}
+		if rarely(t, "no longer") {
+			s.RoleAssignments.Delete(roleKey(r.Person, r.Site))
+		} else {
+			s.RoleAssignments.Put(roleKey(r.Person, r.Site), r)
+		}
+	default:
+		scrambleCredential(t, s, drawID(t, "c", scrambledCards))
+	}
+}
+
+func scrambleSite(t *rapid.T, s *State, id ID) {
+	site := Site{ID: id, Rules: oneZone(t)}
+	site.Policy.FobSchedule = draw[ID](t, "fob schedule", "", "", AlwaysID, "t1", "t2")
+	site.Policy.FobHolders = draw(t, "fob holders", "", "anyone")
+	if often(t, "holiday") {
+		site.Calendar = schedule.Calendar{{Date: scrambleStart.AddDays(3), Until: scrambleStart.AddDays(6), Kind: schedule.Holiday}}
+	}
+	if rarely(t, "blackout") {
+		site.Blackouts = []SiteBlackout{{ID: "x1", Blackout: schedule.Blackout{
+			From: schedule.DateTime{Date: scrambleStart.AddDays(3), Time: 600},
+			To:   schedule.DateTime{Date: scrambleStart.AddDays(5), Time: 60},
+		}}}
+	}
+	s.Sites.Put(id, site)
+}
+
+func scrambleDoor(t *rapid.T, s *State, id ID) {
+	d := Door{ID: id, Site: siteOf(id), Kind: draw(t, "door kind", DoorGate, DoorUnit, DoorInner), Disabled: rarely(t, "disabled") && rarely(t, "at all"),
+		Capabilities: drawCapabilities(t)}
+	if d.Kind == DoorUnit {
+		d.Unit = numbered("u", min(number(id), scrambledUnits))
+	}
+	s.Doors.Put(id, d)
+}
+
+func scrambleRight(t *rapid.T, s *State, id ID) {
+	r := AccessRight{ID: id, Schedule: draw[ID](t, "schedule", AlwaysID, AlwaysID, "t1", "t2"), Doors: drawIDs(t, "d", scrambledDoors)}
+	r.Sites = s.sitesOfDoors(r.Doors)
+	s.AccessRights.Put(id, r)
+}
+
+func scrambleUnit(t *rapid.T, s *State, id ID) {
+	u := Unit{ID: id, Site: siteOf(id), State: draw(t, "unit state", UnitOccupied, UnitOccupied, UnitVacant, UnitToCheck)}
+	for _, r := range drawIDs(t, "r", scrambledRights) {
+		u.Rights = append(u.Rights, UnitRight{Right: r, Schedule: drawScheduleOrNone(t)})
+	}
+	s.Units.Put(id, u)
+}
+
+func scramblePerson(t *rapid.T, s *State, id ID) {
+	s.People.Put(id, Person{ID: id, State: draw(t, "person state", PersonStateActive, PersonStateActive, PersonStateActive,
+		PersonStateActive, PersonStatePending, PersonStateSuspended, PersonStateErased)})
+}
+
+func scrambleBooking(t *rapid.T, s *State, id ID) {
+	b := Booking{ID: id, Unit: unitOf(id), Site: siteOf(unitOf(id)), Person: drawID(t, "p", scrambledPeople),
+		State: draw(t, "booking state", BookingStateActive, BookingStateActive, BookingStateActive, BookingStateActive, BookingStateRevoked, BookingStateEnded),
+		Level: draw(t, "level", "", "", "", LevelGatelock, LevelOverlock)}
+	b.From, b.Until = drawDays(t)
+	if rapid.Bool().Draw(t, "open end") {
+		b.Until = schedule.Date{}
+	}
+	s.Bookings.Put(id, b)
+}
+
+func scrambleShare(t *rapid.T, s *State, id ID) {
+	if rarely(t, "gone") {
+		s.Shares.Delete(id)
+		return
+	}
+	sh := Share{ID: id, Booking: bookingOf(id), Person: drawID(t, "p", scrambledPeople),
+		State: draw(t, "share state", ShareStateActive, ShareStateActive, ShareStateActive, ShareStateRevoked, ShareStateEnded)}
+	sh.Unit = unitOf(sh.Booking)
+	sh.Site = siteOf(sh.Unit)
+	sh.From, sh.Until = drawDays(t)
+	if n := number(id) - scrambledBookings; n > 0 && rapid.Bool().Draw(t, "shared on") {
+		sh.Parent = numbered("h", n)
+	}
+	s.Shares.Put(id, sh)
+}
+
+func scrambleUnitUser(t *rapid.T, s *State, booking, person ID) {
+	u := UnitUser{Unit: unitOf(booking), Site: siteOf(unitOf(booking)), Person: person, Booking: booking,
+		State: draw(t, "unit user state", UnitUserStateActive, UnitUserStateActive, UnitUserStateRemoved)}
+	for _, r := range drawIDs(t, "r", scrambledRights) {
+		a := UnitAccess{Right: r, Mode: draw(t, "mode", ModeLimited, ModeSameAsUnit, ModeAlways)}
+		if a.Mode == ModeLimited {
+			a.Limited = drawSchedule(t)
+		}
+		u.Access = append(u.Access, a)
+	}
+	s.UnitUsers.Put(unitUserKey(u.Unit, u.Person), u)
+}
+
+func scrambleGrant(t *rapid.T, s *State, id ID) {
+	if rarely(t, "gone") {
+		s.Grants.Delete(id)
+		return
+	}
+	g := Grant{ID: id, Person: drawID(t, "p", scrambledPeople), Right: drawID(t, "r", scrambledRights),
+		Schedule: drawScheduleOrNone(t), Capabilities: drawCapabilities(t), Revoked: rarely(t, "revoked")}
+	g.From, g.Until = drawDays(t)
+	switch draw(t, "bounds", "both", "from", "until", "none") {
+	case "from":
+		g.Until = schedule.Date{}
+	case "until":
+		g.From = schedule.Date{}
+	case "none":
+		g.From, g.Until = schedule.Date{}, schedule.Date{}
+	}
+	if rarely(t, "kinds") {
+		g.Kinds = []CredentialKind{draw(t, "kind", KindFob, KindPin, KindMobileKey)}
+	}
+	s.Grants.Put(id, g)
+}
+
+func scrambleCredential(t *rapid.T, s *State, id ID) {
+	if rarely(t, "gone") && rarely(t, "at all") {
+		s.Credentials.Delete(id)
+		return
+	}
+	c := Credential{ID: id, Subject: "p1", Person: drawID(t, "p", scrambledPeople), Kind: draw(t, "kind", KindFob, KindMobileKey, KindFob, KindCard, KindPin),
+		Booking: draw[ID](t, "booking", "", "", "", "b1", "b2"), Denied: rarely(t, "denied"), State: CredentialStateActive}
+	if rarely(t, "not active") {
+		c.State = draw(t, "credential state", CredentialStateSuspended, CredentialStateLost, CredentialStateStolen, CredentialStateDamaged,
+			CredentialStateRevoked, CredentialStateRemoved, CredentialStateExpired, CredentialStateStock)
+	}
+	if c.State == CredentialStateStock || rarely(t, "with nobody") && rarely(t, "at all") {
+		c.Person = ""
+	}
+	if c.Kind != KindMobileKey {
+		c.Sites = draw(t, "sites", []ID{"s1", "s2"}, []ID{"s1"}, []ID{"s2"})
+		c.Number = Clear(string(id)).Sealed("k.box")
+	}
+	if rarely(t, "window") {
+		c.From = drawInstant(t)
+		c.Until = c.From.Add(36 * time.Hour)
+	}
+	s.Credentials.Put(id, c)
+}
+
+// drawQuestion asks at a door, mostly of its own site.
+func drawQuestion(t *rapid.T) asked {
+	q := asked{Door: drawID(t, "d", scrambledDoors), At: drawInstant(t), Remote: rarely(t, "remote")}
+	q.Site = siteOf(q.Door)
+	if rarely(t, "elsewhere") && rarely(t, "at all") {
+		q.Site = "s2"
+	}
+	if rapid.Bool().Draw(t, "by credential") {
+		q.Credential = drawID(t, "c", scrambledCards)
+	} else {
+		q.Person = drawID(t, "p", scrambledPeople)
+		q.Kind = draw(t, "kind", "", KindFob, KindMobileKey, KindPin)
+	}
+	return q
+}
