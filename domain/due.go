@@ -33,7 +33,7 @@ func (d DueCommand) ID() UUID {
 // Due returns the commands that are due at an instant, in the order in which they
 // fell due, at most [MaxDue], and the next instant at which something falls due;
 // the zero time when nothing will. While there are commands, look again after
-// they were decided.
+// they were decided. Suspensions until an instant end by themselves.
 //
 // Its cost grows with the days that have something due, a few thousand in all,
 // and with what falls due around the instant, not with what there is.
@@ -76,9 +76,10 @@ type dueKind uint8
 const (
 	dueEndBooking dueKind = iota
 	dueEndShare
+	dueExpireCredential
 )
 
-// dueThing is something that falls due: at the end of a day of a site.
+// dueThing is something that falls due.
 type dueThing struct {
 	key  dueKey
 	kind dueKind
@@ -86,22 +87,27 @@ type dueThing struct {
 }
 
 func (d dueThing) command() Command {
-	if d.kind == dueEndShare {
+	switch d.kind {
+	case dueEndBooking:
+		return EndBooking{Booking: d.id}
+	case dueEndShare:
 		return EndShare{Share: d.id}
 	}
-	return EndBooking{Booking: d.id}
+	return ExpireCredential{Credential: d.id}
 }
 
-// dueKey is an instant as the ledger says it: the end of a day of a site. The
-// zone rules of the site make an instant of it, so that newer rules move it.
+// dueKey is an instant as the ledger says it: the end of a day of a site, of which
+// the site's zone rules make an instant, so that newer rules move it; or an
+// instant by itself, without a day.
 type dueKey struct {
 	site ID
 	day  schedule.Date
+	at   unlock.Instant
 }
 
 // dueIndex finds what falls due by days.
 type dueIndex struct {
-	days map[int64]map[dueKey]map[dueThing]struct{} // by utcDay
+	days map[int64]map[dueKey]map[dueThing]struct{} // by utcDay of the key
 }
 
 // dueSpread is how many days of UTC a day's end at a site may be away from its
@@ -114,25 +120,40 @@ func newDueIndex(s *State) *dueIndex {
 		if b.State != BookingStateActive || b.Until.IsZero() {
 			return nil
 		}
-		return []dueThing{{dueKey{b.Site, b.Until}, dueEndBooking, id}}
+		return []dueThing{{dueKey{site: b.Site, day: b.Until}, dueEndBooking, id}}
 	}
 	s.Shares.due, s.Shares.duesOf = x, func(id ID, sh *Share) []dueThing {
 		if sh.State != ShareStateActive || sh.Until.IsZero() {
 			return nil
 		}
-		return []dueThing{{dueKey{sh.Site, sh.Until}, dueEndShare, id}}
+		return []dueThing{{dueKey{site: sh.Site, day: sh.Until}, dueEndShare, id}}
+	}
+	s.Credentials.due, s.Credentials.duesOf = x, func(id ID, c *Credential) []dueThing {
+		if !c.live() || c.Until.IsZero() {
+			return nil
+		}
+		return []dueThing{{dueKey{at: unlock.InstantOf(c.Until)}, dueExpireCredential, id}}
 	}
 	return x
 }
 
 // dueAt is the instant of a key.
 func (s *State) dueAt(k dueKey) unlock.Instant {
+	if k.day.IsZero() {
+		return k.at
+	}
 	return s.window(k.site, schedule.Date{}, k.day).Until
 }
 
-// utcDay is the day of UTC, in days since 1970, that begins with the end of the
-// key's day.
-func (k dueKey) utcDay() int64 { return utc.Start(k.day.AddDays(1)) / int64(24*time.Hour) }
+// utcDay is the day of UTC, in days since 1970, within dueSpread of which the
+// instant of the key lies.
+func (k dueKey) utcDay() int64 {
+	at := int64(k.at)
+	if !k.day.IsZero() {
+		at = utc.Start(k.day.AddDays(1))
+	}
+	return at / int64(24*time.Hour)
+}
 
 func (x *dueIndex) add(things []dueThing) {
 	for _, t := range things {

@@ -192,7 +192,7 @@ func (o *oracle) mayHaveAccess(person ID) bool {
 func (o *oracle) shown(c *Credential) (against reasons) {
 	switch c.State {
 	case CredentialStateSuspended:
-		against = append(against, "credential_suspended")
+		against.add(c.SuspendedUntil.IsZero() || o.At.Before(c.SuspendedUntil), "credential_suspended")
 	case CredentialStateLost:
 		against = append(against, "credential_lost")
 	case CredentialStateStolen:

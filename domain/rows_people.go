@@ -58,9 +58,10 @@ func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 	return &unlock.Credential{
 		ID: string(id), Tag: m.tag(c), Kind: unlockCredentialKinds[c.Kind], Format: c.Format,
 		Person: string(c.Person), Booking: string(c.Booking),
-		Window:     unlock.Window{From: instantOrNone(c.From), Until: instantOrNone(c.Until)},
-		State:      unlockCredentialState(c.State),
-		DenyListed: c.Denied,
+		Window:         unlock.Window{From: instantOrNone(c.From), Until: instantOrNone(c.Until)},
+		State:          unlockCredentialState(c.State),
+		SuspendedUntil: instantOrNone(c.SuspendedUntil),
+		DenyListed:     c.Denied,
 	}
 }
 

@@ -341,6 +341,9 @@ func scrambleCredential(t *rapid.T, s *State, id ID) {
 		c.State = draw(t, "credential state", CredentialStateSuspended, CredentialStateLost, CredentialStateStolen, CredentialStateDamaged,
 			CredentialStateRevoked, CredentialStateRemoved, CredentialStateExpired, CredentialStateStock)
 	}
+	if c.State == CredentialStateSuspended && rapid.Bool().Draw(t, "for a while") {
+		c.SuspendedUntil = drawInstant(t)
+	}
 	if c.State == CredentialStateStock || rarely(t, "with nobody") && rarely(t, "at all") {
 		c.Person = ""
 	}
