@@ -83,7 +83,7 @@ func runSpec(t *testing.T, file string) {
 			if !*update {
 				assert.Equal(t, specLines(body), answers)
 			}
-			section.Data = joinLines(answers)
+			section.Data = withComments(body, answers)
 		default:
 			t.Fatalf("unknown section %s", section.Name)
 		}
@@ -133,6 +133,22 @@ func joinLines(lines []string) []byte {
 		return nil
 	}
 	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
+// withComments puts new lines in the place of those of a section, and keeps its
+// comments and blank lines.
+func withComments(body string, lines []string) []byte {
+	var out []string
+	for line := range strings.Lines(body) {
+		trimmed := strings.TrimSpace(line)
+		switch {
+		case trimmed == "" || trimmed[0] == '#':
+			out = append(out, trimmed)
+		case line[0] != ' ' && line[0] != '\t' && len(lines) > 0:
+			out, lines = append(out, lines[0]), lines[1:]
+		}
+	}
+	return joinLines(append(out, lines...))
 }
 
 // specLines gives the lines of a section without blank ones and comments; lines
