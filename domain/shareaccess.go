@@ -105,7 +105,7 @@ func (tx *Tx) toShare(id ID, from, until schedule.Date) (sharedBooking, *Refusal
 	if r != nil {
 		return sharedBooking{}, r
 	}
-	parent, r := tx.sharesOnFrom(b)
+	parent, r := tx.sharesOnFrom(b, from, until)
 	if r != nil {
 		return sharedBooking{}, r
 	}
@@ -132,30 +132,38 @@ const notConfigured = "the message shared_access is not set up for the site %s: 
 // notifies reports whether people are told of what is shared with them.
 func (s *Site) notifies() bool { return slices.Contains(s.Notifications, NotificationSharedAccess) }
 
-// sharesOnFrom finds the share from which the sender shares a booking on; none
-// for its tenant and for staff.
-func (tx *Tx) sharesOnFrom(b *Booking) (*Share, *Refusal) {
-	if tx.isActor(b.Person) || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleStaff, []ID{b.Site}) {
+// sharesOnFrom finds the share from which the sender shares a booking on: of
+// several the one that lasts longest, of those with one of the days if there are
+// any. None for the tenant and for staff.
+func (tx *Tx) sharesOnFrom(b *Booking, from, until schedule.Date) (*Share, *Refusal) {
+	if tx.isActor(b.Person) || tx.operates(b.Site) {
 		return nil, nil
 	}
-	var from *Share
+	var best *Share
 	for _, sh := range tx.Shares.Each("active:" + string(b.ID)) {
-		if tx.isActor(sh.Person) && (from == nil || from.Until.Before(sh.Until)) {
-			from = sh
+		if !tx.isActor(sh.Person) {
+			continue
+		}
+		meets := meet(from, until, sh.From, sh.Until)
+		if best == nil || meets && (!meet(from, until, best.From, best.Until) || best.Until.Before(sh.Until)) {
+			best = sh
 		}
 	}
-	if from == nil {
+	if best == nil {
 		return nil, refuse("role_not_permitted", "the booking %s is of somebody else", b.ID).about(b.ID)
 	}
 	depth := 2
-	for up, ok := tx.Shares.Get(from.Parent); ok; up, ok = tx.Shares.Get(up.Parent) {
+	for up, ok := tx.Shares.Get(best.Parent); ok; up, ok = tx.Shares.Get(up.Parent) {
 		depth++
 	}
 	site, r := tx.Sites.find(b.Site, "site")
-	if r == nil && depth > max(1, site.Policy.ShareDepth) {
-		r = refuse("share_depth_exceeded", "what was shared may be shared on %d times at the site %s", max(1, site.Policy.ShareDepth)-1, site.ID).about(b.ID)
+	if r != nil {
+		return nil, r
 	}
-	return from, r
+	if most := max(1, site.Policy.ShareDepth); depth > most {
+		return nil, refuse("share_depth_exceeded", "at the site %s access is shared at most %d deep, and this would be %d: the tenant can share it", site.ID, most, depth).about(b.ID)
+	}
+	return best, nil
 }
 
 // shareable refuses days on which a share would open nothing.

@@ -59,7 +59,8 @@ func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 	}
 	switch {
 	case !slices.Contains(modes, a.Mode):
-		return refuse("schedule_mode_not_offered", "the right %s is offered by the unit %s as %s or %s", a.Right, unit.ID, modes[0], modes[1]).about(a.Right, unit.ID)
+		return refuse("schedule_mode_not_offered", "the right %s is offered by the unit %s as %s (%s) or as %s", a.Right, unit.ID, modes[0],
+			tx.UnitSchedule(unit.ID, a.Right), modes[1]).about(a.Right, unit.ID)
 	case (a.Mode == ModeLimited) != limited:
 		return refuse("invalid_field", "access: the mode limited comes with a schedule, and no other does").about(a.Right)
 	case !limited:

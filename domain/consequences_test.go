@@ -1,0 +1,160 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// mustSend commits a command that must be accepted and returns the names of its
+// events with how often each is there.
+func mustSend(w *world, line string) map[string]int {
+	d, r := w.command("spec", line)
+	require.Nil(w.t, r, line)
+	names := map[string]int{}
+	for _, e := range d.Events {
+		names[EventName(e)]++
+	}
+	return names
+}
+
+// shareWith is a ShareAccess of a booking with many people who are known by
+// address alone.
+func shareWith(booking string, first, n int) string {
+	var sharees []string
+	for i := range n {
+		sharees = append(sharees, fmt.Sprintf(`{"person":"v%d","email":"v%d@example.com"}`, first+i, first+i))
+	}
+	return fmt.Sprintf(`stan ShareAccess {"bookings":[%q],"sharees":[%s],"from":"2026-03-02","until":"2026-03-31"}`, booking, strings.Join(sharees, ","))
+}
+
+// TestARevocationIsNeverRefusedForItsSize: the fact alone takes away what 450
+// people had; what follows is recorded in the commits that it takes, each thing
+// once.
+func TestARevocationIsNeverRefusedForItsSize(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, shareWith("book-a1", 0, 450))
+	mustSend(w, `anna AssignFob {"credential":"f1","number":"1001","person":"anna","booking":"book-a1"}`)
+	assert.Zero(t, w.state.Unsettled(10))
+
+	names := mustSend(w, `stan RevokeBooking {"booking":"book-a1"}`)
+	assert.Equal(t, map[string]int{"booking.revoked": 1, "share.revoked": maxConsequences}, names)
+	assert.Equal(t, []string{"person=v449 door=gate side=in -> deny_identity_pending", "credential=f1 door=gate side=in -> deny_booking_revoked"},
+		w.decide("person=v449 door=gate side=in\ncredential=f1 door=gate side=in"))
+
+	total := map[string]int{}
+	commits := 0
+	for w.state.Unsettled(1) > 0 {
+		commits++
+		for name, n := range mustSend(w, `service:due SettleConsequences {}`) {
+			total[name] += n
+		}
+		require.LessOrEqual(t, commits, 3)
+	}
+	assert.Equal(t, map[string]int{"share.revoked": 250, "unit_user.removed": 1, "fob.removed": 1}, total)
+	assert.Empty(t, mustSend(w, `service:due SettleConsequences {}`))
+	assert.False(t, w.state.Shares.HasBy("active:book-a1"))
+	w.check()
+}
+
+// TestManyRevocationsInOneListShareTheRoom: the bound is of the commit, not of
+// each entry of a list.
+func TestManyRevocationsInOneListShareTheRoom(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, shareWith("book-a1", 0, 150))
+	mustSend(w, shareWith("book-a2", 150, 150))
+	names := mustSend(w, `stan RevokeBooking [{"booking":"book-a1"},{"booking":"book-a2"}]`)
+	assert.Equal(t, map[string]int{"booking.revoked": 2, "share.revoked": maxConsequences - 1, "unit_user.removed": 1}, names)
+	assert.Equal(t, map[string]int{"share.revoked": 101, "unit_user.removed": 1}, mustSend(w, `service:due SettleConsequences {}`))
+	assert.Zero(t, w.state.Unsettled(10))
+	w.check()
+}
+
+// TestReviewsThatHaveNoRoomFollow: a narrowed schedule asks for each review once,
+// in as many commits as it takes.
+func TestReviewsThatHaveNoRoomFollow(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	times := `{"holidays":"ignore","windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}`
+	var users []string
+	for i := range 250 {
+		users = append(users, fmt.Sprintf(`{"unit":"a1","person":"u%d","name":"User %d","access":[{"right":"entries","limited":%s}]}`, i, i, times))
+	}
+	mustSend(w, "anna CreateUnitUser ["+strings.Join(users, ",")+"]")
+	narrow := `mara ChangeSchedule {"schedule":"day-hours","times":{"holidays":"ignore","windows":[{"days":["mon"],"from":%q,"to":"08:00"}]}}`
+	assert.Equal(t, maxConsequences, mustSend(w, fmt.Sprintf(narrow, "07:00"))["review.required"])
+	assert.Equal(t, 50, w.state.Unsettled(1000))
+
+	// What is still owed is not owed twice, and goes when its user is removed.
+	assert.Equal(t, 50, mustSend(w, fmt.Sprintf(narrow, "07:30"))["review.required"])
+	assert.Zero(t, w.state.Unsettled(1000))
+	open := 0
+	for _, r := range w.state.Reviews.Each("open") {
+		assert.Equal(t, ReviewMessage, r.Message)
+		open++
+	}
+	assert.Equal(t, 250, open)
+	w.check()
+}
+
+// TestWhatIsOwedEndsWithItsUser: a review that was not recorded yet is not
+// recorded for somebody who has no place any more, or other access.
+func TestWhatIsOwedEndsWithItsUser(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	times := `{"holidays":"ignore","windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}`
+	var users []string
+	for i := range maxConsequences + 2 {
+		users = append(users, fmt.Sprintf(`{"unit":"a1","person":"u%03d","name":"User","access":[{"right":"entries","limited":%s}]}`, i, times))
+	}
+	mustSend(w, "anna CreateUnitUser ["+strings.Join(users, ",")+"]")
+	mustSend(w, `mara ChangeSchedule {"schedule":"day-hours","times":{"holidays":"ignore","windows":[{"days":["mon"],"from":"07:00","to":"08:00"}]}}`)
+	require.Equal(t, 2, w.state.Unsettled(10))
+	mustSend(w, fmt.Sprintf(`anna RemoveUnitUser {"unit":"a1","person":"u%03d"}`, maxConsequences))
+	mustSend(w, fmt.Sprintf(`anna ChangeUnitUserAccess {"unit":"a1","person":"u%03d","access":[{"right":"unit-a1"}]}`, maxConsequences+1))
+	assert.Zero(t, w.state.Unsettled(10))
+	w.check()
+}
+
+// TestU11TheAssociatedUserIsKept: who created a unit user, or gave a key, stands
+// with it.
+func TestU11TheAssociatedUserIsKept(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"kim1","name":"Kim","access":[{"right":"entries"}]}`)
+	mustSend(w, `stan CreateUnitUser {"unit":"a1","person":"kim2","name":"Kim","access":[{"right":"entries"}]}`)
+	mustSend(w, `anna IssueMobileKey {"credential":"m1","person":"kim2","unit":"a1"}`)
+	for person, creator := range map[ID]ID{"kim1": "anna", "kim2": "stan"} {
+		u, ok := w.state.UnitUsers.Get(unitUserKey("a1", person))
+		require.True(t, ok)
+		assert.Equal(t, PersonActor(creator), u.Associated)
+	}
+	key, ok := w.state.Credentials.Get("m1")
+	require.True(t, ok)
+	assert.Equal(t, PersonActor("anna"), key.SharedBy)
+	shown, err := json.Marshal(key.SharedBy)
+	require.NoError(t, err)
+	assert.Equal(t, `"person:anna"`, string(shown))
+}
+
+// TestU8U9TheOptionsOfAUnitRight: the modes that are offered, and the schedule of
+// the unit in the words of the tooltip.
+func TestU8U9TheOptionsOfAUnitRight(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `olga DefineSchedule {"schedule":"work","name":"Work","times":{"windows":[{"days":["mon","tue","wed","thu","fri"],"from":"08:30","to":"17:30"}]}}`)
+	mustSend(w, `olga DefineAccessRight {"right":"desk","name":"Desk","doors":["office"],"schedule":"always"}`)
+	mustSend(w, `olga MapUnitAccess {"unit":"a1","rights":[{"right":"unit-a1"},{"right":"entries"},{"right":"desk","schedule":"work"}]}`)
+	assert.Equal(t, []ScheduleMode{ModeAlways, ModeLimited}, w.state.ScheduleModes("a1", "unit-a1"))
+	assert.Equal(t, []ScheduleMode{ModeSameAsUnit, ModeLimited}, w.state.ScheduleModes("a1", "entries"))
+	assert.Equal(t, []ScheduleMode{ModeSameAsUnit, ModeLimited}, w.state.ScheduleModes("a1", "desk"))
+	assert.Nil(t, w.state.ScheduleModes("a1", "unit-a2"))
+	assert.Nil(t, w.state.ScheduleModes("none", "unit-a2"))
+	assert.Equal(t, "Monday to Friday, 08:30 - 17:30", w.state.UnitSchedule("a1", "desk").String())
+}
