@@ -143,6 +143,8 @@ type prepared struct {
 	done     bool // there is a result without an append
 	result   Result
 	commit   *schemas.Commit
+	events   []domain.Event // of the commit, sealed and in clear
+	hash     schemas.Hash
 	body     []byte
 	guard    uint64 // last sequence of the subject that the decision was made on
 	warnings []domain.Warning
@@ -182,7 +184,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 
 // now is the moment of the next commit: the clock, but never before the last one.
 func (x *execution) now() time.Time {
-	now := x.store.cfg.Now().UTC()
+	now := x.store.cfg.Now().UTC().Round(0) // without the monotonic reading, as it is read back
 	if now.Before(x.org.head.At) {
 		return x.org.head.At
 	}
@@ -223,7 +225,7 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 	if len(body) > schemas.MaxCommit {
 		return prepared{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), schemas.MaxCommit)
 	}
-	p := prepared{commit: c, body: body, guard: o.head.seq, warnings: d.Warnings}
+	p := prepared{commit: c, events: events, hash: schemas.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}
 	if x.req.DryRun {
 		p.done = true
 		p.result = Result{Position: o.head.Position(), Hash: o.head.Hash, At: at, Events: c.Events, Warnings: d.Warnings}
@@ -258,19 +260,20 @@ func (x *execution) finish(ctx context.Context, p prepared, seq uint64) (Result,
 			x.store.log.Warn("keys that a commit ends are not destroyed yet", "org", x.org.id, "position", p.commit.Position().String(), "error", err)
 		}
 	}
-	return Result{Position: p.commit.Position(), Hash: schemas.HashOf(p.body), At: p.commit.At, Events: p.commit.Events, Warnings: p.warnings}, nil
+	return Result{Position: p.commit.Position(), Hash: p.hash, At: p.commit.At, Events: p.commit.Events, Warnings: p.warnings}, nil
 }
 
-// fold applies the stored commit unless the tail was quicker, and reports whether
-// it ends keys. A commit that does not fold is stored all the same: the org leaves
-// memory, and the next use of it reports the fault.
+// fold folds the stored commit unless the tail was quicker, and reports whether it
+// ends keys.
 func (x *execution) fold(p prepared, seq uint64) (ends bool) {
 	o := x.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.head.seq < seq {
-		err := x.store.apply(o, p.commit, p.body, seq, true)
-		x.store.stopIfBroken(o, err)
+	if o.loaded && o.head.seq < seq {
+		// The guard says that nothing stands between the head that was decided on
+		// and this commit.
+		moment := domain.Moment{N: p.commit.N, At: p.commit.At, CommandID: p.commit.ID, Actor: p.commit.Actor}
+		x.store.fold(o, p.commit, domain.Applied{Moment: moment, Events: p.events}, p.hash, seq, true)
 	}
 	for _, e := range p.commit.Events {
 		ends = ends || slices.Contains(domain.KeyEndingEvents(), e.Type)

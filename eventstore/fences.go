@@ -3,12 +3,9 @@ package eventstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
@@ -19,45 +16,27 @@ import (
 const fencesEvery = 30 * time.Second
 
 // startFences destroys every key that the ledger has fenced and the vault still
-// has, before anything is served, and follows the ledger from there. The vault's
-// cursor lies in the vault's own file: one that was restored from a backup has an
-// older cursor, and so meets every later erasure again.
-func (s *Store) startFences(ctx context.Context) error {
-	info, err := s.ledger.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("eventstore: follow erasures: %w", err)
-	}
-	cursor, err := s.cfg.Vault.Cursor(ctx, s.identity(), info.State.LastSeq)
+// has, up to the ledger's last message, before anything is served. The tail goes
+// on from there. The vault's cursor lies in the vault's own file: one that was
+// restored from a backup has an older cursor, and so meets every later erasure
+// again.
+func (s *Store) startFences(ctx context.Context, last uint64) error {
+	cursor, err := s.cfg.Vault.Cursor(ctx, s.identity(), last)
 	if err != nil {
 		return fmt.Errorf("eventstore: %w", err)
 	}
-	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: cursor + 1,
+	s.fences = &fences{store: s, cursor: cursor, saved: cursor, moved: make(chan struct{}), lastSave: s.cfg.Now()}
+	err = s.readAll(ctx, cursor+1, last, func(seq uint64, body []byte) error {
+		if err := s.fences.take(ctx, seq, body); err != nil {
+			return err
+		}
+		s.fences.move(seq)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("eventstore: follow erasures: %w", err)
+		return fmt.Errorf("eventstore: destroy what the ledger has fenced: %w", err)
 	}
-	msgs, err := cons.Messages(pulls(5000)...)
-	if err != nil {
-		return fmt.Errorf("eventstore: follow erasures: %w", err)
-	}
-	f := &fences{store: s, cursor: cursor, saved: cursor, moved: make(chan struct{})}
-	s.fences = f
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	for f.at() < info.State.LastSeq {
-		if err := f.next(ctx, msgs); err != nil {
-			stop()
-			msgs.Stop()
-			return fmt.Errorf("eventstore: destroy what the ledger has fenced: %w", err)
-		}
-	}
-	stop()
-	if err := f.save(ctx); err != nil {
-		msgs.Stop()
-		return err
-	}
-	s.running.Go(func() { f.follow(msgs) })
-	return nil
+	return s.fences.save(ctx)
 }
 
 // identity names the ledger stream for the vault's cursor.
@@ -66,7 +45,11 @@ func (s *Store) identity() string { return s.created.UTC().Format(time.RFC3339Na
 // fences reads the ledger for events that order keys to be destroyed.
 type fences struct {
 	store *Store
-	saved uint64 // the cursor as the vault has it; of the one goroutine that follows
+
+	// Of the one goroutine that follows the ledger:
+	saved    uint64 // the cursor as the vault has it
+	lastSave time.Time
+	broken   bool // an erasure failed; nothing is skipped, so later ones wait too
 
 	mu     sync.Mutex // guards what follows
 	cursor uint64
@@ -102,22 +85,6 @@ func (f *fences) wait(ctx context.Context, seq uint64) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-func (f *fences) next(ctx context.Context, msgs jetstream.MessagesContext) error {
-	msg, err := msgs.Next()
-	if err != nil {
-		return err
-	}
-	meta, err := msg.Metadata()
-	if err != nil {
-		return err
-	}
-	if err := f.take(ctx, meta.Sequence.Stream, msg.Data()); err != nil {
-		return err
-	}
-	f.move(meta.Sequence.Stream)
-	return nil
 }
 
 // take destroys the keys that one commit ends. Most commits end none, and are not
@@ -162,34 +129,23 @@ func (f *fences) save(ctx context.Context) error {
 	return nil
 }
 
-func (f *fences) follow(msgs jetstream.MessagesContext) {
+// seen carries out what one message of the tail orders. An erasure that fails is
+// carried out at the next start: the cursor in the vault stays before it.
+func (f *fences) seen(seq uint64, body []byte) {
 	s := f.store
-	stop := context.AfterFunc(s.ctx, msgs.Stop)
-	defer stop()
-	lastSave := s.cfg.Now()
-	for {
-		err := f.next(s.ctx, msgs)
-		if s.ctx.Err() != nil {
-			break
-		}
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-			s.log.Error("following erasures has ended; keys of persons erased from now on are destroyed at the next start", "error", err)
-			break
-		}
-		if err != nil {
-			s.log.Error("an erasure could not be carried out; it is tried again at the next start", "error", err)
-			continue
-		}
-		if now := s.cfg.Now(); now.Sub(lastSave) >= fencesEvery {
-			lastSave = now
-			if err := f.save(s.ctx); err != nil {
-				s.log.Warn("how far erasures are done is not saved", "error", err)
-			}
-		}
+	if f.broken {
+		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), apiTimeout)
-	defer cancel()
-	if err := f.save(ctx); err != nil {
-		s.log.Warn("how far erasures are done is not saved", "error", err)
+	if err := f.take(s.ctx, seq, body); err != nil {
+		f.broken = true
+		s.log.Error("an erasure could not be carried out; it is at the next start, and so are later ones", "sequence", seq, "error", err)
+		return
+	}
+	f.move(seq)
+	if now := s.cfg.Now(); now.Sub(f.lastSave) >= fencesEvery {
+		f.lastSave = now
+		if err := f.save(s.ctx); err != nil {
+			s.log.Warn("how far erasures are done is not saved", "error", err)
+		}
 	}
 }

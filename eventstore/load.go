@@ -112,15 +112,28 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 	if from == until && last.Sequence == until {
 		return f(last.Sequence, last.Data)
 	}
+	return s.readThrough(ctx, []string{subject}, from, until, f)
+}
+
+// readAll gives the messages of all orgs between two sequences, both inclusive.
+func (s *Store) readAll(ctx context.Context, from, until uint64, f func(seq uint64, body []byte) error) error {
+	if from > until {
+		return nil
+	}
+	return s.readThrough(ctx, nil, from, until, f)
+}
+
+// readThrough reads the ledger with a consumer until a sequence that is there.
+func (s *Store) readThrough(ctx context.Context, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
 	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", subject, err)
+		return fmt.Errorf("read the ledger: %w", err)
 	}
 	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", subject, err)
+		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer msgs.Stop()
 	stop := context.AfterFunc(ctx, msgs.Stop)
@@ -131,19 +144,20 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("read %s: %w", subject, err)
+			return fmt.Errorf("read the ledger: %w", err)
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("read %s: %w", subject, err)
+			return fmt.Errorf("read the ledger: %w", err)
 		}
-		if meta.Sequence.Stream > until {
+		seq := meta.Sequence.Stream
+		if seq > until {
 			return nil
 		}
-		if err := f(meta.Sequence.Stream, msg.Data()); err != nil {
+		if err := f(seq, msg.Data()); err != nil {
 			return err
 		}
-		if meta.Sequence.Stream == until {
+		if seq == until {
 			return nil
 		}
 	}

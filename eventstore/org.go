@@ -87,8 +87,8 @@ func (s *Store) find(id domain.ID) *org {
 	return s.orgs[id]
 }
 
-// apply folds the next commit. The caller holds o.mu. The commit must be the one
-// behind the head; anything else is a broken chain and stops the org.
+// apply folds the next commit as read from the ledger. The caller holds o.mu. The
+// commit must be the one behind the head; anything else is a broken chain.
 func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observe bool) error {
 	if c.N != o.head.N+1 || c.Prev != o.head.Hash {
 		return fmt.Errorf("%w: commit %s of %s does not follow %s", ErrBrokenChain, c.Position(), o.id, o.head.Position())
@@ -109,10 +109,17 @@ func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observ
 	for i := range a.Events {
 		a.Events[i] = s.openEvent(o, a.Events[i])
 	}
+	s.fold(o, c, a, schemas.HashOf(body), seq, observe)
+	return nil
+}
+
+// fold folds a commit whose events are at hand and moves the head. The caller
+// holds o.mu.
+func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.Hash, seq uint64, observe bool) {
 	o.state.Apply(a)
 	o.forgetKeys(a.Events)
 	o.ids[c.ID] = seq
-	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At, seq: seq}
+	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: hash, At: c.At, seq: seq}
 	if observe {
 		for _, ob := range s.observers {
 			ob.Applied(o.id, o.state, c, o.head)
@@ -120,7 +127,6 @@ func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observ
 	}
 	close(o.advanced)
 	o.advanced = make(chan struct{})
-	return nil
 }
 
 // forgetKeys drops the keys that events end from memory.

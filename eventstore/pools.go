@@ -8,11 +8,13 @@ import (
 	"gatehouse/eventstore/vault"
 )
 
-// poolLow and poolFull bound the keys that are reserved ahead for an org: below
-// poolLow the pool is filled to poolFull in the background.
+// The keys that are reserved ahead for an org: when less than half a batch is left,
+// the next batch is reserved in the background, twice as large as the one before up
+// to poolMost. So a small org leaves few keys unused at a stop, and a busy one pays
+// one fsync for thousands of commits.
 const (
-	poolLow  = 64
-	poolFull = 256
+	poolFirst = 64
+	poolMost  = 4096
 )
 
 // keyPools holds keys that are durable in the vault and not used yet, per org.
@@ -20,12 +22,13 @@ type keyPools struct {
 	mu      sync.Mutex // guards what follows
 	pools   map[domain.ID][]vault.Key
 	filling map[domain.ID]bool
+	batch   map[domain.ID]int // size of the next batch
 }
 
 func (p *keyPools) take(ctx context.Context, s *Store, id domain.ID, n int) ([]vault.Key, error) {
 	p.mu.Lock()
 	if p.pools == nil {
-		p.pools, p.filling = map[domain.ID][]vault.Key{}, map[domain.ID]bool{}
+		p.pools, p.filling, p.batch = map[domain.ID][]vault.Key{}, map[domain.ID]bool{}, map[domain.ID]int{}
 	}
 	have := p.pools[id]
 	took := have[:min(n, len(have))]
@@ -45,12 +48,13 @@ func (p *keyPools) take(ctx context.Context, s *Store, id domain.ID, n int) ([]v
 
 // fill reserves keys in the background when the pool runs low. The caller holds mu.
 func (p *keyPools) fill(s *Store, id domain.ID) {
-	if len(p.pools[id]) >= poolLow || p.filling[id] || s.ctx.Err() != nil {
+	batch := max(p.batch[id], poolFirst)
+	if len(p.pools[id]) >= batch/2 || p.filling[id] || s.ctx.Err() != nil {
 		return
 	}
-	p.filling[id] = true
+	p.filling[id], p.batch[id] = true, min(2*batch, poolMost)
 	s.running.Go(func() {
-		keys, err := s.cfg.Keys.Reserve(s.ctx, string(id), poolFull)
+		keys, err := s.cfg.Keys.Reserve(s.ctx, string(id), batch)
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Warn("cannot reserve keys ahead", "org", id, "error", err)
 		}

@@ -57,14 +57,29 @@ func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)
 		q.mu.Unlock()
 		return ErrBusy
 	}
-	*lane = append(*lane, j)
-	if !q.running {
+	if !q.running { // nobody waits: no need to hand the job over
 		q.running = true
-		go q.work()
+		q.mu.Unlock()
+		f(ctx)
+		q.handOver()
+		return nil
 	}
+	*lane = append(*lane, j)
 	q.mu.Unlock()
 	<-j.done
 	return nil
+}
+
+// handOver passes the queue on to a worker when jobs came in meanwhile.
+func (q *queue) handOver() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.urgent)+len(q.normal) > 0 {
+		go q.work()
+		return
+	}
+	q.running = false
+	q.idle.Broadcast()
 }
 
 // work runs the waiting jobs and ends when there are none. Every job ends within

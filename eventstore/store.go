@@ -144,8 +144,13 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 }
 
 func (s *Store) start(ctx context.Context) error {
+	info, err := s.ledger.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("eventstore: look at the ledger: %w", err)
+	}
+	s.seen = info.State.LastSeq
 	if s.cfg.Vault != nil {
-		if err := s.startFences(ctx); err != nil {
+		if err := s.startFences(ctx, s.seen); err != nil {
 			return err
 		}
 	}
@@ -204,6 +209,9 @@ func (s *Store) Close(ctx context.Context) error {
 	err := s.SnapshotAll(ctx)
 	s.cancel()
 	s.running.Wait()
+	if s.fences != nil {
+		err = errors.Join(err, s.fences.save(ctx))
+	}
 	return err
 }
 

@@ -72,13 +72,7 @@ func (u UnsafeSetting) String() string {
 func reconcile(ctx context.Context, js jetstream.JetStream, replicas int) ([]UnsafeSetting, error) {
 	var unsafe []UnsafeSetting
 	for _, want := range wanted(replicas) {
-		stream, err := js.Stream(ctx, want.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			stream, err = js.CreateStream(ctx, want)
-			if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was first
-				stream, err = js.Stream(ctx, want.Name)
-			}
-		}
+		stream, err := openStream(ctx, js, want)
 		if err != nil {
 			return nil, fmt.Errorf("eventstore: stream %s: %w", want.Name, err)
 		}
@@ -96,6 +90,43 @@ func reconcile(ctx context.Context, js jetstream.JetStream, replicas int) ([]Uns
 		}
 	}
 	return unsafe, nil
+}
+
+// clusterPatience is how long the start waits for a cluster that is still coming
+// up and has no place for a stream yet.
+const clusterPatience = 20 * time.Second
+
+// openStream opens a stream or makes it.
+func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	for deadline := time.Now().Add(clusterPatience); ; {
+		stream, err := js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = js.CreateStream(ctx, want)
+		}
+		if err == nil {
+			return stream, nil
+		}
+		later := errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) // another instance was first
+		if js, ok := errors.AsType[jetstream.JetStreamError](err); ok && js.APIError() != nil {
+			later = later || notYetCodes[js.APIError().ErrorCode]
+		}
+		if !later || time.Now().After(deadline) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// notYetCodes are the server's errors while a cluster is coming up.
+var notYetCodes = map[jetstream.ErrorCode]bool{
+	10005: true, // no suitable peers for placement
+	10008: true, // JetStream system temporarily unavailable
+	10009: true, // JetStream not in cluster or not current
+	10074: true, // not enough peers online
 }
 
 func drifted(want, have jetstream.StreamConfig) bool {

@@ -16,11 +16,6 @@ import (
 // startTail follows the ledger from its present end, so that the orgs in memory
 // learn of commits that other nodes made.
 func (s *Store) startTail(ctx context.Context) error {
-	info, err := s.ledger.Info(ctx)
-	if err != nil {
-		return fmt.Errorf("eventstore: follow the ledger: %w", err)
-	}
-	s.seen = info.State.LastSeq
 	msgs, err := s.tail(ctx)
 	if err != nil {
 		return err
@@ -82,6 +77,9 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 		}
 		s.seen = meta.Sequence.Stream
 		s.deliver(msg.Subject(), meta.Sequence.Stream, msg.Data())
+		if s.fences != nil {
+			s.fences.seen(meta.Sequence.Stream, msg.Data())
+		}
 	}
 }
 

@@ -11,8 +11,10 @@ package schemas
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"gatehouse/domain"
@@ -77,16 +79,88 @@ func (c *Commit) SetEvents(events []domain.Event, sites [][]domain.ID) error {
 	return nil
 }
 
-// Encode writes the body of the commit.
+// Encode writes the body of the commit. It is what json.Marshal writes, put
+// together by hand: the data of the events is not read and compacted again, which
+// was a third of the time of a command.
 func (c *Commit) Encode() ([]byte, error) {
-	if c.Events == nil {
-		c.Events = []Event{}
+	size := 600
+	for _, e := range c.Events {
+		size += len(e.Data) + 100
 	}
-	body, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("schemas: write commit %s of %s: %w", c.Position(), c.Org, err)
+	b := make([]byte, 0, size)
+	b = append(b, `{"id":"`...)
+	b = append(b, c.ID.String()...)
+	b = append(b, `","request":"`...)
+	b = hex.AppendEncode(b, c.Request[:])
+	b = append(b, `","org":"`...)
+	b = append(b, c.Org...)
+	b = append(b, `","epoch":`...)
+	b = strconv.AppendUint(b, c.Epoch, 10)
+	b = append(b, `,"n":`...)
+	b = strconv.AppendUint(b, c.N, 10)
+	b = append(b, `,"at":"`...)
+	b = c.At.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, `","actor":"`...)
+	b = append(b, c.Actor.String()...)
+	if c.OnBehalfOf != "" {
+		b = append(b, `","on_behalf_of":"`...)
+		b = append(b, c.OnBehalfOf...)
 	}
-	return body, nil
+	if c.Causation != nil {
+		b = append(b, `","causation":"`...)
+		b = append(b, c.Causation.String()...)
+	}
+	b = append(b, `","command":"`...)
+	b = append(b, c.Command...)
+	b = append(b, `","events":[`...)
+	for i, e := range c.Events {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = e.append(b)
+	}
+	b = append(b, `],"prev":"`...)
+	b = hex.AppendEncode(b, c.Prev[:])
+	b = append(b, `","min_reader":`...)
+	b = strconv.AppendInt(b, int64(c.MinReader), 10)
+	b = append(b, '}')
+	for _, id := range []domain.ID{c.Org, c.OnBehalfOf, c.Actor.ID} {
+		if err := checkPlain(string(id)); err != nil {
+			return nil, fmt.Errorf("schemas: write commit %s of %s: %w", c.Position(), c.Org, err)
+		}
+	}
+	return b, nil
+}
+
+// append writes the event. Its texts are ids and names of types, which need no
+// escape.
+func (e Event) append(b []byte) []byte {
+	b = append(b, `{"type":"`...)
+	b = append(b, e.Type...)
+	b = append(b, `","version":`...)
+	b = strconv.AppendInt(b, int64(e.Version), 10)
+	b = append(b, `,"sites":[`...)
+	for i, s := range e.Sites {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = append(b, s...)
+		b = append(b, '"')
+	}
+	b = append(b, `],"data":`...)
+	b = append(b, e.Data...)
+	return append(b, '}')
+}
+
+// checkPlain refuses a text that could not stand between quotes as it is.
+func checkPlain(s string) error {
+	for _, c := range []byte(s) {
+		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
+			return fmt.Errorf("%q is no id", s)
+		}
+	}
+	return nil
 }
 
 // DecodeCommit reads a body as stored. Fields that this version does not know are
