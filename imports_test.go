@@ -1,0 +1,95 @@
+package gatehouse_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// allowed says which packages of the project each package may import, and why. A
+// package that is not here may not exist.
+var allowed = []struct {
+	pkg, imports, why string
+}{
+	{"domain/schedule", "", "the algebra of time is shared by service and gateways and needs nothing"},
+	{"domain/unlock", "domain/schedule", "gateways decide with this: no state, no names, no wire"},
+	{"domain", "domain/schedule domain/unlock", "the rules: pure, and rows are made for unlock"},
+	{"schemas", "domain domain/schedule domain/unlock", "the wire forms of what the domain defines"},
+	{"eventstore/vault", "", "keys know nothing of what they seal"},
+	{"eventstore", "schemas domain eventstore/vault", "the only place that knows JetStream's sequences"},
+	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
+	{"projections/due", "eventstore schemas domain", "sends what time makes due"},
+	{"gateways/httpapi", "projections/permissions eventstore eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},
+	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
+}
+
+// forbidden says which modules a package may not link, however indirectly.
+var forbidden = []struct {
+	pkg, module, why string
+}{
+	{"domain", "github.com/nats-io", "the rules are pure"},
+	{"domain", "modernc.org/sqlite", "the rules are pure"},
+	{"domain/unlock", "github.com", "the decision is linked into every gateway"},
+	{"schemas", "github.com/nats-io", "a gateway reads the wire without a server"},
+	{"schemas", "modernc.org/sqlite", "a gateway reads the wire without a database"},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+	Deps       []string
+}
+
+func packages(t *testing.T) map[string]listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...").Output()
+	require.NoError(t, err)
+	all := map[string]listed{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		err := d.Decode(&p)
+		if err == io.EOF {
+			return all
+		}
+		require.NoError(t, err)
+		all[strings.TrimPrefix(p.ImportPath, "gatehouse/")] = p
+	}
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	all := packages(t)
+	for name, p := range all {
+		if name == "gatehouse" {
+			continue
+		}
+		i := slices.IndexFunc(allowed, func(a struct{ pkg, imports, why string }) bool { return a.pkg == name })
+		if !assert.GreaterOrEqual(t, i, 0, "package %s stands in no line of the table of imports", name) {
+			continue
+		}
+		may := strings.Fields(allowed[i].imports)
+		for _, imp := range p.Imports {
+			short, own := strings.CutPrefix(imp, "gatehouse/")
+			if own && allowed[i].imports != "*" {
+				assert.Contains(t, may, short, "%s may not import %s: %s", name, short, allowed[i].why)
+			}
+		}
+	}
+	for _, f := range forbidden {
+		for _, dep := range all[f.pkg].Deps {
+			assert.False(t, strings.HasPrefix(dep, f.module), "%s links %s: %s", f.pkg, dep, f.why)
+		}
+	}
+}
+
+func TestNoHousesOfOdds(t *testing.T) {
+	for name := range packages(t) {
+		assert.NotContains(t, []string{"internal", "pkg", "common", "utils", "util", "service", "app"}, path.Base(name))
+	}
+}
