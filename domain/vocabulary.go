@@ -214,6 +214,9 @@ func shapeError(v reflect.Value, path string) (string, error) {
 			return path, fmt.Errorf("a list has at most %d entries, this one has %d", MaxList, v.Len())
 		}
 		for i := range v.Len() {
+			if e := v.Index(i); e.Kind() == reflect.String && e.Len() == 0 {
+				return fmt.Sprintf("%s[%d]", path, i), errors.New("an entry of a list is not empty")
+			}
 			if p, err := shapeError(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				return p, err
 			}

@@ -1,0 +1,266 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/schedule"
+)
+
+// TestRandomCommands sends random commands of every type to an org in use. The
+// world that takes them sees to it that deciding changes nothing, and that the
+// ledger folds to the same state in one go, over a snapshot, and from what is
+// stored.
+func TestRandomCommands(t *testing.T) {
+	steady(t)
+	start := newWorld(t)
+	start.base("busy")
+	snapshot := start.marshal(start.state)
+	accepted := map[string]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(rt)
+		w.at, w.commits = start.at, slices.Clone(start.commits)
+		require.NoError(rt, json.Unmarshal(snapshot, w.state))
+		w.state.EachPersonal(openSpec)
+		w.state.Reindex()
+		for n := range rapid.IntRange(10, 50).Draw(rt, "commands") {
+			sendRandom(rt, w, n, accepted)
+		}
+		w.check()
+	})
+	var never []string
+	for _, c := range Commands() {
+		if accepted[c.Name] == 0 {
+			never = append(never, c.Name)
+		}
+	}
+	// Some need what hardly ever comes together at random, or an org that is not
+	// there yet.
+	assert.LessOrEqual(t, len(never), len(Commands())/8, "never accepted: %v", never)
+}
+
+// someCommands has those more often whose fields must fit each other.
+func someCommands() []CommandType {
+	all := Commands()
+	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AssignFob", "ShareAccess", "GrantRight"} {
+		if c, ok := CommandNamed(name); ok {
+			all = append(all, c, c, c)
+		}
+	}
+	return all
+}
+
+// sendRandom sends one random command, and one that takes access away twice: the
+// second has nothing left to change.
+func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
+	typ := draw(rt, "command", someCommands()...)
+	ptr := typ.New()
+	g := generator{rt, w.state, typ.Name}
+	g.fill(reflect.ValueOf(ptr).Elem(), "")
+	w.at = w.at.Add(time.Duration(draw(rt, "seconds", 0, 0, 0, 1, 60, 600, 3600, 86400, 9*86400)) * time.Second)
+
+	c := Context{ID: DeriveUUID(UUID{}, fmt.Sprintf("random/%d", n)), At: w.at, Actor: g.actor(typ)}
+	Complete(c.ID, ptr)
+	d, r := w.decideOnly(c, typ, typ.Command(ptr))
+	if r != nil {
+		return
+	}
+	accepted[typ.Name]++
+	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: c.ID, Actor: c.Actor}, d.Events)
+	if !typ.TakesAway || typ.Name == "SetBlackout" {
+		return
+	}
+	c.ID = DeriveUUID(c.ID, "again")
+	again, r := w.decideOnly(c, typ, typ.Command(ptr))
+	require.True(rt, r != nil || len(again.Events) == 0, "%s twice: %v", typ.Name, again.Events)
+}
+
+// generator draws the fields of a command: mostly what is there, sometimes what
+// is not.
+type generator struct {
+	rt    *rapid.T
+	state *State
+	name  string // of the command
+}
+
+func (g generator) actor(typ CommandType) Actor {
+	if typ.Permit().Service && rapid.Bool().Draw(g.rt, "service") {
+		return ServiceActor("due")
+	}
+	return PersonActor(draw[ID](g.rt, "actor", "olga", "olga", "olga", "olga", "mara", "stan", "anna", "ben", "vera", "gus"))
+}
+
+var march = must(schedule.DateOf(2026, 3, 1))
+
+func (g generator) fill(v reflect.Value, field string) {
+	switch x := v.Addr().Interface().(type) {
+	case *ID:
+		*x = g.id(field)
+	case *Personal:
+		*x = g.personal(field)
+	case *time.Time:
+		*x = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(-24, 24*90).Draw(g.rt, field)) * time.Hour)
+	case *schedule.Date:
+		first := map[string]int{"from": -5, "until": 10}[field]
+		*x = march.AddDays(rapid.IntRange(first, first+20).Draw(g.rt, field))
+	case *schedule.DateTime:
+		x.Date = march.AddDays(rapid.IntRange(0, 9).Draw(g.rt, field))
+	case *schedule.Schedule:
+		*x = draw(g.rt, field, someSchedules...)
+	case *schedule.Calendar:
+		*x = schedule.Calendar{{Date: march.AddDays(rapid.IntRange(0, 9).Draw(g.rt, field)), Kind: schedule.Holiday}}
+	default:
+		g.fillKind(v, field)
+	}
+}
+
+func (g generator) fillKind(v reflect.Value, field string) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString(g.text(v.Type(), field))
+	case reflect.Bool:
+		v.SetBool(rapid.Bool().Draw(g.rt, field))
+	case reflect.Int:
+		v.SetInt(int64(rapid.IntRange(0, 3).Draw(g.rt, field)))
+	case reflect.Slice:
+		n := draw(g.rt, field, 0, 1, 1, 1, 2)
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			g.fill(v.Index(i), field)
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		g.fill(v.Elem(), field)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			if option == "" || draw(g.rt, name+" is given", false, false, true) {
+				g.fill(v.Field(i), name)
+			}
+		}
+	}
+}
+
+var someSchedules = []schedule.Schedule{
+	{Always: true},
+	{},
+	{Windows: []schedule.Window{{Days: []schedule.Day{"mon", "tue"}, From: 8 * 60, To: 18 * 60}}},
+	{Windows: []schedule.Window{{Days: []schedule.Day{"mon"}, From: 9 * 60, To: 12 * 60}}},
+	{Holidays: schedule.HolidaysIgnored, Windows: []schedule.Window{{Days: []schedule.Day{"fri"}, From: 22 * 60, To: 6 * 60}}},
+}
+
+// id draws an id that a field of this name may hold: of a thing that is there, of
+// a new one for what the command makes, rarely of nothing.
+func (g generator) id(field string) ID {
+	if rapid.IntRange(0, 29).Draw(g.rt, field+" is unknown") == 7 {
+		return draw[ID](g.rt, field, "", "unknown")
+	}
+	makes := strings.HasSuffix(strings.ToLower(g.name), strings.ReplaceAll(field, "_", "")) && field != "" &&
+		slices.ContainsFunc([]string{"Create", "Define", "Assign", "Issue", "Grant", "Register"},
+			func(verb string) bool { return strings.HasPrefix(g.name, verb) })
+	if g.name == "GrantRight" {
+		makes = field == "grant"
+	}
+	known := g.known(field)
+	if len(known) == 0 || makes {
+		known = []ID{"", "new1", "new2"}
+	}
+	return draw(g.rt, field, known...)
+}
+
+func (g generator) known(field string) []ID {
+	s := g.state
+	switch strings.TrimSuffix(field, "s") {
+	case "site":
+		return ids(s.Sites)
+	case "area", "in", "out":
+		return ids(s.Areas)
+	case "door", "add_door", "remove_door":
+		return ids(s.Doors)
+	case "unit":
+		return ids(s.Units)
+	case "booking":
+		return ids(s.Bookings)
+	case "person":
+		return ids(s.People)
+	case "token":
+		return ids(s.Tokens)
+	case "schedule", "fob_schedule":
+		return ids(s.Schedules)
+	case "right":
+		return ids(s.AccessRights)
+	case "grant":
+		return ids(s.Grants)
+	case "share":
+		return ids(s.Shares)
+	case "review":
+		return ids(s.Reviews)
+	case "credential":
+		return ids(s.Credentials)
+	}
+	return nil
+}
+
+func ids[T any](t *table[T]) (out []ID) {
+	for id := range t.All() {
+		out = append(out, id)
+	}
+	return out
+}
+
+func (g generator) personal(field string) Personal {
+	switch field {
+	case "email":
+		return Clear(draw(g.rt, field, "x@example.com", "y@example.com", "vera@example.com"))
+	case "phone":
+		return Clear("+49 30 1234")
+	}
+	return Clear(draw(g.rt, field, "4711", "4712", "4713", "4714"))
+}
+
+// someTexts are values of the types that do not take any text.
+var someTexts = map[reflect.Type][]string{
+	reflect.TypeFor[Role]():             {"system_manager", "staff", "guest"},
+	reflect.TypeFor[DoorKind]():         {"gate", "unit", "entry"},
+	reflect.TypeFor[DoorClass]():        {"standard", "critical"},
+	reflect.TypeFor[AfterLease]():       {"deny", "last_table"},
+	reflect.TypeFor[DoorCapability]():   {"remote_unlock", "unlock_for"},
+	reflect.TypeFor[CredentialKind]():   {"fob", "card", "mobile_key"},
+	reflect.TypeFor[NotificationKind](): {"shared_access"},
+	reflect.TypeFor[TokenScope]():       {"full", "read"},
+	reflect.TypeFor[ScheduleMode]():     {"always", "same_as_unit", "limited"},
+	reflect.TypeFor[LockLevel]():        {"gatelock", "overlock"},
+	reflect.TypeFor[PersonField]():      {"name", "email", "phone"},
+	reflect.TypeFor[ReportedAs]():       {"lost", "stolen", "damaged"},
+	reflect.TypeFor[TenantManages]():    {"users", "nothing"},
+}
+
+func (g generator) text(typ reflect.Type, field string) string {
+	if values, ok := someTexts[typ]; ok {
+		return draw(g.rt, field, values...)
+	}
+	switch field {
+	case "zone":
+		return draw(g.rt, field, "UTC", "Asia/Kolkata")
+	case "hash":
+		return draw(g.rt, field, strings.Repeat("a1", 32), strings.Repeat("b2", 32))
+	case "fob_holders":
+		return "anyone"
+	case "missing_notification":
+		return "refuse"
+	case "consent":
+		return "required"
+	case "service_fobs", "unit_manager_keys", "manager_shares":
+		return "forbidden"
+	}
+	return draw(g.rt, field, "One", "Two")
+}
