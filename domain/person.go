@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -200,15 +199,15 @@ func (c ChangePerson) decide(tx *Tx) *Refusal {
 }
 
 // checkSender lets higher roles change those below them (rule L1), and people
-// themselves, but for the e-mail address of a person without a role: access is
-// shared with whoever has it, so that staff check it first.
+// themselves, but for the addresses of a person without a role: access is shared
+// with whoever has them, so that staff check them first.
 func (c ChangePerson) checkSender(tx *Tx, p *Person) *Refusal {
 	if tx.Actor != PersonActor(c.Person) {
 		return tx.above(tx.HighestRole(tx.Actor.ID), c.Person, tx.heldRole(c.Person))
 	}
-	touchesEmail := !changed(p.Email, c.Email).Empty() || slices.Contains(c.Clear, FieldEmail)
-	if touchesEmail && !tx.HighestRole(c.Person).AtLeast(RoleStaff) {
-		return refuse("role_not_permitted", "an e-mail address is changed by staff, who check that it belongs to the person").about(c.Person)
+	readdressed := !changed(p.Email, c.Email).Empty() || !changed(p.Phone, c.Phone).Empty()
+	if readdressed && !tx.HighestRole(c.Person).AtLeast(RoleStaff) {
+		return refuse("role_not_permitted", "e-mail addresses and phone numbers are changed by staff, who check that they belong to the person").about(c.Person)
 	}
 	return nil
 }
