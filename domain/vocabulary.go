@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -146,7 +147,18 @@ func EventNamed(name string) (EventType, bool) { e, ok := eventsByName[name]; re
 func CommandName(c Command) string { return reflect.TypeOf(c).Name() }
 
 // EventName returns the wire name of an event.
-func EventName(e Event) string { return wireName(reflect.TypeOf(e).Name()) }
+func EventName(e Event) string {
+	t := reflect.TypeOf(e)
+	if name, ok := eventNames.Load(t); ok {
+		return name.(string)
+	}
+	name := wireName(t.Name())
+	eventNames.Store(t, name)
+	return name
+}
+
+// eventNames remembers the wire names of types: reflect.Type -> string.
+var eventNames sync.Map
 
 // wireName derives the wire name from the name of a Go type.
 func wireName(goName string) string {

@@ -166,7 +166,12 @@ func checkPlain(s string) error {
 // DecodeCommit reads a body as stored. Fields that this version does not know are
 // refused, unless a later format wrote the body: then only the envelope is read,
 // and TooNew reports it.
+//
+// The commit keeps parts of the body.
 func DecodeCommit(body []byte) (*Commit, error) {
+	if c, ok := decodeEncoded(body); ok {
+		return c, nil
+	}
 	var c Commit
 	if err := strict(body, &c); err == nil {
 		return &c, nil

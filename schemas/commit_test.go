@@ -37,3 +37,35 @@ func TestEncodeWritesWhatMarshalWrites(t *testing.T) {
 	_, err := (&Commit{Org: `a"b`}).Encode()
 	assert.Error(t, err)
 }
+
+// What the quick reader takes, it takes as JSON means it.
+func FuzzDecodeCommit(f *testing.F) {
+	cause := domain.DeriveUUID(domain.UUID{}, "cause")
+	for _, c := range []*Commit{
+		{Org: "acme", Actor: domain.PersonActor("ana"), Command: "X", At: time.Unix(1, 5).UTC()},
+		{Org: "acme", Actor: domain.ServiceActor("due"), OnBehalfOf: "bo", Causation: &cause, Command: "X", N: 3, At: time.Unix(1, 0).UTC(),
+			Events: []Event{{Type: "a.b", Version: 1, Sites: []domain.ID{"s", "t"}, Data: json.RawMessage(`{"a":{"b":"}\\\""},"c":[{}]}`)}}},
+	} {
+		body, err := c.Encode()
+		require.NoError(f, err)
+		f.Add(body)
+		f.Add(append(body, ' '))
+		f.Add(body[:len(body)/2])
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		quick, ok := decodeEncoded(body)
+		if !ok {
+			return
+		}
+		var slow Commit
+		if json.Unmarshal(body, &slow) != nil {
+			for _, e := range quick.Events {
+				if !json.Valid(e.Data) {
+					return // found when the event is read
+				}
+			}
+			t.Fatalf("taken, but no JSON: %s", body)
+		}
+		assert.Equal(t, slow, *quick)
+	})
+}

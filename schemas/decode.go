@@ -1,0 +1,171 @@
+package schemas
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"gatehouse/domain"
+)
+
+// scan reads a commit in the very form that Encode writes, which is three times as
+// quick as reading it as any JSON. Anything else makes it give up, and the caller
+// reads the body as JSON: it never decides that a body is bad.
+type scan struct {
+	rest []byte
+	bad  bool
+}
+
+// decodeEncoded reads a body as Encode writes it, and reports whether it was.
+func decodeEncoded(body []byte) (*Commit, bool) {
+	s := &scan{rest: body}
+	var c Commit
+	s.literal(`{"id":`)
+	s.into(&c.ID)
+	s.literal(`,"request":`)
+	s.hash(&c.Request)
+	s.literal(`,"org":`)
+	c.Org = domain.ID(s.text())
+	s.literal(`,"epoch":`)
+	c.Epoch = s.number()
+	s.literal(`,"n":`)
+	c.N = s.number()
+	s.literal(`,"at":`)
+	c.At = s.time()
+	s.literal(`,"actor":`)
+	s.into(&c.Actor)
+	if s.optional(`,"on_behalf_of":`) {
+		c.OnBehalfOf = domain.ID(s.text())
+	}
+	if s.optional(`,"causation":`) {
+		c.Causation = new(domain.UUID)
+		s.into(c.Causation)
+	}
+	s.literal(`,"command":`)
+	c.Command = string(s.text())
+	s.literal(`,"events":[`)
+	c.Events = s.events()
+	s.literal(`,"prev":`)
+	s.hash(&c.Prev)
+	s.literal(`,"min_reader":`)
+	c.MinReader = int(s.number())
+	s.literal(`}`)
+	return &c, !s.bad && len(s.rest) == 0
+}
+
+func (s *scan) events() []Event {
+	out := []Event{}
+	for !s.bad && !s.optional(`]`) {
+		if len(out) > 0 {
+			s.literal(`,`)
+		}
+		e := Event{Sites: []domain.ID{}}
+		s.literal(`{"type":`)
+		e.Type = string(s.text())
+		s.literal(`,"version":`)
+		e.Version = int(s.number())
+		s.literal(`,"sites":[`)
+		for !s.bad && !s.optional(`]`) {
+			if len(e.Sites) > 0 {
+				s.literal(`,`)
+			}
+			e.Sites = append(e.Sites, domain.ID(s.text()))
+		}
+		s.literal(`,"data":`)
+		e.Data = s.object()
+		s.literal(`}`)
+		out = append(out, e)
+	}
+	return out
+}
+
+func (s *scan) optional(lit string) bool {
+	if len(s.rest) < len(lit) || string(s.rest[:len(lit)]) != lit {
+		return false
+	}
+	s.rest = s.rest[len(lit):]
+	return true
+}
+
+func (s *scan) literal(lit string) { s.bad = s.bad || !s.optional(lit) }
+
+// text reads a string without escapes, in ASCII.
+func (s *scan) text() []byte {
+	if !s.optional(`"`) {
+		s.bad = true
+		return nil
+	}
+	for i, c := range s.rest {
+		if c == '"' {
+			t := s.rest[:i]
+			s.rest = s.rest[i+1:]
+			return t
+		}
+		if c < ' ' || c == '\\' || c >= 0x7f {
+			break
+		}
+	}
+	s.bad = true
+	return nil
+}
+
+// number reads a number without sign, fraction or leading zero.
+func (s *scan) number() uint64 {
+	i := 0
+	for i < len(s.rest) && s.rest[i] >= '0' && s.rest[i] <= '9' {
+		i++
+	}
+	n, err := strconv.ParseUint(string(s.rest[:i]), 10, 63)
+	s.bad = s.bad || err != nil || i > 1 && s.rest[0] == '0'
+	s.rest = s.rest[i:]
+	return n
+}
+
+func (s *scan) into(v interface{ UnmarshalText([]byte) error }) {
+	s.bad = s.bad || v.UnmarshalText(s.text()) != nil
+}
+
+func (s *scan) hash(h *Hash) {
+	t := s.text()
+	if len(t) != 2*len(h) {
+		s.bad = true
+		return
+	}
+	_, err := hex.Decode(h[:], t)
+	s.bad = s.bad || err != nil
+}
+
+func (s *scan) time() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, string(s.text()))
+	s.bad = s.bad || err != nil
+	return t
+}
+
+// object reads one JSON object as it stands, by its braces; its content is judged
+// where the event is read.
+func (s *scan) object() json.RawMessage {
+	depth, quoted := 0, false
+	for i := 0; i < len(s.rest) && !s.bad; i++ {
+		switch c := s.rest[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{':
+			depth++
+		case c == '}':
+			depth--
+			if depth == 0 {
+				out := json.RawMessage(s.rest[: i+1 : i+1])
+				s.rest = s.rest[i+1:]
+				return out
+			}
+		case depth == 0:
+			s.bad = true
+		}
+	}
+	s.bad = true
+	return nil
+}
