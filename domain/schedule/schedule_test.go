@@ -174,6 +174,7 @@ func TestSubset(t *testing.T) {
 		"valid for a part":                           {with(pool, november), pool, true},
 		"valid for longer":                           {pool, with(pool, november), false},
 		"valid for longer, without a window then":    {with(windows(w("09:00", "12:00", "mon")), func(s *Schedule) { s.ValidUntil = date(t, "2026-12-06") }), with(pool, func(s *Schedule) { s.ValidUntil = date(t, "2026-11-30") }), true},
+		"valid from earlier, without a window then":  {with(windows(w("09:00", "12:00", "mon")), func(s *Schedule) { s.ValidFrom = date(t, "2026-11-17") }), with(pool, func(s *Schedule) { s.ValidFrom = date(t, "2026-11-23") }), true},
 		"valid on no day of its windows":             {with(windows(w("00:00", "24:00", "mon")), func(s *Schedule) { s.ValidFrom, s.ValidUntil = date(t, "2026-11-21"), date(t, "2026-11-22") }), Schedule{}, true},
 		"valid from before the other, on one Monday": {with(windows(w("09:00", "12:00", "mon")), func(s *Schedule) { s.ValidFrom = date(t, "2026-11-23") }), with(pool, func(s *Schedule) { s.ValidFrom = date(t, "2026-11-24") }), false},
 	} {

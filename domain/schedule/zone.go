@@ -113,11 +113,14 @@ type Local struct {
 // footer is no rule.
 func (r ZoneRules) Compile() *Zone {
 	z := &Zone{name: r.Zone, offsets: []int32{r.First}}
+	var last int64
 	for _, t := range r.Transitions {
-		z.append(t)
+		if t.At >= last && t.At <= math.MaxInt64/nano && validOffset(t.Offset) {
+			z.append(t)
+			last = t.At
+		}
 	}
 	if rule, err := parseFooter(r.Footer); err == nil {
-		last, _ := r.last()
 		_, later := rule.after(last)
 		for _, t := range later {
 			z.append(t)
@@ -133,19 +136,20 @@ func (r ZoneRules) Compile() *Zone {
 	return z
 }
 
+// append adds a transition that is not before the last one, if a Zone tells its
+// instant.
 func (z *Zone) append(t Transition) {
+	if t.At > math.MaxInt64/nano {
+		return
+	}
 	n := len(z.at)
-	if t.At < 0 || t.At > math.MaxInt64/nano || !validOffset(t.Offset) || n > 0 && t.At < z.at[n-1] {
-		return
-	}
 	if n > 0 && t.At == z.at[n-1] {
-		z.at, z.offsets = z.at[:n-1], z.offsets[:n]
 		n--
+		z.at, z.offsets = z.at[:n], z.offsets[:n+1]
 	}
-	if z.offsets[n] == t.Offset {
-		return
+	if z.offsets[n] != t.Offset {
+		z.at, z.offsets = append(z.at, t.At), append(z.offsets, t.Offset)
 	}
-	z.at, z.offsets = append(z.at, t.At), append(z.offsets, t.Offset)
 }
 
 // Name gives the IANA name.

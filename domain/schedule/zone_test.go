@@ -135,9 +135,11 @@ func TestFootersAgreeWithTimePackage(t *testing.T) {
 		rules.First, _ = rule.after(0)
 		require.NoError(t, rules.Validate())
 		z := rules.Compile()
-		for s := int64(0); s < math.MaxInt64/nano; s += 12_347 {
+		for s := int64(0); s < math.MaxInt64/nano; s += 50_021 {
 			_, offset := time.Unix(s, 0).In(l).Zone()
-			require.Equal(t, offset, int(z.offsets[z.index(s)]), "%s at %s", text, time.Unix(s, 0).UTC())
+			if got := z.offsets[z.index(s)]; int(got) != offset {
+				t.Fatalf("%s at %s: %d s east, not %d s", text, time.Unix(s, 0).UTC(), offset, got)
+			}
 		}
 	}
 	summer, err := parseFooter("XXX3EDT4,0/0,J365/23")
