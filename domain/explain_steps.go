@@ -1,0 +1,208 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// place says what counts for everybody: the door, the site, and where fobs follow
+// a schedule of their own that schedule.
+func (x *explainer) place() []Step {
+	d := x.door
+	door := Step{Kind: "door", ID: d.ID, Name: d.Name, Says: "in service", Commits: x.s.Doors.Commits(d.ID)}
+	if d.Disabled {
+		door.Says = "out of service"
+	}
+	door.fail(d.Disabled, unlock.DenyPointDisabled)
+	door.fail(x.q.Command != "" && !slices.Contains(d.Capabilities, x.q.Command), unlock.DenyCapability)
+	steps := []Step{door, x.siteStep()}
+	if id := x.fobSchedule(); id != "" {
+		steps = append(steps, x.schedule(id))
+	}
+	return steps
+}
+
+func (x *explainer) siteStep() Step {
+	site := x.m.site
+	step := Step{Kind: "site", ID: site.ID, Name: site.Name, Commits: x.s.Sites.Commits(site.ID)}
+	says := []string{site.Rules.Zone}
+	if x.today != "" {
+		says = append(says, "a special day: "+string(x.today))
+	}
+	z := x.s.zone(site.ID)
+	for _, b := range site.Blackouts {
+		if from, to := b.Span(z); from <= int64(x.at) && int64(x.at) < to {
+			says = append(says, fmt.Sprintf("blackout %s from %s to %s", b.ID, b.From, b.To))
+			step.fail(true, unlock.DenyBlackout)
+		}
+	}
+	step.Says = strings.Join(says, ", ")
+	return step
+}
+
+// who says what counts of the credential and of the person.
+func (x *explainer) who() []Step {
+	var steps []Step
+	if x.q.Credential != "" {
+		steps = x.credentialSteps()
+	}
+	if x.person != "" {
+		step := x.personStep(x.person)
+		here := x.m.personRow(x.person) != nil
+		if !here {
+			step.Says += ", holds nothing at the site"
+		}
+		step.fail(!here, unlock.DenyUnknownCredential)
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func (x *explainer) personStep(id ID) Step {
+	step := Step{Kind: "person", ID: id, Says: "not known", Commits: x.s.People.Commits(id)}
+	p, ok := x.s.People.Get(id)
+	if !ok {
+		return step
+	}
+	step.Says = string(p.State)
+	switch p.State {
+	case PersonStateActive:
+	case PersonStatePending:
+		step.Says = "pending: the identity is not bound yet"
+		step.fail(true, unlock.DenyIdentityPending)
+	default:
+		step.fail(true, unlock.DenyPersonSuspended)
+	}
+	return step
+}
+
+func (x *explainer) credentialSteps() []Step {
+	id := x.q.Credential
+	step := Step{Kind: "credential", ID: id, Commits: x.s.Credentials.Commits(id)}
+	c := x.credential
+	if c == nil || x.m.credentialRow(id) == nil {
+		step.Says = "not known at the site"
+		step.fail(true, unlock.DenyUnknownCredential)
+		return []Step{step}
+	}
+	says := []string{string(c.Kind), string(c.State)}
+	if c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero() {
+		says = append(says, "until "+x.when(c.SuspendedUntil))
+	}
+	if c.Denied {
+		says = append(says, "on the deny list")
+	}
+	if !c.From.IsZero() {
+		says = append(says, "from "+x.when(c.From))
+	}
+	if !c.Until.IsZero() {
+		says = append(says, "ends "+x.when(c.Until))
+	}
+	step.Says = strings.Join(says, ", ")
+	lifted := !c.SuspendedUntil.IsZero() && !x.q.At.Before(c.SuspendedUntil)
+	if code, ok := credentialDenials[c.State]; ok {
+		step.fail(c.State != CredentialStateSuspended || !lifted, code)
+	}
+	step.fail(c.Denied, unlock.DenyCredentialRevoked)
+	step.fail(!c.From.IsZero() && x.q.At.Before(c.From), unlock.DenyCredentialNotActive)
+	step.fail(!c.Until.IsZero() && !x.q.At.Before(c.Until), unlock.DenyCredentialExpired)
+	if c.Booking == "" {
+		return []Step{step}
+	}
+	return append([]Step{step}, x.bookingSteps(c.Booking)...)
+}
+
+var credentialDenials = map[CredentialState]unlock.Code{
+	CredentialStateSuspended: unlock.DenyCredentialSuspended,
+	CredentialStateLost:      unlock.DenyCredentialLost,
+	CredentialStateStolen:    unlock.DenyCredentialStolen,
+	CredentialStateDamaged:   unlock.DenyCredentialDamaged,
+	CredentialStateRevoked:   unlock.DenyCredentialRevoked,
+	CredentialStateRemoved:   unlock.DenyCredentialRevoked,
+	CredentialStateExpired:   unlock.DenyCredentialExpired,
+}
+
+// when is an instant by the site's clock.
+func (x *explainer) when(t time.Time) string {
+	local := x.s.zone(x.m.site.ID).Local(schedule.Nanos(t))
+	return local.Date.String() + " " + local.Time.String()
+}
+
+// bookingSteps says what counts of a booking and of its unit.
+func (x *explainer) bookingSteps(id ID) []Step {
+	step := Step{Kind: "booking", ID: id, Commits: x.s.Bookings.Commits(id)}
+	b, ok := x.s.Bookings.Get(id)
+	if !ok || b.Site != x.m.site.ID {
+		step.Says = "not known at the site"
+		step.fail(true, unlock.DenyBookingRevoked)
+		return []Step{step}
+	}
+	says := []string{string(b.State)}
+	switch b.State {
+	case BookingStateRevoked:
+		step.fail(true, unlock.DenyBookingRevoked)
+	case BookingStateEnded:
+		step.fail(true, unlock.DenyBookingEnded)
+	}
+	if b.State == BookingStateActive && b.Level != "" {
+		says[0] = "suspended with " + string(b.Level)
+		step.fail(b.Level == LevelOverlock, unlock.DenyOverlock)
+		step.fail(b.Level == LevelGatelock && x.door.Kind != DoorUnit, unlock.DenyGatelock)
+	}
+	if b.Cause != "" {
+		says[0] += " (" + b.Cause + ")"
+	}
+	step.Says = strings.Join(append(says, daysText(b.From, b.Until)), ", ")
+	step.window(x.s.window(b.Site, b.From, b.Until), x.at, unlock.DenyBookingNotStarted, unlock.DenyBookingEnded)
+	unit := Step{Kind: "unit", ID: b.Unit, Says: "not known", Commits: x.s.Units.Commits(b.Unit)}
+	u, ok := x.s.Units.Get(b.Unit)
+	if ok {
+		unit.Name, unit.Says = u.Name, string(u.State)
+		unit.fail(u.State == UnitToCheck, unlock.DenyBookingNotStarted)
+	}
+	unit.fail(!ok, unlock.DenyBookingRevoked)
+	return []Step{step, unit}
+}
+
+// window adds what fails of a window.
+func (s *Step) window(w unlock.Window, at unlock.Instant, early, late unlock.Code) {
+	s.fail(w.From != 0 && at < w.From, early)
+	s.fail(w.Until != 0 && at >= w.Until, late)
+}
+
+// schedule says whether a named schedule holds.
+func (x *explainer) schedule(id ID) Step {
+	step := Step{Kind: "schedule", ID: id, Commits: x.s.Schedules.Commits(id)}
+	named, ok := x.s.Schedules.Get(id)
+	if !ok {
+		step.Says = "not known"
+		step.fail(true, unlock.DenyOutsideSchedule)
+		return step
+	}
+	step.Name = named.Name
+	x.times(&step, named.Schedule)
+	return step
+}
+
+// times adds to a step when a schedule holds, what of it fails, and when it holds
+// next.
+func (x *explainer) times(step *Step, times schedule.Schedule) {
+	c := schedule.Compile(times)
+	step.Says = times.String()
+	if c.Contains(x.local, x.today) {
+		return
+	}
+	code := unlock.DenyOutsideSchedule
+	if x.today != "" && c.Contains(x.local, "") {
+		code = unlock.DenyHoliday
+	}
+	step.fail(true, code)
+	if next, ok := c.NextChange(x.s.zone(x.m.site.ID), x.m.site.Calendar.Compile(), int64(x.at)); ok {
+		step.Says += "; holds next from " + x.when(time.Unix(0, next))
+	}
+}

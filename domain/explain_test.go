@@ -1,0 +1,150 @@
+package domain
+
+import (
+	"encoding/json"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/unlock"
+)
+
+// explained asks for the explanation of a question and holds it to the answer
+// that the gateway gives, and each way of it to a decision that knows only that
+// way.
+func (g gateway) explained(t require.TestingT, s *State, q asked) Explanation {
+	question := Question{Door: q.Door, Side: unlock.In, At: q.At, Credential: q.Credential, Person: q.Person, Kind: q.Kind}
+	if q.Remote {
+		question.Command = CapabilityRemoteUnlock
+	}
+	e, err := s.Explain(question)
+	require.NoError(t, err)
+	a := g.decide(q)
+	require.Equal(t, a.Code, e.Code, "%s", q)
+	require.Equal(t, a.Failed.Codes(), e.Failed.Codes(), "%s", q)
+	require.Equal(t, a.Allowed, e.Allowed, "%s", q)
+	for _, step := range slices.Concat(e.Steps, waySteps(e)) {
+		require.NotEmpty(t, step.Says, "%s %s", step.Kind, step.ID)
+	}
+	if e.Failed.Has(unlock.DenyUnknownAccessPoint) || e.Failed.Has(unlock.DenyUnknownCredential) {
+		return e
+	}
+	for _, w := range e.Ways {
+		door, _ := s.Doors.Get(q.Door)
+		m, _ := newRowMaker(s, door.Site, noTags)
+		x := &explainer{s: s, q: question, at: unlock.InstantOf(q.At), door: door, m: m}
+		x.ask()
+		alone, err := x.decide([]string{w.Grant})
+		require.NoError(t, err)
+		if alone.Grant.ID != w.Grant {
+			continue // shared with the tenant, whose own way comes with it
+		}
+		var failed []unlock.Code
+		for _, step := range slices.Concat(e.Steps, w.Steps) {
+			failed = append(failed, step.Failed...)
+		}
+		slices.Sort(failed)
+		require.ElementsMatch(t, alone.Failed.Codes(), slices.Compact(failed), "%s by %s:\n%s", q, w.Grant, e)
+	}
+	return e
+}
+
+func waySteps(e Explanation) (steps []Step) {
+	for _, w := range e.Ways {
+		steps = append(steps, w.Steps...)
+	}
+	return steps
+}
+
+func TestExplanationsNameWhatFails(t *testing.T) {
+	steady(t)
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewState()
+		s.WatchChanges()
+		g := gateway{}
+		for n := range rapid.IntRange(1, 10).Draw(t, "commits") {
+			scramble(t, s, uint64(n+1))
+		}
+		g.follow(t, s)
+		for range 10 {
+			q := drawQuestion(t)
+			q.Site = siteOf(q.Door)
+			g.explained(t, s, q)
+		}
+	})
+}
+
+func TestExplanationsOfHistoriesNameCommits(t *testing.T) {
+	steady(t)
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		for range rapid.IntRange(1, 15).Draw(t, "commands") {
+			h.pass()
+			h.step()
+			e := h.gates.explained(t, h.s, h.question())
+			for _, step := range slices.Concat(e.Steps, waySteps(e)) {
+				if step.Says != "not known" && step.Says != "not known at the site" {
+					require.NotEmpty(t, step.Commits, "%s %s", step.Kind, step.ID)
+				}
+				require.True(t, slices.IsSorted(step.Commits))
+			}
+			_, err := json.Marshal(e)
+			require.NoError(t, err)
+			require.Equal(t, e.String(), e.String())
+		}
+	})
+}
+
+func TestAnExplanationReads(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	for _, line := range []string{
+		`olga ShareAccess {"bookings":["book-a1"],"sharees":[{"person":"vera"}],"from":"2026-03-01","until":"2026-03-31","shares":["s1"]}`,
+		`stan SuspendBooking {"booking":"book-a1","level":"gatelock","cause":"unpaid"}`,
+	} {
+		_, r := w.command("explain", line)
+		require.Nil(t, r)
+	}
+	at := time.Date(2026, 3, 5, 22, 30, 0, 0, time.UTC)
+	e, err := w.state.Explain(Question{Door: "gate", Side: unlock.In, At: at, Person: "vera"})
+	require.NoError(t, err)
+	require.Equal(t, `denied, deny_gatelock: the booking is suspended: entries do not open
+person vera at the door gate, in, on Thursday 2026-03-05 23:30 (2026-03-05T22:30:00Z), as of commit 48
+
+  door gate (Gate)    in service     commit 5
+  site north (North)  Europe/Berlin  commits 2, 25, 26
+  person vera         active         commit 45
+
+by share s1
+  share s1                        active, from 2026-03-01 to 2026-03-31, by person:olga                                                          commit 47
+  person anna                     active, who shares it                                                                                          commit 23
+x booking book-a1                 suspended with gatelock (unpaid), from 2026-03-01 to 2026-12-31 -> deny_gatelock                               commits 41, 43, 48
+  unit a1 (A1)                    occupied                                                                                                       commits 27, 38, 43
+  right entries (Gate and lift)   2 doors                                                                                                        commit 34
+x schedule day-hours (Day hours)  Monday to Sunday, 06:00 - 22:00; holidays included; holds next from 2026-03-06 06:00 -> deny_outside_schedule  commit 11
+`, e.String())
+
+	e, err = w.state.Explain(Question{Door: "office", Side: unlock.Out, At: at, Person: "vera", Command: CapabilityRemoteUnlock})
+	require.NoError(t, err)
+	require.Equal(t, `denied, deny_no_access_right: no grant in force opens this door
+person vera at the door office, out, remote_unlock, on Thursday 2026-03-05 23:30 (2026-03-05T22:30:00Z), as of commit 48
+
+x door office (Office)  in service -> deny_capability  commit 7
+  site north (North)    Europe/Berlin                  commits 2, 25, 26
+  person vera           active                         commit 45
+
+nothing that was given to this person opens this door
+
+for other doors of the site: share:s1
+`, e.String())
+
+	e, err = w.state.Explain(Question{Door: "nowhere", At: at, Person: "vera"})
+	require.NoError(t, err)
+	require.Equal(t, `denied, deny_unknown_access_point: the table has no such door, or no site
+person vera at the door nowhere, in, on 2026-03-05T22:30:00Z, as of commit 48
+
+`, e.String())
+}

@@ -1,0 +1,103 @@
+package domain
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"gatehouse/domain/unlock"
+)
+
+// String tells the explanation to people: the answer, what counts for every way,
+// and each way with its steps. What fails is marked with an x.
+func (e Explanation) String() string {
+	var b strings.Builder
+	answer := "denied"
+	if e.Allowed {
+		answer = "allowed"
+	}
+	fmt.Fprintf(&b, "%s, %s: %s\n%s\n", answer, e.Code, e.Meaning, e.asked())
+	b.WriteByte('\n')
+	writeSteps(&b, e.Steps)
+	for _, w := range e.Ways {
+		fmt.Fprintf(&b, "\nby %s%s\n", strings.Replace(w.Grant, ":", " ", 1), e.verdict(w))
+		writeSteps(&b, w.Steps)
+	}
+	if len(e.Ways) == 0 && e.Site != "" {
+		b.WriteString("\nnothing that was given to this person opens this door\n")
+	}
+	if len(e.Elsewhere) > 0 {
+		fmt.Fprintf(&b, "\nfor other doors of the site: %s\n", strings.Join(e.Elsewhere, ", "))
+	}
+	return b.String()
+}
+
+// asked repeats the question.
+func (e Explanation) asked() string {
+	q := e.Question
+	who := "person " + string(q.Person)
+	if q.Credential != "" {
+		who = "credential " + string(q.Credential)
+	} else if q.Kind != "" {
+		who += " with a " + string(q.Kind)
+	}
+	side := "in"
+	if q.Side == unlock.Out {
+		side = "out"
+	}
+	if q.Command != "" {
+		side += ", " + string(q.Command)
+	}
+	at := q.At.UTC().Format("2006-01-02T15:04:05.999999999Z07:00")
+	if e.Local != "" {
+		at = e.Local + " (" + at + ")"
+	}
+	return fmt.Sprintf("%s at the door %s, %s, on %s, as of commit %d", who, q.Door, side, at, e.N)
+}
+
+// verdict says what became of a way.
+func (e Explanation) verdict(w Way) string {
+	switch {
+	case w.Grant == e.Grant && e.Allowed:
+		return ", which opens"
+	case w.Grant == e.Grant && len(e.Ways) > 1:
+		return ", which comes closest"
+	}
+	return ""
+}
+
+func writeSteps(b *strings.Builder, steps []Step) {
+	var lines strings.Builder
+	tab := tabwriter.NewWriter(&lines, 0, 0, 2, ' ', 0)
+	for _, s := range steps {
+		mark := " "
+		if len(s.Failed) > 0 {
+			mark = "x"
+		}
+		thing := s.Kind + " " + string(s.ID)
+		if s.Name != "" && s.Name != string(s.ID) {
+			thing += " (" + s.Name + ")"
+		}
+		says := s.Says
+		for _, code := range s.Failed {
+			says += " -> " + code.String()
+		}
+		fmt.Fprintf(tab, "%s %s\t%s\t%s\n", mark, thing, says, commitsText(s.Commits))
+	}
+	// Writing to a strings.Builder never fails.
+	_ = tab.Flush()
+	for line := range strings.Lines(lines.String()) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+}
+
+func commitsText(commits []uint64) string {
+	if len(commits) == 0 {
+		return ""
+	}
+	list := strings.Trim(fmt.Sprint(commits), "[]")
+	if len(commits) == 1 {
+		return "commit " + list
+	}
+	return "commits " + strings.ReplaceAll(list, " ", ", ")
+}
