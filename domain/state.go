@@ -20,15 +20,15 @@ type State struct {
 	N      uint64    // number of the last commit; 0: none yet
 	LastAt time.Time // moment of the last commit
 
-	Orgs            *table[Org]     // one row; in the org _system one per org of the ledger
-	Sites           *table[Site]    // by id; keys schedule:
-	Areas           *table[Area]    // by id; keys site:
-	Doors           *table[Door]    // by id; keys site:, area:, unit:
-	Units           *table[Unit]    // by id; keys site:, right:, schedule:
-	Bookings        *table[Booking] // by id; keys unit:, person:, site:
-	People          *table[Person]  // by id; keys email:, phone: (in clear, in memory only)
-	RoleAssignments *table[RoleAssignment]
-	Tokens          *table[Token] // by id; keys person:
+	Orgs            *table[Org]            // one row; in the org _system one per org of the ledger
+	Sites           *table[Site]           // by id; keys schedule:
+	Areas           *table[Area]           // by id; keys site:
+	Doors           *table[Door]           // by id; keys site:, area:, unit:
+	Units           *table[Unit]           // by id; keys site:, right:, schedule:
+	Bookings        *table[Booking]        // by id; keys unit:, person:, site:
+	People          *table[Person]         // by id; keys email:, phone: (in clear, in memory only)
+	RoleAssignments *table[RoleAssignment] // by roleKey; keys person:, site:, owner:
+	Tokens          *table[Token]          // by id; keys person:, hash:
 	Schedules       *table[NamedSchedule]
 	AccessRights    *table[AccessRight] // by id; keys door:, schedule:, site:
 	Grants          *table[Grant]       // explicit ones; keys person:, right:, schedule:
