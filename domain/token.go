@@ -40,14 +40,6 @@ func (t *Token) keys() []string {
 // Good reports whether the token speaks for its person at an instant.
 func (t *Token) Good(at time.Time) bool { return !t.Revoked && at.Before(t.Expires) }
 
-// TokenByHash returns the token of a hash, in hex, with whatever state it has.
-func (s *State) TokenByHash(hash string) (*Token, bool) {
-	for _, t := range s.Tokens.Each("hash:" + hash) {
-		return t, true
-	}
-	return nil, false
-}
-
 var tokenWords = words{
 	commands: []CommandType{
 		command[IssueToken]("Lets the holder of a secret speak for a person; the ledger gets the secret's hash alone.", TokenIssued{}),
