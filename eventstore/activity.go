@@ -48,8 +48,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
 	}
-	w := &ActivityWriter{js: s.js, stream: stream, gateway: gateway, boot: 1,
-		subject: fmt.Sprintf("activity.%s.%s.%s", org, site, gateway)}
+	w := &ActivityWriter{js: s.js, stream: stream, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
 	if err != nil {
 		return nil, err
@@ -58,6 +57,33 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 		w.boot = last.Boot + 1
 	}
 	return w, nil
+}
+
+func activitySubject(org, site, gateway domain.ID) string {
+	return fmt.Sprintf("activity.%s.%s.%s", org, site, gateway)
+}
+
+// Activity gives the records of a gateway that are stored when it is called, in
+// their order. It fails with [ErrBrokenChain] when one is missing or was changed,
+// but for those before the first, which retention may have taken.
+func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f func(*schemas.Activity) error) error {
+	w, err := s.ActivityWriter(ctx, org, site, gateway)
+	if err != nil || w.seq == 0 {
+		return err
+	}
+	var prev *schemas.Hash
+	return s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
+		a, err := schemas.DecodeActivity(body)
+		if err != nil {
+			return err
+		}
+		if prev != nil && a.Prev != *prev {
+			return fmt.Errorf("%w: record %d of %s", ErrBrokenChain, a.K, w.subject)
+		}
+		hash := schemas.HashOf(body)
+		prev = &hash
+		return f(a)
+	})
 }
 
 // last reads the last record of the subject and stands behind it; nil when there

@@ -112,7 +112,7 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 	if from == until && last.Sequence == until {
 		return f(last.Sequence, last.Data)
 	}
-	return s.readThrough(ctx, []string{subject}, from, until, f)
+	return s.readThrough(ctx, StreamLedger, []string{subject}, from, until, f)
 }
 
 // readAll gives the messages of all orgs between two sequences, both inclusive.
@@ -120,20 +120,20 @@ func (s *Store) readAll(ctx context.Context, from, until uint64, f func(seq uint
 	if from > until {
 		return nil
 	}
-	return s.readThrough(ctx, nil, from, until, f)
+	return s.readThrough(ctx, StreamLedger, nil, from, until, f)
 }
 
-// readThrough reads the ledger with a consumer until a sequence that is there.
-func (s *Store) readThrough(ctx context.Context, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
-	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
+// readThrough reads a stream with a consumer until a sequence that is there.
+func (s *Store) readThrough(ctx context.Context, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
+	cons, err := s.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
-		return fmt.Errorf("read the ledger: %w", err)
+		return fmt.Errorf("read %s: %w", stream, err)
 	}
 	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
-		return fmt.Errorf("read the ledger: %w", err)
+		return fmt.Errorf("read %s: %w", stream, err)
 	}
 	defer msgs.Stop()
 	stop := context.AfterFunc(ctx, msgs.Stop)
@@ -144,11 +144,11 @@ func (s *Store) readThrough(ctx context.Context, subjects []string, from, until 
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("read the ledger: %w", err)
+			return fmt.Errorf("read %s: %w", stream, err)
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("read the ledger: %w", err)
+			return fmt.Errorf("read %s: %w", stream, err)
 		}
 		seq := meta.Sequence.Stream
 		if seq > until {

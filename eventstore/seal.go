@@ -254,3 +254,30 @@ func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	}
 	return nil
 }
+
+// OpenEvents returns events of an org, as stored, with the personal values in
+// clear whose keys are still there. The others stay sealed.
+func (s *Store) OpenEvents(ctx context.Context, id domain.ID, events []domain.Event) ([]domain.Event, error) {
+	var ids []string
+	for _, e := range events {
+		domain.MapPersonal(e, func(_ domain.ID, p domain.Personal) domain.Personal {
+			if key, err := vault.BoxKeyID(p.Box()); err == nil {
+				ids = append(ids, key)
+			}
+			return p
+		})
+	}
+	if len(ids) == 0 {
+		return events, nil
+	}
+	keys, err := s.cfg.Keys.Keys(ctx, string(id), ids)
+	if err != nil {
+		return nil, fmt.Errorf("eventstore: open events of %s: %w", id, err)
+	}
+	o := &org{id: id, keys: keys}
+	out := make([]domain.Event, len(events))
+	for i, e := range events {
+		out[i] = s.openEvent(o, e)
+	}
+	return out, nil
+}

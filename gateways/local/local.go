@@ -1,0 +1,224 @@
+// Package local is the gateway of an installation that has no boxes at its doors:
+// it decides reads within the service, on the service's own tables, and records
+// each as the activity of an in-process gateway.
+//
+// # Why a read is taken once
+//
+// A source of reads numbers them, as a file does by its lines. The number stands
+// in the record, and a read is taken only when its number is above that of the
+// last record. So whoever sends reads may send them again after any loss.
+package local
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// MaxReads is the greatest number of reads that are taken at once.
+const MaxReads = eventstore.MaxActivityBatch
+
+// Doors is what the gateway decides with, of one site.
+type Doors interface {
+	// Table is the site's present table, nil while there is none.
+	Table(org, site domain.ID) *unlock.Table
+	// Tag makes the tag of a number as the rows of the site have it; false while
+	// the site's key is not at hand.
+	Tag(org, site domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool)
+}
+
+// Read is one use of a credential at a door.
+type Read struct {
+	Number uint64      // of the read in its source, from 1, growing
+	At     time.Time   // the instant it is judged at
+	Door   domain.ID   // may be unknown: then it is denied and recorded
+	Side   unlock.Side // In or Out
+	Format string      // of the card number; empty: raw
+	Card   string      // the number on the card, as the reader gave it
+}
+
+// Tally counts what became of reads.
+type Tally struct {
+	Reads       uint64            `json:"reads"`
+	Allowed     uint64            `json:"allowed"`
+	Denied      map[string]uint64 `json:"denied"`      // by code
+	Doors       int               `json:"doors"`       // different ones
+	Credentials int               `json:"credentials"` // different ones, unknown ones included
+	Last        uint64            `json:"last"`        // number of the last read that is recorded
+}
+
+// ErrNoTable says that the site's permissions are not there yet.
+var ErrNoTable = errors.New("the permissions of the site are not there yet")
+
+// ErrNoTags says that cards cannot be told now: the vault does not answer.
+var ErrNoTags = errors.New("the site's key for cards is not there; the vault does not answer")
+
+// Gateway decides and records the reads of one source. Its methods may be called
+// from many goroutines.
+type Gateway struct {
+	doors     Doors
+	now       func() time.Time
+	org, site domain.ID
+	source    string
+
+	mu     sync.Mutex // guards what follows
+	writer *eventstore.ActivityWriter
+	tally  Tally
+	seen   map[string]struct{} // doors as "d…", credentials as "c…"
+}
+
+// Open opens the gateway of a source and counts what it has recorded before. The
+// gateway's id is written into each record; it must say nothing about a person.
+func Open(ctx context.Context, store *eventstore.Store, doors Doors, now func() time.Time, org, site, gateway domain.ID) (*Gateway, error) {
+	g := &Gateway{store: store, doors: doors, now: now, org: org, site: site, id: gateway}
+	return g, g.open(ctx)
+}
+
+// open finds where the gateway's activity stands. The caller holds mu, or is alone.
+func (g *Gateway) open(ctx context.Context) error {
+	w, err := g.store.ActivityWriter(ctx, g.org, g.site, g.id)
+	if err != nil {
+		return fmt.Errorf("local: open gateway %s: %w", g.id, err)
+	}
+	g.tally, g.seen = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}
+	err = g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
+		g.count(a)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("local: count what gateway %s recorded: %w", g.id, err)
+	}
+	g.writer = w
+	return nil
+}
+
+// Tally returns what became of all reads that were ever recorded.
+func (g *Gateway) Tally() Tally {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.tallied()
+}
+
+func (g *Gateway) tallied() Tally {
+	t := g.tally
+	t.Denied = make(map[string]uint64, len(g.tally.Denied))
+	for code, n := range g.tally.Denied {
+		t.Denied[code] = n
+	}
+	for k := range g.seen {
+		if k[0] == 'd' {
+			t.Doors++
+		} else {
+			t.Credentials++
+		}
+	}
+	return t
+}
+
+// Take decides reads, 1 to MaxReads in the order of their numbers, records them
+// durably and returns the tally of all reads. Reads that are recorded already are
+// passed over. After an error the same reads may be given again.
+func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(reads) > MaxReads {
+		return Tally{}, fmt.Errorf("local: %d reads at once, at most %d are taken", len(reads), MaxReads)
+	}
+	if g.writer == nil {
+		if err := g.open(ctx); err != nil {
+			return Tally{}, err
+		}
+	}
+	table := g.doors.Table(g.org, g.site)
+	if table == nil {
+		return Tally{}, ErrNoTable
+	}
+	digest := table.Digest().String()
+	records := make([]schemas.Activity, 0, len(reads))
+	last := g.tally.Last
+	for _, r := range reads {
+		if r.Number <= last {
+			continue
+		}
+		last = r.Number
+		a, err := g.decide(table, r)
+		if err != nil {
+			return Tally{}, err
+		}
+		a.Digest = digest
+		records = append(records, a)
+	}
+	if len(records) == 0 {
+		return g.tallied(), nil
+	}
+	if err := g.writer.Append(ctx, records); err != nil {
+		g.writer = nil
+		return Tally{}, fmt.Errorf("local: record %d reads: %w", len(records), err)
+	}
+	for i := range records {
+		g.count(&records[i])
+	}
+	return g.tallied(), nil
+}
+
+// held is what an in-process gateway knows beside the table: it stands where the
+// ledger is, so its lease does not end.
+var held = unlock.Local{LeaseEnd: unlock.Held}
+
+// decide judges one read and makes its record.
+func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) {
+	tag, ok := g.doors.Tag(g.org, g.site, domain.KindCard, r.Format, r.Card)
+	if !ok {
+		return schemas.Activity{}, ErrNoTags
+	}
+	answer := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.Instant(r.At.UnixNano()), Tag: tag})
+	local, err := json.Marshal(held)
+	if err != nil {
+		return schemas.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
+	}
+	a := schemas.Activity{Type: schemas.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: r.Door, Side: r.Side.String(),
+		Code: answer.Code.String(), Local: local, Position: table.Position(), Clock: "given", Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10)}
+	if answer.Allowed {
+		a.Type = schemas.AccessGranted
+	}
+	for _, c := range answer.Failed.Codes() {
+		a.Failed = append(a.Failed, c.String())
+	}
+	if c := answer.Credential(); c != nil {
+		a.Credential, a.Person = domain.ID(c.ID), domain.ID(c.Person)
+	} else {
+		a.Tag = hex.EncodeToString(tag[:])
+	}
+	if grant := answer.Grant(); grant != nil {
+		a.Grant = grant.ID
+	}
+	return a, nil
+}
+
+// count adds a record to the tally. The caller holds mu, or is alone.
+func (g *Gateway) count(a *schemas.Activity) {
+	g.tally.Reads++
+	if a.Type == schemas.AccessGranted {
+		g.tally.Allowed++
+	} else {
+		g.tally.Denied[a.Code]++
+	}
+	g.seen["d"+string(a.Door)] = struct{}{}
+	g.seen["c"+string(a.Credential)+a.Tag] = struct{}{}
+	if _, number, ok := strings.Cut(a.Source, ":"); ok {
+		if n, err := strconv.ParseUint(number, 10, 64); err == nil {
+			g.tally.Last = max(g.tally.Last, n)
+		}
+	}
+}
