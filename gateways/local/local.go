@@ -67,13 +67,13 @@ var ErrNoTags = errors.New("the site's key for cards is not there; the vault doe
 // Gateway decides and records the reads of one source. Its methods may be called
 // from many goroutines.
 type Gateway struct {
-	doors     Doors
-	now       func() time.Time
-	org, site domain.ID
-	source    string
+	store         *eventstore.Store
+	doors         Doors
+	now           func() time.Time
+	org, site, id domain.ID
 
-	mu     sync.Mutex // guards what follows
-	writer *eventstore.ActivityWriter
+	mu     sync.Mutex                 // guards what follows
+	writer *eventstore.ActivityWriter // nil after an append whose outcome is not known
 	tally  Tally
 	seen   map[string]struct{} // doors as "d…", credentials as "c…"
 }
