@@ -119,6 +119,9 @@ func TestWhatIsOwedEndsWithItsUser(t *testing.T) {
 	mustSend(w, fmt.Sprintf(`anna RemoveUnitUser {"unit":"a1","person":"u%03d"}`, maxConsequences))
 	mustSend(w, fmt.Sprintf(`anna ChangeUnitUserAccess {"unit":"a1","person":"u%03d","access":[{"right":"unit-a1"}]}`, maxConsequences+1))
 	assert.Zero(t, w.state.Unsettled(10))
+	assert.True(t, w.state.Reviews.HasBy(openReview("a1/u000", "entries")))
+	mustSend(w, `anna RemoveUnitUser {"unit":"a1","person":"u000"}`)
+	assert.False(t, w.state.Reviews.HasBy(openReview("a1/u000", "entries")))
 	w.check()
 }
 

@@ -3,6 +3,7 @@ package domain
 import (
 	"strings"
 	"time"
+	"unicode"
 )
 
 var fobWords = words{
@@ -69,7 +70,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	}
 	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, formatRaw), Number: c.Number,
 		Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef}
-	if r := checkKey(e.Kind, e.Number); r != nil {
+	if r := checkKey(e.Kind, e.Format, e.Number); r != nil {
 		return r
 	}
 	if r := c.holder(tx, &e); r != nil {
@@ -97,13 +98,17 @@ func checkTerm(tx *Tx, from, until time.Time) *Refusal {
 	return nil
 }
 
-// checkKey refuses what is no physical key.
-func checkKey(kind CredentialKind, number Personal) *Refusal {
-	if kind != KindFob && kind != KindCard {
+// checkKey refuses what is no physical key. Blanks would make two numbers of one.
+func checkKey(kind CredentialKind, format string, number Personal) *Refusal {
+	switch {
+	case kind != KindFob && kind != KindCard:
 		return refuse("invalid_field", "kind: it is fob or card")
-	}
-	if strings.TrimSpace(number.Text()) == "" {
+	case ID(format).check() != nil:
+		return refuse("invalid_field", "format: it is a short name as wiegand26")
+	case number.Text() == "":
 		return refuse("invalid_field", "number: it is missing")
+	case strings.ContainsFunc(number.Text(), func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
+		return refuse("invalid_field", "number: it has no blanks")
 	}
 	return nil
 }

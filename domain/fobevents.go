@@ -118,7 +118,7 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 	for _, k := range c.Keys {
 		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, formatRaw),
 			Number: k.Number, Unit: unit.ID, Site: unit.Site}
-		if r := checkKey(e.Kind, e.Number); r != nil {
+		if r := checkKey(e.Kind, e.Format, e.Number); r != nil {
 			return r
 		}
 		if tx.Credentials.Has(k.Credential) {

@@ -149,8 +149,13 @@ func (c MapUnitAccess) decide(tx *Tx) *Refusal {
 		if slices.Contains(unit.Rights, ur) {
 			continue
 		}
-		if _, r := tx.right(ur.Right); r != nil {
+		right, r := tx.right(ur.Right)
+		if r != nil {
 			return r
+		}
+		// A booking opens doors of its own site alone.
+		if len(right.Sites) > 0 && !slices.Contains(right.Sites, unit.Site) {
+			return refuse("other_site", "the right %s has no door at the site %s", ur.Right, unit.Site).about(ur.Right)
 		}
 		if ur.Schedule != "" {
 			if _, r := tx.Schedules.find(ur.Schedule, "schedule"); r != nil {
