@@ -18,10 +18,6 @@ func (m *minutes) add(s span) {
 	}
 }
 
-func (m *minutes) has(minute int) bool {
-	return m[minute/64]>>(minute%64)&1 != 0
-}
-
 func (m *minutes) meets(other *minutes) bool {
 	for i := range m {
 		if m[i]&other[i] != 0 {

@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 
@@ -53,6 +54,7 @@ func TestValidate(t *testing.T) {
 		"twice the same":         windows(w("08:00", "12:00", "mon"), w("08:00", "12:00", "mon")),
 		"one minute":             windows(w("08:00", "12:01", "mon"), w("12:00", "18:00", "mon")),
 		"night into morning":     windows(w("22:00", "06:01", "mon"), w("06:00", "12:00", "tue")),
+		"morning before night":   windows(w("06:00", "12:00", "tue"), w("22:00", "06:01", "mon")),
 		"night into next Monday": windows(w("22:00", "06:01", "sun"), w("06:00", "12:00", "mon")),
 		"24 hours":               windows(w("08:00", "08:00", "mon"), w("07:59", "08:00", "tue")),
 		"kind and its Saturday":  windows(w("08:00", "12:00", "holiday"), w("11:00", "13:00", "holiday/sat")),
@@ -84,6 +86,39 @@ func TestValidate(t *testing.T) {
 		require.ErrorContains(t, err, c.says, name)
 		require.NotErrorIs(t, err, ErrOverlap, name)
 	}
+}
+
+// Two windows overlap when the oracle finds a minute at which both hold.
+func TestOverlapAgreesWithOracle(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := windows(drawWindow(t, "a"), drawWindow(t, "b"))
+		var each []oracle
+		minutes := []int{0}
+		for _, w := range s.Windows {
+			minutes = append(minutes, int(w.From), int(w.To))
+			for _, day := range w.Days {
+				each = append(each, newOracle(windows(Window{[]Day{day}, w.From, w.To}), nil))
+			}
+		}
+		twice := false
+		for d := Monday; d <= Sunday; d++ {
+			for _, kind := range []string{"", "holiday", "special"} {
+				for _, minute := range minutes {
+					r := reading{minute: minute, weekday: d.String(), yesterday: ((d + 6) % 7).String()}
+					holding := 0
+					for _, o := range each {
+						if minute < minutesOfDay && o.holdsOn(r, kind) {
+							holding++
+						}
+					}
+					twice = twice || holding > 1
+				}
+			}
+		}
+		if err := s.Validate(); err == nil || errors.Is(err, ErrOverlap) {
+			require.Equal(t, twice, err != nil, "%+v: %v", s, err)
+		}
+	})
 }
 
 // These texts are kept for ever in ledgers: they must stay readable.
