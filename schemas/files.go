@@ -9,11 +9,12 @@ import (
 // written from the Go types by "go test ./schemas -update" and held to them by the
 // same test.
 //
-//go:embed commands events rows *.json
+//go:embed commands events records rows *.json
 var files embed.FS
 
 // Files gives the JSON Schemas: commands/<Command>.json, events/<wire name>.json,
-// rows/<kind>.json, and commit.json, activity.json and refusal.json.
+// records/<kind>.json for what people read of the state, rows/<kind>.json for
+// permissions, and commit.json, activity.json and refusal.json.
 func Files() fs.FS { return files }
 
 // CommandSchema returns the JSON Schema of the fields of a command, or false for

@@ -46,6 +46,10 @@ func all() []described {
 		row := rowTypes[k]
 		out = append(out, described{"rows/" + k.String() + ".json", "row " + k.String(), docs.of(row), row, stored})
 	}
+	for _, typ := range records() {
+		kind := string(domain.RecordOf(domain.NewState(), reflect.New(typ).Interface()).Kind)
+		out = append(out, described{"records/" + kind + ".json", "record " + kind, docs.of(typ), typ, stored})
+	}
 	for _, r := range []struct {
 		file, title string
 		typ         reflect.Type
@@ -55,6 +59,23 @@ func all() []described {
 		{"refusal.json", "Refusal", reflect.TypeFor[Refusal]()},
 	} {
 		out = append(out, described{r.file, r.title, docs.of(r.typ), r.typ, stored})
+	}
+	return out
+}
+
+// records lists the types of the rows of the state that people read.
+func records() []reflect.Type {
+	var out []reflect.Type
+	state := reflect.TypeFor[domain.State]()
+	for i := range state.NumField() {
+		get, ok := state.Field(i).Type.MethodByName("Get")
+		if !ok {
+			continue
+		}
+		row := get.Type.Out(0).Elem()
+		if domain.RecordOf(domain.NewState(), reflect.New(row).Interface()).Kind != "" {
+			out = append(out, row)
+		}
 	}
 	return out
 }

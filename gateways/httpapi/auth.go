@@ -1,0 +1,227 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http"
+	"slices"
+	"strings"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// positionHeader says where the org stood when it was asked.
+const positionHeader = "Gatehouse-Position"
+
+// caller is who a good token speaks for.
+type caller struct {
+	org, token, person domain.ID
+	scope              domain.TokenScope
+	bootstrap          bool // the holder of the bootstrap token; nothing else is set
+}
+
+func (c *caller) actor() domain.Actor {
+	if c.bootstrap {
+		return domain.Actor{Kind: domain.ActorBootstrap, ID: "token"}
+	}
+	return domain.PersonActor(c.person)
+}
+
+// callerOf is the caller of a request that was authenticated.
+func callerOf(ctx context.Context) *caller {
+	c := infoOf(ctx).caller
+	if c == nil {
+		panic(errNoCaller)
+	}
+	return c
+}
+
+// secretSize is the size of a token's secret in bytes.
+const secretSize = 32
+
+// newSecret makes the secret of a token and its hash as the ledger knows it.
+func newSecret() (secret [secretSize]byte, hash string) {
+	rand.Read(secret[:]) // it never fails: the program ends instead
+	return secret, hashOf(secret)
+}
+
+func hashOf(secret [secretSize]byte) string {
+	sum := sha256.Sum256(secret[:])
+	return hex.EncodeToString(sum[:])
+}
+
+// TokenText writes a token as its holder presents it: gh.<org>.<token>.<secret>,
+// the secret in base64url. Ids have no dots, so it can be read in one way only.
+func TokenText(org, token domain.ID, secret [secretSize]byte) string {
+	return "gh." + string(org) + "." + string(token) + "." + base64.RawURLEncoding.EncodeToString(secret[:])
+}
+
+// presented is a token as it was presented.
+type presented struct {
+	org, token domain.ID // both empty: the bootstrap token
+	hash       string
+}
+
+// parseToken reads a bearer token.
+func parseToken(header string) (presented, bool) {
+	scheme, text, _ := strings.Cut(header, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return presented{}, false
+	}
+	parts := strings.Split(strings.TrimSpace(text), ".")
+	last := parts[len(parts)-1]
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(last)
+	if err != nil || len(raw) != secretSize || parts[0] != "gh" {
+		return presented{}, false
+	}
+	p := presented{hash: hashOf([secretSize]byte(raw))}
+	switch {
+	case len(parts) == 3 && parts[1] == "bootstrap":
+		return p, true
+	case len(parts) == 4 && domain.CheckID(domain.ID(parts[1])) == nil && domain.CheckID(domain.ID(parts[2])) == nil:
+		p.org, p.token = domain.ID(parts[1]), domain.ID(parts[2])
+		return p, true
+	}
+	return presented{}, false
+}
+
+// open are the paths that need no token.
+var open = []string{"/healthz", "/readyz", "/openapi.json"}
+
+// authenticated finds out who asks before anything else is looked at.
+func (a *API) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(open, r.URL.Path) {
+			if r.URL.Path == "/openapi.json" && !a.remotes.allow(remote(r)) {
+				a.fail(w, r, rateLimited())
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		c, head, err := a.authenticate(r)
+		if err != nil {
+			a.fail(w, r, err)
+			return
+		}
+		infoOf(r.Context()).caller = c
+		if !c.bootstrap {
+			w.Header().Set(positionHeader, head.Position().String())
+		}
+		if p := permitted(c, r); p != nil {
+			a.fail(w, r, p)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// authenticate finds the caller of a request. Every cause for which a token is
+// not good is answered with the same words.
+func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
+	p, ok := parseToken(r.Header.Get("Authorization"))
+	var c *caller
+	var head eventstore.Head
+	var err error
+	switch {
+	case !ok:
+	case p.org == "":
+		c = a.bootstrapCaller(p.hash)
+	default:
+		c, head, err = a.tokenCaller(r.Context(), p)
+	}
+	if err != nil {
+		return nil, head, err
+	}
+	if c == nil {
+		if !a.remotes.allow(remote(r)) {
+			return nil, head, rateLimited()
+		}
+		return nil, head, problem(http.StatusUnauthorized, "unauthenticated",
+			"send Authorization: Bearer with a token that is good: known, not expired, not revoked, of a person who is active")
+	}
+	if !a.tokens.allow(string(c.org) + "." + string(c.token)) {
+		return nil, head, rateLimited()
+	}
+	return c, head, nil
+}
+
+// tokenCaller finds the person for whom a token speaks, or nil. Orgs that the
+// ledger does not list are not loaded, whatever a token says.
+func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore.Head, error) {
+	var head eventstore.Head
+	listed := false
+	err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
+		listed = s.Orgs.Has(p.org)
+		return nil
+	})
+	if err != nil || !listed {
+		return nil, head, err
+	}
+	var c *caller
+	err = a.cfg.Store.View(ctx, p.org, func(s *domain.State, h eventstore.Head) error {
+		head = h
+		stored := strings.Repeat("0", 2*secretSize) // compared with when there is no token
+		t, ok := s.Tokens.Get(p.token)
+		if ok {
+			stored = t.Hash
+		}
+		same := subtle.ConstantTimeCompare([]byte(stored), []byte(p.hash)) == 1
+		if !ok || !same || !t.Good(a.cfg.Now()) {
+			return nil
+		}
+		if who, ok := s.People.Get(t.Person); ok && who.State == domain.PersonStateActive {
+			c = &caller{org: p.org, token: p.token, person: t.Person, scope: t.Scope}
+		}
+		return nil
+	})
+	if err == nil && c != nil {
+		a.spendBootstrap()
+	}
+	return c, head, err
+}
+
+// permitted holds a caller to the org and the scope of the token.
+func permitted(c *caller, r *http.Request) *Problem {
+	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
+	if c.bootstrap {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/orgs" {
+			return nil
+		}
+		return problem(http.StatusForbidden, "scope_not_permitted", "the bootstrap token is good for POST /v1/orgs alone")
+	}
+	if len(parts) > 2 && parts[0] == "v1" && parts[1] == "orgs" && parts[2] != string(c.org) {
+		return unknown("org", domain.ID(parts[2]))
+	}
+	question := r.Method == http.MethodGet || r.Method == http.MethodHead || slices.Contains(questions, parts[len(parts)-1])
+	switch {
+	case r.URL.Path == "/metrics":
+		if c.scope != domain.ScopeMetrics {
+			return problem(http.StatusForbidden, "scope_not_permitted", "GET /metrics needs a token of the scope metrics")
+		}
+		return nil
+	case c.scope == domain.ScopeFull, c.scope == domain.ScopeRead && question:
+		return nil
+	}
+	return problem(http.StatusForbidden, "scope_not_permitted", "a token of the scope %s is not good for this", c.scope)
+}
+
+// questions are the last segments of the paths that are sent with POST and change
+// nothing.
+var questions = []string{"decisions", "explain"}
+
+// view gives the state of the caller's org, and notes where it stands.
+func (a *API) view(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (schemas.Position, error) {
+	var at schemas.Position
+	err := a.cfg.Store.View(ctx, callerOf(ctx).org, func(s *domain.State, head eventstore.Head) error {
+		at = head.Position()
+		return f(s, head)
+	})
+	return at, err
+}

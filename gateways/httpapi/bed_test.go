@@ -1,0 +1,308 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// bed is an API over a real ledger, with a clock that tests move.
+type bed struct {
+	t         *testing.T
+	api       *API
+	store     *eventstore.Store
+	vault     *vault.Vault
+	bootstrap string
+	used      int
+	troubles  []Trouble
+	tables    bool // whether there are permissions
+	logs      safeBuffer
+
+	mu  sync.Mutex // guards what follows
+	now time.Time
+}
+
+// start is the first instant of the clock: a Monday, 10:00 in Berlin.
+var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// newBed opens an empty ledger.
+func newBed(t *testing.T, limits Limits) *bed {
+	t.Helper()
+	b := &bed{t: t, now: start, tables: true}
+	dir := t.TempDir()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	server, err := eventstore.StartEmbedded(dir, "", quiet)
+	require.NoError(t, err)
+	t.Cleanup(server.Stop)
+	conn, err := server.Connect(nats.Name("test"))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	master, _, err := vault.LoadOrCreateMaster(dir, "")
+	require.NoError(t, err)
+	b.vault, err = vault.Open(t.Context(), dir, master)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.vault.Close()) })
+	registry := prometheus.NewRegistry()
+	b.store, err = eventstore.Open(t.Context(), eventstore.Config{Conn: conn, Embedded: server, Snapshots: t.TempDir(), Keys: b.vault,
+		Vault: b.vault, Now: b.clock, Log: quiet}, eventstore.NewMetrics(registry))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.store.Close(context.Background())) })
+	secret, _ := newSecret()
+	b.bootstrap = BootstrapText(secret)
+	b.api, err = New(Config{Store: b.store, Open: b.open, Table: b.table, Ready: func() []Trouble { return b.troubles },
+		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
+		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "test", Limits: limits})
+	require.NoError(t, err)
+	return b
+}
+
+// newWorld opens a ledger with an org in use: the beginning that the domain's
+// specifications share.
+func newWorld(t *testing.T, base string) *bed {
+	t.Helper()
+	b := newBed(t, Limits{PerToken: Rate{10_000, 10_000}, PerRemote: Rate{10_000, 10_000}})
+	_, err := b.store.Execute(t.Context(), domain.SystemOrg, eventstore.Request{ID: newID(), Command: "RegisterOrg",
+		Actor: domain.ServiceActor("api"), Fields: []any{&domain.RegisterOrg{Org: "acme", Name: "Acme"}}})
+	require.NoError(t, err)
+	b.load(base)
+	return b
+}
+
+// load sends the commands of a beginning. A line that begins with a blank goes on
+// with the one before.
+func (b *bed) load(base string) {
+	b.t.Helper()
+	text, err := os.ReadFile("../../domain/testdata/base/" + base + ".txt")
+	require.NoError(b.t, err)
+	joined := strings.NewReplacer("\n ", " ", "\n\t", " ").Replace(string(text))
+	for line := range strings.Lines(joined) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		actor, rest, _ := strings.Cut(line, " ")
+		if strings.HasPrefix(actor, "@") {
+			at, err := time.Parse(time.RFC3339, actor[1:])
+			require.NoError(b.t, err)
+			b.set(at)
+			actor, rest, _ = strings.Cut(rest, " ")
+		}
+		name, fields, _ := strings.Cut(rest, " ")
+		if actor == "base" {
+			b.load(name)
+			continue
+		}
+		b.execute(actorNamed(actor), name, fields)
+	}
+}
+
+func actorNamed(name string) domain.Actor {
+	if name == "bootstrap" {
+		return domain.Actor{Kind: domain.ActorBootstrap, ID: "spec"}
+	}
+	if part, ok := strings.CutPrefix(name, "service:"); ok {
+		return domain.ServiceActor(domain.ID(part))
+	}
+	return domain.PersonActor(domain.ID(name))
+}
+
+// execute sends a command past the API.
+func (b *bed) execute(actor domain.Actor, name, fields string) eventstore.Result {
+	b.t.Helper()
+	typ, ok := domain.CommandNamed(name)
+	require.True(b.t, ok, name)
+	ptrs, err := schemas.DecodeCommands(typ, []byte(fields))
+	require.NoError(b.t, err, name)
+	r, err := b.store.Execute(b.t.Context(), "acme", eventstore.Request{ID: newID(), Command: name, Actor: actor, Fields: ptrs})
+	require.NoError(b.t, err, "%s %s %s", actor, name, fields)
+	return r
+}
+
+// token gives a person a token.
+func (b *bed) token(person domain.ID, scope domain.TokenScope) string {
+	b.t.Helper()
+	secret, hash := newSecret()
+	id := domain.ID(newID().String())
+	b.execute(domain.PersonActor(person), "IssueToken", fmt.Sprintf(`{"token":%q,"person":%q,"hash":%q,"scope":%q,"expires":%q}`,
+		id, person, hash, scope, b.clock().Add(30*24*time.Hour).Format(time.RFC3339)))
+	return TokenText("acme", id, secret)
+}
+
+func (b *bed) clock() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *bed) set(at time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = at
+}
+
+// open opens events as the store that sealed them would.
+func (b *bed) open(ctx context.Context, org domain.ID, events []domain.Event) ([]domain.Event, error) {
+	out := make([]domain.Event, len(events))
+	for i, e := range events {
+		out[i] = domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
+			id, err := vault.BoxKeyID(p.Box())
+			require.NoError(b.t, err)
+			keys, err := b.vault.Keys(ctx, string(org), []string{id})
+			require.NoError(b.t, err)
+			key, ok := keys[id]
+			if !ok {
+				return p
+			}
+			clear, err := key.Open([]byte("gatehouse/1|"+string(org)+"|"+string(subject)), p.Box())
+			require.NoError(b.t, err)
+			return p.Opened(string(clear))
+		})
+	}
+	return out, nil
+}
+
+// table makes the permissions of a site from the state as it is.
+func (b *bed) table(org, site domain.ID) *unlock.Table {
+	if !b.tables {
+		return nil
+	}
+	var out *unlock.Table
+	err := b.store.View(b.t.Context(), org, func(s *domain.State, h eventstore.Head) error {
+		rows, _ := s.Rows(site, func(domain.ID, domain.CredentialKind, string, string) (unlock.Tag, bool) { return unlock.Tag{}, false })
+		var err error
+		out, err = new(unlock.Table).Apply(unlock.Delta{Position: h.Position().String(), N: h.N, At: unlock.InstantOf(h.At), Put: rows})
+		return err
+	})
+	require.NoError(b.t, err)
+	return out
+}
+
+// reply is an answer of the API.
+type reply struct {
+	t      *testing.T
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask sends a request; headers are given as "Name: value".
+func (b *bed) ask(token, method, path, body string, headers ...string) reply {
+	b.t.Helper()
+	r := httptest.NewRequestWithContext(b.t.Context(), method, path, strings.NewReader(body))
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	w := httptest.NewRecorder()
+	b.api.ServeHTTP(w, r)
+	return reply{b.t, w.Code, w.Header(), w.Body.Bytes()}
+}
+
+// get asks for a path below the org.
+func (b *bed) get(token, path string) reply {
+	b.t.Helper()
+	return b.ask(token, http.MethodGet, "/v1/orgs/acme"+path, "")
+}
+
+// send sends a command.
+func (b *bed) send(token, command, fields string, headers ...string) reply {
+	b.t.Helper()
+	return b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/"+command, fields, headers...)
+}
+
+// is holds an answer to a status.
+func (r reply) is(status int) reply {
+	r.t.Helper()
+	require.Equal(r.t, status, r.status, "%s", r.body)
+	return r
+}
+
+// problem holds an answer to a problem, and returns it.
+func (r reply) problem(status int, code string) Problem {
+	r.t.Helper()
+	r.is(status)
+	require.Equal(r.t, problemJSON, r.header.Get("Content-Type"))
+	var p Problem
+	require.NoError(r.t, json.Unmarshal(r.body, &p))
+	require.Equal(r.t, code, p.Code, p.Detail)
+	require.Equal(r.t, status, p.Status)
+	require.NotEmpty(r.t, p.Detail)
+	return p
+}
+
+// json reads an answer.
+func (r reply) json() map[string]any {
+	r.t.Helper()
+	require.Equal(r.t, "application/json", r.header.Get("Content-Type"))
+	var out map[string]any
+	require.NoError(r.t, json.Unmarshal(r.body, &out))
+	return out
+}
+
+// items reads the items of a list.
+func (r reply) items() []map[string]any {
+	r.t.Helper()
+	r.is(http.StatusOK)
+	var page Page[map[string]any]
+	require.NoError(r.t, json.Unmarshal(r.body, &page))
+	require.NotNil(r.t, page.Items)
+	return page.Items
+}
+
+// ids lists the ids of a list.
+func (r reply) ids() []string {
+	r.t.Helper()
+	out := []string{}
+	for _, item := range r.items() {
+		out = append(out, item["id"].(string))
+	}
+	return out
+}
+
+// safeBuffer takes logs from several goroutines.
+type safeBuffer struct {
+	mu sync.Mutex // guards buf
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func sumOf(secret [secretSize]byte) [32]byte { return sha256.Sum256(secret[:]) }

@@ -1,0 +1,176 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// Bootstrap is the token gh.bootstrap.<secret> by which the first org of a ledger
+// is made. It is good for one org, until it expires or until a token of that org
+// was used for the first time, whichever is earlier.
+//
+// # Why it is not spent with the first answer
+//
+// The answer holds the only copy of the owner's token. If it is lost on its way,
+// the same request gives another one, and the lost one is revoked; a token that
+// was spent with the lost answer would leave an org that nobody can enter.
+type Bootstrap struct {
+	Hash    [sha256.Size]byte // SHA-256 of the secret's 32 bytes
+	Expires time.Time
+	// Used is called once, when the token is spent: the file with it can go. An
+	// error is logged; the token stays spent in this process, and the ledger takes
+	// no second org from it in any other.
+	Used func() error
+
+	spent atomic.Bool
+}
+
+// BootstrapText writes a bootstrap token as its holder presents it.
+func BootstrapText(secret [secretSize]byte) string {
+	return "gh.bootstrap." + base64.RawURLEncoding.EncodeToString(secret[:])
+}
+
+// bootstrapCaller returns the caller when the hash is that of a good bootstrap
+// token, or nil.
+func (a *API) bootstrapCaller(hash string) *caller {
+	b := a.cfg.Bootstrap
+	if b == nil || b.spent.Load() || !a.cfg.Now().Before(b.Expires) {
+		return nil
+	}
+	if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(b.Hash[:])), []byte(hash)) != 1 {
+		return nil
+	}
+	return &caller{bootstrap: true}
+}
+
+// spendBootstrap ends the bootstrap token: a token of an org was used.
+func (a *API) spendBootstrap() {
+	b := a.cfg.Bootstrap
+	if b == nil || b.spent.Swap(true) {
+		return
+	}
+	if err := b.Used(); err != nil {
+		a.cfg.Log.Error("the file of the bootstrap token could not be removed; remove it", "error", err)
+	}
+}
+
+type newOrgInput struct {
+	Body struct {
+		Org        domain.ID `json:"org" doc:"id of the org, for ever"`
+		Name       string    `json:"name" minLength:"1" maxLength:"200"`
+		Owner      domain.ID `json:"owner" doc:"id of the person who becomes the owner"`
+		OwnerName  string    `json:"owner_name,omitempty" maxLength:"1000"`
+		OwnerEmail string    `json:"owner_email,omitempty" maxLength:"1000"`
+	}
+}
+
+// NewOrg is the answer to an org that was made.
+type NewOrg struct {
+	Org      domain.ID        `json:"org"`
+	Owner    domain.ID        `json:"owner"`
+	Token    string           `json:"token" doc:"the owner's token; it is shown here and nowhere else"`
+	TokenID  domain.ID        `json:"token_id"`
+	Expires  time.Time        `json:"expires" doc:"of the token"`
+	Position schemas.Position `json:"position"`
+}
+
+type newOrgOutput struct {
+	Position string `header:"Gatehouse-Position"`
+	Body     NewOrg
+}
+
+func (a *API) registerBootstrap() {
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "CreateFirstOrg", Method: http.MethodPost, Path: "/v1/orgs", DefaultStatus: http.StatusCreated,
+		Summary: "Makes an org with its owner, by the bootstrap token",
+		Description: "The bootstrap token is good for one org. Until a token of the org was used, the same request may be sent again: " +
+			"it gives a new token for the owner and revokes those before.",
+		Tags: []string{"org"}, Errors: []int{400, 401, 403, 409, 413, 415, 422, 429, 503, 504},
+	}, a.newOrg)
+}
+
+// newOrg makes an org in three steps, each with an id that follows from the
+// bootstrap token, so that a crash between them is taken up by the same request.
+func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error) {
+	if !callerOf(ctx).bootstrap {
+		return nil, problem(http.StatusForbidden, "scope_not_permitted", "an org is made with the bootstrap token")
+	}
+	b := in.Body
+	space := domain.DeriveUUID(domain.UUID{}, "gatehouse/bootstrap/"+hex.EncodeToString(a.cfg.Bootstrap.Hash[:]))
+	actor := callerOf(ctx).actor()
+	create := eventstore.Request{ID: domain.DeriveUUID(space, "create"), Command: "CreateOrg", Actor: actor, Fields: []any{
+		&domain.CreateOrg{Org: b.Org, Name: b.Name, Owner: b.Owner, OwnerName: domain.Clear(b.OwnerName), OwnerEmail: domain.Clear(b.OwnerEmail)}}}
+	if err := domain.CheckID(b.Org); err != nil {
+		return nil, malformed("body.org", "%v", err)
+	}
+	// What would be refused is found out before the id of the org is reserved.
+	try := create
+	try.DryRun = true
+	for _, step := range []struct {
+		org domain.ID
+		req eventstore.Request
+	}{
+		{b.Org, try},
+		{domain.SystemOrg, eventstore.Request{ID: domain.DeriveUUID(space, "register"), Command: "RegisterOrg", Actor: actor,
+			Fields: []any{&domain.RegisterOrg{Org: b.Org, Name: b.Name}}}},
+		{b.Org, create},
+	} {
+		_, err := a.cfg.Store.Execute(ctx, step.org, step.req)
+		if errors.Is(err, eventstore.ErrReused) {
+			return nil, problem(http.StatusConflict, "bootstrap_used", "this bootstrap token has made another org, or this one with other fields")
+		}
+		if err != nil {
+			return nil, a.asProblem(ctx, err)
+		}
+	}
+	return a.firstToken(ctx, b.Org, b.Owner, create.ID)
+}
+
+// firstTokenLife is how long the owner's first token is good for.
+const firstTokenLife = 90 * 24 * time.Hour
+
+// firstToken gives the owner of a new org a token, in the owner's name, and
+// revokes what an answer that was lost had given.
+func (a *API) firstToken(ctx context.Context, org, owner domain.ID, cause domain.UUID) (*newOrgOutput, error) {
+	var lost []any
+	err := a.cfg.Store.View(ctx, org, func(s *domain.State, _ eventstore.Head) error {
+		for id, t := range s.Tokens.Each("person:" + string(owner)) {
+			if !t.Revoked {
+				lost = append(lost, &domain.RevokeToken{Token: id})
+			}
+		}
+		return nil
+	})
+	send := func(command string, fields ...any) (eventstore.Result, error) {
+		return a.cfg.Store.Execute(ctx, org, eventstore.Request{ID: newID(), Command: command, Actor: domain.PersonActor(owner),
+			Causation: &cause, Fields: fields})
+	}
+	if err == nil && len(lost) > 0 {
+		_, err = send("RevokeToken", lost...)
+	}
+	if err != nil {
+		return nil, a.asProblem(ctx, err)
+	}
+	secret, hash := newSecret()
+	id := domain.ID(newID().String())
+	expires := a.cfg.Now().UTC().Add(firstTokenLife).Truncate(time.Second)
+	result, err := send("IssueToken", &domain.IssueToken{Token: id, Person: owner, Hash: hash, Scope: domain.ScopeFull, Expires: expires})
+	if err != nil {
+		return nil, a.asProblem(ctx, err)
+	}
+	return &newOrgOutput{Position: result.Position.String(), Body: NewOrg{Org: org, Owner: owner, Token: TokenText(org, id, secret),
+		TokenID: id, Expires: expires, Position: result.Position}}, nil
+}

@@ -1,0 +1,288 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// OrgPath is the org of a path. It is that of the token: others are not found.
+type OrgPath struct {
+	Org string `path:"org" doc:"the org of the token"`
+}
+
+// CommandHeaders go with everything that changes the ledger.
+type CommandHeaders struct {
+	Key string `header:"Idempotency-Key" maxLength:"200" doc:"a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned here"`
+}
+
+// CommandResult is the answer to a command that was accepted.
+type CommandResult struct {
+	Position schemas.Position `json:"position" doc:"of the commit; of a dry run, where it was decided"`
+	Hash     schemas.Hash     `json:"hash" doc:"SHA-256 of the commit as stored; of a dry run, of the last one"`
+	At       time.Time        `json:"at"`
+	Events   []Event          `json:"events" doc:"what happened; none: nothing was left to change"`
+	Warnings []domain.Warning `json:"warnings,omitempty"`
+	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is what it led to then"`
+}
+
+// command answers POST /v1/orgs/{org}/commands/{command}.
+func (a *API) command(w http.ResponseWriter, r *http.Request) {
+	req, err := a.readCommand(r)
+	if err != nil {
+		a.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Idempotency-Key", req.ID.String())
+	c := callerOf(r.Context())
+	result, err := a.cfg.Store.Execute(r.Context(), c.org, req)
+	if err == nil {
+		w.Header().Set(positionHeader, result.Position.String())
+		var events []Event
+		if events, err = a.events(r.Context(), result.Events); err == nil {
+			w.Header().Set("Content-Type", "application/json")
+			a.write(w, r, http.StatusOK, CommandResult{result.Position, result.Hash, result.At, events, result.Warnings, result.Repeated})
+			return
+		}
+	}
+	a.fail(w, r, err)
+}
+
+// readCommand reads a request for a command: what is asked, and how.
+func (a *API) readCommand(r *http.Request) (eventstore.Request, error) {
+	var req eventstore.Request
+	typ, ok := domain.CommandNamed(r.PathValue("command"))
+	if !ok {
+		return req, unknownCommand(r.PathValue("command"))
+	}
+	c := callerOf(r.Context())
+	req.Command, req.Actor = typ.Name, c.actor()
+	id, p := commandID(c, r.Header.Get("Idempotency-Key"))
+	if p != nil {
+		return req, p
+	}
+	req.ID = id
+	if p := readOptions(r, &req); p != nil {
+		return req, p
+	}
+	if req.OnBehalfOf != "" {
+		if err := a.checkOnBehalf(r.Context(), c, req.OnBehalfOf); err != nil {
+			return req, err
+		}
+	}
+	body, p := readJSON(r)
+	if p != nil {
+		return req, p
+	}
+	fields, err := schemas.DecodeCommands(typ, body)
+	if err != nil {
+		return req, notDecoded(err)
+	}
+	req.Fields = fields
+	return req, missingFields(typ, body)
+}
+
+// readOptions reads the query and the headers that say how a command is sent.
+func readOptions(r *http.Request, req *eventstore.Request) *Problem {
+	for name, values := range r.URL.Query() {
+		value := values[len(values)-1]
+		switch name {
+		case "dry_run":
+			dry, err := strconv.ParseBool(value)
+			if err != nil {
+				return malformed("query.dry_run", "it is true or false")
+			}
+			req.DryRun = dry
+		case "if_position":
+			at, err := schemas.ParsePosition(value)
+			if err != nil {
+				return malformed("query.if_position", "%v", err)
+			}
+			req.IfPosition = &at
+		default:
+			return malformed("query."+name, "there is no such parameter")
+		}
+	}
+	req.OnBehalfOf = domain.ID(r.Header.Get("On-Behalf-Of"))
+	return nil
+}
+
+// checkOnBehalf lets staff and higher roles act for another person, who must be
+// known.
+func (a *API) checkOnBehalf(ctx context.Context, c *caller, person domain.ID) error {
+	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
+			return problem(http.StatusForbidden, "role_not_permitted", "On-Behalf-Of needs the role staff or a higher one")
+		}
+		if !s.People.Has(person) {
+			return unknown("person", person)
+		}
+		return nil
+	})
+	return err
+}
+
+// keySpace is the name space of ids that follow from an Idempotency-Key.
+var keySpace = domain.DeriveUUID(domain.UUID{}, "gatehouse/idempotency-key")
+
+// maxKey is the greatest length of an Idempotency-Key in bytes.
+const maxKey = 200
+
+// commandID makes the id of a command from its Idempotency-Key. Ids have no
+// slashes, so the parts cannot be taken for others.
+func commandID(c *caller, key string) (domain.UUID, *Problem) {
+	if key == "" {
+		return newID(), nil
+	}
+	if len(key) > maxKey {
+		return domain.UUID{}, malformed("header.Idempotency-Key", "it has at most %d bytes", maxKey)
+	}
+	if id, err := domain.ParseUUID(key); err == nil {
+		return id, nil
+	}
+	return domain.DeriveUUID(keySpace, string(c.org)+"/"+string(c.token)+"/"+key), nil
+}
+
+// readJSON reads the body of a request.
+func readJSON(r *http.Request) ([]byte, *Problem) {
+	if text := r.Header.Get("Content-Type"); text != "" {
+		if media, _, err := mime.ParseMediaType(text); err != nil || media != "application/json" {
+			return nil, wrongMediaType()
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, bodyTooLarge()
+	}
+	if err != nil {
+		return nil, problem(http.StatusBadRequest, "malformed", "the body did not come whole")
+	}
+	return body, nil
+}
+
+// notDecoded says which field of a body is wrong.
+func notDecoded(err error) *Problem {
+	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return malformed(strings.TrimSuffix("body."+t.Field, "."), "a JSON %s does not fit here", t.Value)
+	}
+	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return malformed("body", "it is no JSON: %v, at byte %d", s, s.Offset)
+	}
+	text := err.Error()
+	if _, field, ok := strings.Cut(text, "unknown field "); ok {
+		return malformed("body."+strings.Trim(field, `"`), "there is no such field")
+	}
+	return malformed("body", "%s", strings.Replace(text, "json: ", "", 1))
+}
+
+// missingFields refuses a command without a field that its schema requires: left
+// out, a field like enabled would mean the contrary.
+func missingFields(typ domain.CommandType, body []byte) error {
+	var entries []map[string]json.RawMessage
+	list := len(body) > 0 && strings.HasPrefix(strings.TrimSpace(string(body[:min(len(body), 64)])), "[")
+	if list {
+		if err := json.Unmarshal(body, &entries); err != nil {
+			return notDecoded(err)
+		}
+	} else {
+		entries = make([]map[string]json.RawMessage, 1)
+		if len(body) > 0 {
+			if err := json.Unmarshal(body, &entries[0]); err != nil {
+				return notDecoded(err)
+			}
+		}
+	}
+	for i, entry := range entries {
+		for _, field := range requiredFields(typ.Type()) {
+			if _, ok := entry[field]; ok {
+				continue
+			}
+			name := field
+			if list {
+				name = fmt.Sprintf("[%d].%s", i, field)
+			}
+			return problem(http.StatusUnprocessableEntity, "invalid_field", "%s: it is missing", name)
+		}
+	}
+	return nil
+}
+
+// requiredFields lists the fields that a command may not leave out.
+func requiredFields(t reflect.Type) []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(t) {
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && !f.Anonymous && !strings.Contains(options, "omit") {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// unknownCommand names the commands whose names are near.
+func unknownCommand(name string) *Problem {
+	near := nearest(name)
+	if len(near) == 0 {
+		return problem(http.StatusNotFound, "unknown_command", "there is no command %s; GET /openapi.json lists all", name)
+	}
+	return problem(http.StatusNotFound, "unknown_command", "there is no command %s; near are %s", name, strings.Join(near, ", "))
+}
+
+// nearest lists up to three commands whose names differ from a name in a third of
+// its letters or fewer, or begin with it.
+func nearest(name string) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var found []candidate
+	asked := strings.ToLower(name[:min(len(name), 64)])
+	for _, c := range domain.Commands() {
+		there := strings.ToLower(c.Name)
+		d := distance(asked, there)
+		if d <= max(2, len(asked)/3) || asked != "" && strings.HasPrefix(there, asked) {
+			found = append(found, candidate{c.Name, d})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.distance - b.distance })
+	var out []string
+	for _, c := range found[:min(len(found), 3)] {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// distance is how many letters must be put in, taken out or changed to make b of
+// a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

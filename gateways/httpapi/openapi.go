@@ -1,0 +1,217 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+const componentPrefix = "#/components/schemas/"
+
+// componentName names a type in the document: doorView is Door there.
+func componentName(t reflect.Type, hint string) string {
+	return strings.ReplaceAll(huma.DefaultSchemaNamer(t, hint), "View", "")
+}
+
+// object is a part of the document as JSON.
+type object = map[string]any
+
+// document makes the OpenAPI document: the typed routes as they describe
+// themselves, with the bounds and words of the generated schemas where they show
+// a record of the domain, and one operation for each command that people send.
+func (a *API) document() ([]byte, error) {
+	registry := a.huma.OpenAPI().Components.Schemas
+	registry.Schema(reflect.TypeFor[CommandResult](), true, "CommandResult")
+	body, err := json.Marshal(a.huma.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: write the OpenAPI document: %w", err)
+	}
+	var doc struct {
+		OpenAPI    string            `json:"openapi"`
+		Info       json.RawMessage   `json:"info"`
+		Paths      map[string]object `json:"paths"`
+		Components struct {
+			Schemas         map[string]object `json:"schemas"`
+			SecuritySchemes json.RawMessage   `json:"securitySchemes"`
+		} `json:"components"`
+		Security json.RawMessage `json:"security"`
+	}
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return nil, fmt.Errorf("httpapi: write the OpenAPI document: %w", err)
+	}
+	for name, component := range doc.Components.Schemas {
+		if err := describeRecord(component, registry.TypeFromRef(componentPrefix+name)); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range domain.Commands() {
+		if !forPeople(c) {
+			continue
+		}
+		if _, taken := doc.Components.Schemas[c.Name]; taken {
+			return nil, fmt.Errorf("httpapi: %s is the name of a command and of something else", c.Name)
+		}
+		schema, err := commandSchema(c)
+		if err != nil {
+			return nil, err
+		}
+		doc.Components.Schemas[c.Name] = schema
+		doc.Paths["/v1/orgs/{org}/commands/"+c.Name] = object{"post": commandOperation(c)}
+	}
+	doc.Paths["/metrics"] = object{"get": metricsOperation()}
+	out, err := json.MarshalIndent(doc, "", " ")
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: write the OpenAPI document: %w", err)
+	}
+	return out, nil
+}
+
+// forPeople reports whether a command is one that a person may send. The others
+// are sent by the service alone.
+func forPeople(c domain.CommandType) bool {
+	p := c.Permit()
+	return p.Role != "" || p.Primary || p.UnitManager || p.Self
+}
+
+// commandSchema reads the generated schema of a command.
+func commandSchema(c domain.CommandType) (object, error) {
+	body, ok := schemas.CommandSchema(c.Name)
+	if !ok {
+		return nil, fmt.Errorf("httpapi: there is no schema of the command %s; go test ./schemas -update writes it", c.Name)
+	}
+	var schema object
+	if err := json.Unmarshal(body, &schema); err != nil {
+		return nil, fmt.Errorf("httpapi: read the schema of %s: %w", c.Name, err)
+	}
+	delete(schema, "$schema")
+	return schema, nil
+}
+
+// describeRecord gives the properties that a component shows of a record of the
+// domain as the generated schema of the record describes them.
+func describeRecord(component object, t reflect.Type) error {
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	properties, _ := component["properties"].(object)
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous || len(f.Index) != 2 || properties[name] == nil || shadowed(t, f) {
+			continue
+		}
+		record := domain.RecordOf(domain.NewState(), reflect.New(t.Field(f.Index[0]).Type).Interface())
+		if record.Kind == "" {
+			continue
+		}
+		body, err := fs.ReadFile(schemas.Files(), "records/"+string(record.Kind)+".json")
+		if err != nil {
+			return fmt.Errorf("httpapi: there is no schema of the record %s; go test ./schemas -update writes it: %w", record.Kind, err)
+		}
+		var schema struct {
+			Properties object `json:"properties"`
+		}
+		if err := json.Unmarshal(body, &schema); err != nil {
+			return fmt.Errorf("httpapi: read the schema of the record %s: %w", record.Kind, err)
+		}
+		properties[name] = schema.Properties[name]
+	}
+	return nil
+}
+
+// shadowed reports whether a view has a field of its own in the place of a
+// promoted one.
+func shadowed(t reflect.Type, promoted reflect.StructField) bool {
+	own, ok := t.FieldByName(promoted.Name)
+	return ok && len(own.Index) == 1
+}
+
+func ref(name string) object { return object{"$ref": componentPrefix + name} }
+
+// commandOperation describes the route of a command.
+func commandOperation(c domain.CommandType) object {
+	description := "Sent by " + c.Permit().String() + ". The body is one command, or a list of up to " +
+		strconv.Itoa(domain.MaxList) + " of which all are accepted or none."
+	if len(c.Causes) > 0 {
+		description += " It may cause " + strings.Join(c.Causes, ", ") + "."
+	}
+	responses := object{"200": object{
+		"description": "The command was accepted, or had been before.",
+		"headers": object{
+			positionHeader:    header("where the org stands"),
+			"Idempotency-Key": header("id of the command; sent again with it, the command has no second effect"),
+		},
+		"content": object{"application/json": object{"schema": ref("CommandResult")}},
+	}}
+	for status, text := range commandErrors {
+		responses[strconv.Itoa(status)] = object{"description": text,
+			"content": object{problemJSON: object{"schema": ref("Problem")}}}
+	}
+	return object{
+		"operationId": c.Name, "tags": []string{"commands"}, "summary": c.Summary, "description": description,
+		"parameters": commandParameters,
+		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"oneOf": []object{
+			ref(c.Name), {"type": "array", "items": ref(c.Name), "minItems": 1, "maxItems": domain.MaxList}}}}}},
+		"responses": responses, "x-causes": c.Causes, "x-takes-away": c.TakesAway,
+	}
+}
+
+func header(text string) object {
+	return object{"description": text, "schema": object{"type": "string"}}
+}
+
+func parameter(in, name, text string, schema object) object {
+	return object{"in": in, "name": name, "description": text, "required": in == "path", "schema": schema}
+}
+
+var commandParameters = []object{
+	parameter("path", "org", "the org of the token", object{"type": "string"}),
+	parameter("header", "Idempotency-Key", "a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned",
+		object{"type": "string", "maxLength": maxKey}),
+	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
+	parameter("query", "dry_run", "decide and change nothing", object{"type": "boolean"}),
+	parameter("query", "if_position", "refuse with version_conflict unless the org stands there, as 1-42",
+		object{"type": "string", "pattern": "^[1-9][0-9]*-[0-9]+$"}),
+}
+
+// commandErrors are the statuses of commands that were not accepted.
+var commandErrors = map[int]string{
+	400: "malformed: the body or a parameter cannot be read",
+	401: "unauthenticated",
+	403: "role_not_permitted: who may send it is told; scope_not_permitted: the token reads only",
+	404: "unknown_…: there is no such org, command or thing that the command names",
+	409: "a rule forbids it in the present state, the code says which; version_conflict: see if_position",
+	413: "body_too_large, or commit_too_large: send smaller lists",
+	415: "wrong_media_type",
+	422: "the command is wrong in itself, the code says how; command_id_reused",
+	429: "rate_limited",
+	500: "internal",
+	503: "busy, vault_unavailable, read_only, not_stored or stopping: nothing was changed",
+	504: "unsettled: send it again with the same Idempotency-Key",
+}
+
+func metricsOperation() object {
+	return object{
+		"operationId": "Metrics", "tags": []string{"operation"}, "summary": "Gives the metrics in the format of Prometheus",
+		"description": "It needs a token of the scope metrics.",
+		"responses": object{
+			"200":     object{"description": "OK", "content": object{"text/plain": object{"schema": object{"type": "string"}}}},
+			"default": object{"description": "Error", "content": object{problemJSON: object{"schema": ref("Problem")}}},
+		},
+	}
+}
+
+func (a *API) serveOpenAPI(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if _, err := w.Write(a.openapi); err != nil {
+		a.cfg.Log.Debug("a client went away", "request_id", infoOf(r.Context()).id, "error", err)
+	}
+}

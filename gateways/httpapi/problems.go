@@ -1,0 +1,226 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// Problem is the body of every answer that is no success (RFC 9457).
+type Problem struct {
+	Title    string            `json:"title" doc:"the status in words"`
+	Status   int               `json:"status" doc:"the HTTP status"`
+	Code     string            `json:"code" doc:"stable, snake_case; what a program looks at"`
+	Detail   string            `json:"detail" doc:"what was wrong and what to do; exact where a rule gives the text"`
+	IDs      []domain.ID       `json:"ids,omitempty" doc:"the things it is about"`
+	Entries  []Entry           `json:"entries,omitempty" doc:"of a list of commands, the entries that are refused"`
+	Fields   []Field           `json:"fields,omitempty" doc:"of a malformed request, the fields that are wrong"`
+	Position *schemas.Position `json:"position,omitempty" doc:"where the org stands"`
+
+	retryAfter string // seconds
+}
+
+// Entry is a refused entry of a list of commands.
+type Entry struct {
+	Index  int         `json:"index" doc:"from 0"`
+	Code   string      `json:"code"`
+	Detail string      `json:"detail"`
+	IDs    []domain.ID `json:"ids,omitempty"`
+}
+
+// Field is a field or parameter that is wrong.
+type Field struct {
+	Name   string `json:"name" doc:"as query.limit, or body.site"`
+	Detail string `json:"detail"`
+}
+
+// Error gives code and detail.
+func (p *Problem) Error() string { return p.Code + ": " + p.Detail }
+
+// GetStatus gives the HTTP status.
+func (p *Problem) GetStatus() int { return p.Status }
+
+// GetHeaders gives the headers that go with the problem.
+func (p *Problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.retryAfter != "" {
+		h.Set("Retry-After", p.retryAfter)
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	return h
+}
+
+// ContentType gives the media type of problems.
+func (p *Problem) ContentType(string) string { return problemJSON }
+
+const problemJSON = "application/problem+json"
+
+func problem(status int, code, format string, args ...any) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: fmt.Sprintf(format, args...)}
+}
+
+func (p *Problem) retry(seconds string) *Problem {
+	p.retryAfter = seconds
+	return p
+}
+
+// unknown says that something is not there, or not for the eyes of the caller,
+// who is not told which.
+func unknown(noun string, id domain.ID) *Problem {
+	p := problem(http.StatusNotFound, "unknown_"+noun, "there is no %s %s", strings.ReplaceAll(noun, "_", " "), id)
+	p.IDs = []domain.ID{id}
+	return p
+}
+
+func malformed(name, format string, args ...any) *Problem {
+	f := Field{name, fmt.Sprintf(format, args...)}
+	p := problem(http.StatusBadRequest, "malformed", "%s: %s", f.Name, f.Detail)
+	p.Fields = []Field{f}
+	return p
+}
+
+// The typed routes make their errors through this hook. It says in our words what
+// they found wrong, and never repeats a value: it may be personal.
+func init() {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
+		switch status {
+		case http.StatusUnprocessableEntity, http.StatusBadRequest:
+			p := problem(http.StatusBadRequest, "malformed", "%s", message)
+			for _, err := range errs {
+				f := Field{Name: "body", Detail: err.Error()}
+				if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
+					f = Field{d.Location, d.Message}
+				}
+				p.Fields = append(p.Fields, f)
+			}
+			if len(p.Fields) > 0 {
+				p.Detail = p.Fields[0].Name + ": " + p.Fields[0].Detail
+			}
+			return p
+		case http.StatusRequestEntityTooLarge:
+			return bodyTooLarge()
+		case http.StatusUnsupportedMediaType:
+			return wrongMediaType()
+		case http.StatusNotAcceptable:
+			return problem(status, "not_acceptable", "the answers are application/json")
+		case http.StatusRequestTimeout:
+			return problem(status, "too_slow", "the body did not come in time")
+		}
+		for _, err := range errs {
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+				return bodyTooLarge()
+			}
+		}
+		return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what")
+	}
+}
+
+func bodyTooLarge() *Problem {
+	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request has at most %d bytes; send smaller lists", maxBody)
+}
+
+func wrongMediaType() *Problem {
+	return problem(http.StatusUnsupportedMediaType, "wrong_media_type", "send the body as Content-Type: application/json")
+}
+
+// refusalStatus maps codes of refusals to statuses. Every other refusal is a
+// conflict with the state of the org: 409.
+var refusalStatus = map[string]int{
+	"role_not_permitted":       http.StatusForbidden,
+	"invalid_field":            http.StatusUnprocessableEntity,
+	"unknown_zone":             http.StatusUnprocessableEntity,
+	"schedule_overlap":         http.StatusUnprocessableEntity,
+	"schedule_outside_limits":  http.StatusUnprocessableEntity,
+	"capability_not_supported": http.StatusUnprocessableEntity,
+}
+
+// asProblem says in HTTP what an error means. What has no meaning to the caller
+// is logged and answered without details.
+func (a *API) asProblem(ctx context.Context, err error) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
+	if r, ok := errors.AsType[*domain.Refusal](err); ok {
+		return refused(r)
+	}
+	switch {
+	case errors.Is(err, eventstore.ErrPosition):
+		return problem(http.StatusConflict, "version_conflict", "%v; read again and decide anew", err)
+	case errors.Is(err, eventstore.ErrReused):
+		return problem(http.StatusUnprocessableEntity, "command_id_reused",
+			"this Idempotency-Key was used for another request; choose a new key for a new request")
+	case errors.Is(err, eventstore.ErrTooLarge):
+		return problem(http.StatusRequestEntityTooLarge, "commit_too_large", "%v", err)
+	case errors.Is(err, eventstore.ErrBusy):
+		return problem(http.StatusServiceUnavailable, "busy", "%v; nothing was changed", eventstore.ErrBusy).retry("1")
+	case errors.Is(err, eventstore.ErrClosed):
+		return problem(http.StatusServiceUnavailable, "stopping", "this instance is stopping; try again").retry("5")
+	case errors.Is(err, eventstore.ErrUnsettled):
+		a.log(ctx, "a command is unsettled", err)
+		return problem(http.StatusGatewayTimeout, "unsettled",
+			"it is not known whether the command took effect; send it again with the same Idempotency-Key, which the answer names").retry("1")
+	case errors.Is(err, eventstore.ErrTooNew):
+		return problem(http.StatusServiceUnavailable, "read_only", "%v", eventstore.ErrTooNew)
+	case errors.Is(err, vault.ErrUnavailable):
+		return problem(http.StatusServiceUnavailable, "vault_unavailable",
+			"personal fields cannot be sealed or opened now; commands without them go on").retry("5")
+	case errors.Is(err, eventstore.ErrRejected):
+		a.log(ctx, "the ledger did not take a commit", err)
+		return problem(http.StatusServiceUnavailable, "not_stored", "the ledger did not take the command; nothing was changed").retry("5")
+	}
+	a.log(ctx, "a request failed", err)
+	return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what under %s", infoOf(ctx).id)
+}
+
+func refused(r *domain.Refusal) *Problem {
+	status, ok := refusalStatus[r.Code]
+	switch {
+	case ok:
+	case strings.HasPrefix(r.Code, "unknown_"):
+		status = http.StatusNotFound
+	default:
+		status = http.StatusConflict
+	}
+	p := problem(status, r.Code, "%s", r.Message)
+	p.IDs = r.IDs
+	for _, e := range r.Entries {
+		p.Entries = append(p.Entries, Entry{e.Index, e.Code, e.Message, e.IDs})
+	}
+	return p
+}
+
+// fail writes an error as a problem.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := a.asProblem(r.Context(), err)
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemJSON)
+	a.write(w, r, p.Status, p)
+}
+
+// write writes a status and a JSON body. The content type is set already.
+func (a *API) write(w http.ResponseWriter, r *http.Request, status int, body any) {
+	b, err := json.Marshal(body)
+	if err != nil {
+		a.log(r.Context(), "an answer could not be written", err)
+		status, b = http.StatusInternalServerError, []byte(`{"title":"Internal Server Error","status":500,"code":"internal","detail":"the answer could not be written"}`)
+		w.Header().Set("Content-Type", problemJSON)
+	}
+	w.WriteHeader(status)
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		a.cfg.Log.Debug("a client went away", "request_id", infoOf(r.Context()).id, "error", err)
+	}
+}

@@ -1,0 +1,226 @@
+package httpapi
+
+import (
+	"slices"
+
+	"gatehouse/domain"
+	"gatehouse/domain/schedule"
+)
+
+// bookingView is a booking with the name of its tenant.
+type bookingView struct {
+	domain.Booking
+	PersonName *string `json:"person_name" doc:"null: the caller may not see it, or it is not known"`
+}
+
+type bookingsInput struct {
+	List
+	Site   string `query:"site"`
+	Unit   string `query:"unit"`
+	Person string `query:"person" doc:"the primary tenant"`
+	State  string `query:"state" enum:"active,revoked,ended"`
+}
+
+func (in *bookingsInput) filters() []filter[domain.Booking] {
+	return []filter[domain.Booking]{
+		{"unit:", in.Unit, func(r *domain.Booking) bool { return string(r.Unit) == in.Unit }},
+		{"person:", in.Person, func(r *domain.Booking) bool { return string(r.Person) == in.Person }},
+		{"site:", in.Site, func(r *domain.Booking) bool { return string(r.Site) == in.Site }},
+		{"", in.State, func(r *domain.Booking) bool { return string(r.State) == in.State }},
+	}
+}
+
+// rightView is an access right with its times in words.
+type rightView struct {
+	domain.AccessRight
+	Text string `json:"text" doc:"when it holds, as Monday to Friday, 08:30 - 17:30"`
+}
+
+type rightsInput struct {
+	List
+	Site     string `query:"site"`
+	Door     string `query:"door"`
+	Schedule string `query:"schedule"`
+}
+
+func (in *rightsInput) filters() []filter[domain.AccessRight] {
+	return []filter[domain.AccessRight]{
+		{"door:", in.Door, func(r *domain.AccessRight) bool { return slices.Contains(r.Doors, domain.ID(in.Door)) }},
+		{"schedule:", in.Schedule, func(r *domain.AccessRight) bool { return string(r.Schedule) == in.Schedule }},
+		{"site:", in.Site, func(r *domain.AccessRight) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
+	}
+}
+
+// grantView is a grant with the name of its person and its times in words.
+type grantView struct {
+	domain.Grant
+	PersonName *string `json:"person_name"`
+	Text       string  `json:"text" doc:"when its right holds, and its own narrower schedule if there is one"`
+}
+
+type grantsInput struct {
+	List
+	Person string `query:"person"`
+	Right  string `query:"right"`
+}
+
+func (in *grantsInput) filters() []filter[domain.Grant] {
+	return []filter[domain.Grant]{
+		{"person:", in.Person, func(r *domain.Grant) bool { return string(r.Person) == in.Person }},
+		{"right:", in.Right, func(r *domain.Grant) bool { return string(r.Right) == in.Right }},
+	}
+}
+
+// shareView is a share with the name of the sharee and its end.
+type shareView struct {
+	domain.Share
+	PersonName *string `json:"person_name"`
+	// A share opens nothing after its booking, whatever its own last day.
+	EffectiveUntil schedule.Date `json:"effective_until" doc:"the last day on which it can open: its own or that of its booking, whichever is earlier"`
+}
+
+type sharesInput struct {
+	List
+	Booking string `query:"booking"`
+	Unit    string `query:"unit"`
+	Person  string `query:"person" doc:"the sharee"`
+	State   string `query:"state" enum:"active,revoked,ended"`
+}
+
+func (in *sharesInput) filters() []filter[domain.Share] {
+	return []filter[domain.Share]{
+		{"booking:", in.Booking, func(r *domain.Share) bool { return string(r.Booking) == in.Booking }},
+		{"person:", in.Person, func(r *domain.Share) bool { return string(r.Person) == in.Person }},
+		{"unit:", in.Unit, func(r *domain.Share) bool { return string(r.Unit) == in.Unit }},
+		{"", in.State, func(r *domain.Share) bool { return string(r.State) == in.State }},
+	}
+}
+
+// unitUserView is a unit user with names and with times in words.
+type unitUserView struct {
+	ID domain.ID `json:"id" doc:"the unit and the person, as a12/anna; in a path the slash is written %2F"`
+	domain.UnitUser
+	PersonName     *string          `json:"person_name"`
+	AssociatedName *string          `json:"associated_user_name" doc:"of the person who made the user or shared a key: names are not unique"`
+	Access         []unitAccessView `json:"access,omitempty"`
+}
+
+type unitAccessView struct {
+	domain.UnitAccess
+	Text string `json:"text" doc:"Always, Same as defined in unit, or the user's own times"`
+}
+
+type unitUsersInput struct {
+	List
+	Unit   string `query:"unit"`
+	Person string `query:"person"`
+	Right  string `query:"right"`
+	State  string `query:"state" enum:"active,removed"`
+}
+
+func (in *unitUsersInput) filters() []filter[domain.UnitUser] {
+	return []filter[domain.UnitUser]{
+		{"unit:", in.Unit, func(r *domain.UnitUser) bool { return string(r.Unit) == in.Unit }},
+		{"person:", in.Person, func(r *domain.UnitUser) bool { return string(r.Person) == in.Person }},
+		{"right:", in.Right, func(r *domain.UnitUser) bool {
+			return slices.ContainsFunc(r.Access, func(m domain.UnitAccess) bool { return string(m.Right) == in.Right })
+		}},
+		{"", in.State, func(r *domain.UnitUser) bool { return string(r.State) == in.State }},
+	}
+}
+
+// reviewView is a review with the name of the unit user.
+type reviewView struct {
+	domain.Review
+	PersonName *string `json:"person_name"`
+}
+
+type reviewsInput struct {
+	List
+	Unit  string `query:"unit"`
+	Right string `query:"right"`
+	Done  bool   `query:"done" doc:"also those that were done; else those that are due"`
+}
+
+func (in *reviewsInput) filters() []filter[domain.Review] {
+	due := "due"
+	if in.Done {
+		due = ""
+	}
+	return []filter[domain.Review]{
+		{"unit:", in.Unit, func(r *domain.Review) bool { return string(r.Unit) == in.Unit }},
+		{"right:", in.Right, func(r *domain.Review) bool { return string(r.Right) == in.Right }},
+		{"", due, func(r *domain.Review) bool { return !r.Done }},
+	}
+}
+
+func (a *API) registerAccess() {
+	registerNoun[domain.Booking, bookingView, bookingsInput](a, noun[domain.Booking, bookingView]{
+		name: "booking", path: "bookings", tag: "Bookings", many: "the bookings",
+		table: func(s *domain.State) table[domain.Booking] { return s.Bookings },
+		view: func(v *viewer, _ domain.ID, r *domain.Booking) bookingView {
+			return bookingView{*r, v.name(r.Person)}
+		},
+	})
+	registerNoun[domain.AccessRight, rightView, rightsInput](a, noun[domain.AccessRight, rightView]{
+		name: "right", path: "rights", tag: "Rights", many: "the access rights",
+		table: func(s *domain.State) table[domain.AccessRight] { return s.AccessRights },
+		view: func(v *viewer, _ domain.ID, r *domain.AccessRight) rightView {
+			return rightView{*r, v.scheduleText(r.Schedule)}
+		},
+	})
+	registerNoun[domain.Grant, grantView, grantsInput](a, noun[domain.Grant, grantView]{
+		name: "grant", path: "grants", tag: "Grants", many: "the grants of access rights to people",
+		table: func(s *domain.State) table[domain.Grant] { return s.Grants },
+		view: func(v *viewer, _ domain.ID, r *domain.Grant) grantView {
+			return grantView{*r, v.name(r.Person), v.times(r.Right, r.Schedule)}
+		},
+	})
+	registerNoun[domain.Share, shareView, sharesInput](a, noun[domain.Share, shareView]{
+		name: "share", path: "shares", tag: "Shares", many: "the shares",
+		table: func(s *domain.State) table[domain.Share] { return s.Shares },
+		view:  viewShare,
+	})
+	registerNoun[domain.UnitUser, unitUserView, unitUsersInput](a, noun[domain.UnitUser, unitUserView]{
+		name: "unit_user", path: "unit-users", tag: "UnitUsers", many: "the unit users and unit managers",
+		table: func(s *domain.State) table[domain.UnitUser] { return s.UnitUsers },
+		view:  viewUnitUser,
+	})
+	registerNoun[domain.Review, reviewView, reviewsInput](a, noun[domain.Review, reviewView]{
+		name: "review", path: "reviews", tag: "Reviews", many: "the reviews that are due",
+		table: func(s *domain.State) table[domain.Review] { return s.Reviews },
+		view: func(v *viewer, _ domain.ID, r *domain.Review) reviewView {
+			return reviewView{*r, v.name(r.Person)}
+		},
+	})
+}
+
+func viewShare(v *viewer, _ domain.ID, r *domain.Share) shareView {
+	out := shareView{*r, v.name(r.Person), r.Until}
+	if b, ok := v.state.Bookings.Get(r.Booking); ok && !b.Until.IsZero() && b.Until.Before(r.Until) {
+		out.EffectiveUntil = b.Until
+	}
+	return out
+}
+
+func viewUnitUser(v *viewer, id domain.ID, r *domain.UnitUser) unitUserView {
+	out := unitUserView{ID: id, UnitUser: *r, PersonName: v.name(r.Person)}
+	if r.Associated.Kind == domain.ActorPerson {
+		out.AssociatedName = v.name(r.Associated.ID)
+	}
+	for _, access := range r.Access {
+		out.Access = append(out.Access, unitAccessView{access, modeText(access)})
+	}
+	return out
+}
+
+// modeText gives a unit user's schedule in the words of rule U8.
+func modeText(a domain.UnitAccess) string {
+	switch a.Mode {
+	case domain.ModeAlways:
+		return "Always"
+	case domain.ModeSameAsUnit:
+		return "Same as defined in unit"
+	}
+	return a.Limited.String()
+}

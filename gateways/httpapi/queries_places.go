@@ -1,0 +1,150 @@
+package httpapi
+
+import (
+	"slices"
+
+	"gatehouse/domain"
+)
+
+// siteView is a site without the table of its zone's transitions, which is in the
+// commits.
+type siteView struct {
+	domain.Site
+	Rules zoneVersion `json:"rules"`
+}
+
+// zoneVersion says which rules of a zone a site has.
+type zoneVersion struct {
+	Zone   string `json:"zone"`
+	TZData string `json:"tzdata" doc:"version of the time zone database that the rules are from"`
+}
+
+type sitesInput struct{ List }
+
+func (*sitesInput) filters() []filter[domain.Site] { return nil }
+
+type areasInput struct {
+	List
+	Site string `query:"site"`
+}
+
+func (in *areasInput) filters() []filter[domain.Area] {
+	return []filter[domain.Area]{{"site:", in.Site, func(r *domain.Area) bool { return string(r.Site) == in.Site }}}
+}
+
+type doorView struct{ domain.Door }
+
+type doorsInput struct {
+	List
+	Site string `query:"site"`
+	Unit string `query:"unit" doc:"the doors of a unit"`
+	Area string `query:"area" doc:"the doors that lead into an area or out of it"`
+}
+
+func (in *doorsInput) filters() []filter[domain.Door] {
+	return []filter[domain.Door]{
+		{"unit:", in.Unit, func(r *domain.Door) bool { return string(r.Unit) == in.Unit }},
+		{"area:", in.Area, func(r *domain.Door) bool { return string(r.In) == in.Area || string(r.Out) == in.Area }},
+		{"site:", in.Site, func(r *domain.Door) bool { return string(r.Site) == in.Site }},
+	}
+}
+
+type areaView struct{ domain.Area }
+
+// unitView is a unit with the times of its rights in words.
+type unitView struct {
+	domain.Unit
+	Rights []unitRightView `json:"rights,omitempty" doc:"what a tenant of the unit may open; none: the unit is not mapped"`
+}
+
+type unitRightView struct {
+	domain.UnitRight
+	Text string `json:"text" doc:"the times of the right, and of the unit's own narrower schedule if there is one"`
+}
+
+type unitsInput struct {
+	List
+	Site  string `query:"site"`
+	Right string `query:"right" doc:"the units to which a right is mapped"`
+	State string `query:"state" enum:"vacant,occupied,to_check"`
+}
+
+func (in *unitsInput) filters() []filter[domain.Unit] {
+	return []filter[domain.Unit]{
+		{"right:", in.Right, func(r *domain.Unit) bool {
+			return slices.ContainsFunc(r.Rights, func(m domain.UnitRight) bool { return string(m.Right) == in.Right })
+		}},
+		{"site:", in.Site, func(r *domain.Unit) bool { return string(r.Site) == in.Site }},
+		{"", in.State, func(r *domain.Unit) bool { return string(r.State) == in.State }},
+	}
+}
+
+// namedScheduleView is a schedule with its times in words.
+type namedScheduleView struct {
+	domain.NamedSchedule
+	Text string `json:"text" doc:"as Monday to Friday, 08:30 - 17:30"`
+}
+
+type schedulesInput struct{ List }
+
+func (*schedulesInput) filters() []filter[domain.NamedSchedule] { return nil }
+
+func (a *API) registerPlaces() {
+	a.registerOrg()
+	registerNoun[domain.Site, siteView, sitesInput](a, noun[domain.Site, siteView]{
+		name: "site", path: "sites", tag: "Sites", many: "the sites",
+		table: func(s *domain.State) table[domain.Site] { return s.Sites },
+		view: func(_ *viewer, _ domain.ID, r *domain.Site) siteView {
+			return siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}}
+		},
+	})
+	registerNoun[domain.Area, areaView, areasInput](a, noun[domain.Area, areaView]{
+		name: "area", path: "areas", tag: "Areas", many: "the areas",
+		table: func(s *domain.State) table[domain.Area] { return s.Areas },
+		view:  func(_ *viewer, _ domain.ID, r *domain.Area) areaView { return areaView{*r} },
+	})
+	registerNoun[domain.Door, doorView, doorsInput](a, noun[domain.Door, doorView]{
+		name: "door", path: "doors", tag: "Doors", many: "the doors",
+		table: func(s *domain.State) table[domain.Door] { return s.Doors },
+		view:  func(_ *viewer, _ domain.ID, r *domain.Door) doorView { return doorView{*r} },
+	})
+	registerNoun[domain.Unit, unitView, unitsInput](a, noun[domain.Unit, unitView]{
+		name: "unit", path: "units", tag: "Units", many: "the units",
+		table: func(s *domain.State) table[domain.Unit] { return s.Units },
+		view:  viewUnit,
+	})
+	registerNoun[domain.NamedSchedule, namedScheduleView, schedulesInput](a, noun[domain.NamedSchedule, namedScheduleView]{
+		name: "schedule", path: "schedules", tag: "Schedules", many: "the schedules",
+		table: func(s *domain.State) table[domain.NamedSchedule] { return s.Schedules },
+		view: func(_ *viewer, _ domain.ID, r *domain.NamedSchedule) namedScheduleView {
+			return namedScheduleView{*r, r.Schedule.String()}
+		},
+	})
+}
+
+func viewUnit(v *viewer, _ domain.ID, r *domain.Unit) unitView {
+	out := unitView{Unit: *r}
+	for _, ur := range r.Rights {
+		out.Rights = append(out.Rights, unitRightView{ur, v.times(ur.Right, ur.Schedule)})
+	}
+	return out
+}
+
+// times says in words when a right holds, with a narrower schedule beside its own.
+func (v *viewer) times(right, narrower domain.ID) string {
+	text := ""
+	if r, ok := v.state.AccessRights.Get(right); ok {
+		text = v.scheduleText(r.Schedule)
+	}
+	if narrower != "" {
+		text += "; of that, " + v.scheduleText(narrower)
+	}
+	return text
+}
+
+func (v *viewer) scheduleText(id domain.ID) string {
+	if s, ok := v.state.Schedules.Get(id); ok {
+		return s.Schedule.String()
+	}
+	return ""
+}

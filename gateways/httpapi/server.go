@@ -1,0 +1,172 @@
+// Package httpapi speaks HTTP: it takes commands to the ledger, answers questions
+// from the state, and says in one OpenAPI document what it does.
+//
+// # Who is asked
+//
+// The actor of a command always comes from the bearer token. A token is
+// gh.<org>.<token>.<secret>; the ledger knows the SHA-256 of the secret alone.
+// Every request but those for health and the OpenAPI document needs one, and a
+// token is good for its own org only: to everybody else an org does not exist.
+//
+// # One route for every command
+//
+// The commands are those of the domain, and their schemas are generated files. A
+// command that is added there is served and documented without a change here.
+//
+// # Personal values
+//
+// What the ledger keeps sealed is answered in clear to those who may see the
+// person, and as null to everybody else. A box never leaves the service.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+)
+
+// Config is what the API needs. What is not marked optional is required.
+type Config struct {
+	Store *eventstore.Store
+	// Open returns events as they are stored with the personal values in clear
+	// whose keys are still there.
+	Open func(ctx context.Context, org domain.ID, events []domain.Event) ([]domain.Event, error)
+	// Table returns the permissions of a site, or nil while there are none.
+	Table func(org, site domain.ID) *unlock.Table
+	// Ready lists what keeps this instance from serving; none: it is ready.
+	Ready func() []Trouble
+	// Bootstrap is optional: the token by which the first org is made.
+	Bootstrap *Bootstrap
+	// Metrics is where the API registers its own and what GET /metrics shows.
+	Metrics *prometheus.Registry
+	Now     func() time.Time // the clock
+	Log     *slog.Logger
+	Version string // of the program, for the OpenAPI document
+	Limits  Limits // optional
+}
+
+// Trouble is one reason why an instance is not ready.
+type Trouble struct {
+	Part    string `json:"part" doc:"what has the trouble, as eventstore or org:acme"`
+	Message string `json:"message"`
+}
+
+// API is the HTTP side of one instance. It is an [http.Handler].
+type API struct {
+	cfg     Config
+	mux     *http.ServeMux
+	huma    huma.API
+	chain   http.Handler
+	meters  *meters
+	tokens  *limiter
+	remotes *limiter
+	slots   chan struct{}
+	openapi []byte
+}
+
+// New makes the API and its OpenAPI document. It fails when a schema is missing.
+func New(cfg Config) (*API, error) {
+	cfg.Limits = cfg.Limits.withDefaults()
+	a := &API{
+		cfg:     cfg,
+		mux:     http.NewServeMux(),
+		meters:  newMeters(cfg.Metrics),
+		tokens:  newLimiter(cfg.Limits.PerToken, cfg.Now),
+		remotes: newLimiter(cfg.Limits.PerRemote, cfg.Now),
+		slots:   make(chan struct{}, cfg.Limits.Concurrent),
+	}
+	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
+	a.routes()
+	doc, err := a.document()
+	if err != nil {
+		return nil, err
+	}
+	a.openapi = doc
+	a.chain = a.observed(a.bounded(a.authenticated(a.mux)))
+	return a, nil
+}
+
+// ServeHTTP answers a request.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.chain.ServeHTTP(w, r) }
+
+// Server returns a server for the API that bounds how large and how slow requests
+// may be. The caller gives it a listener and shuts it down.
+func (a *API) Server() *http.Server {
+	return &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
+		BaseContext:       func(net.Listener) context.Context { return context.Background() },
+	}
+}
+
+// humaConfig sets up the typed routes: JSON alone, without documents of its own.
+func humaConfig(version string) huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title:       "Gatehouse",
+				Version:     version,
+				Description: "The access ledger of a building operator: who may open what, since when, by what, and who came.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry(componentPrefix, componentName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token": {Type: "http", Scheme: "bearer", Description: "gh.<org>.<token>.<secret>, as gatehouse token gives it"},
+				},
+			},
+			Security: []map[string][]string{{"token": {}}},
+		},
+		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+	}
+}
+
+// routes registers everything that is served.
+func (a *API) routes() {
+	a.mux.HandleFunc("POST /v1/orgs/{org}/commands/{command}", a.command)
+	a.mux.HandleFunc("GET /openapi.json", a.serveOpenAPI)
+	a.mux.Handle("GET /metrics", a.MetricsHandler())
+	a.mux.HandleFunc("/", a.noRoute)
+	a.registerHealth()
+	a.registerBootstrap()
+	a.registerTokens()
+	a.registerPlaces()
+	a.registerPeople()
+	a.registerAccess()
+	a.registerCommits()
+	a.registerDecisions()
+}
+
+// noRoute answers what no route is for.
+func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := a.mux.Handler(other); pattern != "/" {
+			w.Header().Set("Allow", method)
+			a.fail(w, r, problem(http.StatusMethodNotAllowed, "method_not_allowed", "use %s here", method))
+			return
+		}
+	}
+	a.fail(w, r, problem(http.StatusNotFound, "unknown_path", "nothing is served at %s; GET /openapi.json lists what is", r.URL.Path))
+}
+
+var errNoCaller = errors.New("httpapi: a handler without authentication")
