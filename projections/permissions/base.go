@@ -1,0 +1,132 @@
+package permissions
+
+import (
+	"context"
+	"errors"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/schemas"
+)
+
+// minBase is how many bytes of deltas a reader goes through at least before a
+// base is worth its writing. With twice the last base beside it, reading costs at
+// most three times the table, and bases at most half of what deltas cost.
+const minBase = 4 << 20
+
+// baseSubject is that of a site's bases.
+func baseSubject(org, site domain.ID) string { return subject(org, site) + ".base" }
+
+// baseJob is a table to write as a base.
+type baseJob struct {
+	site  *site
+	table *unlock.Table
+	head  schemas.PermissionHead
+}
+
+// askBase has a base written when enough deltas stand behind the last one. When
+// many bases are asked for, a later delta asks again.
+func (p *Projector) askBase(s *site) {
+	pub := s.published
+	if pub.sinceBase < max(p.minBase, 2*pub.baseSize) || !s.basing.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case p.bases <- baseJob{s, pub.table, pub.head}:
+		s.org.mu.Lock()
+		s.published.sinceBase = 0
+		s.org.mu.Unlock()
+	default:
+		s.basing.Store(false)
+	}
+}
+
+// baseLoop writes bases, one at a time, so that deltas go before them.
+func (p *Projector) baseLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case job := <-p.bases:
+			size, err := p.writeBase(ctx, job)
+			if err != nil && ctx.Err() == nil {
+				p.cfg.Log.Warn("a base of permissions is not written; readers begin at the one before", "org", job.site.org.id, "site", job.site.id, "error", err)
+			}
+			if err == nil {
+				job.site.based(size)
+			}
+			job.site.basing.Store(false)
+		}
+	}
+}
+
+// based notes the size of the last base; 0 when another instance wrote one.
+func (s *site) based(size int) {
+	s.org.mu.Lock()
+	defer s.org.mu.Unlock()
+	s.published.baseSize = max(size, s.published.baseSize)
+}
+
+// writeBase writes a base unless there is one of that commit or a later one, and
+// purges what it and the one before make needless.
+func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err error) {
+	o, s := job.site.org, job.site
+	subject := baseSubject(o.id, s.id)
+	last, err := p.stream.GetLastMsgForSubject(ctx, subject)
+	var before schemas.PermissionHead
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case err != nil:
+		return 0, err
+	default:
+		if before, err = headIn(last.Data); err != nil {
+			return 0, err
+		}
+		if !before.Before(job.head) {
+			return 0, nil
+		}
+	}
+	err = schemas.EncodeBase(o.id, s.id, job.table, job.head, func(body []byte) error {
+		size += len(body)
+		_, err := p.cfg.JS.Publish(ctx, subject, body)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	p.metrics.bases.Inc()
+	if last != nil {
+		err = p.purge(ctx, o.id, s.id, last.Sequence, before)
+	}
+	return size, err
+}
+
+// purge takes out the bases before the last but one, and the deltas before that
+// which are older than the horizon.
+func (p *Projector) purge(ctx context.Context, org, site domain.ID, end uint64, before schemas.PermissionHead) error {
+	keep, err := firstFrom(ctx, p.stream, baseSubject(org, site), end, func(m *jetstream.RawStreamMsg) (bool, error) {
+		h, err := headIn(m.Data)
+		return !h.Before(before), err
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.stream.Purge(ctx, jetstream.WithPurgeSubject(baseSubject(org, site)), jetstream.WithPurgeSequence(keep)); err != nil {
+		return err
+	}
+	last, err := p.stream.GetLastMsgForSubject(ctx, subject(org, site))
+	if err != nil {
+		return err
+	}
+	horizon := p.cfg.Now().Add(-p.cfg.Horizon)
+	keep, err = firstFrom(ctx, p.stream, subject(org, site), last.Sequence, func(m *jetstream.RawStreamMsg) (bool, error) {
+		h, err := headIn(m.Data)
+		return !h.Before(before) || m.Time.After(horizon), err
+	})
+	if err != nil {
+		return err
+	}
+	return p.stream.Purge(ctx, jetstream.WithPurgeSubject(subject(org, site)), jetstream.WithPurgeSequence(keep))
+}

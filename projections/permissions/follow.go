@@ -1,0 +1,169 @@
+package permissions
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/schemas"
+)
+
+// follow reads what another instance, or this one before its acknowledgement was
+// lost, has published of a site behind what is known of it, and compares it with
+// the own rows of the same commits.
+func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
+	subject := subject(o.id, s.id)
+	pub := s.published
+	reader := schemas.ResumeSiteTable(o.id, s.id, pub.table, pub.head)
+	for seq := pub.seq + 1; ; {
+		msg, err := p.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return more
+		}
+		if err != nil {
+			if ctx.Err() == nil {
+				p.cfg.Log.Warn("published permissions cannot be read; trying again", "org", o.id, "site", s.id, "error", err)
+			}
+			return retry
+		}
+		seq = msg.Sequence + 1
+		delta, err := reader.Take(msg.Data)
+		if err != nil {
+			return s.beginAnew(ctx, p, err)
+		}
+		pub.count(msg.Data)
+		if delta == nil {
+			continue
+		}
+		pub.table, pub.head, pub.seq = reader.Table(), reader.Head(), msg.Sequence
+		s.adopt(pub)
+		o.madeDurable(delta.Done)
+		o.mu.Lock()
+		behind := o.position().Before(pub.head)
+		o.mu.Unlock()
+		if behind {
+			return more // the turn waits for the ledger
+		}
+		s.meet()
+	}
+}
+
+// adopt takes what another instance published, to be compared.
+func (s *site) adopt(pub publishedSite) {
+	s.org.mu.Lock()
+	defer s.org.mu.Unlock()
+	s.published, s.known, s.ahead = pub, true, true
+}
+
+// beginAnew publishes the whole table behind something that cannot be read.
+func (s *site) beginAnew(ctx context.Context, p *Projector, cause error) outcome {
+	o := s.org
+	last, err := p.stream.GetLastMsgForSubject(ctx, subject(o.id, s.id))
+	if err != nil {
+		p.cfg.Log.Warn("published permissions cannot be read; trying again", "org", o.id, "site", s.id, "error", err)
+		return retry
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.published.seq = last.Sequence
+	s.published.tooNew = errors.Is(cause, schemas.ErrPermissionsTooNew)
+	s.published.broken = !s.published.tooNew
+	s.report("published permissions cannot be read: "+cause.Error(), o.position(), domain.SiteChange{})
+	s.unreadable()
+	if s.frozen {
+		return more
+	}
+	s.mine = s.replacePublished(s.published)
+	return more
+}
+
+// meet compares the published table of a commit with the own one, and takes the
+// own deltas up to that commit for published. The own head is there already.
+func (s *site) meet() {
+	o, pub := s.org, s.published
+	o.mu.Lock()
+	var own []*entry
+	for _, e := range o.queue {
+		if e.site == s && !pub.head.Before(e.head) {
+			own = append(own, e)
+		}
+	}
+	forked := o.position().Epoch > pub.head.Epoch
+	o.mu.Unlock()
+
+	mine := s.mine
+	for i, e := range own {
+		mine = s.step(mine, e)
+		if e.head.N == pub.head.N && mine.Digest() == pub.head.Digest {
+			own = own[:i+1] // tags that come later have a delta of their own
+			break
+		}
+	}
+	s.ahead = false
+	if mine.Digest() != pub.head.Digest {
+		mine = s.reconcile(mine, pub, forked)
+	}
+	s.advance(mine, pub)
+	if len(own) > 0 {
+		s.take(own[len(own)-1], pub.head)
+	}
+}
+
+// reconcile says what is to be done about published rows that differ from the own
+// ones of the same commit: tags are taken over or published, and of the rest the
+// published ones stand, unless they belong to an epoch whose commits the ledger
+// has not. It returns the table to go on from.
+func (s *site) reconcile(mine *unlock.Table, pub publishedSite, forked bool) *unlock.Table {
+	o := s.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	rows := slices.Collect(mine.All())
+	c := domain.SiteChange{}
+	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows))
+	switch {
+	case onlyTags(pub.table, c):
+		mine = s.takeTags(mine, pub.table)
+		s.offerTags(pub.table)
+	case forked:
+		s.report("permissions are published of commits that the ledger does not have; they are published anew", pub.head, c)
+		return s.replacePublished(pub)
+	default:
+		s.diverged = max(pub.head.N, 1)
+		s.report("another instance published other permissions for the same commit; they stand", pub.head, c)
+	}
+	return mine
+}
+
+// replacePublished queues what leads from the published table to the present one,
+// in place of the site's deltas that wait. It returns the table to go on from. The
+// org is locked.
+func (s *site) replacePublished(pub publishedSite) *unlock.Table {
+	o := s.org
+	o.remove(func(q *entry) bool { return q.site == s })
+	rows := slices.Collect(s.table.Load().All())
+	c := domain.SiteChange{}
+	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows))
+	if len(c.Put)+len(c.Delete) > 0 {
+		o.enqueue(&entry{site: s, cause: schemas.CauseRebuilt, head: o.position(), put: c.Put, gone: c.Delete})
+	}
+	return pub.table
+}
+
+// report logs what differs at a commit, and counts it.
+func (s *site) report(what string, at schemas.PermissionHead, c domain.SiteChange) {
+	var keys []string
+	for _, r := range c.Put {
+		keys = append(keys, r.Key().String())
+	}
+	for _, k := range c.Delete {
+		keys = append(keys, k.String())
+	}
+	const shown = 5
+	s.org.p.cfg.Log.Error(what, "org", s.org.id, "site", s.id, "position", at.Position().String(),
+		"rows", len(keys), "keys", keys[:min(len(keys), shown)])
+	s.org.p.metrics.divergence.Inc()
+}

@@ -1,0 +1,277 @@
+package permissions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// ErrNotPublished says that nothing is published of a site.
+var ErrNotPublished = errors.New("permissions: nothing is published of the site")
+
+// Load makes the table of a site of what is published, and says where it stands:
+// from the newest base and the deltas behind it. What does not fit is an error
+// that wraps schemas.ErrPermissions; there is never a partial table.
+func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*unlock.Table, schemas.PermissionHead, error) {
+	stream, err := js.Stream(ctx, eventstore.StreamPermissions)
+	if err != nil {
+		return nil, schemas.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+	}
+	pub, err := loadSite(ctx, js, stream, org, site)
+	if err != nil {
+		return nil, schemas.PermissionHead{}, fmt.Errorf("permissions: load %s/%s: %w", org, site, err)
+	}
+	return pub.table, pub.head, nil
+}
+
+// published is what stands in the stream for an org.
+type published struct {
+	sites  map[domain.ID]publishedSite
+	cursor cursor
+	done   uint64
+}
+
+func (p published) none() bool { return len(p.sites) == 0 && !p.cursor.known }
+
+// publishedSite is what stands in the stream for a site.
+type publishedSite struct {
+	table     *unlock.Table
+	head      schemas.PermissionHead
+	seq       uint64 // of the last message of its deltas
+	done      uint64 // what that one says
+	sinceBase int    // bytes of deltas behind the last base
+	baseSize  int    // bytes of that base
+	broken    bool   // it cannot be read
+	tooNew    bool   // by this code
+}
+
+// count adds messages to what stands behind the last base.
+func (p *publishedSite) count(bodies ...[]byte) {
+	for _, b := range bodies {
+		p.sinceBase += len(b)
+	}
+}
+
+func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published, error) {
+	pub := published{sites: map[domain.ID]publishedSite{}}
+	var err error
+	if pub.cursor, err = p.readCursor(ctx, org); err != nil {
+		return pub, err
+	}
+	pub.done = pub.cursor.done
+	info, err := p.stream.Info(ctx, jetstream.WithSubjectFilter("permissions."+string(org)+".*"))
+	if err != nil {
+		return pub, err
+	}
+	var mu sync.Mutex
+	var reading errgroup.Group
+	reading.SetLimit(4)
+	for subject := range info.State.Subjects {
+		site := domain.ID(subject[strings.LastIndexByte(subject, '.')+1:])
+		if domain.CheckID(site) != nil {
+			continue // the cursor
+		}
+		reading.Go(func() error {
+			found, err := p.readSite(ctx, org, site)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			pub.sites[site] = found
+			pub.done = max(pub.done, found.done)
+			return nil
+		})
+	}
+	return pub, reading.Wait()
+}
+
+// readSite reads what is published of a site. What cannot be read is noted: it
+// must not keep the org from being served.
+func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishedSite, error) {
+	found, err := loadSite(ctx, p.cfg.JS, p.stream, org, site)
+	switch {
+	case errors.Is(err, schemas.ErrPermissionsTooNew):
+		found.tooNew = true
+		p.cfg.Log.Error("a later version publishes the permissions of a site; update this instance", "org", org, "site", site, "error", err)
+	case errors.Is(err, schemas.ErrPermissions):
+		found.broken = true
+		p.cfg.Log.Error("published permissions cannot be read", "org", org, "site", site, "error", err)
+	case err != nil:
+		return found, err
+	}
+	return found, nil
+}
+
+// deltaHead is what places a message of deltas or bases.
+type deltaHead struct {
+	Epoch  uint64        `json:"epoch"`
+	N      uint64        `json:"n"`
+	Digest unlock.Digest `json:"digest"`
+}
+
+func headIn(body []byte) (schemas.PermissionHead, error) {
+	var h deltaHead
+	if err := json.Unmarshal(body, &h); err != nil {
+		return schemas.PermissionHead{}, fmt.Errorf("%w: %w", schemas.ErrPermissions, err)
+	}
+	return schemas.PermissionHead{Epoch: h.Epoch, N: h.N, Digest: h.Digest}, nil
+}
+
+// loadSite reads a site. What it returns beside an error says where the subject
+// ends.
+func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID) (publishedSite, error) {
+	pub := publishedSite{table: new(unlock.Table)}
+	deltas := subject(org, site)
+	last, err := stream.GetLastMsgForSubject(ctx, deltas)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return pub, ErrNotPublished
+	}
+	if err != nil {
+		return pub, err
+	}
+	pub.seq = last.Sequence
+	reader, from, err := loadBase(ctx, js, stream, org, site, last.Sequence, &pub)
+	if err != nil {
+		return pub, err
+	}
+	based := reader.Head()
+	skipping, met := from > 0, false
+	err = each(ctx, js, deltas, max(from, 1), last.Sequence, func(body []byte) error {
+		if skipping {
+			// Deltas up to the base, of which the last may share its commit with
+			// others: tags that were made later.
+			h, err := headIn(body)
+			if err != nil {
+				return err
+			}
+			at := h.Epoch == based.Epoch && h.N == based.N
+			met = met || at && h.Digest == based.Digest
+			if h.Before(based) || at && (!met || h.Digest == based.Digest) {
+				return nil
+			}
+			skipping = false
+		}
+		pub.count(body)
+		d, err := reader.Take(body)
+		if d != nil {
+			pub.done = d.Done
+		}
+		return err
+	})
+	if err != nil {
+		return pub, err
+	}
+	pub.table, pub.head = reader.Table(), reader.Head()
+	return pub, nil
+}
+
+// loadBase reads the newest whole base and finds the first delta that can be
+// behind it; 0 when there is no base.
+func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, pub *publishedSite) (*schemas.SiteTable, uint64, error) {
+	none := schemas.NewSiteTable(org, site)
+	last, err := stream.GetLastMsgForSubject(ctx, baseSubject(org, site))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return none, 0, nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	var bases schemas.BaseReader
+	err = each(ctx, js, baseSubject(org, site), 1, last.Sequence, func(body []byte) error {
+		_, err := bases.Take(body)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	table, err := bases.SiteTable(org, site)
+	if err != nil {
+		return nil, 0, err
+	}
+	if table == nil {
+		return none, 0, nil
+	}
+	pub.baseSize = bases.Size()
+	from, err := firstFrom(ctx, stream, subject(org, site), end, func(m *jetstream.RawStreamMsg) (bool, error) {
+		h, err := headIn(m.Data)
+		return !h.Before(table.Head()), err
+	})
+	return table, from, err
+}
+
+// firstFrom finds the sequence of the first message of a subject, up to end, of
+// which something holds that holds of all behind it; end when it holds of none
+// before. Sequences are of no use to anybody but the stream, so they stand in no
+// body, and are found by halving.
+func firstFrom(ctx context.Context, stream jetstream.Stream, subject string, end uint64, holds func(*jetstream.RawStreamMsg) (bool, error)) (uint64, error) {
+	low, high := uint64(1), end
+	for low < high {
+		mid := low + (high-low)/2
+		msg, err := stream.GetMsg(ctx, mid, jetstream.WithGetMsgSubject(subject))
+		if err != nil {
+			return 0, err
+		}
+		yes, err := holds(msg)
+		if err != nil {
+			return 0, err
+		}
+		if yes {
+			high = mid
+		} else {
+			low = msg.Sequence + 1
+		}
+	}
+	return low, nil
+}
+
+// each gives the bodies of a subject's messages from one sequence to another, both
+// inclusive; until is that of a message of the subject.
+func each(ctx context.Context, js jetstream.JetStream, subject string, from, until uint64, f func(body []byte) error) error {
+	cons, err := js.OrderedConsumer(ctx, eventstore.StreamPermissions, jetstream.OrderedConsumerConfig{
+		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	})
+	if err != nil {
+		return fmt.Errorf("read %s: %w", subject, err)
+	}
+	msgs, err := cons.Messages(jetstream.PullMaxMessages(500))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", subject, err)
+	}
+	defer msgs.Stop()
+	stop := context.AfterFunc(ctx, msgs.Stop)
+	defer stop()
+	for {
+		msg, err := msgs.Next()
+		if err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("read %s: %w", subject, err)
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return fmt.Errorf("read %s: %w", subject, err)
+		}
+		if meta.Sequence.Stream > until {
+			return nil
+		}
+		if err := f(msg.Data()); err != nil {
+			return err
+		}
+		if meta.Sequence.Stream == until {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package permissions
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+const (
+	// maxWaiting is how many rows of an org may wait to be published before they
+	// are merged into one delta per site. A row is about 400 bytes.
+	maxWaiting = 100_000
+	// pinned is how many deltas of an org keep the table that they lead to while
+	// they wait. It saves making it again, but a table pins what later ones
+	// replaced, up to some 100 MB for a list of 1,000 at a site of a million.
+	pinned = 4
+)
+
+// org is what the projector holds of one org, from one Begin to the next.
+type org struct {
+	id domain.ID
+	p  *Projector
+
+	sites  atomic.Pointer[map[domain.ID]*site] // replaced as a whole
+	cursor cursor                              // of the turn
+
+	mu      sync.Mutex // guards what follows
+	head    eventstore.Head
+	found   map[domain.ID]publishedSite // of sites that are not in the state yet
+	queue   []*entry
+	rows    int    // in the queue
+	merged  int    // rows in it after the last merge
+	durable uint64 // the last commit that From would return
+	ended   bool   // another one took its place
+	queued  bool   // in the turns, or having one
+	woken   bool   // while it was
+	waiting bool   // for further commits
+	pause   time.Duration
+	asked   bool        // the cursor is to be written now
+	delay   *time.Timer // until it is written
+	moved   chan struct{}
+}
+
+// entry is a delta that waits to be published.
+type entry struct {
+	site  *site
+	cause schemas.DeltaCause
+	head  schemas.PermissionHead // without the digest
+	put   []unlock.Row
+	gone  []unlock.Key
+	since time.Time
+
+	// The tables that it was made on and led to; nil when many wait.
+	before, after *unlock.Table
+}
+
+func (e *entry) rows() int { return len(e.put) + len(e.gone) }
+
+func newOrg(p *Projector, id domain.ID, pub published, head eventstore.Head) *org {
+	o := &org{id: id, p: p, head: head, found: pub.sites, durable: pub.done, moved: make(chan struct{}), cursor: pub.cursor}
+	if pub.none() {
+		o.durable = 0
+	}
+	return o
+}
+
+// begin makes the tables of all sites at the state.
+func (o *org) begin(state *domain.State, old *org) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	sites := map[domain.ID]*site{}
+	for id := range state.Sites.All() {
+		s := o.newSite(id)
+		if old != nil {
+			if was := old.site(id); was != nil {
+				old.mu.Lock()
+				if was.key != nil {
+					s.setKey(*was.key)
+				}
+				old.mu.Unlock()
+			}
+		}
+		sites[id] = s
+		rows, untagged := state.Rows(id, s.tag)
+		s.begin(rows, untagged)
+	}
+	o.sites.Store(&sites)
+	o.p.tagging.ask(o)
+}
+
+// end takes the org out: another one is in its place.
+func (o *org) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	if o.delay != nil {
+		o.delay.Stop()
+	}
+	close(o.moved)
+	o.moved = make(chan struct{})
+}
+
+func (o *org) site(id domain.ID) *site { return (*o.sites.Load())[id] }
+
+// newSite is a site without rows, with what is published of it.
+func (o *org) newSite(id domain.ID) *site {
+	s := &site{id: id, org: o, untagged: map[string]struct{}{}}
+	s.table.Store(new(unlock.Table))
+	s.published, s.known = o.found[id]
+	delete(o.found, id)
+	if !s.known {
+		s.published = publishedSite{table: new(unlock.Table)}
+	}
+	return s
+}
+
+// applied takes what a commit changed. The store holds the org meanwhile.
+func (o *org) applied(state *domain.State, head eventstore.Head) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.head = head
+	untagged := false
+	for _, change := range state.TakeChanges(o.tag) {
+		s := o.site(change.Site)
+		if s == nil {
+			s = o.newSite(change.Site)
+			s.appear()
+			sites := maps.Clone(*o.sites.Load())
+			sites[change.Site] = s
+			o.sites.Store(&sites)
+			untagged = true
+		}
+		s.apply(change)
+		untagged = untagged || len(s.untagged) > 0
+	}
+	o.merge()
+	o.delayCursor()
+	if untagged {
+		o.p.tagging.ask(o)
+	}
+}
+
+// tag makes a tag with the key of a site, if that is at hand.
+func (o *org) tag(siteID domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
+	if s := o.site(siteID); s != nil {
+		return s.tag(siteID, kind, format, number)
+	}
+	return unlock.Tag{}, false
+}
+
+// position is where the org stands, as a site's delta says it. The org is locked.
+func (o *org) position() schemas.PermissionHead {
+	return schemas.PermissionHead{Epoch: o.head.Position().Epoch, N: o.head.N, Hash: o.head.Hash, At: o.head.At}
+}
+
+// enqueue adds a delta behind the others. The org is locked.
+func (o *org) enqueue(e *entry) {
+	e.since = o.p.cfg.Now()
+	if len(o.queue) >= pinned {
+		e.before, e.after = nil, nil
+	}
+	o.queue = append(o.queue, e)
+	o.rows += e.rows()
+}
+
+// remove takes deltas out of the queue. The org is locked.
+func (o *org) remove(drop func(*entry) bool) {
+	o.queue = slices.DeleteFunc(o.queue, func(e *entry) bool {
+		if !drop(e) {
+			return false
+		}
+		o.rows -= e.rows()
+		return true
+	})
+	o.merged = min(o.merged, o.rows)
+}
+
+// merge makes one delta per site of all that wait, when there are too many rows.
+// The first stays as it is, for it may be on its way. The org is locked.
+func (o *org) merge() {
+	if o.rows <= max(o.p.maxWaiting, 2*o.merged) || len(o.queue) < 3 {
+		return
+	}
+	first, rest := o.queue[0], o.queue[1:]
+	o.queue, o.rows = []*entry{first}, first.rows()
+	last := map[*site]map[unlock.Key]unlock.Row{}
+	var sites []*site
+	since := rest[0].since
+	for _, e := range rest {
+		rows := last[e.site]
+		if rows == nil {
+			rows = map[unlock.Key]unlock.Row{}
+			last[e.site] = rows
+			sites = append(sites, e.site)
+		}
+		for _, r := range e.put {
+			rows[r.Key()] = r
+		}
+		for _, k := range e.gone {
+			rows[k] = nil
+		}
+	}
+	for _, s := range sites {
+		e := &entry{site: s, cause: schemas.CauseJump, head: o.position()}
+		for _, k := range slices.SortedFunc(maps.Keys(last[s]), unlock.Key.Compare) {
+			if r := last[s][k]; r != nil {
+				e.put = append(e.put, r)
+			} else {
+				e.gone = append(e.gone, k)
+			}
+		}
+		o.enqueue(e)
+		e.since = since
+	}
+	o.merged = o.rows
+	o.p.cfg.Log.Warn("too many permission deltas wait; they are merged", "org", o.id, "rows", o.rows, "position", o.head.Position().String())
+	o.p.metrics.jumps.Inc()
+}
+
+// publishedTo is the last commit up to which nothing waits. Tags that were made
+// late do not count: they give access and take none away. The org is locked.
+func (o *org) publishedTo() uint64 {
+	for _, e := range o.queue {
+		if e.cause != schemas.CauseTags {
+			return min(e.head.N-1, o.head.N)
+		}
+	}
+	return o.head.N
+}
+
+// settled is how far From will know after a restart that everything is published.
+func (o *org) settled() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := min(o.publishedTo(), o.durable)
+	for _, s := range *o.sites.Load() {
+		if s.diverged > 0 {
+			n = min(n, s.diverged-1)
+		}
+	}
+	if o.durable < o.head.N && len(o.queue) == 0 {
+		o.asked = true // a snapshot waits for the cursor
+		o.wakeLocked()
+	}
+	return n
+}
+
+// due reports whether a turn has something to do. The org is locked.
+func (o *org) due() bool {
+	return !o.ended && (len(o.queue) > 0 || o.asked && o.durable < o.head.N)
+}

@@ -1,0 +1,259 @@
+// Package permissions publishes the permission rows that follow from the ledger:
+// for each site one delta per commit that changed its rows, and bases from which
+// a reader begins.
+//
+// # Order, and where a restart goes on
+//
+// The deltas of an org are published in the order of its commits, whatever the
+// site. So each of them can say up to which commit everything stands in the
+// stream once it does (done), and the greatest done of an org is where a restart
+// has to go on. Commits that change no row say nothing; for their sake a small
+// cursor is written on permissions.<org>._ when an org is quiet. A snapshot of
+// the org is taken at a commit only when that is durable, see [Projector.Settled].
+//
+// # Two instances
+//
+// Every instance computes every delta and tries to append it under the guard of
+// the site's last sequence. Whoever is second reads what was published, compares
+// digests, and goes on behind it. Instances whose rows differ do not correct each
+// other: what is published stands, the difference is reported, and the site is
+// marked as diverged until the org is loaded anew. An instance that finds, when
+// it begins, that the table made from the ledger is another than the published
+// one reports it and publishes the difference once (cause rebuilt), since the
+// ledger is the truth and code that folds better must be able to say so.
+//
+// # When too many deltas wait
+//
+// Applied may not wait for the stream, so deltas queue. When an org's queue holds
+// more than maxWaiting rows, what waits is merged into one delta per site (cause
+// jump) with the last value of each row: the queue is then bounded by the rows of
+// the org, and revocations reach the gateways sooner. The rows in between remain
+// computable from the ledger, but were never published.
+//
+// # Tags
+//
+// A tag needs the key of the site and the number in clear, and both need the
+// vault. Without it nothing else waits: rows that were published keep their tags,
+// new credentials go out without one, and a delta of its own (cause tags) follows
+// when the vault answers. Zero never replaces a tag.
+package permissions
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// Config is what a projector works with. Everything but Horizon is required.
+type Config struct {
+	Store   *eventstore.Store
+	JS      jetstream.JetStream // of the account that holds the streams
+	Keys    vault.Keeper        // of the keys of tags
+	Metrics prometheus.Registerer
+	Now     func() time.Time // the clock
+	Log     *slog.Logger
+	// Horizon is how long deltas are kept that no base needs; 0: 400 days.
+	Horizon time.Duration
+}
+
+// workers is how many orgs publish at the same time. Each waits for an fsync most
+// of the time.
+const workers = 8
+
+// A Projector keeps the tables of all sites of the orgs that its store holds, and
+// publishes how they change. It is an [eventstore.Observer]. Its methods may be
+// called from many goroutines.
+type Projector struct {
+	cfg     Config
+	stream  jetstream.Stream
+	metrics *metrics
+	turns   turns
+	tagging tagging
+	bases   chan baseJob
+
+	maxWaiting, minBase int // the constants of these names
+
+	orgs atomic.Pointer[map[domain.ID]*org] // replaced as a whole, so that reading takes no lock
+
+	mu    sync.Mutex // guards what follows, and the replacing of orgs
+	found map[domain.ID]published
+}
+
+// New makes a projector and makes it an observer of its store. Nothing is
+// published before Run.
+func New(ctx context.Context, cfg Config) (*Projector, error) {
+	stream, err := cfg.JS.Stream(ctx, eventstore.StreamPermissions)
+	if err != nil {
+		return nil, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+	}
+	if cfg.Horizon == 0 {
+		cfg.Horizon = 400 * 24 * time.Hour
+	}
+	p := &Projector{cfg: cfg, stream: stream, found: map[domain.ID]published{}, bases: make(chan baseJob, 64),
+		maxWaiting: maxWaiting, minBase: minBase}
+	p.turns.init()
+	p.tagging.init()
+	p.orgs.Store(&map[domain.ID]*org{})
+	p.metrics = newMetrics(cfg.Metrics, p)
+	cfg.Store.Observe(p)
+	return p, nil
+}
+
+// Run publishes until the context ends. What is not published then is published
+// after the next start.
+func (p *Projector) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, p.turns.close)
+	defer stop()
+	for range workers {
+		g.Go(func() error { return p.work(ctx) })
+	}
+	g.Go(func() error { return p.tagLoop(ctx) })
+	g.Go(func() error { return p.baseLoop(ctx) })
+	return g.Wait()
+}
+
+// Table is the table of a site as of the last commit that the store has applied,
+// for decisions of the service itself; nil when the store does not hold the org or
+// there is no such site. It takes no lock.
+func (p *Projector) Table(orgID, siteID domain.ID) *unlock.Table {
+	if o := p.org(orgID); o != nil {
+		if s := o.site(siteID); s != nil {
+			return s.table.Load()
+		}
+	}
+	return nil
+}
+
+func (p *Projector) org(id domain.ID) *org { return (*p.orgs.Load())[id] }
+
+// From implements [eventstore.Observer]. It reads what is published of the org,
+// and returns the last commit up to which nothing is missing; math.MaxUint64 when
+// nothing was ever published, so that the org begins with its whole tables.
+func (p *Projector) From(ctx context.Context, id domain.ID) (uint64, error) {
+	if id == domain.SystemOrg {
+		return math.MaxUint64, nil
+	}
+	pub, err := p.readPublished(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("permissions: read what is published of %s: %w", id, err)
+	}
+	p.mu.Lock()
+	p.found[id] = pub
+	p.mu.Unlock()
+	if pub.none() {
+		return math.MaxUint64, nil
+	}
+	return pub.done, nil
+}
+
+// Begin implements [eventstore.Observer].
+func (p *Projector) Begin(id domain.ID, state *domain.State, head eventstore.Head) {
+	if id == domain.SystemOrg {
+		return
+	}
+	state.WatchChanges()
+	p.mu.Lock()
+	pub := p.found[id]
+	delete(p.found, id)
+	p.mu.Unlock()
+
+	old := p.org(id)
+	o := newOrg(p, id, pub, head)
+	o.begin(state, old)
+	if old != nil {
+		old.end()
+	}
+	p.mu.Lock()
+	next := maps.Clone(*p.orgs.Load())
+	next[id] = o
+	p.orgs.Store(&next)
+	p.mu.Unlock()
+	o.wake()
+}
+
+// Applied implements [eventstore.Observer].
+func (p *Projector) Applied(id domain.ID, state *domain.State, _ *schemas.Commit, head eventstore.Head) {
+	if o := p.org(id); o != nil {
+		o.applied(state, head)
+		o.wake()
+	}
+}
+
+// Settled implements [eventstore.Observer]: the last commit up to which everything
+// is published and From will know it after a restart. A site that diverged holds
+// it back, so that no snapshot keeps a state that may be wrong.
+func (p *Projector) Settled(id domain.ID) uint64 {
+	if o := p.org(id); o != nil {
+		return o.settled()
+	}
+	return math.MaxUint64
+}
+
+// Published is the last commit of an org up to which every change of rows stands
+// in the stream, 0 for an org that the store does not hold: what a lease is
+// answered by, beside the ledger's head.
+func (p *Projector) Published(id domain.ID) uint64 {
+	o := p.org(id)
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.publishedTo()
+}
+
+// Wait waits until an org is published up to commit n, or the context ends.
+func (p *Projector) Wait(ctx context.Context, id domain.ID, n uint64) error {
+	return p.await(ctx, id, func(o *org) bool { return o.publishedTo() >= n })
+}
+
+// Flush waits until everything that the store has applied is published and a
+// restart will know it, or the context ends: before the store is closed, so that
+// it can take its snapshots.
+func (p *Projector) Flush(ctx context.Context) error {
+	for id, o := range *p.orgs.Load() {
+		o.askCursor()
+		if err := p.await(ctx, id, func(o *org) bool { return len(o.queue) == 0 && o.durable >= o.head.N }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits until something holds of an org, which it looks at while it has the
+// org's lock.
+func (p *Projector) await(ctx context.Context, id domain.ID, holds func(*org) bool) error {
+	for {
+		o := p.org(id)
+		if o == nil {
+			return fmt.Errorf("permissions: the org %s is not held", id)
+		}
+		o.mu.Lock()
+		ok, moved := holds(o), o.moved
+		o.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fmt.Errorf("permissions: %s is published up to %d: %w", id, p.Published(id), context.Cause(ctx))
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package permissions
+
+import (
+	"context"
+	"errors"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// subject is that of a site's deltas.
+func subject(org, site domain.ID) string {
+	return "permissions." + string(org) + "." + string(site)
+}
+
+// turn publishes at most one delta of an org. One turn of an org runs at a time.
+func (p *Projector) turn(ctx context.Context, o *org) outcome {
+	o.mu.Lock()
+	if o.ended {
+		o.mu.Unlock()
+		return idle
+	}
+	if len(o.queue) == 0 {
+		write := o.asked && o.durable < o.head.N
+		o.asked = write
+		n := o.head.N
+		o.mu.Unlock()
+		if !write {
+			return idle
+		}
+		return p.writeCursor(ctx, o, n)
+	}
+	e, head := o.queue[0], o.position()
+	o.mu.Unlock()
+	s := e.site
+	switch {
+	case !o.cursor.known:
+		// Without it a crash among the first deltas of the org would leave nothing
+		// that says where to go on.
+		return p.writeCursor(ctx, o, e.doneBefore())
+	case s.frozen:
+		s.take(e, e.head)
+		return more
+	case s.ahead && head.Before(s.published.head):
+		return wait
+	case s.ahead:
+		s.meet()
+		return more
+	}
+	return p.publish(ctx, o, e)
+}
+
+// doneBefore is the commit up to which nothing is missing before the delta is
+// published, since a site of which nothing is published begins as a whole.
+func (e *entry) doneBefore() uint64 {
+	if e.cause == schemas.CauseBegin {
+		return e.head.N
+	}
+	return e.head.N - 1
+}
+
+// publish appends a delta behind what is published of its site.
+func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
+	s := e.site
+	mine := s.step(s.mine, e)
+	d := schemas.PermissionDelta{
+		Org: o.id, Site: s.id, Cause: e.cause, Epoch: e.head.Epoch, N: e.head.N, Hash: e.head.Hash, At: e.head.At.UTC(),
+		PrevN: s.published.head.N, PrevDigest: s.published.head.Digest, Put: e.put, Delete: e.gone, Done: o.doneWith(e),
+	}
+	next := mine
+	if s.published.table != s.mine {
+		d.Put, d.Delete = differing(s.published.table, e.put, e.gone)
+		if len(d.Put)+len(d.Delete) == 0 {
+			s.advance(mine, s.published)
+			s.take(e, e.head)
+			return more
+		}
+		next = s.step(s.published.table, &entry{head: e.head, put: d.Put, gone: d.Delete})
+	}
+	d.Digest = next.Digest()
+	bodies, err := d.Encode()
+	if err != nil {
+		p.cfg.Log.Error("a permission delta cannot be written", "org", o.id, "site", s.id, "position", e.head.Position().String(), "error", err)
+		return retry
+	}
+	seq, err := p.cfg.Store.GuardedAppend(ctx, eventstore.StreamPermissions, subject(o.id, s.id), bodies, s.published.seq)
+	switch {
+	case errors.Is(err, eventstore.ErrConflict):
+		return p.follow(ctx, o, s)
+	case err != nil:
+		if ctx.Err() == nil {
+			p.cfg.Log.Warn("a permission delta cannot be published; trying again", "org", o.id, "site", s.id, "position", e.head.Position().String(), "error", err)
+		}
+		return retry
+	}
+	pub := s.published
+	pub.table, pub.head, pub.seq = next, d.Head(), seq
+	pub.count(bodies...)
+	p.metrics.published(bodies)
+	s.advance(mine, pub)
+	s.take(e, e.head)
+	o.madeDurable(d.Done)
+	p.askBase(s)
+	return more
+}
+
+// step is the table after a delta. A delta of this instance that was made on the
+// very table knows it.
+func (s *site) step(t *unlock.Table, e *entry) *unlock.Table {
+	if e.after != nil && e.before == t {
+		return e.after
+	}
+	c := domain.SiteChange{}
+	c.Put, c.Delete = differing(t, e.put, e.gone)
+	return s.change(e.head, t, &c)
+}
+
+// advance moves the site's turn on: mine is the table before its next delta, pub
+// what is published now. Tables of one digest become one, so that the next delta
+// is made once.
+func (s *site) advance(mine *unlock.Table, pub publishedSite) {
+	o := s.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if pub.table.Digest() == mine.Digest() {
+		pub.table = mine
+	}
+	s.mine, s.published, s.known = mine, pub, true
+}
+
+// take removes the site's deltas from the queue up to e or, when that is no more
+// there, up to a head.
+func (s *site) take(e *entry, head schemas.PermissionHead) {
+	o := s.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	done := false
+	o.remove(func(q *entry) bool {
+		if q.site != s || done || head.Before(q.head) {
+			return false
+		}
+		done = q == e
+		return true
+	})
+	if now := s.table.Load(); s.mine != nil && now != s.mine && !o.has(s) && now.Digest() == s.mine.Digest() {
+		if s.published.table == s.mine {
+			s.published.table = now
+		}
+		s.mine = now
+	}
+}
+
+// has reports whether a delta of the site waits. The org is locked.
+func (o *org) has(s *site) bool {
+	for _, e := range o.queue {
+		if e.site == s {
+			return true
+		}
+	}
+	return false
+}
+
+// doneWith is the commit up to which everything is published once e is.
+func (o *org) doneWith(e *entry) uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	behind := false
+	for _, q := range o.queue {
+		if behind && q.cause != schemas.CauseTags {
+			return q.head.N - 1
+		}
+		behind = behind || q == e
+	}
+	return o.head.N
+}
+
+// madeDurable notes up to which commit a restart will know that everything is
+// published.
+func (o *org) madeDurable(n uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.durable = max(o.durable, n)
+}

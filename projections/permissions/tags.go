@@ -1,0 +1,403 @@
+package permissions
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// What tags are made of beside the number: what a reader can tell. It reads a
+// fob, a card or a wristband alike, and a number that has no other format is raw.
+const (
+	tagCard   = "card"
+	tagPin    = "pin"
+	rawFormat = "raw"
+)
+
+// TagKind is the kind under which the tag of a credential's number is made: "pin",
+// or "card" for all that a reader of cards takes.
+func TagKind(kind domain.CredentialKind) string {
+	if kind == domain.KindPin {
+		return tagPin
+	}
+	return tagCard
+}
+
+// TagFormat is the format under which the tag of a number is made.
+func TagFormat(format string) string {
+	if format == "" {
+		return rawFormat
+	}
+	return format
+}
+
+// Tag makes the tag of a number as the rows of a site have it; false while the
+// key of the site is not at hand.
+func (p *Projector) Tag(orgID, siteID domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
+	o := p.org(orgID)
+	if o == nil {
+		return unlock.Tag{}, false
+	}
+	s := o.site(siteID)
+	if s == nil {
+		return unlock.Tag{}, false
+	}
+	o.mu.Lock()
+	key, fits := s.key, s.keyFits()
+	o.mu.Unlock()
+	if !fits {
+		return unlock.Tag{}, false
+	}
+	return key.Tag(TagKind(kind), TagFormat(format), number), true
+}
+
+// keyFits reports whether the key is there and the one of the tags in the table.
+func (s *site) keyFits() bool { return s.key != nil && uint32(s.key.Version) == s.tagVersion() }
+
+// tag is the [domain.Tagger] of the site, for one goroutine.
+func (s *site) tag(_ domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
+	if !s.keyFits() {
+		return unlock.Tag{}, false
+	}
+	return s.tagger.Tag(TagKind(kind), TagFormat(format), number), true
+}
+
+func (s *site) setKey(k vault.TagKey) { s.key, s.tagger = &k, k.Tagger() }
+
+// tagging lists the orgs that lack keys of tags, or tags.
+type tagging struct {
+	mu      sync.Mutex // guards what follows
+	orgs    map[*org]struct{}
+	resting map[*org]time.Duration // after a failure, until it is tried again
+	some    chan struct{}          // holds one while an org is listed
+}
+
+func (t *tagging) init() {
+	t.orgs, t.resting, t.some = map[*org]struct{}{}, map[*org]time.Duration{}, make(chan struct{}, 1)
+}
+
+// ask lists an org, unless it waits for its next try.
+func (t *tagging) ask(o *org) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, rests := t.resting[o]; !rests {
+		t.list(o)
+	}
+}
+
+func (t *tagging) list(o *org) {
+	t.orgs[o] = struct{}{}
+	select {
+	case t.some <- struct{}{}:
+	default:
+	}
+}
+
+func (t *tagging) take() []*org {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	orgs := slices.Collect(maps.Keys(t.orgs))
+	clear(t.orgs)
+	return orgs
+}
+
+// tried notes how a try went. After a failure the org rests.
+func (t *tagging) tried(o *org, done bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if done {
+		delete(t.resting, o)
+		return
+	}
+	pause := min(max(2*t.resting[o], firstTagsPause), lastTagsPause)
+	t.resting[o] = pause
+	delete(t.orgs, o)
+	time.AfterFunc(pause, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.list(o)
+	})
+}
+
+// failed reports whether the last try of an org failed.
+func (t *tagging) failed(o *org) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.resting[o] > 0
+}
+
+const (
+	vaultPatience  = 2 * time.Second // for one answer of the vault
+	firstTagsPause = 50 * time.Millisecond
+	lastTagsPause  = 10 * time.Second
+)
+
+// tagLoop gets keys of tags and makes tags that are missing, in the background:
+// whoever applies a commit may not wait for the vault.
+func (p *Projector) tagLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.tagging.some:
+		}
+		for _, o := range p.tagging.take() {
+			p.tagging.tried(o, p.makeTags(ctx, o))
+		}
+	}
+}
+
+// makeTags gets the keys that the sites of an org lack, then makes the tags that
+// are missing. It reports whether none is missing any more.
+func (p *Projector) makeTags(ctx context.Context, o *org) bool {
+	if !p.fetchTagKeys(ctx, o) {
+		return false
+	}
+	o.mu.Lock()
+	missing := o.lacksTags()
+	o.mu.Unlock()
+	if !missing {
+		return true
+	}
+	err := p.cfg.Store.View(ctx, o.id, func(state *domain.State, _ eventstore.Head) error {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		for _, s := range *o.sites.Load() {
+			s.retag(state)
+		}
+		missing = o.lacksTags()
+		return nil
+	})
+	if err != nil {
+		if ctx.Err() == nil && !errors.Is(err, eventstore.ErrClosed) {
+			p.cfg.Log.Warn("tags of credentials cannot be made; trying again", "org", o.id, "error", err)
+		}
+		return false
+	}
+	o.wake()
+	return !missing
+}
+
+// fetchTagKeys asks the vault for the current keys of the sites that have none.
+func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
+	o.mu.Lock()
+	var lack []*site
+	for _, s := range *o.sites.Load() {
+		if s.key == nil && !o.ended {
+			lack = append(lack, s)
+		}
+	}
+	o.mu.Unlock()
+	for _, s := range lack {
+		asking, cancel := context.WithTimeout(ctx, vaultPatience)
+		key, err := p.cfg.Keys.TagKey(asking, string(o.id), string(s.id), vault.CurrentTagKey)
+		cancel()
+		if err != nil {
+			if ctx.Err() == nil && !p.tagging.failed(o) {
+				p.cfg.Log.Warn("new credentials open nothing at a reader until the vault answers", "org", o.id, "site", s.id, "error", err)
+			}
+			return false
+		}
+		o.mu.Lock()
+		s.setKey(key)
+		o.mu.Unlock()
+	}
+	return true
+}
+
+// lacksTags reports whether a tag is missing, or made with an older key. The org
+// is locked.
+func (o *org) lacksTags() bool {
+	if o.ended {
+		return false
+	}
+	for _, s := range *o.sites.Load() {
+		if len(s.untagged) > 0 || s.rekeyed() {
+			return true
+		}
+	}
+	return false
+}
+
+// rekeyed reports whether the key is newer than the tags in the table.
+func (s *site) rekeyed() bool { return s.key != nil && uint32(s.key.Version) > s.tagVersion() }
+
+// retag makes the missing tags of a site, or all with a newer key. The state and
+// the org are held.
+func (s *site) retag(state *domain.State) {
+	now := s.table.Load()
+	row, ok := siteRow(now, s.id)
+	if !ok || s.key == nil || s.org.ended {
+		return
+	}
+	if !s.rekeyed() {
+		s.queueTags(s.tagged(state, slices.Sorted(maps.Keys(s.untagged))))
+		return
+	}
+	var all []string
+	for r := range now.Rows(unlock.KindCredential) {
+		all = append(all, r.Key().ID)
+	}
+	put := s.tagged(state, all)
+	if len(s.untagged) > 0 {
+		return // rows of two keys fit on no reader
+	}
+	copied := *row
+	copied.TagKey = uint32(s.key.Version)
+	s.queueTags(append(put, &copied))
+}
+
+// tagged makes the rows of credentials with their tags, and notes those whose
+// number cannot be read.
+func (s *site) tagged(state *domain.State, ids []string) []unlock.Row {
+	var put []unlock.Row
+	tagger := s.key.Tagger()
+	for _, id := range ids {
+		r, ok := s.table.Load().Row(unlock.Key{Kind: unlock.KindCredential, ID: id})
+		c, known := state.Credentials.Get(domain.ID(id))
+		if !ok || !known || c.Number.Empty() {
+			delete(s.untagged, id)
+			continue
+		}
+		number, open := c.Number.Value()
+		if !open {
+			s.untagged[id] = struct{}{}
+			continue
+		}
+		delete(s.untagged, id)
+		copied := *r.(*unlock.Credential)
+		copied.Tag = tagger.Tag(TagKind(c.Kind), TagFormat(c.Format), number)
+		put = append(put, &copied)
+	}
+	return put
+}
+
+// queueTags puts rows whose tags changed into the table and queues them.
+func (s *site) queueTags(put []unlock.Row) {
+	before := s.table.Load()
+	c := domain.SiteChange{Put: changed(before, put)}
+	if len(c.Put) == 0 {
+		return
+	}
+	head := s.org.position()
+	after := s.change(head, before, &c)
+	s.table.Store(after)
+	s.org.enqueue(&entry{site: s, cause: schemas.CauseTags, head: head, put: c.Put, before: before, after: after})
+}
+
+// changed leaves out the rows that a table has.
+func changed(t *unlock.Table, put []unlock.Row) []unlock.Row {
+	return slices.DeleteFunc(put, func(r unlock.Row) bool {
+		was, ok := t.Row(r.Key())
+		return ok && same(was, r)
+	})
+}
+
+// onlyTags reports whether a change of a table concerns tags alone, and could be
+// a tag that was missing or one of another key.
+func onlyTags(t *unlock.Table, c domain.SiteChange) bool {
+	if len(c.Delete) > 0 {
+		return false
+	}
+	rekeyed := slices.ContainsFunc(c.Put, func(r unlock.Row) bool { return r.Key().Kind == unlock.KindSite })
+	for _, r := range c.Put {
+		was, ok := t.Row(r.Key())
+		if !ok || !same(withoutTag(was), withoutTag(r)) {
+			return false
+		}
+		if cr, ok := was.(*unlock.Credential); ok && cr.Tag != (unlock.Tag{}) && !rekeyed {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutTag is a row without what depends on the key of tags.
+func withoutTag(r unlock.Row) unlock.Row {
+	switch r := r.(type) {
+	case *unlock.Credential:
+		c := *r
+		c.Tag = unlock.Tag{}
+		return &c
+	case *unlock.Site:
+		c := *r
+		c.TagKey = 0
+		return &c
+	}
+	return r
+}
+
+// takeTags gives a table the tags that the published one has and it lacks, or all
+// when they are of a newer key, and does the same for the site's present table.
+// The org is locked.
+func (s *site) takeTags(mine, pub *unlock.Table) *unlock.Table {
+	theirs, ok := siteRow(pub, s.id)
+	if !ok {
+		return mine
+	}
+	newer := theirs.TagKey > s.tagVersion()
+	if newer && s.key != nil && uint32(s.key.Version) < theirs.TagKey {
+		s.key, s.tagger = nil, nil
+		s.org.p.tagging.ask(s.org)
+	}
+	take := func(t *unlock.Table) *unlock.Table {
+		var put []unlock.Row
+		if own, ok := siteRow(t, s.id); ok && newer {
+			copied := *own
+			copied.TagKey = theirs.TagKey
+			put = append(put, &copied)
+		}
+		for r := range pub.Rows(unlock.KindCredential) {
+			was, ok := t.Row(r.Key())
+			tag := r.(*unlock.Credential).Tag
+			if !ok || tag == (unlock.Tag{}) || was.(*unlock.Credential).Tag != (unlock.Tag{}) && !newer {
+				continue
+			}
+			copied := *was.(*unlock.Credential)
+			copied.Tag = tag
+			put = append(put, &copied)
+			delete(s.untagged, copied.ID)
+		}
+		return s.change(headOf(t), t, &domain.SiteChange{Put: put})
+	}
+	s.table.Store(take(s.table.Load()))
+	return take(mine)
+}
+
+// headOf is where a table stands, as far as it knows.
+func headOf(t *unlock.Table) schemas.PermissionHead {
+	head := schemas.PermissionHead{N: t.N(), At: t.At().Time(), Digest: t.Digest()}
+	if at, err := schemas.ParsePosition(t.Position()); err == nil {
+		head.Epoch = at.Epoch
+	}
+	return head
+}
+
+// offerTags queues the tags that the published table lacks, unless those that it
+// has are of a newer key. The org is locked.
+func (s *site) offerTags(pub *unlock.Table) {
+	now := s.table.Load()
+	var put []unlock.Row
+	for r := range now.All() {
+		was, ok := pub.Row(r.Key())
+		if !ok || same(was, r) || !same(withoutTag(was), withoutTag(r)) {
+			continue
+		}
+		if c, ok := r.(*unlock.Credential); ok && c.Tag == (unlock.Tag{}) {
+			continue
+		}
+		put = append(put, r)
+	}
+	if len(put) > 0 {
+		s.org.enqueue(&entry{site: s, cause: schemas.CauseTags, head: s.org.position(), put: put})
+	}
+}

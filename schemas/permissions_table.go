@@ -1,0 +1,243 @@
+package schemas
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+)
+
+// SiteTable makes the table of one site of what was published for it: from a base
+// or from nothing, delta by delta. A message that does not fit is refused and
+// leaves the table as it was; there is never a partial one. It is not safe for
+// concurrent use.
+type SiteTable struct {
+	org, site domain.ID
+	table     *unlock.Table
+	head      PermissionHead
+	parts     []PermissionPart // of the delta that is being read
+}
+
+// NewSiteTable begins at an empty table.
+func NewSiteTable(org, site domain.ID) *SiteTable {
+	return &SiteTable{org: org, site: site, table: new(unlock.Table)}
+}
+
+// ResumeSiteTable goes on from a table that stands at a head.
+func ResumeSiteTable(org, site domain.ID, table *unlock.Table, head PermissionHead) *SiteTable {
+	return &SiteTable{org: org, site: site, table: table, head: head}
+}
+
+// Table is the table as of the last delta taken.
+func (t *SiteTable) Table() *unlock.Table { return t.table }
+
+// Head is where it stands.
+func (t *SiteTable) Head() PermissionHead { return t.head }
+
+// Take reads the next message of the deltas. It returns the delta that the table
+// took, or nil when more parts of it have to come. The error wraps ErrPermissions.
+func (t *SiteTable) Take(body []byte) (*PermissionDelta, error) {
+	d, p, err := DecodePermission(body)
+	if err != nil {
+		return nil, err
+	}
+	if p != nil {
+		if d, err = t.takePart(p); d == nil {
+			return nil, err
+		}
+	}
+	t.parts = nil
+	if err := t.apply(d); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// takePart returns the delta with its last part. A first part drops those of a
+// delta that was not finished.
+func (t *SiteTable) takePart(p *PermissionPart) (*PermissionDelta, error) {
+	if p.Part == 1 {
+		t.parts = nil
+	}
+	if !p.follows(t.parts) {
+		t.parts = nil
+		return nil, fmt.Errorf("%w: part %d of %d at %d does not follow the one before", ErrPermissions, p.Part, p.Of, p.N)
+	}
+	t.parts = append(t.parts, *p)
+	if p.Part != p.Of {
+		return nil, nil
+	}
+	return joinDelta(t.parts)
+}
+
+func (t *SiteTable) apply(d *PermissionDelta) error {
+	head := d.Head()
+	from := t.table
+	switch {
+	case d.Org != t.org || d.Site != t.site:
+		return fmt.Errorf("%w: they are those of %s/%s, not of %s/%s", ErrPermissions, d.Org, d.Site, t.org, t.site)
+	case d.Whole():
+		from = new(unlock.Table)
+	case d.PrevN != t.head.N || d.PrevDigest != t.head.Digest:
+		return fmt.Errorf("%w: the delta at %d follows %d with digest %s, the table stands at %d with %s",
+			ErrPermissions, d.N, d.PrevN, d.PrevDigest, t.head.N, t.head.Digest)
+	case head.Before(t.head):
+		return fmt.Errorf("%w: the delta at %s is before %s", ErrPermissions, head.Position(), t.head.Position())
+	}
+	next, err := from.Apply(d.Rows())
+	if err != nil {
+		return fmt.Errorf("%w: at %d: %w", ErrPermissions, d.N, err)
+	}
+	if next.Digest() != d.Digest {
+		return fmt.Errorf("%w: the delta at %d leads to digest %s, not to %s", ErrPermissions, d.N, next.Digest(), d.Digest)
+	}
+	t.table, t.head = next, head
+	return nil
+}
+
+// baseHeader is the first line of a base; each further line is a row.
+type baseHeader struct {
+	Format int           `json:"format"`
+	Org    domain.ID     `json:"org"`
+	Site   domain.ID     `json:"site"`
+	Epoch  uint64        `json:"epoch"`
+	N      uint64        `json:"n"`
+	Hash   Hash          `json:"hash"`
+	At     time.Time     `json:"at"`
+	Digest unlock.Digest `json:"digest"`
+	Rows   int           `json:"rows"`
+}
+
+// EncodeBase writes the parts of the base of a table, the bodies of the messages
+// one after the other, without holding them all.
+func EncodeBase(org, site domain.ID, table *unlock.Table, head PermissionHead, emit func(body []byte) error) error {
+	w := newParts(org, site, head, func(p PermissionPart) error {
+		body, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("schemas: write a base: %w", err)
+		}
+		return emit(body)
+	})
+	first, err := json.Marshal(baseHeader{
+		Format: PermissionsFormat, Org: org, Site: site, Epoch: head.Epoch, N: head.N, Hash: head.Hash, At: head.At,
+		Digest: head.Digest, Rows: table.Len(),
+	})
+	if err != nil {
+		return fmt.Errorf("schemas: write a base: %w", err)
+	}
+	if _, err := w.Write(append(first, '\n')); err != nil {
+		return err
+	}
+	for r := range table.All() {
+		line, err := unlock.Encode(r)
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// A BaseReader puts bases together from their messages, oldest first, and keeps
+// the newest one that is whole. The zero BaseReader has none.
+type BaseReader struct {
+	whole, parts []PermissionPart
+	size         int
+}
+
+// Take reads the next message of the bases. It reports whether it ended a base. A
+// part that does not follow drops the base that it is a part of: two instances
+// that write one at a time leave such parts, and each base that was written alone
+// is whole. The error wraps ErrPermissions.
+func (b *BaseReader) Take(body []byte) (whole bool, err error) {
+	var p PermissionPart
+	if err := json.Unmarshal(body, &p); err != nil {
+		return false, fmt.Errorf("%w: %w", ErrPermissions, err)
+	}
+	if err := checkFormat(p.Format); err != nil {
+		return false, err
+	}
+	if p.Part == 1 {
+		b.parts = nil
+	}
+	if !p.follows(b.parts) {
+		b.parts = nil
+		return false, nil
+	}
+	b.parts = append(b.parts, p)
+	if p.Part != p.Of {
+		return false, nil
+	}
+	b.whole, b.parts, b.size = b.parts, nil, 0
+	for _, p := range b.whole {
+		b.size += len(p.Data)
+	}
+	return true, nil
+}
+
+// Size is how many bytes of messages the newest whole base takes, about; 0: there
+// is none.
+func (b *BaseReader) Size() int { return b.size / 3 * 4 }
+
+// SiteTable makes the table of the newest whole base; nil when there is none. The
+// error wraps ErrPermissions.
+func (b *BaseReader) SiteTable(org, site domain.ID) (*SiteTable, error) {
+	if b.whole == nil {
+		return nil, nil
+	}
+	z, err := unzip(b.whole)
+	if err != nil {
+		return nil, err
+	}
+	head, rows, err := readBase(z)
+	if err != nil {
+		return nil, fmt.Errorf("%w: a base of %s/%s: %w", ErrPermissions, org, site, err)
+	}
+	if head.Org != org || head.Site != site {
+		return nil, fmt.Errorf("%w: the base is that of %s/%s, not of %s/%s", ErrPermissions, head.Org, head.Site, org, site)
+	}
+	at := PermissionHead{Epoch: head.Epoch, N: head.N, Hash: head.Hash, At: head.At, Digest: head.Digest}
+	table, err := new(unlock.Table).Apply(at.Delta(rows, nil))
+	if err != nil {
+		return nil, fmt.Errorf("%w: a base of %s/%s: %w", ErrPermissions, org, site, err)
+	}
+	if table.Digest() != head.Digest {
+		return nil, fmt.Errorf("%w: the base of %s/%s at %d has digest %s, not %s", ErrPermissions, org, site, head.N, table.Digest(), head.Digest)
+	}
+	return ResumeSiteTable(org, site, table, at), nil
+}
+
+func readBase(z io.Reader) (head baseHeader, rows []unlock.Row, err error) {
+	r := bufio.NewReaderSize(z, 64<<10)
+	for first := true; ; first = false {
+		line, err := r.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(line) == 0 && !first {
+			break
+		}
+		if err != nil {
+			return head, nil, fmt.Errorf("it ends within a line: %w", err)
+		}
+		if first {
+			if err := json.Unmarshal(line, &head); err != nil {
+				return head, nil, err
+			}
+			continue
+		}
+		row, err := unlock.Decode(line)
+		if err != nil {
+			return head, nil, err
+		}
+		rows = append(rows, row)
+	}
+	if len(rows) != head.Rows {
+		return head, nil, fmt.Errorf("it has %d rows, not %d", len(rows), head.Rows)
+	}
+	return head, rows, nil
+}
