@@ -113,9 +113,9 @@ func witness(a, b Schedule) bool {
 	for _, first := range dates {
 		for d := range 8 {
 			day := first.AddDays(d)
-			r := reading{date: day.String(), weekday: day.Weekday().String(), yesterday: day.AddDays(-1).Weekday().String()}
+			r := reading{date: day.String(), weekday: time.Weekday(day.Weekday()+1) % 7}
 			for _, kind := range []string{"", "holiday", "special", "inventory"} {
-				for r.minute = range minutesOfDay {
+				for r.minute = range int16(minutesOfDay) {
 					if oa.holdsOn(r, kind) && !ob.holdsOn(r, kind) {
 						return true
 					}

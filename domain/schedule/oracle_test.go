@@ -34,20 +34,19 @@ func TestMain(m *testing.M) {
 
 // reading is what the oracle goes by, told by the time package alone.
 type reading struct {
-	at                 int64
-	date               string
-	minute             int
-	weekday, yesterday string
+	at      int64
+	date    string
+	minute  int16
+	weekday time.Weekday
 }
 
 func read(at int64, location *time.Location) reading {
 	t := time.Unix(0, at).In(location)
 	return reading{
-		at:        at,
-		date:      t.Format(time.DateOnly),
-		minute:    t.Hour()*60 + t.Minute(),
-		weekday:   oracleDays[t.Weekday()],
-		yesterday: oracleDays[(t.Weekday()+6)%7],
+		at:      at,
+		date:    t.Format(time.DateOnly),
+		minute:  int16(t.Hour()*60 + t.Minute()),
+		weekday: t.Weekday(),
 	}
 }
 
@@ -85,18 +84,19 @@ func (o oracle) holdsOn(r reading, kind string) bool {
 	if s.Always {
 		return true
 	}
+	weekday, yesterday := oracleDays[r.weekday], oracleDays[(r.weekday+6)%7]
 	for _, w := range s.Windows {
-		from, to := int(w.From), int(w.To)
+		from, to := int16(w.From), int16(w.To)
 		today := r.minute >= from && (to <= from || r.minute < to)
 		if kind != "" && s.Holidays != HolidaysIgnored {
-			named := slices.Contains(w.Days, Day(kind)) || slices.Contains(w.Days, Day(kind+"/"+r.weekday))
+			named := slices.Contains(w.Days, Day(kind)) || slices.Contains(w.Days, Day(kind+"/"+weekday))
 			if today && named {
 				return true
 			}
 			continue
 		}
 		morning := to <= from && r.minute < to
-		if today && slices.Contains(w.Days, Day(r.weekday)) || morning && slices.Contains(w.Days, Day(r.yesterday)) {
+		if today && slices.Contains(w.Days, Day(weekday)) || morning && slices.Contains(w.Days, Day(yesterday)) {
 			return true
 		}
 	}
@@ -148,7 +148,11 @@ func placeAt(name string) place {
 			return max(at-c, c-at) <= 84*60*minute
 		})
 		if long || near || (at-begin)/minute%397 == 0 {
-			p.readings = append(p.readings, read(at, p.location))
+			r := read(at, p.location)
+			if n := len(p.readings); n > 0 && p.readings[n-1].date == r.date {
+				r.date = p.readings[n-1].date // millions of readings share their dates' texts
+			}
+			p.readings = append(p.readings, r)
 		}
 	}
 	return p

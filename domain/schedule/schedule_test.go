@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -93,9 +94,9 @@ func TestOverlapAgreesWithOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := windows(drawWindow(t, "a"), drawWindow(t, "b"))
 		var each []oracle
-		minutes := []int{0}
+		minutes := []int16{0}
 		for _, w := range s.Windows {
-			minutes = append(minutes, int(w.From), int(w.To))
+			minutes = append(minutes, int16(w.From), int16(w.To))
 			for _, day := range w.Days {
 				each = append(each, newOracle(windows(Window{[]Day{day}, w.From, w.To}), nil))
 			}
@@ -104,7 +105,7 @@ func TestOverlapAgreesWithOracle(t *testing.T) {
 		for d := Monday; d <= Sunday; d++ {
 			for _, kind := range []string{"", "holiday", "special"} {
 				for _, minute := range minutes {
-					r := reading{minute: minute, weekday: d.String(), yesterday: ((d + 6) % 7).String()}
+					r := reading{minute: minute, weekday: time.Weekday(d+1) % 7}
 					holding := 0
 					for _, o := range each {
 						if minute < minutesOfDay && o.holdsOn(r, kind) {
