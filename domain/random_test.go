@@ -70,18 +70,40 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 
 	c := Context{ID: DeriveUUID(UUID{}, fmt.Sprintf("random/%d", n)), At: w.at, Actor: g.actor(typ)}
 	Complete(c.ID, ptr)
-	d, r := w.decideOnly(c, typ, typ.Command(ptr))
+	cmd := typ.Command(ptr)
+	d, r := w.decideOnly(c, typ, cmd)
 	if r != nil {
 		return
 	}
 	accepted[typ.Name]++
+	checkReach(rt, w.state, cmd, c.Actor.ID, d)
 	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: c.ID, Actor: c.Actor}, d.Events)
 	if !typ.TakesAway || typ.Name == "SetBlackout" {
 		return
 	}
 	c.ID = DeriveUUID(c.ID, "again")
-	again, r := w.decideOnly(c, typ, typ.Command(ptr))
+	again, r := w.decideOnly(c, typ, cmd)
 	require.True(rt, r != nil || len(again.Events) == 0, "%s twice: %v", typ.Name, again.Events)
+}
+
+// checkReach: who has no role sends only what anybody may about their own, and
+// who has one at a site changes nothing at another, but for what asks for a role
+// at any site.
+func checkReach(rt *rapid.T, s *State, cmd Command, actor ID, d Decision) {
+	p := cmd.permit()
+	if p.Self || p.Primary || p.Sharee || p.UnitManager || p.Service || s.RoleAt(actor, "").AtLeast(RoleStaff) {
+		return
+	}
+	require.True(rt, s.HighestRole(actor).AtLeast(RoleStaff), "%s without a role sent %s", actor, CommandName(cmd))
+	if cmd.scope(s).AnySite {
+		return
+	}
+	for i, sites := range d.Sites {
+		for _, site := range sites {
+			require.True(rt, s.RoleAt(actor, site).AtLeast(RoleStaff), "%s sent %s, and %s concerns %s",
+				actor, CommandName(cmd), EventName(d.Events[i]), site)
+		}
+	}
 }
 
 // generator draws the fields of a command: mostly what is there, sometimes what
@@ -96,7 +118,7 @@ func (g generator) actor(typ CommandType) Actor {
 	if typ.Permit().Service && rapid.Bool().Draw(g.rt, "service") {
 		return ServiceActor("due")
 	}
-	return PersonActor(draw[ID](g.rt, "actor", "olga", "olga", "olga", "olga", "mara", "stan", "anna", "ben", "vera", "gus"))
+	return PersonActor(draw[ID](g.rt, "actor", "olga", "olga", "olga", "olga", "mara", "stan", "anna", "ben", "vera", "gus", "sue"))
 }
 
 var march = must(schedule.DateOf(2026, 3, 1))
