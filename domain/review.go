@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"slices"
 	"time"
 
 	"gatehouse/domain/schedule"
@@ -45,15 +44,20 @@ var reviewWords = words{
 // UnitSchedule is the schedule of a right as its unit has it: that of the right,
 // narrowed by the unit's own. It never holds where the right is not on the unit.
 func (s *State) UnitSchedule(unit, right ID) schedule.Schedule {
-	u, ok := s.Units.Get(unit)
-	if !ok {
-		return schedule.Schedule{}
+	return s.narrowedRight(s.unitRight(unit, right))
+}
+
+// unitRight finds a right as it is mapped to a unit; the zero value, which never
+// holds, when it is not.
+func (s *State) unitRight(unit, right ID) UnitRight {
+	if u, ok := s.Units.Get(unit); ok {
+		for _, r := range u.Rights {
+			if r.Right == right {
+				return r
+			}
+		}
 	}
-	i := slices.IndexFunc(u.Rights, func(r UnitRight) bool { return r.Right == right })
-	if i < 0 {
-		return schedule.Schedule{}
-	}
-	return s.narrowedRight(u.Rights[i])
+	return UnitRight{}
 }
 
 // narrowedRight is the schedule of a right within that of a unit, or of none.
@@ -98,23 +102,38 @@ func (s *State) rightsUnder(named ID) []ID {
 // nor does a reduction that leaves a limited schedule as it was.
 func (s *State) narrowing(rights []ID, change func()) {
 	type limit struct {
-		user, unit, right ID
-		before            schedule.Schedule
+		user, right ID
+		before      UnitRight
 	}
 	var limits []limit
+	before, after := map[UnitRight]schedule.Schedule{}, map[UnitRight]schedule.Schedule{}
 	for _, right := range rights {
 		for key, u := range s.UnitUsers.Each("limited:" + string(right)) {
-			limits = append(limits, limit{key, u.Unit, right, s.UnitSchedule(u.Unit, right)})
+			r := s.unitRight(u.Unit, right)
+			if _, seen := before[r]; !seen {
+				before[r] = s.narrowedRight(r)
+			}
+			limits = append(limits, limit{key, right, r})
 		}
 	}
 	change()
+	type step struct{ from, to UnitRight }
+	reduces := map[step]bool{}
 	for _, l := range limits {
-		after := s.UnitSchedule(l.unit, l.right)
 		u, ok := s.UnitUsers.Get(l.user)
-		if !ok || schedule.SubsetOf(l.before, after) || s.Reviews.HasBy(openReview(l.user, l.right)) {
+		if !ok {
 			continue
 		}
-		if a, ok := u.access(l.right); ok && schedule.Reduced(schedule.Intersect(a.Limited, l.before), after) {
+		now := step{l.before, s.unitRight(u.Unit, l.right)}
+		if _, seen := reduces[now]; !seen {
+			after[now.to] = s.narrowedRight(now.to)
+			reduces[now] = schedule.Reduced(before[now.from], after[now.to])
+		}
+		a, ok := u.access(l.right)
+		if !ok || !reduces[now] || s.Reviews.HasBy(openReview(l.user, l.right)) {
+			continue
+		}
+		if schedule.Reduced(schedule.Intersect(a.Limited, before[now.from]), after[now.to]) {
 			s.Owed.Put(owedReview(l.user, l.right), Owed{Unit: u.Unit, Person: u.Person, Right: l.right})
 		}
 	}
