@@ -3,7 +3,7 @@ package schedule
 import "slices"
 
 // Intersect gives the schedule that holds exactly where both hold, in the form
-// of Normal. It may have more windows than MaxWindows.
+// of Normal. It may have more windows and days than Validate allows.
 func Intersect(a, b Schedule) Schedule {
 	wa, wb := reduce(a), reduce(b)
 	both := week{from: wa.from, until: wa.until, ignore: wa.ignore && wb.ignore}

@@ -92,14 +92,16 @@ func TestNoDateIsLeftOut(t *testing.T) {
 		D  Date     `json:"d,omitzero"`
 		At DateTime `json:"at,omitzero"`
 		E  Date     `json:"e"`
+		On Weekday  `json:"on"`
 	}
 	out, err := json.Marshal(record{})
 	require.NoError(t, err)
-	require.JSONEq(t, `{"e":""}`, string(out))
+	require.JSONEq(t, `{"e":"","on":"mon"}`, string(out))
 	var back record
-	require.NoError(t, json.Unmarshal([]byte(`{"d":"","e":"","at":""}`), &back))
+	require.NoError(t, json.Unmarshal([]byte(`{"d":"","e":"","at":"","on":"mon"}`), &back))
 	require.Zero(t, back)
 	require.Error(t, json.Unmarshal([]byte(`{"d":"tomorrow"}`), &back))
+	require.Error(t, json.Unmarshal([]byte(`{"on":"Monday"}`), &back))
 	require.Error(t, json.Unmarshal([]byte(`{"at":"2026-12-24"}`), &back))
 	require.Equal(t, "", DateTime{}.String())
 }

@@ -7,14 +7,14 @@ type Compiled struct {
 	ignore      bool
 	// plain are the places in spans where the days of the week begin, and where
 	// the last one ends.
-	plain [daysOfWeek + 1]uint16
+	plain [daysOfWeek + 1]uint32
 	kinds []compiledKind
 	spans []span
 }
 
 type compiledKind struct {
 	kind Kind
-	days [daysOfWeek + 1]uint16
+	days [daysOfWeek + 1]uint32
 }
 
 // Compile makes the schedule quick to ask. Windows that Validate would refuse
@@ -32,12 +32,12 @@ func Compile(s Schedule) *Compiled {
 	return c
 }
 
-func (c *Compiled) lay(days *[daysOfWeek]minutes) (places [daysOfWeek + 1]uint16) {
+func (c *Compiled) lay(days *[daysOfWeek]minutes) (places [daysOfWeek + 1]uint32) {
 	for d := range days {
-		places[d] = uint16(len(c.spans))
+		places[d] = uint32(len(c.spans))
 		c.spans = days[d].spans(c.spans)
 	}
-	places[daysOfWeek] = uint16(len(c.spans))
+	places[daysOfWeek] = uint32(len(c.spans))
 	return places
 }
 
@@ -68,7 +68,7 @@ func (c *Compiled) on(date Date, weekday Weekday, kind Kind) []span {
 	return c.spans[days[weekday]:days[weekday+1]]
 }
 
-func (c *Compiled) days(kind Kind) *[daysOfWeek + 1]uint16 {
+func (c *Compiled) days(kind Kind) *[daysOfWeek + 1]uint32 {
 	for i := range c.kinds {
 		if c.kinds[i].kind == kind {
 			return &c.kinds[i].days

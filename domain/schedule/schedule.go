@@ -40,8 +40,12 @@ import (
 // the same minute.
 var ErrOverlap = errors.New("windows overlap")
 
-// MaxWindows is the most windows that one schedule may have.
-const MaxWindows = 100
+const (
+	// MaxWindows is the most windows that one schedule may have.
+	MaxWindows = 100
+	// MaxDays is the most days that one window may name.
+	MaxDays = 64
+)
 
 // A Window holds on each of its days from From (inclusive) to To (exclusive) of
 // the wall clock. Where To is not later than From it ends on the next day:
@@ -101,6 +105,9 @@ func (s Schedule) Validate() error {
 	}
 	var taken week
 	for i, w := range s.Windows {
+		if len(w.Days) > MaxDays {
+			return fmt.Errorf("window %d names %d days, at most %d are allowed", i+1, len(w.Days), MaxDays)
+		}
 		if err := w.validate(s.Holidays); err != nil {
 			return fmt.Errorf("window %d: %w", i+1, err)
 		}

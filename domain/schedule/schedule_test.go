@@ -73,6 +73,7 @@ func TestValidate(t *testing.T) {
 		"validity":               {Schedule{ValidFrom: date(t, "2026-11-22"), ValidUntil: date(t, "2026-11-21")}, "valid until 2026-11-21, before 2026-11-22"},
 		"too many":               {many(MaxWindows + 1), "101 windows, at most 100"},
 		"no day":                 {windows(w("08:00", "12:00")), "window 1: it names no day"},
+		"too many days":          {windows(w("08:00", "12:00", make([]Day, MaxDays+1)...)), "window 1 names 65 days, at most 64"},
 		"a day twice":            {windows(w("08:00", "12:00", "mon", "mon")), "names mon twice"},
 		"a day spelled out":      {windows(w("08:00", "12:00", "monday")), `"monday" is no kind of day, and the days of the week are mon`},
 		"a kind over midnight":   {windows(w("22:00", "06:00", "fri", "holiday")), "on holiday goes on after midnight"},
