@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -306,3 +307,5 @@ func (s *safeBuffer) String() string {
 }
 
 func sumOf(secret [secretSize]byte) [32]byte { return sha256.Sum256(secret[:]) }
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }

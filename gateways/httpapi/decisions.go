@@ -128,8 +128,8 @@ func (a *API) decision(t *unlock.Table, answer unlock.Answer) Decision {
 	for _, c := range answer.Failed.Codes() {
 		d.Failed = append(d.Failed, decisionCode(c.String()))
 	}
-	if answer.Grant != nil {
-		d.Grant = answer.Grant.ID
+	if g := answer.Grant(); g != nil {
+		d.Grant = g.ID
 	}
 	return d
 }
