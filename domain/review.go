@@ -195,7 +195,7 @@ func (c AcknowledgeReview) decide(tx *Tx) *Refusal {
 		return refusal
 	}
 	if !r.Done {
-		tx.emit(ReviewAcknowledged{Review: c.Review})
+		tx.emit(ReviewAcknowledged(c))
 	}
 	return nil
 }

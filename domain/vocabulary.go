@@ -30,7 +30,7 @@ type words struct {
 var allWords = []words{
 	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
-	fobWords, mobileKeyWords, consequencesWords,
+	fobWords, keyStockWords, mobileKeyWords, consequencesWords,
 }
 
 // CommandType describes a command.
