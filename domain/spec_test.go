@@ -41,8 +41,28 @@ func TestSpec(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) { runSpec(t, file) })
+		t.Run(specName(file), func(t *testing.T) { runSpec(t, file) })
 	}
+}
+
+func specName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txtar") }
+
+// playSpec runs the commands of a specification and returns what they made.
+func playSpec(t *testing.T, file string) *world {
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	w := newWorld(t)
+	for _, section := range txtar.Parse(text).Files {
+		switch section.Name {
+		case "base":
+			w.base(strings.TrimSpace(string(section.Data)))
+		case "given":
+			w.given("spec", string(section.Data))
+		case "when":
+			w.when(string(section.Data))
+		}
+	}
+	return w
 }
 
 func runSpec(t *testing.T, file string) {
