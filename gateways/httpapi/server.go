@@ -34,6 +34,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/gateways/local"
 )
 
 // Config is what the API needs. What is not marked optional is required.
@@ -44,6 +45,9 @@ type Config struct {
 	Open func(ctx context.Context, org domain.ID, events []domain.Event) ([]domain.Event, error)
 	// Table returns the permissions of a site, or nil while there are none.
 	Table func(org, site domain.ID) *unlock.Table
+	// Doors is optional: what in-process gateways decide with. Without it no reads
+	// are taken.
+	Doors local.Doors
 	// Ready lists what keeps this instance from serving; none: it is ready.
 	Ready func() []Trouble
 	// Bootstrap is optional: the token by which the first org is made.
@@ -64,15 +68,16 @@ type Trouble struct {
 
 // API is the HTTP side of one instance. It is an [http.Handler].
 type API struct {
-	cfg     Config
-	mux     *http.ServeMux
-	huma    huma.API
-	chain   http.Handler
-	meters  *meters
-	tokens  *limiter
-	remotes *limiter
-	slots   chan struct{}
-	openapi []byte
+	cfg      Config
+	mux      *http.ServeMux
+	huma     huma.API
+	chain    http.Handler
+	meters   *meters
+	tokens   *limiter
+	remotes  *limiter
+	slots    chan struct{}
+	gateways gateways
+	openapi  []byte
 }
 
 // New makes the API and its OpenAPI document. It fails when a schema is missing.
@@ -153,6 +158,9 @@ func (a *API) routes() {
 	a.registerAccess()
 	a.registerCommits()
 	a.registerDecisions()
+	if a.cfg.Doors != nil {
+		a.registerReads()
+	}
 }
 
 // noRoute answers what no route is for.

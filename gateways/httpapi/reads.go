@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/gateways/local"
+)
+
+// maxGateways bounds how many in-process gateways are open at once.
+const maxGateways = 64
+
+// gateways holds the in-process gateways that are open, by org, site and id.
+type gateways struct {
+	mu   sync.Mutex // guards what follows
+	open map[[3]domain.ID]*local.Gateway
+}
+
+// ReadPath names an in-process gateway.
+type ReadPath struct {
+	OrgPath
+	Site    string `path:"site"`
+	Gateway string `path:"gateway" doc:"the source of the reads, as one for each file; its id stands in every record"`
+}
+
+// CardRead is one use of a card at a door.
+type CardRead struct {
+	Number uint64    `json:"number" minimum:"1" doc:"of the read in its source, growing: what is recorded already is passed over"`
+	At     time.Time `json:"at" doc:"the instant that it is judged at"`
+	Door   domain.ID `json:"door" maxLength:"64"`
+	Side   string    `json:"side,omitempty" enum:"in,out" default:"in"`
+	Format string    `json:"format,omitempty" maxLength:"40" doc:"of the number; none: raw"`
+	Card   string    `json:"card" minLength:"1" maxLength:"200" doc:"the number on the card as the reader gave it; only a tag of it is kept"`
+}
+
+type readsInput struct {
+	ReadPath
+	Body struct {
+		Reads []CardRead `json:"reads" minItems:"1" maxItems:"1000" doc:"in the order of their numbers"`
+	}
+}
+
+func (a *API) registerReads() {
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "RecordReads", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
+		Summary: "Decides reads that a source brings, and records them as the activity of an in-process gateway",
+		Description: "Every read is decided at its own instant on the permissions as they are now. It needs the role staff at the site. " +
+			"The same reads may be sent again after any loss: each is recorded once, by its number. Answers what became of all reads of the gateway.",
+		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 413, 415, 429, 503, 504},
+	}, a.recordReads)
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
+		Summary: "Says what became of the reads that an in-process gateway has recorded",
+		Tags:    []string{"reads"}, Errors: readErrors,
+	}, func(ctx context.Context, in *struct{ ReadPath }) (*Answer[local.Tally], error) {
+		g, at, err := a.gateway(ctx, in.ReadPath)
+		if err != nil {
+			return nil, err
+		}
+		return &Answer[local.Tally]{at, g.Tally()}, nil
+	})
+}
+
+func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Tally], error) {
+	g, at, err := a.gateway(ctx, in.ReadPath)
+	if err != nil {
+		return nil, err
+	}
+	reads := make([]local.Read, len(in.Body.Reads))
+	for i, r := range in.Body.Reads {
+		if err := domain.CheckID(r.Door); err != nil {
+			return nil, malformed("body.reads", "entry %d: door: %v", i, err)
+		}
+		if i > 0 && r.Number <= reads[i-1].Number {
+			return nil, malformed("body.reads", "entry %d: its number is not above that of the entry before", i)
+		}
+		reads[i] = local.Read{Number: r.Number, At: r.At, Door: r.Door, Side: unlock.In, Format: r.Format, Card: r.Card}
+		if r.Side == "out" {
+			reads[i].Side = unlock.Out
+		}
+	}
+	tally, err := g.Take(ctx, reads)
+	switch {
+	case errors.Is(err, local.ErrNoTable), errors.Is(err, local.ErrNoTags):
+		return nil, problem(http.StatusServiceUnavailable, "behind", "%v; try again", err).retry("1")
+	case errors.Is(err, eventstore.ErrNotSoleWriter):
+		return nil, problem(http.StatusServiceUnavailable, "busy", "another instance records for this gateway; send the same reads again").retry("1")
+	case err != nil:
+		return nil, a.asProblem(ctx, err)
+	}
+	return &Answer[local.Tally]{at, tally}, nil
+}
+
+// gateway opens an in-process gateway for staff of its site.
+func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string, error) {
+	c := callerOf(ctx)
+	site, id := domain.ID(in.Site), domain.ID(in.Gateway)
+	if err := domain.CheckID(id); err != nil {
+		return nil, "", malformed("path.gateway", "%v", err)
+	}
+	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		if !s.Sites.Has(site) {
+			return unknown("site", site)
+		}
+		if !s.RoleAt(c.person, site).AtLeast(domain.RoleStaff) {
+			return problem(http.StatusForbidden, "role_not_permitted", "reads are recorded by people with the role staff or a higher one at the site")
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, "", a.asProblem(ctx, err)
+	}
+	key := [3]domain.ID{c.org, site, id}
+	a.gateways.mu.Lock()
+	defer a.gateways.mu.Unlock()
+	if g, ok := a.gateways.open[key]; ok {
+		return g, at.String(), nil
+	}
+	g, err := local.Open(ctx, a.cfg.Store, a.cfg.Doors, a.cfg.Now, c.org, site, id)
+	if err != nil {
+		return nil, "", a.asProblem(ctx, err)
+	}
+	if a.gateways.open == nil || len(a.gateways.open) >= maxGateways {
+		a.gateways.open = map[[3]domain.ID]*local.Gateway{} // each finds its place again
+	}
+	a.gateways.open[key] = g
+	return g, at.String(), nil
+}
