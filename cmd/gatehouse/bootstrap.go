@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/gateways/httpapi"
+)
+
+const (
+	// bootstrapFile lies in the data directory. Who can read it may make an org, so
+	// it is of its owner alone.
+	bootstrapFile = "bootstrap.token"
+	// bootstrapLife is how long the token is good from when the file was written.
+	bootstrapLife = 24 * time.Hour
+	// bootstrapPrefix begins the token, before the secret in base64url.
+	bootstrapPrefix = "gh.bootstrap."
+)
+
+// bootstrap returns the token by which an org can be made: the one that an earlier
+// start left and nobody used, or a new one on a ledger without orgs. Nil: none.
+func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
+	empty := false
+	err := s.Store.View(ctx, domain.SystemOrg, func(state *domain.State, _ eventstore.Head) error {
+		empty = state.Orgs.Len() == 0
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(s.cfg.Data, bootstrapFile)
+	secret, written, err := readBootstrap(path)
+	switch {
+	case err == nil && s.cfg.Now().Before(written.Add(bootstrapLife)):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the bootstrap token: %w; remove the file, and a new one is written", err)
+	case empty || s.cfg.Bootstrap:
+		rand.Read(secret[:]) // it never fails: the program ends instead
+		if err := writeWhole(path, []byte(httpapi.BootstrapText(secret)+"\n"), 0o600); err != nil {
+			return nil, fmt.Errorf("the bootstrap token: %w", err)
+		}
+		written = s.cfg.Now()
+	case err == nil:
+		s.cfg.Log.Info("the bootstrap token has expired", "file", path)
+		return nil, os.Remove(path)
+	default:
+		return nil, nil
+	}
+	s.BootstrapPath = path
+	return &httpapi.Bootstrap{Hash: sha256.Sum256(secret[:]), Expires: written.Add(bootstrapLife),
+		Used: func() error { return os.Remove(path) }}, nil
+}
+
+// readBootstrap reads the secret of a token and when it was written.
+func readBootstrap(path string) (secret [32]byte, written time.Time, err error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return secret, written, err
+	}
+	text, ok := strings.CutPrefix(strings.TrimSpace(string(b)), bootstrapPrefix)
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if !ok || err != nil || len(raw) != len(secret) {
+		return secret, written, fmt.Errorf("%s holds none", path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return secret, written, err
+	}
+	return [32]byte(raw), info.ModTime(), nil
+}

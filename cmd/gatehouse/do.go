@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"gatehouse/domain"
+	"gatehouse/domain/schedule"
+)
+
+// doCmd sends a command.
+type doCmd struct {
+	Remote remote   `embed:""`
+	Name   string   `arg:"" optional:"" help:"The command, as AssignFob."`
+	Fields []string `arg:"" optional:"" help:"Its fields, as person=anna or rights[0].right=unit-1."`
+
+	File           string `short:"f" placeholder:"FILE" help:"Read the fields as JSON from a file, - for standard input: an object, or a list of them, all or nothing."`
+	IdempotencyKey string `placeholder:"KEY" help:"Send under this key: the same key again does nothing again. Without it one is made."`
+	DryRun         bool   `help:"Decide, but change nothing."`
+	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org stands there, as 1-42."`
+	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; it needs the role staff."`
+	List           bool   `help:"List the commands with who may send them."`
+	Describe       bool   `help:"Tell the fields of the command."`
+}
+
+// Help tells how fields are written.
+func (doCmd) Help() string {
+	return `The schema of the command says how a value is read: a text stays as it is, a list of
+texts may be written a,b,c, everything else is JSON. A time without an offset is of
+the clock of the site that the command or --site names. Fields given as key=value
+come on top of those of --file.
+
+Examples:
+
+  gatehouse do CreateDoor site=north door=gate name="North gate" kind=gate
+  gatehouse do DefineAccessRight right=all name=All doors=gate,lift schedule=always
+  gatehouse do CreateUnitUser unit=a1 person=vera access[0].right=entries access[0].mode=always
+  gatehouse do SetHolidayCalendar --site north --file holidays.json site=north
+  gatehouse do RegisterPerson --file people.json     # a list: all or nothing
+  gatehouse do AssignFob --describe`
+}
+
+// Run sends the command, or tells about commands.
+func (c *doCmd) Run(w *world) error {
+	if c.List {
+		return listCommands(w, c.Remote.JSON)
+	}
+	if c.Name == "" {
+		return usage("which command? gatehouse do --list lists all")
+	}
+	shape, err := commandShape(c.Name)
+	if err != nil {
+		return err
+	}
+	if c.Describe {
+		return describeCommand(w, c.Name, shape)
+	}
+	remote, err := c.Remote.client()
+	if err != nil {
+		return err
+	}
+	remote.onBehalfOf = c.OnBehalfOf
+	body, err := c.body(w, remote, shape)
+	if err != nil {
+		return err
+	}
+	options := url.Values{}
+	if c.DryRun {
+		options.Set("dry_run", "true")
+	}
+	if c.IfPosition != "" {
+		options.Set("if_position", c.IfPosition)
+	}
+	result, err := remote.command(w.ctx, c.Name, body, c.IdempotencyKey, options)
+	if err != nil {
+		return err
+	}
+	return w.printJSON(result, c.Remote.JSON)
+}
+
+// body is the body of the request: the file, with the fields of the command line
+// on top.
+func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
+	given, err := readAssignments(c.Fields)
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]any{}
+	if c.File != "" {
+		text, err := readInput(w, c.File)
+		if err != nil {
+			return nil, err
+		}
+		if len(given) == 0 {
+			if !json.Valid(text) {
+				return nil, usage("--file %s: it is no JSON", c.File)
+			}
+			return text, nil
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		if err := d.Decode(&fields); err != nil {
+			return nil, usage("--file %s: fields come on top of one JSON object, not of a list: %v", c.File, err)
+		}
+	}
+	a := assigner{c.Name, shape, c.clock(remote, fields, given)}
+	for _, x := range given {
+		if err := a.assign(w.ctx, fields, x); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(fields)
+}
+
+// clock is that of the site which the command names itself, else of --site.
+func (c *doCmd) clock(remote *client, fields map[string]any, given []assignment) *clock {
+	site := remote.site
+	if s, ok := fields["site"].(string); ok {
+		site = s
+	}
+	for _, x := range given {
+		if x.key == "site" {
+			site = x.text
+		}
+	}
+	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) { return remote.zoneOf(ctx, site) }}
+}
+
+// readInput reads a file, or standard input for -.
+func readInput(w *world, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(w.stdin)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, usage("--file: %v", err)
+	}
+	return b, nil
+}
+
+// commandLine is a command as --list shows it.
+type commandLine struct {
+	Command string   `json:"command"`
+	Summary string   `json:"summary"`
+	By      string   `json:"by"` // who may send it
+	Causes  []string `json:"causes"`
+}
+
+func listCommands(w *world, asJSON bool) error {
+	var lines []commandLine
+	for _, c := range domain.Commands() {
+		if !forServiceAlone(c) {
+			lines = append(lines, commandLine{c.Name, c.Summary, c.Permit().String(), c.Causes})
+		}
+	}
+	if asJSON {
+		return w.print(lines, true)
+	}
+	var out strings.Builder
+	for _, l := range lines {
+		fmt.Fprintf(&out, "%s\n  %s\n  By %s.\n", l.Command, l.Summary, l.By)
+	}
+	_, err := io.WriteString(w.stdout, out.String())
+	return err
+}
+
+func describeCommand(w *world, name string, s *shape) error {
+	c, _ := domain.CommandNamed(name)
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s: %s\nBy %s.\n", name, c.Summary, c.Permit())
+	s.describe(&out, "")
+	_, err := io.WriteString(w.stdout, out.String())
+	return err
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/alecthomas/kong"
+
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+)
+
+// The exit codes, as the help of gatehouse tells them.
+const (
+	exitDone        = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitRefused     = 3
+	exitForbidden   = 4
+	exitUnavailable = 5
+)
+
+// usageError says that the command line or the input is wrong.
+type usageError struct{ message string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// codedError is an error with an exit code of its own.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+func exitCode(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if coded, ok := errors.AsType[*codedError](err); ok {
+		return coded.code
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*kong.ParseError](err); ok {
+		return exitUsage
+	}
+	if e, ok := errors.AsType[*answerError](err); ok {
+		return exitOfStatus(e.Status)
+	}
+	if _, ok := errors.AsType[*unreachableError](err); ok {
+		return exitUnavailable
+	}
+	for _, unavailable := range []error{eventstore.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded} {
+		if errors.Is(err, unavailable) {
+			return exitUnavailable
+		}
+	}
+	return exitFailure
+}
+
+// exitOfStatus is the exit code for an answer that is no success.
+func exitOfStatus(status int) int {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitForbidden
+	case http.StatusConflict, http.StatusUnprocessableEntity:
+		return exitRefused
+	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		return exitUsage
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return exitUnavailable
+	}
+	return exitFailure
+}

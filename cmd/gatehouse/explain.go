@@ -1,0 +1,51 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gatehouse/domain"
+)
+
+// explainCmd asks why a door would open, or would not.
+type explainCmd struct {
+	Remote   remote   `embed:""`
+	Question question `embed:""`
+	Position string   `placeholder:"POSITION" help:"Judge by what the ledger held there, as 1-42; without it by all that it holds."`
+}
+
+// Help gives examples.
+func (explainCmd) Help() string {
+	return `It names the facts that count: the door, the site, who asks, and each way by which
+they could pass, with the commits that made it so. What fails is marked with an x.
+
+Examples:
+
+  gatehouse explain --person anna --door gate
+  gatehouse explain --credential fob-1 --door gate --at 2026-03-02T08:30 --position 1-42 --json`
+}
+
+// Run asks and tells the explanation, with --json as it came.
+func (c *explainCmd) Run(w *world) error {
+	more := map[string]any{}
+	if c.Position != "" {
+		more["position"] = c.Position
+	}
+	answer, err := c.Question.ask(w, c.Remote, "explain", more)
+	if err != nil {
+		return err
+	}
+	if c.Remote.JSON {
+		err = w.printJSON(answer, true)
+	} else {
+		var e domain.Explanation
+		if err := json.Unmarshal(answer, &e); err != nil {
+			return fmt.Errorf("the explanation cannot be read: %w", err)
+		}
+		_, err = fmt.Fprint(w.stdout, e)
+	}
+	if err != nil {
+		return err
+	}
+	return c.Question.verdict(answer)
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// assignment is a key=value of the command line: a path into the fields of a
+// command, and a value.
+type assignment struct {
+	path []step
+	key  string // the path as it was written
+	text string
+}
+
+// step is one step of a path: into a field, or into an entry of a list.
+type step struct {
+	field string
+	index int // of a list when field is empty
+}
+
+// maxIndex bounds the index of an entry: the longest list of a command.
+const maxIndex = 999
+
+// readAssignments reads key=value arguments.
+func readAssignments(args []string) ([]assignment, error) {
+	var out []assignment
+	for _, arg := range args {
+		key, text, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, usage("%q: fields are written key=value", arg)
+		}
+		path, err := readPath(key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, assignment{path, key, text})
+	}
+	return out, nil
+}
+
+// readPath reads a path as name, times.holidays or rights[0].right.
+func readPath(key string) ([]step, error) {
+	var path []step
+	for part := range strings.SplitSeq(key, ".") {
+		name, rest, _ := strings.Cut(part, "[")
+		if name == "" {
+			return nil, usage("%q is no field; one is written name, times.holidays or rights[0].right", key)
+		}
+		path = append(path, step{field: name})
+		if rest == "" && !strings.Contains(part, "[") {
+			continue
+		}
+		for index := range strings.SplitSeq(rest, "[") {
+			n, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
+			if err != nil || !strings.HasSuffix(index, "]") || n < 0 || n > maxIndex {
+				return nil, usage("%q: an entry of a list is written rights[0], counted from 0", key)
+			}
+			path = append(path, step{index: n})
+		}
+	}
+	return path, nil
+}
+
+// assigner puts values into the fields of a command by their shape.
+type assigner struct {
+	command string
+	shape   *shape
+	clock   *clock
+}
+
+// assign sets a field. The shape of the command says how its value is read, so
+// that a unit named 12 stays a text and a depth of 2 becomes a number.
+func (a *assigner) assign(ctx context.Context, fields map[string]any, x assignment) error {
+	target, err := a.find(x)
+	if err != nil {
+		return err
+	}
+	value, err := a.value(ctx, target, x)
+	if err != nil {
+		return err
+	}
+	var root any = fields
+	if err := put(&root, x.path, value); err != nil {
+		return usage("%s: %v", x.key, err)
+	}
+	return nil
+}
+
+// find is the shape of what a path leads to.
+func (a *assigner) find(x assignment) (*shape, error) {
+	at := a.shape
+	for _, s := range x.path {
+		switch {
+		case s.field == "" && at.Items != nil:
+			at = at.Items
+		case s.field != "" && at.Properties[s.field] != nil:
+			at = at.Properties[s.field]
+		case s.field == "":
+			return nil, usage("%s: %s has no list there", x.key, a.command)
+		default:
+			names := at.fields()
+			if len(names) == 0 {
+				return nil, usage("%s: %s has no field %s", x.key, a.command, s.field)
+			}
+			return nil, usage("%s: %s has no field %s%s; there are %s", x.key, a.command, s.field, didYouMean(s.field, names), strings.Join(names, ", "))
+		}
+	}
+	return at, nil
+}
+
+// value reads the text of a value by its shape.
+func (a *assigner) value(ctx context.Context, s *shape, x assignment) (any, error) {
+	switch {
+	case s.Type == "string" && s.Format == "date-time":
+		at, err := a.clock.read(ctx, x.text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", x.key, err)
+		}
+		return at.Format(time.RFC3339Nano), nil
+	case s.Type == "string" && len(s.Enum) > 0 && !slices.Contains(s.Enum, x.text):
+		return nil, usage("%s: %q is none of %s", x.key, x.text, strings.Join(s.Enum, ", "))
+	case s.Type == "string":
+		return x.text, nil
+	case s.Type == "array" && s.Items != nil && s.Items.Type == "string" && !strings.HasPrefix(strings.TrimSpace(x.text), "["):
+		if x.text == "" {
+			return []any{}, nil
+		}
+		list := []any{}
+		for part := range strings.SplitSeq(x.text, ",") {
+			list = append(list, strings.TrimSpace(part))
+		}
+		return list, nil
+	}
+	var value any
+	d := json.NewDecoder(strings.NewReader(x.text))
+	d.UseNumber()
+	if err := d.Decode(&value); err != nil || d.More() {
+		return nil, usage("%s: %q is no %s; write it as JSON", x.key, x.text, s.kind())
+	}
+	return value, nil
+}
+
+// put sets what a path below root leads to, and makes what is missing on the way.
+func put(root *any, path []step, value any) error {
+	if len(path) == 0 {
+		*root = value
+		return nil
+	}
+	s := path[0]
+	if s.field != "" {
+		if *root == nil {
+			*root = map[string]any{}
+		}
+		fields, ok := (*root).(map[string]any)
+		if !ok {
+			return fmt.Errorf("there is no field %s in what was given before", s.field)
+		}
+		below := fields[s.field]
+		if err := put(&below, path[1:], value); err != nil {
+			return err
+		}
+		fields[s.field] = below
+		return nil
+	}
+	if *root == nil {
+		*root = []any{}
+	}
+	list, ok := (*root).([]any)
+	if !ok {
+		return fmt.Errorf("there is no list in what was given before")
+	}
+	if s.index > len(list) {
+		return fmt.Errorf("the entry %d comes before the entry %d", len(list), s.index)
+	}
+	if s.index == len(list) {
+		list = append(list, nil)
+	}
+	if err := put(&list[s.index], path[1:], value); err != nil {
+		return err
+	}
+	*root = list
+	return nil
+}

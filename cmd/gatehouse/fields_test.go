@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain/schedule"
+)
+
+// berlin is the clock of a site in Berlin.
+func berlin(t *testing.T) *clock {
+	t.Helper()
+	rules, err := schedule.LoadRules("Europe/Berlin")
+	require.NoError(t, err)
+	return &clock{zone: func(context.Context) (*schedule.Zone, error) { return rules.Compile(), nil }}
+}
+
+// assigned reads fields of the command line into those of a command.
+func assigned(t *testing.T, command string, args ...string) (string, error) {
+	t.Helper()
+	shape, err := commandShape(command)
+	require.NoError(t, err)
+	given, err := readAssignments(args)
+	if err != nil {
+		return "", err
+	}
+	fields := map[string]any{}
+	a := assigner{command, shape, berlin(t)}
+	for _, x := range given {
+		if err := a.assign(t.Context(), fields, x); err != nil {
+			return "", err
+		}
+	}
+	b, err := json.Marshal(fields)
+	require.NoError(t, err)
+	return string(b), nil
+}
+
+func TestFieldsOfTheCommandLine(t *testing.T) {
+	for _, c := range []struct {
+		command string
+		args    []string
+		want    string
+	}{
+		{"CreateUnit", []string{"site=north", "unit=12", "name=12"}, `{"name":"12","site":"north","unit":"12"}`},
+		{"CreateUnit", []string{"name=a=b, c"}, `{"name":"a=b, c"}`},
+		{"DefineAccessRight", []string{"doors=gate, lift"}, `{"doors":["gate","lift"]}`},
+		{"DefineAccessRight", []string{`doors=["gate"]`}, `{"doors":["gate"]}`},
+		{"DefineAccessRight", []string{"doors="}, `{"doors":[]}`},
+		{"DefineAccessRight", []string{"doors[0]=gate", "doors[1]=lift"}, `{"doors":["gate","lift"]}`},
+		{"SetNotification", []string{"enabled=true"}, `{"enabled":true}`},
+		{"SetSitePolicy", []string{"policy.share_depth=2", "policy.consent=required"}, `{"policy":{"consent":"required","share_depth":2}}`},
+		{"MapUnitAccess", []string{"rights[0].right=r1", "rights[0].schedule=always", "rights[1].right=r2"},
+			`{"rights":[{"right":"r1","schedule":"always"},{"right":"r2"}]}`},
+		{"DefineSchedule", []string{`times={"always":true}`}, `{"times":{"always":true}}`},
+		{"DefineSchedule", []string{"times.windows[0].days=mon,tue", "times.windows[0].from=08:30"},
+			`{"times":{"windows":[{"days":["mon","tue"],"from":"08:30"}]}}`},
+		{"SuspendCredential", []string{"until=2026-03-02T08:30:00+01:00"}, `{"until":"2026-03-02T08:30:00+01:00"}`},
+		{"SuspendCredential", []string{"until=2026-03-02T08:30"}, `{"until":"2026-03-02T07:30:00Z"}`},
+		{"SuspendCredential", []string{"until=2026-07-02 08:30:15"}, `{"until":"2026-07-02T06:30:15Z"}`},
+		{"SuspendCredential", []string{"until=2026-07-02"}, `{"until":"2026-07-01T22:00:00Z"}`},
+		{"CreateBooking", []string{"from=2026-07-02"}, `{"from":"2026-07-02"}`},
+	} {
+		got, err := assigned(t, c.command, c.args...)
+		require.NoError(t, err, "%v", c.args)
+		assert.JSONEq(t, c.want, got, "%v", c.args)
+	}
+}
+
+func TestFieldsThatAreWrongAreNamed(t *testing.T) {
+	for _, c := range []struct{ command, arg, says string }{
+		{"CreateUnit", "site", `"site": fields are written key=value`},
+		{"CreateUnit", "nmae=x", "CreateUnit has no field nmae (did you mean name?); there are name, site, unit"},
+		{"CreateUnit", "name.first=x", "has no field first"},
+		{"CreateUnit", "name[0]=x", "has no list there"},
+		{"CreateUnit", "=x", "is no field"},
+		{"MapUnitAccess", "rights[1].right=x", "the entry 0 comes before the entry 1"},
+		{"MapUnitAccess", "rights[x].right=x", "counted from 0"},
+		{"MapUnitAccess", "rights[-1].right=x", "counted from 0"},
+		{"MapUnitAccess", "rights[1000].right=x", "counted from 0"},
+		{"SetNotification", "enabled=yes", `"yes" is no boolean`},
+		{"SetNotification", "kind=other", `"other" is none of shared_access`},
+		{"SuspendCredential", "until=tomorrow", `"tomorrow" is no time`},
+		{"SuspendCredential", "until=2026-03-29T02:30", "does not exist in Europe/Berlin"},
+		{"SuspendCredential", "until=2026-10-25T02:30", "exists twice in Europe/Berlin"},
+	} {
+		_, err := assigned(t, c.command, c.arg)
+		require.Error(t, err, c.arg)
+		assert.Contains(t, err.Error(), c.says)
+		assert.Equal(t, exitUsage, exitCode(err), c.arg)
+	}
+}
+
+func TestATimeWithoutAnOffsetNeedsASite(t *testing.T) {
+	c := newClient("http://127.0.0.1:1", "gh.acme.t.s", "acme", "")
+	_, err := c.siteClock().read(t.Context(), "2026-03-02T08:30")
+	require.ErrorContains(t, err, "name the site with --site")
+	assert.Equal(t, exitUsage, exitCode(err))
+	at, err := c.siteClock().read(t.Context(), "2026-03-02T08:30:00Z")
+	require.NoError(t, err, "with an offset nothing is asked")
+	assert.Equal(t, "2026-03-02T08:30:00Z", at.Format("2006-01-02T15:04:05Z07:00"))
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// getCmd asks for things.
+type getCmd struct {
+	Remote  remote   `embed:""`
+	What    string   `arg:"" help:"What to ask for, below the org: doors, doors/gate, bookings."`
+	Filters []string `arg:"" optional:"" help:"Parameters of the question, as site=north or at_least=1-42."`
+	All     bool     `help:"Of a list, every page: one line of JSON for each thing."`
+}
+
+// Help gives examples.
+func (getCmd) Help() string {
+	return `Everything that it can ask for stands in /openapi.json of the service.
+
+Examples:
+
+  gatehouse get doors site=north
+  gatehouse get people/anna
+  gatehouse get bookings person=anna --all --json
+  gatehouse get reviews`
+}
+
+// Run asks, and writes the answer as it came.
+func (c *getCmd) Run(w *world) error {
+	remote, err := c.Remote.client()
+	if err != nil {
+		return err
+	}
+	if err := remote.authorized(); err != nil {
+		return err
+	}
+	path := remote.orgPath(strings.FieldsFunc(c.What, func(r rune) bool { return r == '/' })...)
+	query := url.Values{}
+	for _, f := range c.Filters {
+		key, value, ok := strings.Cut(f, "=")
+		if !ok {
+			return usage("%q: parameters are written key=value", f)
+		}
+		query.Set(key, value)
+	}
+	if c.All {
+		return remote.each(w.ctx, path, query, func(item json.RawMessage) error { return w.printJSON(item, true) })
+	}
+	var body json.RawMessage
+	if err := remote.get(w.ctx, path, query, &body); err != nil {
+		return err
+	}
+	return w.printJSON(body, c.Remote.JSON)
+}
+
+// maxPage is how many items the service gives at once.
+const maxPage = "500"
+
+// each calls f for every item of a list, page by page.
+func (c *client) each(ctx context.Context, path string, query url.Values, f func(item json.RawMessage) error) error {
+	query.Set("limit", maxPage)
+	for {
+		var page struct {
+			Items []json.RawMessage `json:"items"`
+			Next  string            `json:"next"`
+		}
+		if err := c.get(ctx, path, query, &page); err != nil {
+			return err
+		}
+		if page.Items == nil {
+			return fmt.Errorf("%s is no list", path)
+		}
+		for _, item := range page.Items {
+			if err := f(item); err != nil {
+				return err
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		query.Set("cursor", page.Next)
+	}
+}

@@ -1,0 +1,342 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/domain"
+)
+
+// importCmd sends the lines of a file as commands.
+type importCmd struct {
+	Remote  remote            `embed:""`
+	What    string            `arg:"" enum:"people,credentials,rights,sites,areas,doors,units,bookings,shares,grants,roles" help:"What the lines are: ${enum}."`
+	File    string            `arg:"" help:"File of comma-separated values with a header."`
+	Map     map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
+	Set     map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
+	DryRun  bool              `help:"Decide everything, change nothing, and report what would be refused."`
+	SkipBad bool              `help:"Pass over lines that cannot be read or are refused; without it the first list with such a line ends the import."`
+}
+
+// Help tells what is sent.
+func (importCmd) Help() string {
+	return `Up to 1,000 lines become one list of commands, which is committed as a whole or not
+at all. A list that was committed is not committed again, so an import that was
+stopped is started again in the same words. The commands are
+
+  people       RegisterPerson       units     CreateUnit
+  credentials  AssignFob            bookings  CreateBooking
+  rights       DefineAccessRight    shares    ShareAccess
+  sites        CreateSite           grants    GrantRight
+  areas        CreateArea           roles     AssignRole
+  doors        CreateDoor
+
+and their fields those of gatehouse do NAME --describe. Empty values are left out.
+With --dry-run each list is decided on its own: a line does not see the lists before.
+
+Examples:
+
+  gatehouse import people people.csv --map person=id,name="full name"
+  gatehouse import credentials badges.csv --map number=prox-id,person=holder --set kind=card --set sites=hq
+  gatehouse import bookings bookings.csv --dry-run`
+}
+
+// importCommands says which command a line of each kind becomes.
+var importCommands = map[string]string{
+	"people": "RegisterPerson", "credentials": "AssignFob", "rights": "DefineAccessRight", "sites": "CreateSite", "areas": "CreateArea",
+	"doors": "CreateDoor", "units": "CreateUnit", "bookings": "CreateBooking", "shares": "ShareAccess", "grants": "GrantRight", "roles": "AssignRole",
+}
+
+// importList bounds a list of commands in bytes, so that it fits a request and its
+// events, with their boxes, a commit.
+const importList = 200 << 10
+
+// imported is what import writes in the end.
+type imported struct {
+	Lines    int    `json:"lines"`    // with values
+	Accepted int    `json:"accepted"` // with a dry run: would be
+	Refused  int    `json:"refused"`  // by a rule
+	Bad      int    `json:"bad"`      // cannot be read
+	Commits  int    `json:"commits"`
+	Repeated int    `json:"repeated"` // lists that were there from an earlier run
+	Position string `json:"position,omitempty"`
+	DryRun   bool   `json:"dry_run,omitempty"`
+}
+
+// Run sends the lines and reports.
+func (c *importCmd) Run(w *world) error {
+	remote, err := c.Remote.client()
+	if err != nil {
+		return err
+	}
+	if err := remote.authorized(); err != nil {
+		return err
+	}
+	command := importCommands[c.What]
+	shape, err := commandShape(command)
+	if err != nil {
+		return err
+	}
+	i := &importer{cmd: c, w: w, remote: remote, command: command, bad: badLines{w: w},
+		assigner: assigner{command, shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
+	err = i.run()
+	return errors.Join(err, w.print(i.report, c.Remote.JSON))
+}
+
+// importer is one import on its way.
+type importer struct {
+	cmd      *importCmd
+	w        *world
+	remote   *client
+	command  string
+	assigner assigner
+	columns  []importColumn
+	fixed    []assignment
+	bad      badLines
+	report   imported
+	told     time.Time
+
+	list  []json.RawMessage // the commands of the present list
+	lines []int             // and the lines that they are of
+	size  int
+}
+
+// importColumn says to which field a column goes.
+type importColumn struct {
+	index int
+	to    assignment
+}
+
+func (i *importer) run() (err error) {
+	t, err := openTable(i.cmd.File)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.close()) }()
+	if err := i.fields(t); err != nil {
+		return err
+	}
+	for {
+		values, err := t.next()
+		if errors.Is(err, io.EOF) {
+			return i.send()
+		}
+		i.report.Lines++
+		var fields []byte
+		if err == nil {
+			fields, err = i.fieldsOf(i.w.ctx, values)
+		}
+		if err != nil {
+			if err := i.badLine(t.line, err); err != nil {
+				return err
+			}
+			continue
+		}
+		i.list, i.lines, i.size = append(i.list, fields), append(i.lines, t.line), i.size+len(fields)
+		if len(i.list) == domain.MaxList || i.size >= importList {
+			if err := i.send(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// fields finds out which column goes to which field.
+func (i *importer) fields(t *tableFile) error {
+	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
+		index, err := t.column(i.cmd.Map[field])
+		if err != nil {
+			return err
+		}
+		to, err := i.target(field)
+		if err != nil {
+			return err
+		}
+		i.columns = append(i.columns, importColumn{index, to})
+	}
+	for _, field := range slices.Sorted(maps.Keys(i.cmd.Set)) {
+		to, err := i.target(field)
+		if err != nil {
+			return err
+		}
+		to.text = i.cmd.Set[field]
+		i.fixed = append(i.fixed, to)
+	}
+	for index, column := range t.columns {
+		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return c.index == index })
+		name := strings.ToLower(column)
+		_, named := i.cmd.Map[name]
+		_, set := i.cmd.Set[name]
+		if mapped || named || set {
+			continue
+		}
+		if to, err := i.target(name); err == nil {
+			i.columns = append(i.columns, importColumn{index, to})
+			continue
+		}
+		i.w.say("the column %q goes to no field of %s; it is left out", column, i.command)
+	}
+	if len(i.columns) == 0 {
+		return usage("no column of %s goes to a field of %s; name some with --map FIELD=COLUMN", i.cmd.File, i.command)
+	}
+	return nil
+}
+
+// target is the field of a name, which the command must have.
+func (i *importer) target(field string) (assignment, error) {
+	to, err := readAssignments([]string{field + "="})
+	if err != nil {
+		return assignment{}, err
+	}
+	_, err = i.assigner.find(to[0])
+	return to[0], err
+}
+
+// fieldsOf makes the fields of the command of a line.
+func (i *importer) fieldsOf(ctx context.Context, values []string) ([]byte, error) {
+	fields := map[string]any{}
+	for _, x := range i.fixed {
+		if err := i.assigner.assign(ctx, fields, x); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range i.columns {
+		if values[c.index] == "" {
+			continue
+		}
+		x := c.to
+		x.text = values[c.index]
+		if err := i.assigner.assign(ctx, fields, x); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(fields)
+}
+
+// badLine tells of a line that cannot be read, and ends the import unless bad
+// lines are passed over.
+func (i *importer) badLine(line int, err error) error {
+	if _, ok := errors.AsType[*answerError](err); ok {
+		return err // the zone of the site could not be asked for
+	}
+	if _, ok := errors.AsType[*unreachableError](err); ok {
+		return err
+	}
+	bad, ok := errors.AsType[*badLine](err)
+	if !ok {
+		bad = &badLine{Reason: err.Error()}
+	}
+	bad.Line = line
+	i.bad.add(bad)
+	i.report.Bad++
+	if i.cmd.SkipBad || i.cmd.DryRun {
+		return nil
+	}
+	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, line)
+}
+
+// send sends the list. Entries that are refused are told by their lines; the rest
+// is sent without them when bad lines are passed over.
+func (i *importer) send() error {
+	defer func() { i.list, i.lines, i.size = i.list[:0], i.lines[:0], 0 }()
+	for len(i.list) > 0 {
+		refused, err := i.sendOnce()
+		if err != nil || refused == nil {
+			return err
+		}
+		i.drop(refused)
+		if !i.cmd.SkipBad && !i.cmd.DryRun {
+			return &codedError{exitRefused, fmt.Errorf("%d lines are refused; the lists before are committed, nothing of this one is; mend them, or give --skip-bad", len(refused))}
+		}
+	}
+	return nil
+}
+
+// sendOnce sends the list and returns which entries are refused; none: it is done.
+func (i *importer) sendOnce() (map[int]string, error) {
+	body := slices.Concat([]byte("["), bytes.Join(asBytes(i.list), []byte(",")), []byte("]"))
+	sum := sha256.Sum256(body)
+	options := url.Values{}
+	if i.cmd.DryRun {
+		options.Set("dry_run", "true")
+	}
+	answer, err := i.remote.command(i.w.ctx, i.command, body, "import-"+hex.EncodeToString(sum[:]), options)
+	if problem, ok := errors.AsType[*answerError](err); ok && exitOfStatus(problem.Status) == exitRefused {
+		if refused := refusedEntries(problem, len(i.list)); refused != nil {
+			return refused, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var done struct {
+		Position string `json:"position"`
+		Repeated bool   `json:"repeated"`
+	}
+	if err := json.Unmarshal(answer, &done); err != nil {
+		return nil, err
+	}
+	i.report.Accepted += len(i.list)
+	i.report.Position = done.Position
+	switch {
+	case done.Repeated:
+		i.report.Repeated++
+	case !i.cmd.DryRun:
+		i.report.Commits++
+	}
+	if now := i.w.now(); now.Sub(i.told) >= time.Second {
+		i.told = now
+		i.w.say("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
+	}
+	return nil, nil
+}
+
+// refusedEntries are the refused entries of a list with their reasons; nil when
+// the refusal is about the list as a whole.
+func refusedEntries(p *answerError, entries int) map[int]string {
+	out := map[int]string{}
+	for _, e := range p.Entries {
+		out[e.Index] = e.Code + ": " + e.Detail
+	}
+	if len(out) == 0 && entries == 1 {
+		out[0] = p.Code + ": " + p.Detail
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// drop takes refused entries out of the list and tells their lines.
+func (i *importer) drop(refused map[int]string) {
+	var list []json.RawMessage
+	var lines []int
+	for n, entry := range i.list {
+		if why, is := refused[n]; is {
+			i.bad.add(&badLine{i.lines[n], why})
+			i.report.Refused++
+			continue
+		}
+		list, lines = append(list, entry), append(lines, i.lines[n])
+	}
+	i.list, i.lines = list, lines
+}
+
+func asBytes(list []json.RawMessage) [][]byte {
+	out := make([][]byte, len(list))
+	for i, raw := range list {
+		out[i] = raw
+	}
+	return out
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"golang.org/x/sync/errgroup"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/gateways/httpapi"
+)
+
+const (
+	// loadingAtOnce is how many orgs are loaded side by side.
+	loadingAtOnce = 4
+	// loadAgain is the pause before an org that could not be loaded is tried again.
+	loadAgain = 10 * time.Second
+	// progressEvery is how often the log tells how far loading is.
+	progressEvery = 2 * time.Second
+	// laggard is how long permissions may wait to be published before the instance
+	// calls itself not ready.
+	laggard = 30 * time.Second
+)
+
+// loader brings every org of the ledger into memory after the start: what is due
+// in an org, and its permissions, are looked after while it is there.
+type loader struct {
+	ctx context.Context
+
+	mu      sync.Mutex             // guards what follows
+	listing bool                   // the orgs are not known yet
+	total   int                    // orgs
+	waiting map[domain.ID]struct{} // those that are not loaded
+	failed  map[domain.ID]struct{} // those of them that could not be
+}
+
+// load loads all orgs in the background.
+func (s *service) load() {
+	s.loader.listing = true
+	s.running.Go(func() {
+		for {
+			err := s.loadAll()
+			if err == nil || s.loader.ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
+				return
+			}
+			s.cfg.Log.Error("not every org could be loaded; trying again", "again_in", loadAgain.String(), "error", err)
+			if pause(s.loader.ctx, loadAgain) != nil {
+				return
+			}
+		}
+	})
+}
+
+// loadAll loads the orgs that are not loaded yet.
+func (s *service) loadAll() error {
+	l := &s.loader
+	var orgs []domain.ID
+	err := s.Store.View(l.ctx, domain.SystemOrg, func(state *domain.State, _ eventstore.Head) error {
+		for id := range state.Orgs.All() {
+			orgs = append(orgs, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("the list of orgs: %w", err)
+	}
+	orgs = l.begin(orgs)
+	began := s.cfg.Now()
+	done := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() { s.tellProgress(done) })
+	var g errgroup.Group
+	g.SetLimit(loadingAtOnce)
+	for _, id := range orgs {
+		g.Go(func() error {
+			err := s.loadOne(id)
+			l.loaded(id, err)
+			if err != nil {
+				return fmt.Errorf("org %s: %w", id, err)
+			}
+			return nil
+		})
+	}
+	err = g.Wait()
+	close(done)
+	telling.Wait()
+	if err == nil {
+		s.cfg.Log.Info("the orgs are loaded", "orgs", l.total, "took_ms", milliseconds(s.cfg.Now().Sub(began)))
+	}
+	return err
+}
+
+// begin notes which orgs are still to be loaded, and returns them.
+func (l *loader) begin(orgs []domain.ID) []domain.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.listing {
+		l.listing, l.total = false, len(orgs)
+		l.waiting, l.failed = map[domain.ID]struct{}{}, map[domain.ID]struct{}{}
+		for _, id := range orgs {
+			l.waiting[id] = struct{}{}
+		}
+	}
+	return slices.Sorted(maps.Keys(l.waiting))
+}
+
+func (l *loader) loaded(id domain.ID, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.failed[id] = struct{}{}
+		return
+	}
+	delete(l.waiting, id)
+	delete(l.failed, id)
+}
+
+// loadOne loads an org, and warns of a clock that is behind what the ledger holds:
+// commits would bear the time of the last one until it has caught up.
+func (s *service) loadOne(id domain.ID) error {
+	return s.Store.View(s.loader.ctx, id, func(_ *domain.State, head eventstore.Head) error {
+		if ahead := head.At.Sub(s.cfg.Now()); ahead > time.Second {
+			s.cfg.Log.Warn("the clock of this machine is behind the ledger", "org", id, "by", ahead.String())
+		}
+		return nil
+	})
+}
+
+func (s *service) tellProgress(done <-chan struct{}) {
+	tick := time.NewTicker(progressEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+			s.loader.mu.Lock()
+			left, total := len(s.loader.waiting), s.loader.total
+			s.loader.mu.Unlock()
+			s.cfg.Log.Info("orgs are being loaded", "loaded", total-left, "orgs", total)
+		}
+	}
+}
+
+// troubles lists what keeps the instance from serving as it should.
+func (s *service) troubles() []httpapi.Trouble {
+	var out []httpapi.Trouble
+	add := func(part, format string, args ...any) {
+		out = append(out, httpapi.Trouble{Part: part, Message: fmt.Sprintf(format, args...)})
+	}
+	if status := s.conn.Status(); status != nats.CONNECTED {
+		add("nats", "the connection is %s", status)
+	}
+	l := &s.loader
+	l.mu.Lock()
+	if l.listing {
+		add("orgs", "they are being listed")
+	}
+	if n := len(l.waiting) - len(l.failed); n > 0 {
+		add("orgs", "%d of %d are being loaded", n, l.total)
+	}
+	for _, id := range slices.Sorted(maps.Keys(l.failed)) {
+		add("org:"+string(id), "it could not be loaded, and is tried again; the log tells why")
+	}
+	l.mu.Unlock()
+	for _, id := range slices.Sorted(slices.Values(s.Store.Loaded())) {
+		if at, readOnly := s.Store.ReadOnly(id); readOnly {
+			add("org:"+string(id), "a later version wrote %s, so that it is read-only here; update this instance", at)
+		}
+	}
+	for _, lag := range s.Permissions.Lags() {
+		if lag.Oldest > laggard {
+			add("permissions:"+string(lag.Org), "changes of permissions have waited %s to be published", lag.Oldest.Round(time.Second))
+		}
+		if len(lag.Diverged) > 0 {
+			add("permissions:"+string(lag.Org), "another instance published other permissions of %v", lag.Diverged)
+		}
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+// Command gatehouse keeps and serves the access ledger of a building operator, and
+// speaks to a running service.
+//
+// It reads flags, the environment and the clock, and wires; it holds no rule. The
+// verb serve alone opens a data directory, every other verb speaks HTTP: two
+// processes on one directory would destroy it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// verbs are the verbs of the command line.
+type verbs struct {
+	Serve      serveCmd      `cmd:"" help:"Run the service: the ledger, the permissions and the HTTP API."`
+	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
+	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
+	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things, as JSON."`
+	Decide     decideCmd     `cmd:"" help:"Ask whether a person or a credential would pass a door."`
+	Explain    explainCmd    `cmd:"" help:"Ask why a person or a credential would pass a door, or would not."`
+	Replay     replayCmd     `cmd:"" help:"Read the events of the ledger, one line of JSON each."`
+	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`
+	Reads      readsCmd      `cmd:"" help:"Put the reads of a file through the decision, and record them."`
+	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
+	Completion completionCmd `cmd:"" help:"Write the completion of a shell."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
+}
+
+// Help tells what every verb has in common.
+func (verbs) Help() string {
+	return `Every verb but serve and completion speaks HTTP to a running service, named by
+--url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
+
+Exit codes:
+
+  0  it was done, or the answer is there
+  1  it failed, for a reason that the message tells
+  2  the command line or the input is wrong
+  3  a rule of the ledger refused the command
+  4  the token is not good, or its person may not do this
+  5  the service cannot be reached, is busy, or its data is in use: try again`
+}
+
+// world is what a verb has of the outside.
+type world struct {
+	ctx    context.Context // ends with the first signal to stop
+	stdin  io.Reader
+	stdout io.Writer
+	stderr io.Writer
+	now    func() time.Time
+}
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs the verb that the arguments name and returns the exit code.
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The first signal stops in good order, a second one at once.
+	context.AfterFunc(ctx, stop)
+	parser, err := newParser(&verbs{})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "gatehouse:", err)
+		return exitFailure
+	}
+	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}
+	switch {
+	case len(args) == 0:
+		args = []string{"--help"}
+	case args[0] == completeVerb:
+		for _, word := range complete(parser.Model, args[1:]) {
+			fmt.Fprintln(w.stdout, word)
+		}
+		return exitDone
+	}
+	selected, err := parser.Parse(args)
+	if err == nil {
+		err = selected.Run(w)
+	}
+	return w.report(err)
+}
+
+func newParser(into *verbs, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(into, append([]kong.Option{
+		kong.Name("gatehouse"),
+		kong.Description("Gatehouse keeps who may open what, since when and why, and what happened at the doors."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
+		kong.Vars{"version": version(), "data": defaultData()},
+	}, options...)...)
+}
+
+// version is that of the module, or devel for what was built from a work tree.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}
+
+// report says on stderr what went wrong, and returns the exit code.
+func (w *world) report(err error) int {
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(w.stderr, "gatehouse:", err)
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
+		if node := parse.Context.Selected(); node != nil {
+			fmt.Fprintf(w.stderr, "Run %q for help.\n", node.FullPath()+" --help")
+		}
+	}
+	return exitCode(err)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// orgCmd is about orgs.
+type orgCmd struct {
+	Create orgCreateCmd `cmd:"" help:"Make an org with its owner, by the bootstrap token of the service."`
+}
+
+// orgCreateCmd makes an org.
+type orgCreateCmd struct {
+	URL   string `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
+	Token string `placeholder:"TOKEN" help:"The bootstrap token; without it --bootstrap-file is read."`
+	Data  string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of the service, where it left the bootstrap token."`
+	JSON  bool   `name:"json" help:"Write JSON on one line, for scripts."`
+
+	BootstrapFile string `placeholder:"FILE" help:"File with the bootstrap token; without it DATA/bootstrap.token."`
+
+	Org        string `arg:"" help:"Id of the org, for ever: a-z, 0-9, - and _."`
+	Name       string `required:"" help:"Name of the org."`
+	Owner      string `required:"" placeholder:"PERSON" help:"Id of the person who owns it. Ids stand in clear in the ledger: let them say nothing about a person."`
+	OwnerName  string `placeholder:"NAME" help:"Name of the owner; it is kept sealed."`
+	OwnerEmail string `placeholder:"EMAIL" help:"E-mail of the owner; it is kept sealed."`
+}
+
+// Help gives an example.
+func (orgCreateCmd) Help() string {
+	return `The owner's token is written once and kept nowhere: put it where GATEHOUSE_TOKEN is
+read from. Until it was used, the same request gives another one, if this one was
+lost; with its first use the bootstrap token ends.
+
+Example:
+
+  export GATEHOUSE_TOKEN=$(gatehouse org create acme --name "Acme Storage" --owner olga)`
+}
+
+// Run makes the org and writes the owner's token.
+func (c *orgCreateCmd) Run(w *world) error {
+	token, err := c.bootstrapToken()
+	if err != nil {
+		return err
+	}
+	remote, err := remote{URL: c.URL, Token: token, Org: c.Org}.client()
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]string{"org": c.Org, "name": c.Name, "owner": c.Owner, "owner_name": c.OwnerName, "owner_email": c.OwnerEmail})
+	if err != nil {
+		return err
+	}
+	a, err := remote.send(w.ctx, request{method: http.MethodPost, path: "/v1/orgs", body: body})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return w.printJSON(a.body, true)
+	}
+	var made struct {
+		Token   string `json:"token"`
+		Expires string `json:"expires"`
+	}
+	if err := json.Unmarshal(a.body, &made); err != nil {
+		return err
+	}
+	w.say("The org %s is made. This is the token of %s, good until %s; it is not shown again:", c.Org, c.Owner, made.Expires)
+	_, err = w.stdout.Write([]byte(made.Token + "\n"))
+	return err
+}
+
+// bootstrapToken is the one given, or that of the file.
+func (c *orgCreateCmd) bootstrapToken() (string, error) {
+	if c.Token != "" {
+		return c.Token, nil
+	}
+	path := c.BootstrapFile
+	if path == "" {
+		path = filepath.Join(c.Data, bootstrapFile)
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", usage("there is no bootstrap token at %s: the service writes one when its ledger is empty, and takes it away once an org is made; name the file with --bootstrap-file, or the directory with --data", path)
+	}
+	if err != nil {
+		return "", usage("the bootstrap token: %v", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// printJSON writes a JSON value as it came: indented for people, on one line for
+// scripts.
+func (w *world) printJSON(value []byte, oneLine bool) error {
+	var out bytes.Buffer
+	var err error
+	if oneLine {
+		err = json.Compact(&out, value)
+	} else {
+		err = json.Indent(&out, bytes.TrimSpace(value), "", "  ")
+	}
+	if err != nil {
+		return fmt.Errorf("the answer is no JSON: %w", err)
+	}
+	out.WriteByte('\n')
+	_, err = w.stdout.Write(out.Bytes())
+	return err
+}
+
+// print writes a value as JSON.
+func (w *world) print(value any, oneLine bool) error {
+	b, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return w.printJSON(b, oneLine)
+}
+
+// say tells something to the person at the terminal; it is no part of the output.
+func (w *world) say(format string, args ...any) { fmt.Fprintf(w.stderr, format+"\n", args...) }

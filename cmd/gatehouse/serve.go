@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// serveCmd runs the service.
+type serveCmd struct {
+	Listen  string `env:"GATEHOUSE_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the HTTP API; port 0 takes a free one."`
+	Data    string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory: ledger, vault, snapshots. One service holds it at a time."`
+	URLFile string `name:"url-file" env:"GATEHOUSE_URL_FILE" placeholder:"FILE" help:"Write the URL of the API here once it listens."`
+
+	TLSCert string `name:"tls-cert" env:"GATEHOUSE_TLS_CERT" placeholder:"FILE" help:"Serve HTTPS with this certificate chain (PEM)."`
+	TLSKey  string `name:"tls-key" env:"GATEHOUSE_TLS_KEY" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+
+	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics without a token at an address of its own; keep it on the loopback."`
+
+	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Use this NATS cluster instead of the server within the process."`
+	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the account that holds the streams."`
+	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account, by which the servers' settings are checked."`
+	NATSTLSCA       string `name:"nats-tls-ca" env:"GATEHOUSE_NATS_TLS_CA" placeholder:"FILE" group:"External NATS:" help:"Authority of the servers' certificates (PEM)."`
+	NATSTLSCert     string `name:"nats-tls-cert" env:"GATEHOUSE_NATS_TLS_CERT" placeholder:"FILE" group:"External NATS:" help:"Certificate of this client (PEM)."`
+	NATSTLSKey      string `name:"nats-tls-key" env:"GATEHOUSE_NATS_TLS_KEY" placeholder:"FILE" group:"External NATS:" help:"Key of that certificate (PEM)."`
+	Replicas        int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams: 1, 3 or 5."`
+	Vault           string `env:"GATEHOUSE_VAULT" default:"local" enum:"local,remote" group:"External NATS:" help:"local: this instance holds the keys of personal data. remote: it asks the one that does; they share GATEHOUSE_VAULT_KEY."`
+
+	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the NATS server within the process listen on the loopback; without it, it does not listen."`
+
+	AllowUnsafeStore bool `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
+	Bootstrap        bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
+
+	LogFormat string `env:"GATEHOUSE_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
+	LogLevel  string `env:"GATEHOUSE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
+}
+
+// Help tells about the first start, the vault and signals.
+func (serveCmd) Help() string {
+	return `The first start on an empty ledger writes DATA/bootstrap.token, good for a day and for
+making one org. The master key of personal data is GATEHOUSE_VAULT_KEY, 32 bytes in
+base64 or hexadecimal; without it DATA/vault.key is made: keep a copy of it, but not in
+the backups of DATA.
+
+A first SIGINT or SIGTERM stops in good order: commands under way finish, permissions
+are published, snapshots are written. A second one ends the process at once; nothing
+that was acknowledged is lost by that.
+
+Examples:
+
+  gatehouse serve
+  gatehouse serve --data /var/lib/gatehouse --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
+  gatehouse serve --nats-url nats://n1,nats://n2,nats://n3 --nats-creds app.creds --nats-system-creds sys.creds --replicas 3`
+}
+
+// stopTimeout is how long a stop in good order may take.
+const stopTimeout = 30 * time.Second
+
+// Run serves until the first signal.
+func (c *serveCmd) Run(w *world) error {
+	cfg := c.config(w)
+	s, err := startService(w.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if s.BootstrapPath != "" {
+		w.say("There is a bootstrap token in %s, good for a day. Make an org with it:\n\n  gatehouse org create ORG --name NAME --owner PERSON --url %s --bootstrap-file %s\n",
+			s.BootstrapPath, s.URL, s.BootstrapPath)
+	}
+	if c.URLFile != "" {
+		if err := writeWhole(c.URLFile, []byte(s.URL+"\n"), 0o644); err != nil {
+			cfg.Log.Error("the URL could not be written", "file", c.URLFile, "error", err)
+		}
+	}
+	var failed error
+	select {
+	case <-w.ctx.Done():
+		cfg.Log.Info("stopping; a second signal ends at once")
+	case failed = <-s.Failed:
+		cfg.Log.Error("the service cannot go on", "error", failed)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := s.Stop(ctx); err != nil && failed == nil {
+		failed = fmt.Errorf("not everything was brought to an end, the next start does it: %w", err)
+	}
+	cfg.Log.Info("stopped")
+	return failed
+}
+
+func (c *serveCmd) config(w *world) serviceConfig {
+	return serviceConfig{
+		Data: c.Data, Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, MetricsListen: c.MetricsListen,
+		NATS: natsConfig{URL: c.NATSURL, Listen: c.NATSListen, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds,
+			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
+		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
+		AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap, Now: w.now, Log: c.logger(w),
+	}
+}
+
+// logger writes to stderr.
+func (c *serveCmd) logger(w *world) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		level = slog.LevelInfo // kong admits no other level
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(w.stderr, options))
+}
+
+// defaultData is where state belongs that is no configuration and no cache.
+func defaultData() string {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "gatehouse")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "gatehouse")
+	}
+	return "gatehouse-data"
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/gateways/httpapi"
+	"gatehouse/projections/due"
+	"gatehouse/projections/permissions"
+)
+
+// serviceConfig says how to run the service in this process. What is not marked
+// optional is required.
+type serviceConfig struct {
+	Data            string // directory
+	Listen          string // address of the API; port 0 takes a free one
+	TLSCert, TLSKey string // optional: files
+	MetricsListen   string // optional: address
+	NATS            natsConfig
+	RemoteVault     bool   // another instance holds the vault
+	VaultKey        string // optional: the master key as text
+	AllowUnsafe     bool
+	Bootstrap       bool // write a bootstrap token though there are orgs
+	Now             func() time.Time
+	Log             *slog.Logger
+	Limits          httpapi.Limits // optional
+}
+
+// A service is a running instance.
+type service struct {
+	URL           string // of the API, without a slash at the end
+	BootstrapPath string // file with a bootstrap token that is good; empty: there is none
+	Store         *eventstore.Store
+	Permissions   *permissions.Projector
+	Keys          vault.Keeper
+	Failed        chan error // gets what makes the service end by itself
+
+	cfg     serviceConfig
+	metrics *prometheus.Registry
+	natsConns
+	loader  loader
+	ending  context.CancelFunc // of what runs until the API is shut
+	running sync.WaitGroup     // what ends with it
+	stops   []func(context.Context) error
+}
+
+// startService starts an instance: the lock of the data directory, the vault, the
+// NATS server or the connection to one, the store, the projections, the API. When
+// it returns, the API answers; orgs go on being loaded. The context bounds the
+// start alone.
+func startService(ctx context.Context, cfg serviceConfig) (s *service, err error) {
+	s = &service{cfg: cfg, metrics: prometheus.NewRegistry(), Failed: make(chan error, 1)}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+			defer cancel()
+			err = errors.Join(err, s.Stop(stopping))
+		}
+	}()
+	listener, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openStore(ctx); err != nil {
+		return nil, err
+	}
+	boot, err := s.bootstrap(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.project(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.serve(listener, boot); err != nil {
+		return nil, err
+	}
+	s.load()
+	return s, nil
+}
+
+// onStop adds what a stop does; the last one added is done first.
+func (s *service) onStop(f func(context.Context) error) { s.stops = append(s.stops, f) }
+
+// Stop stops in good order: the API, what sends commands, the projections, the
+// store, and what those stand on. It goes on after an error.
+func (s *service) Stop(ctx context.Context) error {
+	var errs []error
+	for _, stop := range slices.Backward(s.stops) {
+		errs = append(errs, stop(ctx))
+	}
+	s.stops = nil
+	return errors.Join(errs...)
+}
+
+// prepare takes the data directory and the address, which nothing may share.
+func (s *service) prepare() (net.Listener, error) {
+	lock, err := eventstore.LockData(s.cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) error { return lock.Release() })
+	if (s.cfg.TLSCert == "") != (s.cfg.TLSKey == "") {
+		return nil, usage("--tls-cert and --tls-key go together")
+	}
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("the address of the API: %w", err)
+	}
+	s.onStop(func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil // the HTTP server has closed it
+	})
+	took, err := measureSync(s.cfg.Data)
+	if err != nil {
+		return nil, fmt.Errorf("the data directory cannot be written: %w", err)
+	}
+	s.cfg.Log.Info("the disk was measured", "data", s.cfg.Data, "fsync_ms", milliseconds(took))
+	return listener, nil
+}
+
+// openStore opens the vault and the ledger.
+func (s *service) openStore(ctx context.Context) error {
+	master, err := s.master()
+	if err != nil {
+		return err
+	}
+	held, err := s.openVault(ctx, master)
+	if err != nil {
+		return err
+	}
+	if err := s.connect(); err != nil {
+		return err
+	}
+	if err := s.shareVault(held, master); err != nil {
+		return err
+	}
+	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, System: s.system, Embedded: s.embedded,
+		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
+		AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
+	if err != nil {
+		return err
+	}
+	s.onStop(s.Store.Close)
+	return nil
+}
+
+// project starts what follows the ledger. Both are observers before any org is
+// used but _system, of which neither keeps anything.
+func (s *service) project(ctx context.Context) error {
+	js, err := jetstream.New(s.conn)
+	if err != nil {
+		return fmt.Errorf("projections: %w", err)
+	}
+	s.Permissions, err = permissions.New(ctx, permissions.Config{Store: s.Store, JS: js, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	if err != nil {
+		return err
+	}
+	timer := due.New(due.Config{Store: s.Store, Now: s.cfg.Now, Log: s.cfg.Log}, due.NewMetrics(s.metrics))
+	var publishing sync.WaitGroup
+	publish, stopPublishing := context.WithCancel(context.Background())
+	publishing.Go(func() {
+		if err := s.Permissions.Run(publish); err != nil && publish.Err() == nil {
+			s.fail(fmt.Errorf("permissions are not published any more: %w", err))
+		}
+	})
+	running, end := context.WithCancel(context.Background())
+	s.ending = end
+	s.running.Go(func() { timer.Run(running) })
+	s.loader.ctx = running
+	// The order: no more commands of the service's own, everything published, then
+	// the publishing ends. The store closes after that and takes its snapshots.
+	s.onStop(func(ctx context.Context) error {
+		end()
+		s.running.Wait()
+		err := s.Permissions.Flush(ctx)
+		stopPublishing()
+		publishing.Wait()
+		return err
+	})
+	return nil
+}
+
+// serve starts the API, and the metrics where they have an address of their own.
+func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Ready: s.troubles,
+		Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	if err != nil {
+		return err
+	}
+	server := api.Server()
+	scheme := "http"
+	if s.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+		if err != nil {
+			return usage("--tls-cert: %v", err)
+		}
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		scheme = "https"
+	} else if !isLoopback(listener.Addr()) {
+		s.cfg.Log.Warn("tokens and personal data cross the network in clear: give --tls-cert and --tls-key, or put a proxy with TLS before it", "listen", listener.Addr().String())
+	}
+	s.goServe(server, listener, scheme == "https")
+	s.URL = scheme + "://" + reachable(listener.Addr())
+	s.cfg.Log.Info("serving", "url", s.URL, "version", version())
+	if s.cfg.MetricsListen == "" {
+		return nil
+	}
+	own, err := net.Listen("tcp", s.cfg.MetricsListen)
+	if err != nil {
+		return fmt.Errorf("the address of the metrics: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", api.MetricsHandler())
+	s.goServe(&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}, own, false)
+	s.cfg.Log.Info("serving metrics", "url", "http://"+reachable(own.Addr())+"/metrics")
+	return nil
+}
+
+// goServe serves until a stop, which waits for the requests under way.
+func (s *service) goServe(server *http.Server, listener net.Listener, withTLS bool) {
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		serve := server.Serve
+		if withTLS {
+			serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+		}
+		if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("the API is not served any more: %w", err))
+		}
+	})
+	s.onStop(func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
+		}
+		serving.Wait()
+		return err
+	})
+}
+
+// fail ends the service, for the first of several reasons.
+func (s *service) fail(err error) {
+	select {
+	case s.Failed <- err:
+	default: // it ends already
+	}
+}

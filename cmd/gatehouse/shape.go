@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// shape is what a JSON Schema says of a value, as far as the command line needs
+// it.
+type shape struct {
+	Type        string            `json:"type"`
+	Format      string            `json:"format"`
+	Description string            `json:"description"`
+	Enum        []string          `json:"enum"`
+	Properties  map[string]*shape `json:"properties"`
+	Required    []string          `json:"required"`
+	Items       *shape            `json:"items"`
+}
+
+// commandShape is the shape of a command's fields. This binary knows the commands
+// of its own version; a service of a later one may have more.
+func commandShape(name string) (*shape, error) {
+	b, ok := schemas.CommandSchema(name)
+	if !ok {
+		return nil, usage("there is no command %s%s; gatehouse do --list lists all", name, didYouMean(name, commandNames()))
+	}
+	var s shape
+	if err := json.Unmarshal(b, &s); err != nil {
+		return nil, fmt.Errorf("the schema of %s: %w", name, err)
+	}
+	return &s, nil
+}
+
+// commandNames lists the commands that people may send.
+func commandNames() []string {
+	var names []string
+	for _, c := range domain.Commands() {
+		if !forServiceAlone(c) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// forServiceAlone reports whether no person may ever send a command.
+func forServiceAlone(c domain.CommandType) bool {
+	p := c.Permit()
+	p.Service, p.Bootstrap = false, false
+	return p == domain.Permit{}
+}
+
+// fields lists what the shape has, those that are required first.
+func (s *shape) fields() []string {
+	return slices.SortedFunc(maps.Keys(s.Properties), func(a, b string) int {
+		if ra, rb := slices.Contains(s.Required, a), slices.Contains(s.Required, b); ra != rb {
+			if ra {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+}
+
+// kind says what a field holds, in a few words.
+func (s *shape) kind() string {
+	switch {
+	case len(s.Enum) > 0:
+		return strings.Join(s.Enum, "|")
+	case s.Type == "array" && s.Items != nil:
+		return "list of " + s.Items.kind()
+	case s.Format == "date-time":
+		return "time"
+	case s.Format != "":
+		return s.Format
+	case s.Type == "string":
+		return "text"
+	}
+	return s.Type
+}
+
+// describe writes the fields of a shape and of what is below it.
+func (s *shape) describe(out *strings.Builder, prefix string) {
+	for _, name := range s.fields() {
+		f := s.Properties[name]
+		path := prefix + name
+		mark := ""
+		if slices.Contains(s.Required, name) {
+			mark = ", required"
+		}
+		fmt.Fprintf(out, "  %-34s %s%s", path, f.kind(), mark)
+		if f.Description != "" {
+			fmt.Fprintf(out, ": %s", f.Description)
+		}
+		out.WriteByte('\n')
+		switch {
+		case f.Type == "object":
+			f.describe(out, path+".")
+		case f.Type == "array" && f.Items != nil && f.Items.Type == "object":
+			f.Items.describe(out, path+"[0].")
+		}
+	}
+}
+
+// didYouMean proposes the name that is nearest to one that there is not.
+func didYouMean(name string, names []string) string {
+	best, least := "", max(2, len(name)/3)+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean %s?)", best)
+}
+
+// distance is how many letters must be put in, taken out or changed to make b of
+// a (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

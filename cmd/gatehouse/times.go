@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/domain/schedule"
+)
+
+// clock reads times of the command line. One without an offset is of the clock of
+// a site, whose zone is asked for when the first such time is met.
+type clock struct {
+	zone func(ctx context.Context) (*schedule.Zone, error)
+	met  *schedule.Zone
+}
+
+// siteClock is the clock of the site that a verb names.
+func (c *client) siteClock() *clock {
+	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) { return c.zoneOf(ctx, c.site) }}
+}
+
+// zoneOf asks for the zone of a site.
+func (c *client) zoneOf(ctx context.Context, site string) (*schedule.Zone, error) {
+	if site == "" {
+		return nil, usage("a time without an offset is of a site's clock: name the site with --site, or write the offset, as in 2026-03-02T08:30:00+01:00 or …Z")
+	}
+	if err := c.authorized(); err != nil {
+		return nil, err
+	}
+	var found struct {
+		Zone string `json:"zone"`
+	}
+	if err := c.get(ctx, c.orgPath("sites", site), nil, &found); err != nil {
+		return nil, fmt.Errorf("the zone of the site %s: %w", site, err)
+	}
+	rules, err := schedule.LoadRules(found.Zone)
+	if err != nil {
+		return nil, fmt.Errorf("the zone of the site %s: %w; write times with their offset", site, err)
+	}
+	return rules.Compile(), nil
+}
+
+// read reads a time: RFC 3339, or without an offset a time of the site's clock, as
+// 2026-03-02T08:30, 2026-03-02 08:30:15 or 2026-03-02, the beginning of that day.
+func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
+	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return at, nil
+	}
+	local, ok := localTime(text)
+	if !ok {
+		return time.Time{}, usage("%q is no time; write 2026-03-02T08:30:00Z, or 2026-03-02T08:30 for the clock of the site", text)
+	}
+	if k.met == nil {
+		zone, err := k.zone(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		k.met = zone
+	}
+	if len(text) == len(time.DateOnly) {
+		date, err := schedule.ParseDate(text)
+		if err != nil {
+			return time.Time{}, usage("%q: %v", text, err)
+		}
+		return time.Unix(0, k.met.Start(date)).UTC(), nil
+	}
+	return instant(k.met, text, local)
+}
+
+// localTime reads a time without an offset.
+func localTime(text string) (time.Time, bool) {
+	for _, layout := range []string{"2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.Parse(layout, strings.Replace(text, " ", "T", 1)); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// instant is when the clock of a zone reads a time. A time that it skips, and one
+// that it reads twice, is refused: a guess would be an hour wrong.
+func instant(zone *schedule.Zone, text string, local time.Time) (time.Time, error) {
+	reading, err := schedule.ParseDateTime(local.Format("2006-01-02T15:04"))
+	if err != nil {
+		return time.Time{}, usage("%q: %v", text, err)
+	}
+	reads := func(at int64) bool {
+		l := zone.Local(at)
+		return l.Date == reading.Date && l.Time == reading.Time
+	}
+	at := zone.Instant(reading)
+	if !reads(at) {
+		return time.Time{}, usage("%s does not exist in %s: the clock is set forward over it", text, zone.Name())
+	}
+	for _, back := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour} {
+		if reads(at + int64(back)) {
+			return time.Time{}, usage("%s exists twice in %s, where the clock is set back; write the offset", text, zone.Name())
+		}
+	}
+	return time.Unix(0, at).Add(time.Duration(local.Second()) * time.Second).UTC(), nil
+}
