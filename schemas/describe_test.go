@@ -49,8 +49,23 @@ var values = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[Position]():           {Type: "string", Pattern: "^[1-9][0-9]*-[0-9]+$", Examples: []any{"1-42"}},
 	reflect.TypeFor[unlock.Instant]():     {Type: "string", Format: "date-time", Examples: []any{"2026-03-02T08:30:00Z"}},
 	reflect.TypeFor[unlock.Tag]():         {Type: "string", Pattern: "^[0-9a-f]{32}$", Examples: []any{strings.Repeat("0b", 16)}},
-	reflect.TypeFor[time.Time]():          {Type: "string", Format: "date-time", Examples: []any{"2026-03-02T08:30:00Z"}},
-	reflect.TypeFor[json.RawMessage]():    {Type: "object", Examples: []any{map[string]any{}}},
+	reflect.TypeFor[unlock.Code]():        codes(),
+	reflect.TypeFor[unlock.Checks]():      {Type: "array", Items: codes(), Examples: []any{[]any{}}},
+	reflect.TypeFor[unlock.Digest]():      {Type: "string", Pattern: "^[0-9a-f]{64}$", Examples: []any{strings.Repeat("0d", 32)}},
+	reflect.TypeFor[unlock.Rows](): {Type: "array", Items: &jsonschema.Schema{Type: "object", Required: []string{"kind", "row"},
+		Properties: map[string]*jsonschema.Schema{"kind": enum(unlock.KindSite.Texts()), "row": {Type: "object", Description: "as rows/<kind>.json"}}}, Examples: []any{[]any{}}},
+	reflect.TypeFor[[]byte]():          {Type: "string", ContentEncoding: "base64", Examples: []any{"AAE="}},
+	reflect.TypeFor[time.Time]():       {Type: "string", Format: "date-time", Examples: []any{"2026-03-02T08:30:00Z"}},
+	reflect.TypeFor[json.RawMessage](): {Type: "object", Examples: []any{map[string]any{}}},
+}
+
+// codes lists the codes of decisions.
+func codes() *jsonschema.Schema {
+	var texts []string
+	for _, c := range unlock.Codes() {
+		texts = append(texts, c.String())
+	}
+	return enum(texts)
 }
 
 var personalType = reflect.TypeFor[domain.Personal]()

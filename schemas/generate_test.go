@@ -56,6 +56,9 @@ func all() []described {
 	}{
 		{"activity.json", "Activity", reflect.TypeFor[Activity]()},
 		{"commit.json", "Commit", reflect.TypeFor[Commit]()},
+		{"explanation.json", "Explanation", reflect.TypeFor[domain.Explanation]()},
+		{"permission_delta.json", "PermissionDelta", reflect.TypeFor[PermissionDelta]()},
+		{"permission_part.json", "PermissionPart", reflect.TypeFor[PermissionPart]()},
 		{"refusal.json", "Refusal", reflect.TypeFor[Refusal]()},
 	} {
 		out = append(out, described{r.file, r.title, docs.of(r.typ), r.typ, stored})
@@ -191,9 +194,12 @@ func TestExamplesDecode(t *testing.T) {
 		_, err := unlock.Decode(row)
 		require.NoError(t, err, k)
 	}
+	for _, d := range all() {
+		if path.Dir(d.file) == "." {
+			require.NoError(t, strict(exampleOf(t, d.file), reflect.New(d.typ).Interface()), d.file)
+		}
+	}
 	_, err := DecodeCommit(exampleOf(t, "commit.json"))
-	require.NoError(t, err)
-	_, err = DecodeActivity(exampleOf(t, "activity.json"))
 	require.NoError(t, err)
 }
 

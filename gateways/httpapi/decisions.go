@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -20,6 +21,8 @@ type questionBody struct {
 	Door       domain.ID `json:"door"`
 	Side       string    `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
+	Kind       string    `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: whatever they carry"`
+	Command    string    `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
 }
 
 type questionInput struct {
@@ -64,15 +67,105 @@ func (a *API) registerDecisions() {
 		if err != nil {
 			return nil, err
 		}
-		answer := unlock.Decide(t, &unlock.Local{LeaseEnd: unlock.Held}, in.request(a.cfg.Now()))
+		request, err := in.request(a.cfg.Now())
+		if err != nil {
+			return nil, a.asProblem(ctx, err)
+		}
+		answer := unlock.Decide(t, &unlock.Local{LeaseEnd: unlock.Held}, request)
 		return &Answer[Decision]{at.String(), a.decision(t, answer)}, nil
 	})
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "Explain", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/explain",
+		Summary: "Says by which facts a person or a credential would pass a door, or would not",
+		Description: "The same question as decisions, judged on the state of the org as it is: with the things that count, " +
+			"what fails at which, and the numbers of the commits that made and changed them.",
+		Tags: []string{"decisions"}, Errors: readErrors,
+	}, a.explain)
+}
+
+// explained is an explanation with where the state stood and with a text for
+// people.
+type explained struct {
+	domain.Explanation
+	Position schemas.Position `json:"position"`
+	AgeMS    int64            `json:"age_ms"`
+	Text     string           `json:"text"`
+}
+
+// Schema is the generated one of the explanation with what is added here.
+func (explained) Schema(huma.Registry) *huma.Schema {
+	schema, err := generated("explanation.json")
+	if err != nil {
+		panic(err) // the file is embedded; a test finds that it is there
+	}
+	properties := schema["properties"].(object)
+	properties["position"] = object{"type": "string", "description": "where the org stands"}
+	properties["age_ms"] = object{"type": "integer", "description": "how long ago the commit at the position was made, in milliseconds"}
+	properties["text"] = object{"type": "string", "description": "the whole of it for people"}
+	schema["required"] = append(schema["required"].([]any), "position", "age_ms", "text")
+	return &huma.Schema{Extensions: schema}
+}
+
+func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained], error) {
+	out := &Answer[explained]{}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if err := a.reach(ctx, in.AtLeast); err != nil {
+		return nil, err
+	}
+	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+		if err := in.mayAsk(s, callerOf(ctx).person); err != nil {
+			return err
+		}
+		if d, ok := s.Doors.Get(in.Body.Door); ok && d.Site != domain.ID(in.Site) {
+			return unknown("door", in.Body.Door)
+		}
+		q, err := in.asked(a.cfg.Now())
+		if err != nil {
+			return err
+		}
+		e, err := s.Explain(q)
+		if err != nil {
+			return fmt.Errorf("httpapi: explain: %w", err)
+		}
+		out.Body = explained{e, head.Position(), max(0, a.cfg.Now().Sub(head.At).Milliseconds()), e.String()}
+		return nil
+	})
+	out.Position = at.String()
+	return out, a.orProblem(ctx, err)
+}
+
+// asked is the question as the domain explains it.
+func (in *questionInput) asked(now time.Time) (domain.Question, error) {
+	b := in.Body
+	q := domain.Question{Door: b.Door, At: orNow(b.At, now).UTC(), Credential: b.Credential, Person: b.Person,
+		Kind: domain.CredentialKind(b.Kind), Command: domain.DoorCapability(b.Command)}
+	if err := q.Side.UnmarshalText([]byte(b.Side)); err != nil {
+		return q, malformed("body.side", "%v", err)
+	}
+	return q, nil
+}
+
+func orNow(at, now time.Time) time.Time {
+	if at.IsZero() {
+		return now
+	}
+	return at
+}
+
+// check refuses a question about nobody or about two.
+func (in *questionInput) check() error {
+	if (in.Body.Person == "") == (in.Body.Credential == "") {
+		return malformed("body.person", "give person or credential, and not both")
+	}
+	return nil
 }
 
 // question checks what is asked and returns the permissions to judge by.
 func (a *API) question(ctx context.Context, in *questionInput) (*unlock.Table, schemas.Position, error) {
-	if (in.Body.Person == "") == (in.Body.Credential == "") {
-		return nil, schemas.Position{}, malformed("body.person", "give person or credential, and not both")
+	if err := in.check(); err != nil {
+		return nil, schemas.Position{}, err
 	}
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, schemas.Position{}, err
@@ -109,17 +202,22 @@ func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
 }
 
 // request is the question as a table takes it.
-func (in *questionInput) request(now time.Time) unlock.Request {
-	b := in.Body
-	side := unlock.In
-	if b.Side == "out" {
-		side = unlock.Out
+func (in *questionInput) request(now time.Time) (unlock.Request, error) {
+	q, err := in.asked(now)
+	if err != nil {
+		return unlock.Request{}, err
 	}
-	if !b.At.IsZero() {
-		now = b.At
+	r := unlock.Request{Door: unlock.IDOf(string(q.Door)), Side: q.Side, At: unlock.InstantOf(q.At),
+		Person: unlock.IDOf(string(q.Person)), Credential: unlock.IDOf(string(q.Credential)), Command: remoteCommands[q.Command]}
+	if q.Kind != "" {
+		err = r.Kind.UnmarshalText([]byte(q.Kind))
 	}
-	return unlock.Request{Door: unlock.IDOf(string(b.Door)), Side: side, At: unlock.InstantOf(now),
-		Person: unlock.IDOf(string(b.Person)), Credential: unlock.IDOf(string(b.Credential))}
+	return r, err
+}
+
+// remoteCommands are what is asked from afar, by the capability that it takes.
+var remoteCommands = map[domain.DoorCapability]unlock.Command{
+	"": unlock.NoCommand, domain.CapabilityRemoteUnlock: unlock.CommandRemoteUnlock, domain.CapabilityUnlockFor: unlock.CommandUnlockFor,
 }
 
 func (a *API) decision(t *unlock.Table, answer unlock.Answer) Decision {

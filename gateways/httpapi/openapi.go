@@ -60,7 +60,7 @@ func (a *API) document() ([]byte, error) {
 		if _, taken := doc.Components.Schemas[c.Name]; taken {
 			return nil, fmt.Errorf("httpapi: %s is the name of a command and of something else", c.Name)
 		}
-		schema, err := commandSchema(c)
+		schema, err := generated("commands/" + c.Name + ".json")
 		if err != nil {
 			return nil, err
 		}
@@ -82,15 +82,15 @@ func forPeople(c domain.CommandType) bool {
 	return p.Role != "" || p.Primary || p.UnitManager || p.Self
 }
 
-// commandSchema reads the generated schema of a command.
-func commandSchema(c domain.CommandType) (object, error) {
-	body, ok := schemas.CommandSchema(c.Name)
-	if !ok {
-		return nil, fmt.Errorf("httpapi: there is no schema of the command %s; go test ./schemas -update writes it", c.Name)
+// generated reads a generated schema to be put into the document.
+func generated(file string) (object, error) {
+	body, err := fs.ReadFile(schemas.Files(), file)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: there is no schema %s; go test ./schemas -update writes it: %w", file, err)
 	}
 	var schema object
 	if err := json.Unmarshal(body, &schema); err != nil {
-		return nil, fmt.Errorf("httpapi: read the schema of %s: %w", c.Name, err)
+		return nil, fmt.Errorf("httpapi: read the schema %s: %w", file, err)
 	}
 	delete(schema, "$schema")
 	return schema, nil
@@ -112,17 +112,11 @@ func describeRecord(component object, t reflect.Type) error {
 		if record.Kind == "" {
 			continue
 		}
-		body, err := fs.ReadFile(schemas.Files(), "records/"+string(record.Kind)+".json")
+		schema, err := generated("records/" + string(record.Kind) + ".json")
 		if err != nil {
-			return fmt.Errorf("httpapi: there is no schema of the record %s; go test ./schemas -update writes it: %w", record.Kind, err)
+			return err
 		}
-		var schema struct {
-			Properties object `json:"properties"`
-		}
-		if err := json.Unmarshal(body, &schema); err != nil {
-			return fmt.Errorf("httpapi: read the schema of the record %s: %w", record.Kind, err)
-		}
-		properties[name] = schema.Properties[name]
+		properties[name] = schema["properties"].(object)[name]
 	}
 	return nil
 }

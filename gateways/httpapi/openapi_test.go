@@ -184,6 +184,7 @@ func (c *contract) checkCommand(b *bed, token, target string, op operation) {
 func (c *contract) checkPost(b *bed, token, target string, op operation) {
 	good := map[string]string{
 		"Decide":   `{"person":"anna","door":"gate"}`,
+		"Explain":  `{"credential":"fob-anna","door":"gate"}`,
 		"NewToken": `{"person":"olga","scope":"read","expires":"2026-04-01T00:00:00Z"}`,
 	}[op.OperationID]
 	require.NotEmpty(c.t, good, "%s has no example here", op.OperationID)
