@@ -25,6 +25,8 @@ func TestDueFindsWhatTimeHasMadeDue(t *testing.T) {
 	expiry := time.Date(2026, 3, 29, 12, 30, 0, 1, time.UTC)
 	s.Credentials.Put("c1", Credential{ID: "c1", State: CredentialStateActive, Until: expiry})
 
+	s.Credentials.Put("c2", Credential{ID: "c2", State: CredentialStateActive, Until: time.Date(2026, 3, 28, 20, 0, 0, 0, time.UTC)})
+
 	howe, berlin := time.Date(2026, 3, 28, 13, 0, 0, 0, time.UTC), time.Date(2026, 3, 28, 23, 0, 0, 0, time.UTC)
 	later := time.Date(2026, 3, 29, 22, 0, 0, 0, time.UTC) // in summer time by now
 	due, next := s.Due(howe.Add(-1))
@@ -33,6 +35,9 @@ func TestDueFindsWhatTimeHasMadeDue(t *testing.T) {
 
 	due, next = s.Due(howe)
 	require.Equal(t, []DueCommand{{EndBooking{"b2"}, "b2", howe}}, due)
+	require.Equal(t, howe.Add(7*time.Hour), next)
+	s.Credentials.Delete("c2")
+	_, next = s.Due(howe)
 	require.Equal(t, berlin, next)
 
 	due, next = s.Due(expiry)

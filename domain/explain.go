@@ -93,8 +93,8 @@ func (s *State) Explain(q Question) (Explanation, error) {
 		return e, err
 	}
 	e.Allowed, e.Code, e.Meaning, e.Failed = answer.Allowed, answer.Code, answer.Code.Meaning(), answer.Failed
-	if answer.Grant != nil {
-		e.Grant = answer.Grant.ID
+	if grant := answer.Grant(); grant != nil {
+		e.Grant = grant.ID
 	}
 	x.local = s.zone(door.Site).Local(int64(x.at))
 	x.today = x.m.site.Calendar.Compile().Kind(x.local.Date)

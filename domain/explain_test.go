@@ -39,7 +39,7 @@ func (g gateway) explained(t require.TestingT, s *State, q asked) Explanation {
 		x.ask()
 		alone, err := x.decide([]string{w.Grant})
 		require.NoError(t, err)
-		if alone.Grant.ID != w.Grant {
+		if alone.Grant().ID != w.Grant {
 			continue // shared with the tenant, whose own way comes with it
 		}
 		var failed []unlock.Code
@@ -70,7 +70,7 @@ func TestExplanationsNameWhatFails(t *testing.T) {
 		}
 		g.follow(t, s)
 		for range 10 {
-			q := drawQuestion(t)
+			q := drawQuestion(t, s)
 			q.Site = siteOf(q.Door)
 			g.explained(t, s, q)
 		}

@@ -288,6 +288,9 @@ func (h *history) question() asked {
 	if rapid.Bool().Draw(h.t, "another time") {
 		q.At = h.around()
 	}
+	if bound, ok := drawBound(h.t, h.s); ok {
+		q.At = bound
+	}
 	if rapid.Bool().Draw(h.t, "by key") {
 		q.Credential = draw(h.t, "key", storageKeys...)
 	} else {
@@ -307,7 +310,7 @@ func decideProperty(t *rapid.T, seen func(code string)) {
 			h.due()
 		}
 		h.step()
-		for range 2 {
+		for range 4 {
 			q := h.question()
 			h.gates.agree(t, h.s, q)
 			_, code := slowDecide(h.s, q)
@@ -335,7 +338,7 @@ func FuzzDecide(f *testing.F) {
 	for seed := range uint64(5) {
 		var key [32]byte
 		key[0] = byte(seed)
-		data := make([]byte, 16<<10)
+		data := make([]byte, 64<<10)
 		if _, err := rand.NewChaCha8(key).Read(data); err != nil {
 			f.Fatal(err)
 		}

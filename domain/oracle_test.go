@@ -541,7 +541,7 @@ func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
 			g.follow(t, s)
 		}
 		for range 40 {
-			q := drawQuestion(t)
+			q := drawQuestion(t, s)
 			g.agree(t, s, q)
 			_, code := slowDecide(s, q)
 			codes[code]++

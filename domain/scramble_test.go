@@ -2,6 +2,8 @@ package domain
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -358,9 +360,39 @@ func scrambleCredential(t *rapid.T, s *State, id ID) {
 	s.Credentials.Put(id, c)
 }
 
+// drawBound gives an instant at which something begins or ends, the one before it
+// or the one after.
+func drawBound(t *rapid.T, s *State) (time.Time, bool) {
+	var bounds []time.Time
+	window := func(site ID, from, until schedule.Date) {
+		w := s.window(site, from, until)
+		bounds = append(bounds, w.From.Time(), w.Until.Time())
+	}
+	for _, b := range s.Bookings.All() {
+		window(b.Site, b.From, b.Until)
+	}
+	for _, sh := range s.Shares.All() {
+		window(sh.Site, sh.From, sh.Until)
+	}
+	for _, g := range s.Grants.All() {
+		window(draw(t, "site", slices.Sorted(maps.Keys(s.Sites.rows))...), g.From, g.Until)
+	}
+	for _, c := range s.Credentials.All() {
+		bounds = append(bounds, c.From, c.Until, c.SuspendedUntil)
+	}
+	bounds = slices.DeleteFunc(bounds, func(at time.Time) bool { return at.Unix() <= 0 })
+	if len(bounds) == 0 || rapid.Bool().Draw(t, "anywhen") {
+		return time.Time{}, false
+	}
+	return draw(t, "bound", bounds...).Add(draw[time.Duration](t, "beside", 0, 0, -1, 1)).UTC(), true
+}
+
 // drawQuestion asks at a door, mostly of its own site.
-func drawQuestion(t *rapid.T) asked {
+func drawQuestion(t *rapid.T, s *State) asked {
 	q := asked{Door: drawID(t, "d", scrambledDoors), At: drawInstant(t), Remote: rarely(t, "remote")}
+	if bound, ok := drawBound(t, s); ok {
+		q.At = bound
+	}
 	q.Site = siteOf(q.Door)
 	if rarely(t, "elsewhere") && rarely(t, "at all") {
 		q.Site = "s2"
