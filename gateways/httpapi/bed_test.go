@@ -50,6 +50,7 @@ var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 // newBed opens an empty ledger.
 func newBed(t *testing.T, limits Limits) *bed {
 	t.Helper()
+	t.Parallel()
 	b := &bed{t: t, now: start, tables: true}
 	dir := t.TempDir()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
