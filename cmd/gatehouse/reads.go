@@ -48,8 +48,8 @@ Examples:
   gatehouse reads export.csv --site hq --time-column at --credential-column card --door-columns door --json`
 }
 
-// summary is the last line of reads.
-type summary struct {
+// readsSummary is the last line of reads.
+type readsSummary struct {
 	Reads       uint64            `json:"reads"`
 	Allowed     uint64            `json:"allowed"`
 	Denied      map[string]uint64 `json:"denied"`
@@ -87,7 +87,7 @@ func (c *readsCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	return w.print(summary{tally.Reads, tally.Allowed, tally.Denied, tally.Doors, tally.Credentials, bad.count}, c.Remote.JSON)
+	return w.print(readsSummary{tally.Reads, tally.Allowed, tally.Denied, tally.Doors, tally.Credentials, bad.count}, c.Remote.JSON)
 }
 
 // sendAll sends the reads behind the last one that is recorded.
