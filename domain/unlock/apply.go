@@ -125,7 +125,7 @@ func (e *edit) delete(k Key) error {
 var errTwice = errors.New("it is there twice")
 
 func note[V any](changes *[]change[V], x *index[V], k key, v *V) {
-	*changes = append(*changes, change[V]{k, x.get(k), v})
+	*changes = append(*changes, change[V]{key: k, old: x.get(k), new: v})
 }
 
 // rehash notes how the digest changes with a row; r is nil where it goes.
@@ -196,7 +196,7 @@ func (e *edit) redoDoors() {
 	slices.SortFunc(changed, key.compare)
 	for k, d := range e.before.doors.all() {
 		if _, found := slices.BinarySearchFunc(changed, k, key.compare); !found && len(d.row.Blackouts) > 0 {
-			e.doors = append(e.doors, change[door]{k, d, d})
+			e.doors = append(e.doors, change[door]{key: k, old: d, new: d})
 		}
 	}
 }

@@ -13,6 +13,7 @@ type site struct {
 	row         *Site
 	zone        *schedule.Zone
 	days        *schedule.Days
+	special     daysOfUTC
 	blackouts   *schedule.Spans
 	fobSchedule key
 
@@ -34,7 +35,50 @@ func compileSite(r *Site, before *site) *site {
 	if len(r.Blackouts) > 0 {
 		s.blackouts = r.Blackouts.Compile(s.zone)
 	}
+	s.special = specialDays(r.Calendar, s.zone)
 	return s
+}
+
+// daysOfUTC are days of UTC during which some day of a calendar may be special.
+// Most instants are none of theirs, and are spared a search.
+type daysOfUTC struct {
+	first int64 // days since 1970
+	days  []uint64
+}
+
+const dayOfUTC = 24 * 3600 * 1_000_000_000
+
+func specialDays(c schedule.Calendar, z *schedule.Zone) daysOfUTC {
+	d := daysOfUTC{first: math.MaxInt64}
+	last := int64(math.MinInt64)
+	spans := make([][2]int64, len(c))
+	for i, s := range c {
+		until := s.Until
+		if until.IsZero() {
+			until = s.Date
+		}
+		spans[i] = [2]int64{z.Start(s.Date) / dayOfUTC, z.Start(until.AddDays(1)) / dayOfUTC}
+		d.first, last = min(d.first, spans[i][0]), max(last, spans[i][1])
+	}
+	if len(c) == 0 {
+		return d
+	}
+	d.days = make([]uint64, (last-d.first)/64+1)
+	for _, s := range spans {
+		for day := s[0] - d.first; day <= s[1]-d.first; day++ {
+			d.days[day/64] |= 1 << (day % 64)
+		}
+	}
+	return d
+}
+
+// mayHold reports whether the day of an instant may be special.
+func (d *daysOfUTC) mayHold(at Instant) bool {
+	if at < 0 {
+		return len(d.days) > 0
+	}
+	day := uint64(int64(at)/dayOfUTC - d.first)
+	return day/64 < uint64(len(d.days)) && d.days[day/64]&(1<<(day%64)) != 0
 }
 
 // door is the row of a door made quick to ask.
@@ -68,17 +112,18 @@ func compileDoor(r *Door, s *site) *door {
 	return d
 }
 
-// fewDoors is how many doors of a right lie in its own memory: those of a unit.
-const fewDoors = 4
+// fewDoors is how many doors of a right lie in its first line of memory: those of
+// a unit.
+const fewDoors = 3
 
 // right is the row of a right made quick to ask.
 type right struct {
-	row      *Right
 	schedule key
 	few      [fewDoors]key // the doors, while they are no more
 	// many are more doors as a hash table with open addressing, at most half full;
 	// its length is a power of two.
 	many []key
+	row  *Right
 }
 
 func compileRight(r *Right) *right {
@@ -107,12 +152,10 @@ func (r *right) place(door key) int { return int(door.lo) & (len(r.many) - 1) }
 // has reports whether the door is one of the right's. The key of a door is never
 // zero, as places are that nothing has taken.
 func (r *right) has(door key) bool {
+	if r.few[0] == door || r.few[1] == door || r.few[2] == door {
+		return true
+	}
 	if r.many == nil {
-		for i := range r.few {
-			if r.few[i] == door {
-				return true
-			}
-		}
 		return false
 	}
 	for i := r.place(door); r.many[i] != (key{}); i = (i + 1) & (len(r.many) - 1) {

@@ -17,51 +17,47 @@ var nothingKnown Local
 // knows; a nil local is the zero Local. It takes no lock, does not allocate,
 // reads no clock and does no I/O: the same arguments give the same answer for
 // ever. Precedence is the order of the codes, and fire comes before all of them.
-func Decide(t *Table, local *Local, r Request) Answer {
+func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
 	}
-	// The door and the holder lie far apart in memory: both are fetched before
-	// either is looked at.
-	q := question{table: t, site: t.site, local: local, at: r.At, command: r.Command, door: t.doors.get(keyOf(r.Door))}
-	h, c, who := q.who(&r)
+	q := question{table: t, local: local, at: r.At, command: r.Command, site: t.site, door: t.doors.get(keyOf(r.Door))}
 	if q.site == nil || q.door == nil {
-		return q.answer(h, c, nil, who|check(DenyUnknownAccessPoint))
+		a.holder, a.credential, a.Failed = q.who(&r)
+		a.Failed |= check(DenyUnknownAccessPoint)
+		a.Code = DenyUnknownAccessPoint
+		return a
 	}
 	failed := q.atDoor(r.Side)
-	var best *link
-	if h != nil && h.person != nil {
-		kind := r.Kind
-		if c != nil {
-			kind = c.kind
-		} else if kind == AnyKind && q.command != NoCommand {
-			kind = MobileKey
+	var who, granted Checks
+	var source Source
+	if e := q.plainly(&r); e != nil {
+		a.holder, a.credential, source = e.value, 1, e.extra.source()
+		a.link, granted = q.plain(&e.extra)
+	} else if a.holder, a.credential, who = q.who(&r); a.holder != nil && a.holder.person != nil {
+		granted = q.granted(&a, &r)
+		if a.link != 0 {
+			source = a.holder.link(a.link).source
 		}
-		q.today = q.site.zone.Local(int64(q.at))
-		q.day = q.site.days.Kind(q.today.Date)
-		if q.door.factor != NoFactor {
-			failed |= q.second(h, keyOf(r.Second))
-		}
-		var granted Checks
-		best, granted = q.grants(h, c, kind)
-		failed |= granted
 	}
-	a := q.answer(h, c, best, failed|who)
+	a.Failed = failed | who | granted
 	denied := a.Failed &^ q.marks
 	switch {
 	case local.Fire && q.door.fireRelease:
 		a.Code = AllowFire
 	case denied&beforeWho != 0:
+		a.Code = denied.First()
 	case q.posture == Unlocked:
 		a.Code = AllowPostureUnlocked
 	case q.posture == FreeAccess && who == 0:
 		a.Code = AllowPostureFreeAccess
 	case denied != 0:
+		a.Code = denied.First()
 	case q.command != NoCommand:
 		a.Code = AllowCommand
-	case best.source == SourceShare:
+	case source == SourceShare:
 		a.Code = AllowShare
-	case best.source == SourceStaff:
+	case source == SourceStaff:
 		a.Code = AllowStaff
 	default:
 		a.Code = AllowGrant
@@ -86,19 +82,12 @@ type question struct {
 	escorted bool
 }
 
-// answer is the denial for the checks.
-func (q *question) answer(h *holder, c *credential, best *link, failed Checks) Answer {
-	a := Answer{Code: (failed &^ q.marks).First(), Failed: failed}
-	if best != nil {
-		a.Grant, a.Source = best.grant, best.source
+// read reads the calendar and the clock of the site.
+func (q *question) read() {
+	q.today = q.site.zone.Local(int64(q.at))
+	if q.site.special.mayHold(q.at) {
+		q.day = q.site.days.Kind(q.today.Date)
 	}
-	if c != nil {
-		a.Credential = c.row
-	}
-	if h != nil {
-		a.Person = h.person
-	}
-	return a
 }
 
 // atDoor checks the door, its lease and who is where, and sets what only marks.
@@ -119,18 +108,10 @@ func (q *question) atDoor(side Side) Checks {
 	}
 	if side == Out {
 		q.marks = neverOut
-	} else {
-		side = In
 	}
 	unsure := local.ClockUnsure && d.class == Critical
-	if q.at >= local.LeaseEnd || unsure {
-		failed |= check(DenyLeaseEnded)
-		if d.afterLease == LastTable && !unsure {
-			q.marks |= check(DenyLeaseEnded)
-			if q.at-LastTableCeiling >= local.LeaseEnd {
-				failed |= check(DenyProjectionStale)
-			}
-		}
+	if q.at >= local.LeaseEnd || local.LeaseEnd == 0 || unsure {
+		failed |= q.afterLease(unsure)
 	}
 	if local.Interlock {
 		failed |= check(DenyInterlock)
@@ -141,17 +122,32 @@ func (q *question) atDoor(side Side) Checks {
 	return failed
 }
 
+// afterLease checks what a door may do without a lease.
+func (q *question) afterLease(unsure bool) Checks {
+	failed := check(DenyLeaseEnded)
+	if q.door.afterLease == LastTable && !unsure {
+		q.marks |= failed
+		if q.at-LastTableCeiling >= q.local.LeaseEnd {
+			failed |= check(DenyProjectionStale)
+		}
+	}
+	return failed
+}
+
 // whereabouts checks passback and occupancy.
 func (q *question) whereabouts(side Side) Checks {
 	var failed Checks
 	if q.door.presence != PresenceDeny {
 		q.marks |= check(DenyPassback) | check(DenyOccupancyLimit)
 	}
+	if side != Out {
+		side = In
+		if q.door.occupancy > 0 && q.local.Occupancy >= q.door.occupancy {
+			failed |= check(DenyOccupancyLimit)
+		}
+	}
 	if q.local.LastSide == side {
 		failed |= check(DenyPassback)
-	}
-	if side == In && q.door.occupancy > 0 && q.local.Occupancy >= q.door.occupancy {
-		failed |= check(DenyOccupancyLimit)
 	}
 	return failed
 }

@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"encoding/binary"
 	"iter"
+	"math/bits"
 	"slices"
 )
 
-// key is an ID or a tag as the index compares it: 16 bytes, big-endian.
+// key is an ID or a tag as indexes compare it: 16 bytes, big-endian.
 type key struct{ hi, lo uint64 }
 
 func keyOf(b [16]byte) key {
@@ -16,85 +17,107 @@ func keyOf(b [16]byte) key {
 
 func (k key) compare(o key) int { return cmp.Or(cmp.Compare(k.hi, o.hi), cmp.Compare(k.lo, o.lo)) }
 
-// slot is the k-th byte of the key.
+// slot gives the bits of the key that choose the way at a depth.
 func (k key) slot(depth uint) uint8 {
-	if depth < 8 {
-		return uint8(k.hi >> (56 - 8*depth))
+	if depth < waysOfHi {
+		return uint8(k.hi>>(64-wayBits*(depth+1))) & (fanOut - 1)
 	}
-	return uint8(k.lo >> (120 - 8*depth))
+	return uint8(k.lo>>(64-wayBits*(depth+1-waysOfHi))) & (fanOut - 1)
 }
 
 const (
-	fanOut = 256
-	// maxLeaf bounds what one change copies, 12 KiB. Large leaves keep the upper
-	// level of a site of 100,000 keys within the first cache: 6 KiB.
+	wayBits = 6
+	fanOut  = 1 << wayBits
+	// waysOfHi is how many ways the upper half of a key chooses.
+	waysOfHi  = 64 / wayBits
+	lastDepth = 2*waysOfHi - 1
+	// maxLeaf is how many entries a leaf may have. It bounds what one change copies,
+	// 12 KiB, and with tags 24. With leaves that large, the branches on the way to a
+	// million keys take 100 KiB and stay close to the processor.
 	maxLeaf = 512
-	// lastDepth is the depth of the last byte of a key.
-	lastDepth = 15
 )
 
-// index is an immutable map from keys that are spread evenly, as hashes are, to
-// values. A key may be there several times with different values.
+// tree is an immutable map from keys that are spread evenly, as hashes are, to
+// values, with something extra that lies beside the key. A key may be there
+// several times with different values.
 //
-// It is a tree of 256 ways whose leaves are sorted arrays. As the keys are spread
-// evenly, the place of a key in its leaf follows from its next bits to within a
-// few entries, so that a look-up touches one or two lines of memory before that
-// of the value.
-type index[V any] struct {
-	root *branch[V]
+// It has 64 ways at each branch, and its leaves are hash tables, at most three
+// quarters full, that are copied when they change. As the keys are spread evenly,
+// their next bits are the hash, and a look-up touches little more than one line
+// of memory of a leaf.
+type tree[V, X any] struct {
+	root *branch[V, X]
 	n    int
 }
 
-type branch[V any] struct {
-	leaves [fanOut][]entry[V]
+// index is a tree without anything extra.
+type index[V any] = tree[V, none]
+
+type none = struct{}
+
+type branch[V, X any] struct {
+	leaves [fanOut]leaf[V, X]
 	// subs are the branches of slots that outgrew a leaf; nil: none did.
-	subs *[fanOut]*branch[V]
+	subs *[fanOut]*branch[V, X]
 }
 
-type entry[V any] struct {
+// leaf is a hash table with open addressing; its length is zero or a power of
+// two.
+type leaf[V, X any] []entry[V, X]
+
+// entry is a place of a leaf; without a value it is free.
+type entry[V, X any] struct {
+	extra X // first, as a field without size would take 8 bytes at the end
 	key   key
 	value *V
 }
 
-// change replaces the value old of a key; nil: a value comes new or goes.
-type change[V any] struct {
+// update replaces the value old of a key; nil: a value comes new, or goes.
+type update[V, X any] struct {
 	key      key
 	old, new *V
+	extra    X // of new
 }
 
-// get gives the first value of the key, nil when there is none.
-func (x *index[V]) get(k key) *V {
-	entries := x.find(k)
-	if len(entries) > 0 && entries[0].key == k {
-		return entries[0].value
+// change is an update of an index.
+type change[V any] = update[V, none]
+
+// place is where a key lies in the leaf if nothing else does. rest begins with
+// the bits of the key that chose no way yet.
+func (l leaf[V, X]) place(rest uint64) int { return int((rest >> 32) * uint64(len(l)) >> 32) }
+
+// find gives the leaf of a key and the place from which on to look for it, up to
+// the first free one.
+func (x *tree[V, X]) find(k key) (l leaf[V, X], place int) {
+	b := x.root
+	if b == nil {
+		return nil, 0
+	}
+	slot, rest := k.slot(0), k.hi<<wayBits
+	for depth := uint(1); b.subs != nil && b.subs[slot] != nil; depth++ {
+		b = b.subs[slot]
+		slot, rest = k.slot(depth), rest<<wayBits
+	}
+	l = b.leaves[slot]
+	return l, l.place(rest)
+}
+
+// get gives the value of the key, nil when there is none.
+func (x *tree[V, X]) get(k key) *V {
+	l, i := x.find(k)
+	if len(l) == 0 {
+		return nil
+	}
+	for ; l[i].value != nil; i = (i + 1) & (len(l) - 1) {
+		if l[i].key == k {
+			return l[i].value
+		}
 	}
 	return nil
 }
 
-// find gives the entries of a leaf from the first one on that is not below k.
-func (x *index[V]) find(k key) []entry[V] {
-	b := x.root
-	if b == nil {
-		return nil
-	}
-	slot, rest := k.hi>>56, k.hi<<8
-	for depth := uint(1); b.subs != nil && b.subs[slot] != nil; depth++ {
-		b = b.subs[slot]
-		slot, rest = uint64(k.slot(depth)), rest<<8
-	}
-	leaf := b.leaves[slot]
-	i := int((rest >> 32) * uint64(len(leaf)) >> 32)
-	for i < len(leaf) && (leaf[i].key.hi < k.hi || leaf[i].key.hi == k.hi && leaf[i].key.lo < k.lo) {
-		i++
-	}
-	for i > 0 && (leaf[i-1].key.hi > k.hi || leaf[i-1].key.hi == k.hi && leaf[i-1].key.lo >= k.lo) {
-		i--
-	}
-	return leaf[i:]
-}
-
-// all yields every entry in the order of the keys.
-func (x *index[V]) all() iter.Seq2[key, *V] {
+// all yields every entry, in no order.
+func (x *tree[V, X]) all() iter.Seq2[key, *V] {
 	return func(yield func(key, *V) bool) {
 		if x.root != nil {
 			x.root.each(yield)
@@ -102,16 +125,13 @@ func (x *index[V]) all() iter.Seq2[key, *V] {
 	}
 }
 
-func (b *branch[V]) each(yield func(key, *V) bool) bool {
+func (b *branch[V, X]) each(yield func(key, *V) bool) bool {
 	for slot := range b.leaves {
-		if b.subs != nil && b.subs[slot] != nil {
-			if !b.subs[slot].each(yield) {
-				return false
-			}
-			continue
+		if b.subs != nil && b.subs[slot] != nil && !b.subs[slot].each(yield) {
+			return false
 		}
 		for _, e := range b.leaves[slot] {
-			if !yield(e.key, e.value) {
+			if e.value != nil && !yield(e.key, e.value) {
 				return false
 			}
 		}
@@ -121,27 +141,36 @@ func (b *branch[V]) each(yield func(key, *V) bool) bool {
 
 // with gives the index after the changes, which it sorts. What it shares with x
 // stays as it is.
-func (x index[V]) with(changes []change[V]) index[V] {
+func (x tree[V, X]) with(changes []update[V, X]) tree[V, X] {
 	if len(changes) == 0 {
 		return x
 	}
-	slices.SortFunc(changes, func(a, b change[V]) int { return a.key.compare(b.key) })
-	for _, c := range changes {
-		switch {
-		case c.old == nil:
-			x.n++
-		case c.new == nil:
-			x.n--
-		}
-	}
+	slices.SortFunc(changes, compareKeys)
+	x.n += growth(changes)
 	if x.root == nil {
-		x.root = new(branch[V])
+		x.root = new(branch[V, X])
 	}
 	x.root = x.root.with(changes, 0)
 	return x
 }
 
-func (b *branch[V]) with(changes []change[V], depth uint) *branch[V] {
+func compareKeys[V, X any](a, b update[V, X]) int { return a.key.compare(b.key) }
+
+// growth is how many more values there are after the changes.
+func growth[V, X any](changes []update[V, X]) int {
+	n := 0
+	for _, c := range changes {
+		switch {
+		case c.old == nil:
+			n++
+		case c.new == nil:
+			n--
+		}
+	}
+	return n
+}
+
+func (b *branch[V, X]) with(changes []update[V, X], depth uint) *branch[V, X] {
 	out := *b
 	if b.subs != nil {
 		subs := *b.subs
@@ -160,68 +189,66 @@ func (b *branch[V]) with(changes []change[V], depth uint) *branch[V] {
 }
 
 // change changes one slot of a branch that nobody else has yet.
-func (b *branch[V]) change(slot uint8, changes []change[V], depth uint) {
+func (b *branch[V, X]) change(slot uint8, changes []update[V, X], depth uint) {
 	if b.subs != nil && b.subs[slot] != nil {
 		b.subs[slot] = b.subs[slot].with(changes, depth+1)
 		return
 	}
-	leaf := merge(b.leaves[slot], changes)
-	if len(leaf) <= maxLeaf || depth == lastDepth {
-		b.leaves[slot] = leaf
+	kept := b.leaves[slot].without(changes)
+	if len(kept) <= maxLeaf || depth == lastDepth {
+		b.leaves[slot] = newLeaf(kept, depth)
 		return
 	}
-	moved := make([]change[V], len(leaf))
-	for i, e := range leaf {
-		moved[i] = change[V]{e.key, nil, e.value}
+	moved := make([]update[V, X], len(kept))
+	for i, e := range kept {
+		moved[i] = update[V, X]{e.key, nil, e.value, e.extra}
 	}
+	slices.SortFunc(moved, compareKeys)
 	if b.subs == nil {
-		b.subs = new([fanOut]*branch[V])
+		b.subs = new([fanOut]*branch[V, X])
 	}
-	b.subs[slot] = new(branch[V]).with(moved, depth+1)
+	b.subs[slot] = new(branch[V, X]).with(moved, depth+1)
 	b.leaves[slot] = nil
 }
 
-// merge gives the leaf after the changes; both are sorted.
-func merge[V any](leaf []entry[V], changes []change[V]) []entry[V] {
-	n := len(leaf)
+// without gives the entries of the leaf after the changes, in no order.
+func (l leaf[V, X]) without(changes []update[V, X]) []entry[V, X] {
+	kept := make([]entry[V, X], 0, len(l)+len(changes))
+	for _, e := range l {
+		if e.value != nil && !slices.ContainsFunc(of(changes, e.key), func(c update[V, X]) bool { return c.old == e.value }) {
+			kept = append(kept, e)
+		}
+	}
 	for _, c := range changes {
-		if c.old == nil {
-			n++
-		} else if c.new == nil {
-			n--
+		if c.new != nil {
+			kept = append(kept, entry[V, X]{c.extra, c.key, c.new})
 		}
 	}
-	out := make([]entry[V], 0, n)
-	for len(changes) > 0 {
-		k := changes[0].key
-		i := 0
-		for i < len(leaf) && leaf[i].key.compare(k) < 0 {
-			i++
-		}
-		out, leaf = append(out, leaf[:i]...), leaf[i:]
-		for len(leaf) > 0 && leaf[0].key == k {
-			out, leaf = append(out, leaf[0]), leaf[1:]
-		}
-		for len(changes) > 0 && changes[0].key == k {
-			out = replace(out, changes[0])
-			changes = changes[1:]
-		}
-	}
-	return append(out, leaf...)
+	return kept
 }
 
-// replace applies a change to the entries of its key, the last ones of out.
-func replace[V any](out []entry[V], c change[V]) []entry[V] {
-	if c.old == nil {
-		return append(out, entry[V]{c.key, c.new})
+// of gives the changes of a key among sorted ones.
+func of[V, X any](changes []update[V, X], k key) []update[V, X] {
+	first, _ := slices.BinarySearchFunc(changes, k, func(c update[V, X], k key) int { return c.key.compare(k) })
+	n := first
+	for n < len(changes) && changes[n].key == k {
+		n++
 	}
-	i := len(out) - 1
-	for out[i].value != c.old {
-		i--
+	return changes[first:n]
+}
+
+// newLeaf makes the leaf of a depth out of entries.
+func newLeaf[V, X any](entries []entry[V, X], depth uint) leaf[V, X] {
+	if len(entries) == 0 {
+		return nil
 	}
-	if c.new == nil {
-		return slices.Delete(out, i, i+1)
+	l := make(leaf[V, X], 1<<bits.Len(uint(len(entries)*4/3)))
+	for _, e := range entries {
+		i := l.place(e.key.hi << (wayBits * (depth + 1)))
+		for l[i].value != nil {
+			i = (i + 1) & (len(l) - 1)
+		}
+		l[i] = e
 	}
-	out[i].value = c.new
-	return out
+	return l
 }

@@ -16,7 +16,7 @@ func (e *edit) remake() {
 	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
 	var (
 		holders       []change[holder]
-		tags          []change[holder]
+		tags          []update[holder, gist]
 		needs         []need
 		before, after = maker{table: e.before}, maker{table: e.after}
 	)
@@ -29,14 +29,14 @@ func (e *edit) remake() {
 		credentials, grants := old.rows()
 		// The old holder is made again to learn on what it depended: cheaper than to
 		// keep that for everybody.
-		before.holder(k, e.before.persons.get(k), credentials, grants)
+		before.holder(e.before.persons.get(k), credentials, grants)
 		credentials, grants = stirred(credentials, grants, stirs[:n])
-		made := after.holder(k, e.after.persons.get(k), credentials, grants)
+		made := after.holder(e.after.persons.get(k), credentials, grants)
 		stirs = stirs[n:]
 		if old == nil && made == nil {
 			continue
 		}
-		holders = append(holders, change[holder]{k, old, made})
+		holders = append(holders, change[holder]{key: k, old: old, new: made})
 		tags = retag(tags, old, made)
 		needs = reneed(needs, k, before.needs, after.needs)
 	}
@@ -94,8 +94,8 @@ func stirred(credentials []*Credential, grants []*Grant, stirs []stir) ([]*Crede
 		credentials = swap(credentials, s.oldCredential, s.credential)
 		grants = swap(grants, s.oldGrant, s.grant)
 	}
-	slices.SortFunc(credentials, byID)
-	slices.SortFunc(grants, byID)
+	slices.SortFunc(credentials, byID[*Credential])
+	slices.SortFunc(grants, byID[*Grant])
 	return credentials, grants
 }
 
@@ -111,18 +111,18 @@ func swap[R any](rows []*R, old, new *R) []*R {
 }
 
 // retag appends the changes that let the holder be found by the tags it has.
-func retag(changes []change[holder], old, made *holder) []change[holder] {
+func retag(changes []update[holder, gist], old, made *holder) []update[holder, gist] {
 	had, has := old.tags(), made.tags()
 	for _, tag := range has {
-		c := change[holder]{tag, nil, made}
-		if slices.Contains(had, tag) {
+		c := update[holder, gist]{key: tag, new: made, extra: made.gist()}
+		if contains(had, tag) {
 			c.old = old
 		}
 		changes = append(changes, c)
 	}
 	for _, tag := range had {
-		if !slices.Contains(has, tag) {
-			changes = append(changes, change[holder]{tag, old, nil})
+		if !contains(has, tag) {
+			changes = append(changes, update[holder, gist]{key: tag, old: old})
 		}
 	}
 	return changes

@@ -76,23 +76,3 @@ type Local struct {
 	// Occupancy is how many people are in the area that the door leads into.
 	Occupancy uint32 `json:"occupancy,omitempty"`
 }
-
-// Answer is a decision.
-type Answer struct {
-	Allowed bool
-	// Code is the primary reason.
-	Code Code
-	// Source is what Grant comes from as far as the answer is concerned; zero
-	// without a grant.
-	Source Source
-	// Failed are all checks that failed. Those of an allowance only mark: a fire or
-	// a posture lets everybody through, the side is out, or the rule is to mark.
-	Failed Checks
-	// Grant is the grant that opens, or the one that came closest; nil: none is for
-	// the door. It, Credential and Person must not be changed.
-	Grant *Grant
-	// Credential and Person are whom the request turned out to be about; nil: nobody
-	// known.
-	Credential *Credential
-	Person     *Person
-}

@@ -28,8 +28,8 @@ type Table struct {
 	credentials index[Credential]
 	grants      index[Grant]
 
-	holders index[holder] // by person
-	tags    index[holder] // by tag of a credential; of several holders with one tag all
+	holders index[holder]      // by person
+	tags    tree[holder, gist] // by tag of a credential; of several holders with one tag all
 	// dependants are the holders to make anew when a row changes that is not theirs,
 	// by dependency.
 	dependants index[[]key]

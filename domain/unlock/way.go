@@ -2,29 +2,44 @@ package unlock
 
 import "math/bits"
 
+// granted checks what lets the holder of an answer through, and sets the link.
+func (q *question) granted(a *Answer, r *Request) (failed Checks) {
+	q.read()
+	var c *credential
+	kind := r.Kind
+	if a.credential != 0 {
+		c = a.holder.credential(a.credential)
+		kind = c.kind
+	} else if kind == AnyKind && q.command != NoCommand {
+		kind = MobileKey
+	}
+	if q.door.factor != NoFactor {
+		failed = q.second(a.holder, keyOf(r.Second))
+	}
+	link, granted := q.grants(a.holder, c, kind)
+	a.link = link
+	return failed | granted
+}
+
 // grants finds the grant that opens the door for the holder, and what fails of
 // it. Grants add up: any that opens is enough. Where none does, the one that got
 // furthest in order of precedence gives the reasons; of equal ones the first by
-// id. Nil: none is for this door.
-func (q *question) grants(h *holder, c *credential, kind CredentialKind) (*link, Checks) {
-	var (
-		best   *link
-		failed = check(DenyNoAccessRight)
-		got    = -1
-		always = q.always(kind)
-		fobs   = kind == Fob && q.site.fobSchedule != key{}
-	)
-	for i, n := 0, h.chain(); i < n; {
-		leaf := h.link(i)
-		checks, opens := q.link(leaf, fobs)
-		for i++; i < n && h.link(i).parent; i++ {
-			more, too := q.link(h.link(i), fobs)
+// id. Link 0: none is for this door.
+func (q *question) grants(h *holder, c *credential, kind CredentialKind) (best uint32, failed Checks) {
+	failed = check(DenyNoAccessRight)
+	got := -1
+	always := q.always(kind)
+	for n := uint32(1); n <= h.links; {
+		leaf := n
+		checks, opens := q.link(h, h.link(n), kind)
+		for n++; n <= h.links && h.link(n).parent; n++ {
+			more, too := q.link(h, h.link(n), kind)
 			checks, opens = checks|more, opens && too
 		}
 		if !opens {
 			continue
 		}
-		checks |= always | q.leaf(leaf, c, kind)
+		checks |= always | q.leaf(h.link(leaf), c, kind)
 		if to := bits.TrailingZeros64(uint64(checks &^ q.marks)); to > got {
 			best, failed, got = leaf, checks, to
 		}
@@ -34,17 +49,27 @@ func (q *question) grants(h *holder, c *credential, kind CredentialKind) (*link,
 
 // always are the checks that are the same for every grant.
 func (q *question) always(kind CredentialKind) Checks {
-	var failed Checks
+	failed := q.blackout()
 	if q.command != NoCommand && q.door.capabilities&(1<<q.command) == 0 {
 		failed |= check(DenyCapability)
 	}
-	if q.site.blackouts.Contains(int64(q.at)) || q.door.blackouts.Contains(int64(q.at)) {
-		failed |= check(DenyBlackout)
-	}
-	if kind == Fob && q.site.fobSchedule != (key{}) {
+	if q.fobHours(kind) {
 		failed |= q.times(q.site.fobSchedule)
 	}
 	return failed
+}
+
+func (q *question) blackout() Checks {
+	if q.site.blackouts.Contains(int64(q.at)) || q.door.blackouts.Contains(int64(q.at)) {
+		return check(DenyBlackout)
+	}
+	return 0
+}
+
+// fobHours reports whether the one schedule of fobs counts in place of all
+// others.
+func (q *question) fobHours(kind CredentialKind) bool {
+	return kind == Fob && q.site.fobSchedule != key{}
 }
 
 // leaf checks what concerns the holder's own grant only, not its parents: whether
@@ -54,7 +79,7 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	switch {
 	case l.kinds&(1<<kind) == 0,
 		kind == Fob && l.source == SourceShare && !q.site.sharedUserFobs,
-		c != nil && c.booking.number != 0 && c.booking.number != l.booking.number:
+		c != nil && c.booking != 0 && c.booking != l.booking:
 		failed |= check(DenyCredentialTypeNotPermitted)
 	}
 	if q.command != NoCommand && l.capabilities&(1<<q.command) == 0 {
@@ -70,17 +95,20 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 }
 
 // link checks one grant of a chain; opens says whether the door is among its own.
-func (q *question) link(l *link, fobs bool) (failed Checks, opens bool) {
-	times, opens := q.mapped(l.opens)
-	if l.others != nil {
-		times, opens = q.mappings(*l.others, times, opens)
+func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks, opens bool) {
+	times, opens := q.mapped(l.right)
+	if l.narrow != nil {
+		times, opens = q.narrowed(l.narrow, times, opens)
 	}
 	if !opens {
 		return 0, false
 	}
-	failed = l.fixed | q.booking(&l.booking)
-	if !fobs {
-		failed |= times | q.times(l.schedule)
+	failed = l.fixed
+	if !q.fobHours(kind) {
+		failed |= times
+	}
+	if l.booking != 0 {
+		failed |= q.booking(h.booking(l.booking))
 	}
 	if q.at < l.from {
 		failed |= outOfWindow(l.source, DenyShareNotStarted)
@@ -98,24 +126,30 @@ func outOfWindow(of Source, share Code) Checks {
 	return check(DenyNoAccessRight)
 }
 
-// mapped checks a right with the schedule that narrows it.
-func (q *question) mapped(m mapped) (times Checks, opens bool) {
-	r := q.table.rights.get(m.right)
+// mapped checks a right.
+func (q *question) mapped(k key) (times Checks, opens bool) {
+	r := q.table.rights.get(k)
 	if r == nil || !r.has(q.door.key) {
 		return 0, false
 	}
-	return q.times(r.schedule) | q.times(m.schedule), true
+	return q.times(r.schedule), true
 }
 
-// mappings takes into account what else a unit has mapped: any of it is enough.
-func (q *question) mappings(others []mapped, times Checks, opens bool) (Checks, bool) {
-	for _, m := range others {
-		t, o := q.mapped(m)
-		if o && (!opens || bits.TrailingZeros64(uint64(t)) > bits.TrailingZeros64(uint64(times))) {
-			times, opens = t, true
+// narrowed takes into account what narrows a link, and what else a unit has
+// mapped: any of that is enough.
+func (q *question) narrowed(n *narrow, times Checks, opens bool) (Checks, bool) {
+	if opens {
+		times |= q.times(n.mapped)
+	}
+	for _, m := range n.others {
+		if t, too := q.mapped(m.right); too {
+			t |= q.times(m.schedule)
+			if !opens || bits.TrailingZeros64(uint64(t)) > bits.TrailingZeros64(uint64(times)) {
+				times, opens = t, true
+			}
 		}
 	}
-	return times, opens
+	return times | q.times(n.schedule), opens
 }
 
 // times checks a schedule; the zero key is that of none.

@@ -2,12 +2,8 @@ package unlock
 
 // who finds whom the request is about and checks them: their credential, unless
 // the request names the person, and the person. A nil holder is nobody known.
-func (q *question) who(r *Request) (*holder, *credential, Checks) {
-	var (
-		h      *holder
-		c      *credential
-		failed = check(DenyUnknownCredential)
-	)
+func (q *question) who(r *Request) (h *holder, credential uint32, failed Checks) {
+	failed = check(DenyUnknownCredential)
 	switch {
 	case r.Fault == WrongFacilityCode:
 		failed = check(DenyWrongFacilityCode)
@@ -15,24 +11,24 @@ func (q *question) who(r *Request) (*holder, *credential, Checks) {
 		failed = check(DenyCardFormat)
 	case r.Tag != Tag{}:
 		var twice bool
-		if h, c, twice = q.tagged(keyOf(r.Tag)); twice {
+		if h, credential, twice = q.tagged(keyOf(r.Tag)); twice {
 			failed |= check(DenyCredentialDuplicate)
 		} else if h == nil && r.Kind == Pin {
 			failed = q.noPin()
 		}
 	case r.Credential != ID{}:
-		h, c = q.named(keyOf(r.Credential))
+		h, credential = q.named(keyOf(r.Credential))
 	case r.Person != ID{}:
 		h = q.table.holders.get(keyOf(r.Person))
 	}
 	if h == nil {
-		return nil, nil, failed
+		return nil, 0, failed
 	}
 	failed = h.fixed
-	if c != nil {
-		failed |= q.credential(c)
+	if credential != 0 {
+		failed |= q.credential(h, h.credential(credential))
 	}
-	return h, c, failed
+	return h, credential, failed
 }
 
 // noPin is what fails where digits are nobody's.
@@ -45,29 +41,34 @@ func (q *question) noPin() Checks {
 
 // tagged finds the credential of a tag. Numbers are given anew, so that several
 // rows may have one tag: the live one counts, and where there is none the one
-// whose window begins last. Two that are live are a fault that no one may profit
-// from.
-func (q *question) tagged(tag key) (h *holder, c *credential, twice bool) {
+// whose window begins last. Two that are live are a fault from which no one may
+// profit.
+func (q *question) tagged(tag key) (h *holder, credential uint32, twice bool) {
+	l, place := q.table.tags.find(tag)
+	if len(l) == 0 {
+		return nil, 0, false
+	}
 	live := false
-	for _, e := range q.table.tags.find(tag) {
-		if e.key != tag {
-			break
+	for ; l[place].value != nil; place = (place + 1) & (len(l) - 1) {
+		if l[place].key != tag {
+			continue
 		}
-		for i := range e.value.credentials() {
-			x := e.value.credential(i)
-			switch {
-			case x.tag != tag:
-			case x.takesNumber && q.at >= x.from && q.at < x.until:
-				if live {
-					return nil, nil, true
-				}
-				h, c, live = e.value, x, true
-			case !live && (c == nil || x.after(c)):
-				h, c = e.value, x
+		other := l[place].value
+		for n := uint32(1); n <= other.credentials; n++ {
+			c := other.credential(n)
+			if c.tag != tag {
+				continue
+			}
+			lives := c.takesNumber && q.at >= c.from && q.at < c.until
+			if lives && live {
+				return nil, 0, true
+			}
+			if lives || !live && (h == nil || c.after(h.credential(credential))) {
+				h, credential, live = other, n, live || lives
 			}
 		}
 	}
-	return h, c, false
+	return h, credential, false
 }
 
 // after orders credentials that had one number.
@@ -76,23 +77,25 @@ func (c *credential) after(other *credential) bool {
 }
 
 // named finds a credential by its id.
-func (q *question) named(id key) (*holder, *credential) {
+func (q *question) named(id key) (*holder, uint32) {
 	row := q.table.credentials.get(id)
 	if row == nil {
-		return nil, nil
+		return nil, 0
 	}
 	h := q.table.holders.get(keyOf(IDOf(row.Person)))
-	for i := range h.credentials() {
-		if c := h.credential(i); c.row == row {
-			return h, c
-		}
+	n := uint32(1)
+	for h.credential(n).row != row {
+		n++
 	}
-	return nil, nil
+	return h, n
 }
 
 // credential checks a credential and the booking that it is bound to.
-func (q *question) credential(c *credential) Checks {
-	failed := c.fixed | q.booking(&c.booking)
+func (q *question) credential(h *holder, c *credential) Checks {
+	failed := c.fixed
+	if c.booking != 0 {
+		failed |= q.booking(h.booking(c.booking))
+	}
 	if q.at < c.suspendedUntil {
 		failed |= check(DenyCredentialSuspended)
 	}
@@ -128,20 +131,22 @@ func (q *question) booking(b *booking) Checks {
 
 // second checks the second factor that the door asks for beside the holder.
 func (q *question) second(h *holder, tag key) Checks {
-	other, c, _ := q.tagged(tag)
-	if other == nil || tag == (key{}) || c.maxUses > 0 || other.fixed|q.credential(c) != 0 {
-		other = nil // uses of a second credential are counted nowhere
+	var (
+		other *holder
+		c     *credential
+	)
+	if tag != (key{}) {
+		var n uint32
+		if other, n, _ = q.tagged(tag); other != nil {
+			c = other.credential(n)
+			if other.fixed|q.credential(other, c) != 0 || c.maxUses > 0 {
+				other = nil // nobody counts the uses of a second credential
+			}
+		}
 	}
 	switch q.door.factor {
 	case PinFactor:
-		var failed Checks
-		if q.local.LockedOut {
-			failed = check(DenyLockout)
-		}
-		if other != h || c.kind != Pin {
-			failed |= check(DenyInvalidPin)
-		}
-		return failed
+		return q.pin(other == h && c.kind == Pin)
 	case PersonFactor:
 		if !q.passes(other, c, h) {
 			return check(DenySecondPersonRequired)
@@ -150,6 +155,18 @@ func (q *question) second(h *holder, tag key) Checks {
 		q.escorted = q.passes(other, c, h)
 	}
 	return 0
+}
+
+// pin checks a PIN as the second factor.
+func (q *question) pin(right bool) Checks {
+	var failed Checks
+	if !right {
+		failed = check(DenyInvalidPin)
+	}
+	if q.local.LockedOut {
+		failed |= check(DenyLockout)
+	}
+	return failed
 }
 
 // passes reports whether another person than h may pass as well; where the door

@@ -1,0 +1,50 @@
+package unlock
+
+// Answer is a decision.
+type Answer struct {
+	// Failed are all checks that failed. Those of an allowance only mark: a fire or
+	// a posture lets everybody through, the side is out, or the rule is to mark.
+	Failed Checks
+
+	holder           *holder
+	credential, link uint32 // of the holder; 0: none
+
+	Allowed bool
+	// Code is the primary reason.
+	Code Code
+}
+
+// Grant gives the grant that opens, or the one that came closest; nil: none is
+// for the door. It must not be changed.
+func (a Answer) Grant() *Grant {
+	if a.link == 0 {
+		return nil
+	}
+	return a.holder.link(a.link).grant
+}
+
+// Source gives what that grant comes from; zero without a grant.
+func (a Answer) Source() Source {
+	if a.link == 0 {
+		return 0
+	}
+	return a.holder.link(a.link).source
+}
+
+// Credential gives the credential that the request turned out to be about; nil:
+// none. It must not be changed.
+func (a Answer) Credential() *Credential {
+	if a.credential == 0 {
+		return nil
+	}
+	return a.holder.credential(a.credential).row
+}
+
+// Person gives the person that the request turned out to be about; nil: nobody
+// known. It must not be changed.
+func (a Answer) Person() *Person {
+	if a.holder == nil {
+		return nil
+	}
+	return a.holder.person
+}

@@ -1,0 +1,245 @@
+package unlock
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// maker makes holders out of the rows of a table and notes on which rows, beside
+// their own, they depend.
+type maker struct {
+	table *Table
+	needs []key // as dependency gives them; perhaps several times
+
+	// Of the holder in the making.
+	names       []string // of its bookings, by number
+	bookings    []booking
+	credentials []credential
+	links       []link
+}
+
+// maxBookings is how many bookings of one person are told apart; what belongs to
+// further ones is denied.
+const maxBookings = math.MaxUint16
+
+// dependency names a row on which holders depend.
+func dependency(kind Kind, k key) key { return key{k.hi, k.lo ^ uint64(kind)} }
+
+// holder makes the holder of a person; nil when there is nothing of them. Both
+// slices are sorted by id.
+func (m *maker) holder(person *Person, credentials []*Credential, grants []*Grant) *holder {
+	m.needs, m.names = m.needs[:0], m.names[:0]
+	m.bookings, m.credentials, m.links = m.bookings[:0], m.credentials[:0], m.links[:0]
+	if person == nil && len(credentials) == 0 && len(grants) == 0 {
+		return nil
+	}
+	for _, r := range credentials {
+		m.credentials = append(m.credentials, m.credential(r))
+	}
+	for _, g := range grants {
+		m.chain(g)
+	}
+	h := &holder{person: person, fixed: ofPerson(person), credentials: uint32(len(m.credentials)), links: uint32(len(m.links))}
+	var more further
+	h.credential1, more.credentials = split(m.credentials)
+	h.link1, more.links = split(m.links)
+	h.booking1, more.bookings = split(m.bookings)
+	if more.credentials != nil || more.links != nil || more.bookings != nil {
+		h.more = &more
+	}
+	return h
+}
+
+// split gives the first element and a copy of the others.
+func split[T any](all []T) (first T, others []T) {
+	if len(all) > 0 {
+		first = all[0]
+	}
+	if len(all) > 1 {
+		others = slices.Clone(all[1:])
+	}
+	return first, others
+}
+
+func ofPerson(p *Person) Checks {
+	if p == nil {
+		return check(DenyUnknownCredential)
+	}
+	switch p.State {
+	case PersonActive:
+		return 0
+	case PersonPending:
+		return check(DenyIdentityPending)
+	}
+	return check(DenyPersonSuspended)
+}
+
+func (m *maker) credential(r *Credential) credential {
+	number, _ := m.booking(r.Booking)
+	c := credential{
+		tag: keyOf(r.Tag), from: begin(r.Window.From), until: end(r.Window.Until), suspendedUntil: begin(0),
+		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, takesNumber: true,
+	}
+	switch r.State {
+	case CredentialActive:
+	case CredentialSuspended:
+		c.suspendedUntil = end(r.SuspendedUntil)
+	case CredentialLost:
+		c.fixed = check(DenyCredentialLost)
+	case CredentialStolen:
+		c.fixed = check(DenyCredentialStolen)
+	case CredentialDamaged:
+		c.fixed = check(DenyCredentialDamaged)
+	case CredentialExpired:
+		c.fixed, c.takesNumber = check(DenyCredentialExpired), false
+	case CredentialRevoked:
+		c.fixed, c.takesNumber = check(DenyCredentialRevoked), false
+	}
+	if r.DenyListed {
+		c.fixed |= check(DenyCredentialRevoked)
+	}
+	return c
+}
+
+// booking gives the number of a booking, 0 for none, and its unit, nil when that
+// is not known.
+func (m *maker) booking(id string) (number uint16, unit *Unit) {
+	if id == "" {
+		return 0, nil
+	}
+	i := slices.Index(m.names, id)
+	if i < 0 && len(m.names) == maxBookings {
+		i = maxBookings - 1
+		m.bookings[i].fixed = check(DenyBookingRevoked)
+		return maxBookings, nil
+	}
+	b := booking{from: begin(0), until: end(0)}
+	k := keyOf(IDOf(id))
+	m.needs = append(m.needs, dependency(KindBooking, k))
+	row := m.table.bookings.get(k)
+	if row == nil {
+		b.fixed = check(DenyBookingRevoked)
+	} else {
+		b.from, b.until = begin(row.Window.From), end(row.Window.Until)
+		b.fixed, b.gatelocked = ofBooking(row.State)
+		k = keyOf(IDOf(row.Unit))
+		m.needs = append(m.needs, dependency(KindUnit, k))
+		unit = m.table.units.get(k)
+		switch {
+		case unit == nil:
+			b.fixed |= check(DenyBookingRevoked)
+		case unit.State == UnitToCheck:
+			b.fixed |= check(DenyBookingNotStarted)
+		}
+	}
+	if i < 0 {
+		i = len(m.names)
+		m.names, m.bookings = append(m.names, id), append(m.bookings, b)
+	}
+	return uint16(i + 1), unit
+}
+
+func ofBooking(state BookingState) (fixed Checks, gatelocked bool) {
+	switch state {
+	case BookingActive:
+		return 0, false
+	case BookingGatelock:
+		return 0, true
+	case BookingOverlock:
+		return check(DenyOverlock), false
+	case BookingEnded:
+		return check(DenyBookingEnded), false
+	}
+	return check(DenyBookingRevoked), false
+}
+
+// chain appends the links of a grant and of those of its parents that add
+// something.
+func (m *maker) chain(g *Grant) {
+	of := g.Source
+	gone := notInForce(of, GrantRevoked)
+	m.links = append(m.links, m.link(g, of))
+	for parents := 0; g.Parent != ""; parents++ {
+		last := &m.links[len(m.links)-1]
+		k := keyOf(IDOf(g.Parent))
+		m.needs = append(m.needs, dependency(KindGrant, k))
+		g = m.table.grants.get(k)
+		if g == nil || parents == MaxParents {
+			last.fixed |= gone
+			return
+		}
+		l := m.link(g, of)
+		l.parent = true
+		k = keyOf(IDOf(g.Person))
+		m.needs = append(m.needs, dependency(KindPerson, k))
+		if ofPerson(m.table.persons.get(k)) != 0 {
+			l.fixed |= gone
+		}
+		if !last.join(&l) {
+			m.links = append(m.links, l)
+		}
+	}
+}
+
+// link makes a link of a grant, in a chain that begins with a grant of the
+// source.
+func (m *maker) link(g *Grant, of Source) link {
+	number, unit := m.booking(g.Booking)
+	l := link{
+		from: begin(g.Window.From), until: end(g.Window.Until), fixed: notInForce(of, g.State),
+		right: keyOf(IDOf(g.Right)), grant: g, booking: number, source: of,
+		kinds: set(g.Kinds), capabilities: set(g.Capabilities),
+	}
+	if l.kinds == 0 {
+		l.kinds--
+	}
+	l.kinds |= 1 << AnyKind
+	n := narrow{schedule: keyOf(IDOf(g.Schedule))}
+	if g.Right == "" && unit != nil && len(unit.Rights) > 0 {
+		for _, u := range unit.Rights {
+			n.others = append(n.others, mapped{keyOf(IDOf(u.Right)), keyOf(IDOf(u.Schedule))})
+		}
+		l.right, n.mapped, n.others = n.others[0].right, n.others[0].schedule, n.others[1:]
+	}
+	if n.schedule != (key{}) || n.mapped != (key{}) || len(n.others) > 0 {
+		l.narrow = &n
+	}
+	return l
+}
+
+// join takes a parent into the link where it has the same doors, booking and
+// hours; windows of one chain have the same codes, so that their intersection
+// says as much as both. A guest's share of what the tenant has is one link.
+func (l *link) join(parent *link) bool {
+	var none narrow
+	own, above := &none, &none
+	if l.narrow != nil {
+		own = l.narrow
+	}
+	if parent.narrow != nil {
+		above = parent.narrow
+	}
+	if l.right != parent.right || l.booking != parent.booking || own.mapped != above.mapped ||
+		!slices.Equal(own.others, above.others) || above.schedule != (key{}) && above.schedule != own.schedule {
+		return false
+	}
+	l.from, l.until, l.fixed = max(l.from, parent.from), min(l.until, parent.until), l.fixed|parent.fixed
+	return true
+}
+
+// notInForce gives what denies when a grant of a chain is in a state; of is the
+// source of the grant with which the chain begins.
+func notInForce(of Source, state GrantState) Checks {
+	switch {
+	case state == GrantActive:
+		return 0
+	case of != SourceShare:
+		return check(DenyNoAccessRight)
+	case state == GrantEnded:
+		return check(DenyShareEnded)
+	}
+	return check(DenyShareRevoked)
+}
+
+func byID[R Row](a, b R) int { return cmp.Compare(a.Key().ID, b.Key().ID) }

@@ -1,0 +1,579 @@
+package unlock
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
+
+// oracle decides slowly and obviously, straight from the rows as the comments of
+// their types tell it. Nothing of the table and its decision is used.
+type oracle map[Key]Row
+
+func oracleOf(rows ...Row) oracle {
+	o := oracle{}
+	for _, r := range rows {
+		o[r.Key()] = r
+	}
+	return o
+}
+
+// verdict is an answer by the ids in it.
+type verdict struct {
+	Allowed                   bool
+	Code                      Code
+	Failed                    []Code
+	Grant, Credential, Person string
+	Source                    Source
+}
+
+func verdictOf(a Answer) verdict {
+	v := verdict{Allowed: a.Allowed, Code: a.Code, Failed: a.Failed.Codes(), Source: a.Source()}
+	if g := a.Grant(); g != nil {
+		v.Grant = g.ID
+	}
+	if c := a.Credential(); c != nil {
+		v.Credential = c.ID
+	}
+	if p := a.Person(); p != nil {
+		v.Person = p.ID
+	}
+	return v
+}
+
+// case of the oracle: one request.
+type slowCase struct {
+	oracle
+	local  Local
+	r      Request
+	site   *Site
+	zone   *schedule.Zone
+	door   *Door
+	marks  codes
+	escort bool // comes along
+}
+
+type codes map[Code]bool
+
+func (c codes) add(more ...Code) {
+	for _, m := range more {
+		c[m] = true
+	}
+}
+
+func (c codes) addAll(o codes) { c.add(slices.Collect(maps.Keys(o))...) }
+
+// sorted gives the codes in order of precedence.
+func (c codes) sorted() []Code { return append([]Code{}, slices.Sorted(maps.Keys(c))...) }
+
+// but gives the codes without some.
+func (c codes) but(marks codes) codes {
+	out := codes{}
+	for k := range c {
+		if !marks[k] {
+			out.add(k)
+		}
+	}
+	return out
+}
+
+func find[R Row](o oracle, k Kind, id string) (R, bool) {
+	r, ok := o[Key{k, id}].(R)
+	return r, ok
+}
+
+// each gives the rows of a type in the order of their ids.
+func each[R Row](o oracle) []R {
+	var out []R
+	for _, r := range o {
+		if r, ok := r.(R); ok {
+			out = append(out, r)
+		}
+	}
+	slices.SortFunc(out, func(a, b R) int { return cmp.Compare(a.Key().ID, b.Key().ID) })
+	return out
+}
+
+func (o oracle) decide(local Local, r Request) verdict {
+	s := slowCase{oracle: o, local: local, r: r, marks: codes{}}
+	for _, site := range each[*Site](o) {
+		s.site, s.zone = site, site.Zone.Compile()
+	}
+	for _, d := range each[*Door](o) {
+		if IDOf(d.ID) == r.Door {
+			s.door = d
+		}
+	}
+	cred, person, who := s.who()
+	v := verdict{}
+	if cred != nil {
+		v.Credential = cred.ID
+	}
+	failed := codes{}
+	failed.addAll(who)
+	personID := ""
+	if cred != nil {
+		personID = cred.Person
+	}
+	if p, ok := find[*Person](o, KindPerson, personID); ok && cred != nil {
+		person = p
+	}
+	if person != nil {
+		v.Person = person.ID
+	}
+	if s.site == nil || s.door == nil {
+		failed.add(DenyUnknownAccessPoint)
+		v.Code, v.Failed = DenyUnknownAccessPoint, failed.sorted()
+		return v
+	}
+	atDoor := s.atDoor()
+	failed.addAll(atDoor)
+	if person != nil {
+		kind := r.Kind
+		if cred != nil {
+			kind = cred.Kind
+		} else if kind == AnyKind && r.Command != NoCommand {
+			kind = MobileKey
+		}
+		failed.addAll(s.second(person))
+		grant, granted := s.grants(person, cred, kind)
+		failed.addAll(granted)
+		if grant != nil {
+			v.Grant, v.Source = grant.ID, grant.Source
+		}
+	}
+	denied := failed.but(s.marks)
+	posture := s.posture()
+	v.Failed = failed.sorted()
+	early := false
+	for c := range denied {
+		early = early || c < DenyWrongFacilityCode
+	}
+	switch {
+	case local.Fire && s.door.FireRelease:
+		v.Code = AllowFire
+	case early:
+		v.Code = denied.sorted()[0]
+	case posture == Unlocked:
+		v.Code = AllowPostureUnlocked
+	case posture == FreeAccess && len(who) == 0:
+		v.Code = AllowPostureFreeAccess
+	case len(denied) > 0:
+		v.Code = denied.sorted()[0]
+	case r.Command != NoCommand:
+		v.Code = AllowCommand
+	default:
+		v.Code = map[Source]Code{SourceShare: AllowShare, SourceStaff: AllowStaff}[v.Source]
+		if v.Code == NoCode {
+			v.Code = AllowGrant
+		}
+	}
+	v.Allowed = v.Code < firstDenial
+	return v
+}
+
+func (s *slowCase) posture() Posture {
+	if s.door.PostureUntil != 0 && s.r.At >= s.door.PostureUntil {
+		return Normal
+	}
+	return s.door.Posture
+}
+
+func (s *slowCase) atDoor() codes {
+	failed, d := codes{}, s.door
+	if !d.Enabled {
+		failed.add(DenyPointDisabled)
+	}
+	if s.local.Blocked {
+		failed.add(DenyLocalBlock)
+	}
+	if s.site.Posture == Lockdown || s.posture() == Lockdown {
+		failed.add(DenyLockdown)
+	}
+	unsure := s.local.ClockUnsure && d.Class == Critical
+	if s.local.LeaseEnd == 0 || s.r.At >= s.local.LeaseEnd || unsure {
+		failed.add(DenyLeaseEnded)
+		if d.AfterLease == LastTable && !unsure {
+			s.marks.add(DenyLeaseEnded)
+			if s.r.At >= s.local.LeaseEnd+LastTableCeiling {
+				failed.add(DenyProjectionStale)
+			}
+		}
+	}
+	if s.local.Interlock {
+		failed.add(DenyInterlock)
+	}
+	in := s.r.Side != Out
+	if d.Presence != PresenceOff {
+		if s.local.LastSide == In && in || s.local.LastSide == Out && !in {
+			failed.add(DenyPassback)
+		}
+		if in && d.Occupancy != 0 && s.local.Occupancy >= d.Occupancy {
+			failed.add(DenyOccupancyLimit)
+		}
+	}
+	if d.Presence == PresenceMark {
+		s.marks.add(DenyPassback, DenyOccupancyLimit)
+	}
+	if !in {
+		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending)
+	}
+	return failed
+}
+
+// byTag finds the credential of a tag; twice: several are live.
+func (s *slowCase) byTag(tag Tag) (c *Credential, twice bool) {
+	var live, dead []*Credential
+	for _, c := range each[*Credential](s.oracle) {
+		if c.Tag != tag {
+			continue
+		}
+		final := c.State == CredentialRevoked || c.State == CredentialExpired
+		if !final && inside(c.Window, s.r.At) {
+			live = append(live, c)
+		} else {
+			dead = append(dead, c)
+		}
+	}
+	switch {
+	case len(live) > 1:
+		return nil, true
+	case len(live) == 1:
+		return live[0], false
+	case len(dead) == 0:
+		return nil, false
+	}
+	return slices.MaxFunc(dead, func(a, b *Credential) int {
+		return cmp.Or(cmp.Compare(begin(a.Window.From), begin(b.Window.From)), cmp.Compare(a.ID, b.ID))
+	}), false
+}
+
+func inside(w Window, at Instant) bool { return !before(w, at) && !after(w, at) }
+func before(w Window, at Instant) bool { return w.From != 0 && at < w.From }
+func after(w Window, at Instant) bool  { return w.Until != 0 && at >= w.Until }
+
+func (s *slowCase) who() (*Credential, *Person, codes) {
+	failed := codes{}
+	switch {
+	case s.r.Fault == WrongFacilityCode:
+		failed.add(DenyWrongFacilityCode)
+		return nil, nil, failed
+	case s.r.Fault == WrongCardFormat:
+		failed.add(DenyCardFormat)
+		return nil, nil, failed
+	case s.r.Tag != Tag{}:
+		c, twice := s.byTag(s.r.Tag)
+		switch {
+		case twice:
+			failed.add(DenyUnknownCredential, DenyCredentialDuplicate)
+		case c == nil && s.r.Kind == Pin:
+			failed.add(DenyInvalidPin)
+			if s.local.LockedOut {
+				failed.add(DenyLockout)
+			}
+		case c == nil:
+			failed.add(DenyUnknownCredential)
+		default:
+			failed.addAll(s.credential(c))
+		}
+		return c, nil, failed
+	case s.r.Credential != ID{}:
+		for _, c := range each[*Credential](s.oracle) {
+			if IDOf(c.ID) == s.r.Credential {
+				return c, nil, s.credential(c)
+			}
+		}
+	case s.r.Person != ID{}:
+		for _, p := range each[*Person](s.oracle) {
+			if IDOf(p.ID) == s.r.Person {
+				return nil, p, s.person(p.ID)
+			}
+		}
+	}
+	failed.add(DenyUnknownCredential)
+	return nil, nil, failed
+}
+
+func (s *slowCase) person(id string) codes {
+	failed := codes{}
+	p, ok := find[*Person](s.oracle, KindPerson, id)
+	switch {
+	case !ok:
+		failed.add(DenyUnknownCredential)
+	case p.State == PersonSuspended:
+		failed.add(DenyPersonSuspended)
+	case p.State == PersonPending:
+		failed.add(DenyIdentityPending)
+	}
+	return failed
+}
+
+func (s *slowCase) credential(c *Credential) codes {
+	failed := s.person(c.Person)
+	switch c.State {
+	case CredentialSuspended:
+		if c.SuspendedUntil == 0 || s.r.At < c.SuspendedUntil {
+			failed.add(DenyCredentialSuspended)
+		}
+	case CredentialLost:
+		failed.add(DenyCredentialLost)
+	case CredentialStolen:
+		failed.add(DenyCredentialStolen)
+	case CredentialDamaged:
+		failed.add(DenyCredentialDamaged)
+	case CredentialRevoked:
+		failed.add(DenyCredentialRevoked)
+	case CredentialExpired:
+		failed.add(DenyCredentialExpired)
+	}
+	if c.DenyListed {
+		failed.add(DenyCredentialRevoked)
+	}
+	if before(c.Window, s.r.At) {
+		failed.add(DenyCredentialNotActive)
+	}
+	if after(c.Window, s.r.At) {
+		failed.add(DenyCredentialExpired)
+	}
+	if c.MaxUses != 0 && s.local.Uses >= c.MaxUses {
+		failed.add(DenyMaxUses)
+	}
+	if c.Kind == Pin && s.local.LockedOut {
+		failed.add(DenyLockout)
+	}
+	failed.addAll(s.booking(c.Booking))
+	return failed
+}
+
+func (s *slowCase) booking(id string) codes {
+	failed := codes{}
+	if id == "" {
+		return failed
+	}
+	b, ok := find[*Booking](s.oracle, KindBooking, id)
+	if !ok {
+		failed.add(DenyBookingRevoked)
+		return failed
+	}
+	switch b.State {
+	case BookingRevoked:
+		failed.add(DenyBookingRevoked)
+	case BookingEnded:
+		failed.add(DenyBookingEnded)
+	case BookingOverlock:
+		failed.add(DenyOverlock)
+	case BookingGatelock:
+		if s.door != nil && s.door.Entry {
+			failed.add(DenyGatelock)
+		}
+	}
+	if before(b.Window, s.r.At) {
+		failed.add(DenyBookingNotStarted)
+	}
+	if after(b.Window, s.r.At) {
+		failed.add(DenyBookingEnded)
+	}
+	u, ok := find[*Unit](s.oracle, KindUnit, b.Unit)
+	if !ok {
+		failed.add(DenyBookingRevoked)
+	} else if u.State == UnitToCheck {
+		failed.add(DenyBookingNotStarted)
+	}
+	return failed
+}
+
+// times checks a schedule.
+func (s *slowCase) times(id string) codes {
+	failed := codes{}
+	if id == "" {
+		return failed
+	}
+	r, ok := find[*Schedule](s.oracle, KindSchedule, id)
+	if !ok {
+		failed.add(DenyOutsideSchedule)
+		return failed
+	}
+	at := int64(s.r.At)
+	if schedule.Contains(r.Schedule, s.zone, s.site.Calendar, at) {
+		return failed
+	}
+	if s.site.Calendar.Compile().Kind(s.zone.Local(at).Date) != "" && schedule.Contains(r.Schedule, s.zone, nil, at) {
+		failed.add(DenyHoliday)
+	} else {
+		failed.add(DenyOutsideSchedule)
+	}
+	return failed
+}
+
+// better reports whether a set of denials begins later than another.
+func (s *slowCase) better(a, b codes) bool {
+	x, y := a.but(s.marks).sorted(), b.but(s.marks).sorted()
+	if len(y) == 0 {
+		return false
+	}
+	return len(x) == 0 || x[0] > y[0]
+}
+
+// doorsOf checks what a grant opens by itself; nil: not this door.
+func (s *slowCase) doorsOf(g *Grant, fobHours bool) codes {
+	ways := []UnitRight{{Right: g.Right}}
+	if g.Right == "" {
+		ways = nil
+		if b, ok := find[*Booking](s.oracle, KindBooking, g.Booking); ok {
+			if u, ok := find[*Unit](s.oracle, KindUnit, b.Unit); ok {
+				ways = u.Rights
+			}
+		}
+	}
+	var best codes
+	plain := slowCase{} // marks have no say within one grant
+	for _, w := range ways {
+		r, ok := find[*Right](s.oracle, KindRight, w.Right)
+		if !ok || !slices.Contains(r.Doors, s.door.ID) {
+			continue
+		}
+		failed := codes{}
+		failed.addAll(s.times(r.Schedule))
+		failed.addAll(s.times(w.Schedule))
+		if best == nil || plain.better(failed, best) {
+			best = failed
+		}
+	}
+	if best != nil && fobHours {
+		best = codes{}
+	}
+	return best
+}
+
+// grant checks a grant that begins or continues a chain of a source; nil: it is
+// not for this door.
+func (s *slowCase) grant(g *Grant, of Source, fobHours bool, parents int) codes {
+	failed := s.doorsOf(g, fobHours)
+	if failed == nil {
+		return nil
+	}
+	pick := func(share Code) Code {
+		if of == SourceShare {
+			return share
+		}
+		return DenyNoAccessRight
+	}
+	if !fobHours {
+		failed.addAll(s.times(g.Schedule))
+	}
+	switch g.State {
+	case GrantEnded:
+		failed.add(pick(DenyShareEnded))
+	case GrantRevoked, GrantSuspended:
+		failed.add(pick(DenyShareRevoked))
+	}
+	if before(g.Window, s.r.At) {
+		failed.add(pick(DenyShareNotStarted))
+	}
+	if after(g.Window, s.r.At) {
+		failed.add(pick(DenyShareEnded))
+	}
+	failed.addAll(s.booking(g.Booking))
+	if g.Parent == "" {
+		return failed
+	}
+	parent, ok := find[*Grant](s.oracle, KindGrant, g.Parent)
+	if !ok || parents == MaxParents {
+		failed.add(pick(DenyShareRevoked))
+		return failed
+	}
+	if len(s.person(parent.Person)) > 0 {
+		failed.add(pick(DenyShareRevoked))
+	}
+	above := s.grant(parent, of, fobHours, parents+1)
+	if above == nil {
+		return nil
+	}
+	failed.addAll(above)
+	return failed
+}
+
+func (s *slowCase) grants(p *Person, c *Credential, kind CredentialKind) (*Grant, codes) {
+	var best *Grant
+	bestFailed := codes{DenyNoAccessRight: true}
+	fobHours := kind == Fob && s.site.FobSchedule != ""
+	for _, g := range each[*Grant](s.oracle) {
+		if g.Person != p.ID {
+			continue
+		}
+		failed := s.grant(g, g.Source, fobHours, 0)
+		if failed == nil {
+			continue
+		}
+		if fobHours {
+			failed.addAll(s.times(s.site.FobSchedule))
+		}
+		for _, b := range slices.Concat(s.site.Blackouts, s.door.Blackouts) {
+			if from, to := b.Span(s.zone); int64(s.r.At) >= from && int64(s.r.At) < to {
+				failed.add(DenyBlackout)
+			}
+		}
+		if len(g.Kinds) > 0 && kind != AnyKind && !slices.Contains(g.Kinds, kind) ||
+			kind == Fob && g.Source == SourceShare && !s.site.SharedUserFobs ||
+			c != nil && c.Booking != "" && c.Booking != g.Booking {
+			failed.add(DenyCredentialTypeNotPermitted)
+		}
+		if s.r.Command != NoCommand {
+			want := map[Command]Capability{CommandRemoteUnlock: RemoteUnlock, CommandUnlockFor: UnlockFor}[s.r.Command]
+			if !slices.Contains(s.door.Capabilities, want) {
+				failed.add(DenyCapability)
+			}
+			if !slices.Contains(g.Capabilities, want) {
+				failed.add(DenyRemoteUnlockNotPermitted)
+			}
+		}
+		if s.local.FirstInPending && !slices.Contains(g.Capabilities, FirstIn) {
+			failed.add(DenyFirstInPending)
+		}
+		if s.door.Factor == EscortFactor && !s.escort && !slices.Contains(g.Capabilities, Escort) {
+			failed.add(DenyEscortRequired)
+		}
+		if best == nil || s.better(failed, bestFailed) {
+			best, bestFailed = g, failed
+		}
+	}
+	return best, bestFailed
+}
+
+func (s *slowCase) second(p *Person) codes {
+	failed := codes{}
+	if s.door.Factor == NoFactor {
+		return failed
+	}
+	var other *Person
+	var c *Credential
+	if s.r.Second != (Tag{}) {
+		c, _ = s.byTag(s.r.Second)
+	}
+	if c != nil && c.MaxUses == 0 && len(s.credential(c)) == 0 {
+		other, _ = find[*Person](s.oracle, KindPerson, c.Person)
+	}
+	passes := false
+	if other != nil && other.ID != p.ID {
+		_, f := s.grants(other, c, c.Kind)
+		passes = len(f.but(s.marks)) == 0
+	}
+	switch s.door.Factor {
+	case PinFactor:
+		if other == nil || other.ID != p.ID || c.Kind != Pin {
+			failed.add(DenyInvalidPin)
+		}
+		if s.local.LockedOut {
+			failed.add(DenyLockout)
+		}
+	case PersonFactor:
+		if !passes {
+			failed.add(DenySecondPersonRequired)
+		}
+	case EscortFactor:
+		s.escort = passes
+	}
+	return failed
+}
