@@ -26,7 +26,7 @@ func (o *Owed) keys() []string {
 	if o.Right == "" {
 		return nil
 	}
-	return []string{"right:" + string(o.Right), "user:" + string(unitUserKey(o.Unit, o.Person))}
+	return []string{"right:" + string(o.Right)}
 }
 
 func owedBooking(booking ID) ID    { return "booking/" + booking }
@@ -52,7 +52,7 @@ func (SettleConsequences) permit() Permit     { return Permit{Service: true} }
 func (SettleConsequences) scope(*State) Scope { return Scope{} }
 func (SettleConsequences) decide(tx *Tx) *Refusal {
 	for _, o := range tx.Owed.All() {
-		if !tx.room() {
+		if tx.room <= 0 {
 			return nil
 		}
 		if o.Booking != "" {
@@ -64,12 +64,9 @@ func (SettleConsequences) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// room reports whether the commit has room for a further consequence.
-func (tx *Tx) room() bool { return tx.followed < maxConsequences }
-
 // follow emits a consequence.
 func (tx *Tx) follow(e Event) {
-	tx.followed++
+	tx.room--
 	tx.emit(e)
 }
 
@@ -83,11 +80,11 @@ func (tx *Tx) settle(booking ID) {
 	}
 	// A share that ends lets those below it end in the next turn.
 	for tx.Owed.Has(owedBooking(booking)) {
-		before := tx.followed
+		before := tx.room
 		tx.settleShares(b)
 		tx.settleUnitUsers(b)
 		tx.settleCredentials(b)
-		if tx.followed == before {
+		if tx.room == before {
 			return
 		}
 	}
@@ -101,7 +98,7 @@ func (tx *Tx) settleShares(b *Booking) {
 	for id, sh := range tx.Shares.Each(key) {
 		cause, ended := tx.shareFallsFor(sh, b)
 		switch {
-		case !tx.room():
+		case tx.room <= 0:
 			return
 		case !ended:
 		case cause == "" || tx.passed(sh.Site, sh.Until):
@@ -136,7 +133,7 @@ func (tx *Tx) settleUnitUsers(b *Booking) {
 		return
 	}
 	for _, u := range tx.UnitUsers.Each("active:" + string(b.ID)) {
-		if !tx.room() {
+		if tx.room <= 0 {
 			return
 		}
 		tx.follow(UnitUserRemoved{Unit: u.Unit, Person: u.Person, Cause: b.endedBy()})
@@ -147,7 +144,7 @@ func (tx *Tx) settleCredentials(b *Booking) {
 	for id, c := range tx.Credentials.Each("bound:" + string(b.ID)) {
 		reason := tx.credentialFallsFor(c, b)
 		switch {
-		case !tx.room():
+		case tx.room <= 0:
 			return
 		case reason == "":
 		case c.Kind == KindFob || c.Kind == KindCard:

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain/schedule"
 )
 
 // mustSend commits a command that must be accepted and returns the names of its
@@ -160,4 +162,70 @@ func TestU8U9TheOptionsOfAUnitRight(t *testing.T) {
 	assert.Nil(t, w.state.ScheduleModes("a1", "unit-a2"))
 	assert.Nil(t, w.state.ScheduleModes("none", "unit-a2"))
 	assert.Equal(t, "Monday to Friday, 08:30 - 17:30", w.state.UnitSchedule("a1", "desk").String())
+}
+
+// sendWithin commits a command that must be accepted, with room for some
+// consequences.
+func sendWithin(w *world, room int, actor ID, cmd Command) {
+	w.ids["within"]++
+	id := DeriveUUID(UUID{}, fmt.Sprintf("within/%d", w.ids["within"]))
+	d, r := w.state.decideWithin(room, Context{ID: id, At: w.at, Actor: PersonActor(actor)}, cmd)
+	require.Nil(w.t, r, "%T", cmd)
+	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: id, Actor: PersonActor(actor)}, d.Events)
+}
+
+// TestAUnitLetAgainBeforeAllIsSettled: the place of somebody who comes back under
+// the next booking is a new one, and what is still owed of the old ends.
+func TestAUnitLetAgainBeforeAllIsSettled(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
+	mustSend(w, `stan AssignFob {"credential":"f1","number":"1001","person":"vera","unit":"a1"}`)
+	times := schedule.Schedule{Windows: []schedule.Window{{Days: []schedule.Day{"mon"}, From: 7 * 60, To: 8 * 60}}}
+	sendWithin(w, 0, "mara", ChangeSchedule{Schedule: "day-hours", Times: &times})
+	sendWithin(w, 0, "stan", RevokeBooking{Booking: "book-a1"})
+	assert.Equal(t, 2, w.state.Unsettled(10))
+	mustSend(w, `stan ReleaseUnit {"unit":"a1"}`)
+	mustSend(w, `stan CreateBooking {"booking":"next","unit":"a1","person":"anna","from":"2026-03-02"}`)
+	mustSend(w, `mara MoveIn {"booking":"next"}`)
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"entries"}]}`)
+	requireOwed(t, w.state)
+	assert.Equal(t, []string{"person=vera door=gate side=in -> deny_outside_schedule", "credential=f1 door=gate side=in -> deny_credential_type_not_permitted"},
+		w.decide("person=vera door=gate side=in\ncredential=f1 door=gate side=in"))
+	assert.Equal(t, map[string]int{"fob.removed": 1}, mustSend(w, `service:due SettleConsequences {}`))
+	assert.Zero(t, w.state.Unsettled(10))
+	requireSettled(t, w.state, w.at)
+	w.check()
+}
+
+// TestAPromotionClosesTheReviewOfWhatItChanges: a unit user who becomes a manager
+// with other access has nothing left to look at.
+func TestAPromotionClosesTheReviewOfWhatItChanges(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	for _, user := range []string{"vera", "will"} {
+		mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"`+user+`","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
+	}
+	mustSend(w, `mara ChangeSchedule {"schedule":"day-hours","times":{"windows":[{"days":["mon"],"from":"07:00","to":"08:00"}]}}`)
+	mustSend(w, `anna CreateUnitManager {"unit":"a1","person":"vera"}`)
+	mustSend(w, `anna CreateUnitManager {"unit":"a1","person":"will","access":[{"right":"entries"}]}`)
+	assert.True(t, w.state.Reviews.HasBy(openReview("a1/vera", "entries")))
+	assert.False(t, w.state.Reviews.HasBy(openReview("a1/will", "entries")))
+	requireOwed(t, w.state)
+	w.check()
+}
+
+// TestAPlaceThatWasTakenAgainOwesNothing: the last thing that hung on an ended
+// booking went without a record of its own.
+func TestAPlaceThatWasTakenAgainOwesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	sendWithin(w, 0, "stan", RevokeBooking{Booking: "book-a1"})
+	require.Equal(t, 1, w.state.Unsettled(10))
+	mustSend(w, `stan ReleaseUnit {"unit":"a1"}`)
+	mustSend(w, `stan CreateBooking {"booking":"next","unit":"a1","person":"anna","from":"2026-03-02"}`)
+	mustSend(w, `mara MoveIn {"booking":"next"}`)
+	assert.Zero(t, w.state.Unsettled(10))
+	requireOwed(t, w.state)
+	w.check()
 }

@@ -116,12 +116,17 @@ func (r *Refusal) about(ids ...ID) *Refusal {
 // has at most [MaxList]. The caller must hold the state alone for the time of the
 // call.
 func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
+	return s.decideWithin(maxConsequences, c, cmds...)
+}
+
+// decideWithin is Decide with room for a number of consequences.
+func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *Refusal) {
 	if len(cmds) == 0 || len(cmds) > MaxList {
 		return Decision{}, refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, len(cmds))
 	}
 	start := s.journal.begin()
 	defer s.journal.rollback(start)
-	tx := &Tx{State: s, Context: c}
+	tx := &Tx{State: s, Context: c, room: room}
 	if len(cmds) == 1 {
 		if r := tx.run(cmds[0]); r != nil {
 			return Decision{}, r
@@ -159,7 +164,7 @@ type Tx struct {
 	Context
 	decision Decision
 	made     map[string]int
-	followed int // consequences emitted
+	room     int // for how many consequences the commit still has room
 }
 
 // run checks, authorises and decides one command within the transaction.

@@ -117,7 +117,11 @@ func checkKey(kind CredentialKind, format string, number Personal) *Refusal {
 func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
 	for _, site := range sites {
 		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
-			if !c.live() {
+			switch {
+			case !tx.operates(site):
+				// Whose number it is would tell tenants about their neighbours.
+				return refuse("number_in_use", "at the site %s the number is taken", site).about(site)
+			case !c.live():
 				return refuse("number_denied", "at the site %s the number is on the deny list under %s", site, id).about(id, site)
 			}
 			return refuse("number_in_use", "at the site %s the number is that of the credential %s; remove that first", site, id).about(id, site)

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -17,13 +18,26 @@ func TestWhatFollowsFromEndsIsFoundAgain(t *testing.T) {
 		h := newHistory(t)
 		for range rapid.IntRange(40, 150).Draw(t, "steps") {
 			h.pass()
-			h.send(PersonActor("olga"), h.endingCommand())
+			h.sendWithin(rapid.IntRange(0, 3).Draw(t, "room"), h.endingCommand())
 			requireOwed(t, h.s)
+			if rarely(t, "due") {
+				h.due()
+			}
 		}
 		h.due()
 		require.Zero(t, h.s.Unsettled(1))
 		requireSettled(t, h.s, h.at)
 	})
+}
+
+// sendWithin sends a command as olga, with room for a few consequences only.
+func (h *history) sendWithin(room int, cmd Command) {
+	h.sent++
+	id := DeriveUUID(UUID{}, fmt.Sprintf("history/%d", h.sent))
+	actor := PersonActor("olga")
+	if d, r := h.s.decideWithin(room, Context{ID: id, At: h.at, Actor: actor}, cmd); r == nil {
+		h.s.Apply(Applied{Moment{N: h.s.N + 1, At: h.at, CommandID: id, Actor: actor}, d.Events})
+	}
 }
 
 // endingCommand is one of those about what hangs on something else.

@@ -24,7 +24,7 @@ type Review struct {
 const ReviewMessage = "The previous schedule has been modified. Check the schedule and update it if required."
 
 func (r *Review) keys() []string {
-	k := []string{"unit:" + string(r.Unit), "user:" + string(unitUserKey(r.Unit, r.Person)), "right:" + string(r.Right)}
+	k := []string{"unit:" + string(r.Unit), "right:" + string(r.Right)}
 	if !r.Done {
 		k = append(k, "open", openReview(unitUserKey(r.Unit, r.Person), r.Right))
 	}
@@ -144,7 +144,7 @@ func (s *State) narrowing(rights []ID, change func()) {
 func (tx *Tx) requireReviews(rights ...ID) {
 	for _, right := range rights {
 		for _, o := range tx.Owed.Each("right:" + string(right)) {
-			if !tx.room() {
+			if tx.room <= 0 {
 				return
 			}
 			tx.requireReview(o)
@@ -215,4 +215,13 @@ func (e ReviewAcknowledged) concerns(s *State) []ID {
 
 func (s *State) closeReview(id ID, m Moment) {
 	s.Reviews.Update(id, func(r *Review) { r.Done, r.DoneBy = true, m.Actor })
+}
+
+// dropReview closes the open review of a unit user's right, and forgets one that
+// is due: there is nothing left to look at.
+func (s *State) dropReview(user, right ID, m Moment) {
+	for id := range s.Reviews.Each(openReview(user, right)) {
+		s.closeReview(id, m)
+	}
+	s.Owed.Delete(owedReview(user, right))
 }

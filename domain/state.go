@@ -36,7 +36,7 @@ type State struct {
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
 	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
-	Owed            *table[Owed]        // consequences that are not on record yet; keys right:, user:
+	Owed            *table[Owed]        // consequences that are not on record yet; keys right:
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
 	journal *journal

@@ -195,17 +195,14 @@ type UnitUserRemoved struct {
 
 func (e UnitUserRemoved) fold(s *State, m Moment) {
 	key := unitUserKey(e.Unit, e.Person)
+	u, ok := s.UnitUsers.Get(key)
+	if !ok {
+		return
+	}
+	for _, a := range u.Access {
+		s.dropReview(key, a.Right, m)
+	}
 	s.UnitUsers.Update(key, func(u *UnitUser) { u.State = UnitUserStateRemoved })
-	for id, r := range s.Reviews.Each("user:" + string(key)) {
-		if !r.Done {
-			s.closeReview(id, m)
-		}
-	}
-	for id := range s.Owed.Each("user:" + string(key)) {
-		s.Owed.Delete(id)
-	}
-	if u, ok := s.UnitUsers.Get(key); ok {
-		s.noteOwed(u.Booking)
-	}
+	s.noteOwed(u.Booking)
 }
 func (e UnitUserRemoved) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }

@@ -177,13 +177,29 @@ func (e UnitUserCreated) fold(s *State, m Moment) {
 }
 func (e UnitUserCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
-// place puts a person's place in a unit.
+// place puts a person's place in a unit, in place of one that they had: of an
+// earlier tenancy, or as a unit user. Reviews of access that goes are closed.
 func (s *State) place(u UnitUser, m Moment) {
+	key := unitUserKey(u.Unit, u.Person)
+	old, replaced := s.UnitUsers.Get(key)
+	if replaced {
+		kept := u.Access
+		if !old.under(u.Booking) {
+			kept = nil
+		}
+		for _, right := range changedAccess(old.Access, kept) {
+			s.dropReview(key, right, m)
+		}
+	}
 	u.State, u.Associated, u.CreatedAt = UnitUserStateActive, m.Actor, m.At
 	if unit, ok := s.Units.Get(u.Unit); ok {
 		u.Site = unit.Site
 	}
-	s.UnitUsers.Put(unitUserKey(u.Unit, u.Person), u)
+	s.UnitUsers.Put(key, u)
+	if replaced {
+		s.noteOwed(old.Booking)
+	}
+	s.noteOwed(u.Booking)
 }
 
 // CreateUnitManager makes a person a unit manager (rule U3), somebody new or a
