@@ -72,7 +72,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 	t.Cleanup(func() { require.NoError(t, b.store.Close(context.Background())) })
 	secret, _ := newSecret()
 	b.bootstrap = BootstrapText(secret)
-	b.api, err = New(Config{Store: b.store, Open: b.open, Table: b.table, Ready: func() []Trouble { return b.troubles },
+	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.table, Ready: func() []Trouble { return b.troubles },
 		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
 		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test", Limits: limits})
@@ -162,27 +162,6 @@ func (b *bed) set(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.now = at
-}
-
-// open opens events as the store that sealed them would.
-func (b *bed) open(ctx context.Context, org domain.ID, events []domain.Event) ([]domain.Event, error) {
-	out := make([]domain.Event, len(events))
-	for i, e := range events {
-		out[i] = domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
-			id, err := vault.BoxKeyID(p.Box())
-			require.NoError(b.t, err)
-			keys, err := b.vault.Keys(ctx, string(org), []string{id})
-			require.NoError(b.t, err)
-			key, ok := keys[id]
-			if !ok {
-				return p
-			}
-			clear, err := key.Open([]byte("gatehouse/1|"+string(org)+"|"+string(subject)), p.Box())
-			require.NoError(b.t, err)
-			return p.Opened(string(clear))
-		})
-	}
-	return out, nil
 }
 
 // table makes the permissions of a site from the state as it is.
