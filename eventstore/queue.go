@@ -60,8 +60,8 @@ func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)
 	if !q.running { // nobody waits: no need to hand the job over
 		q.running = true
 		q.mu.Unlock()
+		defer q.handOver() // also when f panics, or the org would stand still
 		f(ctx)
-		q.handOver()
 		return nil
 	}
 	*lane = append(*lane, j)

@@ -1,0 +1,88 @@
+package eventstore
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+func TestTheLedgerSurvivesARestartOfTheServer(t *testing.T) {
+	b := newR1(t)
+	s := b.open(b.holder())
+	newOrg(t, s, "acme")
+	last := fill(t, s, "acme", 10)
+	want, head := digest(t, s, "acme")
+	require.NoError(t, s.Close(t.Context()))
+	b.embedded.Stop()
+	b.startR1()
+
+	again := b.open(b.holder())
+	got, head2 := digest(t, again, "acme")
+	assert.Equal(t, want, got)
+	assert.Equal(t, head, head2)
+	assert.Equal(t, last.Hash, head2.Hash)
+	r, err := again.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Name: domain.Clear("After")}))
+	require.NoError(t, err)
+	assert.Equal(t, head.N+1, r.Position.N)
+}
+
+// One of three servers goes away while commands are sent: what was acknowledged is
+// there, once, and the rest of the cluster goes on.
+func TestTheLedgerSurvivesTheLossOfOneServer(t *testing.T) {
+	b := newR3(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	// The server that this node is connected to in process stays.
+	lost := b.servers[(int(b.next.Load())+1)%3]
+	for _, srv := range b.servers {
+		if srv.JetStreamIsLeader() && srv.Name() != s.cfg.Conn.ConnectedServerName() && srv.Name() != s.cfg.System.ConnectedServerName() {
+			lost = srv
+		}
+	}
+	if lost.Name() == s.cfg.Conn.ConnectedServerName() {
+		lost = b.servers[(int(b.next.Load())+2)%3]
+	}
+	acked := map[domain.UUID]uint64{}
+	var mu sync.Mutex
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range count(15) {
+				req := request(&domain.RegisterPerson{Name: domain.Clear(fmt.Sprintf("writer %d, %d", w, i))})
+				for try := range 5 { // as a client does: the same id again
+					req.Fields = []any{&domain.RegisterPerson{Name: domain.Clear(fmt.Sprintf("writer %d, %d", w, i))}}
+					r, err := s.Execute(t.Context(), "acme", req)
+					if err == nil {
+						mu.Lock()
+						acked[req.ID] = r.Position.N
+						mu.Unlock()
+						break
+					}
+					assert.Less(t, try, 4, "%v", err)
+				}
+			}
+		})
+	}
+	time.Sleep(50 * time.Millisecond)
+	lost.Shutdown()
+	writers.Wait()
+
+	stored := map[domain.UUID]uint64{}
+	require.NoError(t, s.Commits(t.Context(), "acme", 0, 0, func(c *schemas.Commit, _ []byte) error {
+		_, twice := stored[c.ID]
+		assert.False(t, twice)
+		stored[c.ID] = c.N
+		return nil
+	}))
+	assert.Len(t, acked, 4*count(15))
+	for id, n := range acked {
+		assert.Equal(t, n, stored[id])
+	}
+}
