@@ -1,0 +1,246 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	tally, err := g.Take(t.Context(), []Read{
+		{Number: 3, At: monday, Door: "gate", Side: unlock.In, Card: "1001"},
+		{Number: 4, At: monday.Add(12 * time.Hour), Door: "gate", Side: unlock.Out, Card: "1001"},
+		{Number: 7, At: monday, Door: "office", Side: unlock.In, Card: "1001"},
+		{Number: 9, At: monday, Door: "no-such-door", Side: unlock.In, Card: "1001"},
+		{Number: 10, At: monday, Door: "gate", Side: unlock.In, Card: "1001", Format: "wiegand26"},
+	})
+	require.NoError(t, err)
+	assert.Equal(t, Tally{Reads: 5, Allowed: 1, Doors: 3, Credentials: 2, Last: 10, Denied: map[string]uint64{
+		"deny_outside_schedule": 1, "deny_no_access_right": 1, "deny_unknown_access_point": 1, "deny_unknown_credential": 1}}, tally)
+
+	got := b.recorded()
+	require.Len(t, got, 5)
+	first := got[0]
+	assert.Equal(t, schemas.AccessGranted, first.Type)
+	assert.Equal(t, "allow_staff", first.Code)
+	assert.Equal(t, "card-anna", string(first.Credential))
+	assert.Equal(t, "anna", string(first.Person))
+	assert.Equal(t, "g-anna", first.Grant)
+	assert.Equal(t, "till:3", first.Source)
+	assert.Equal(t, "given", first.Clock)
+	assert.Equal(t, "in", first.Side)
+	assert.Equal(t, b.table.Position(), first.Position)
+	assert.Equal(t, b.table.Digest().String(), first.Digest)
+	assert.Empty(t, first.Tag)
+	assert.True(t, monday.Equal(first.At))
+	assert.Equal(t, "out", got[1].Side)
+	assert.Equal(t, []string{"deny_outside_schedule"}, got[1].Failed)
+	assert.Equal(t, "no-such-door", string(got[3].Door))
+	assert.Equal(t, "deny_unknown_access_point", got[3].Code)
+	assert.Contains(t, got[3].Failed, "deny_unknown_access_point")
+}
+
+// TestAnUnknownNumberIsNowhereInClear looks for a number that nobody knows in
+// every file of the ledger.
+func TestAnUnknownNumberIsNowhereInClear(t *testing.T) {
+	b := newBed(t)
+	const number = "unknown-number-4711-0815"
+	_, err := b.gateway().Take(t.Context(), []Read{{Number: 1, At: monday, Door: "gate", Side: unlock.In, Card: number}, {Number: 2, At: monday, Door: "gate", Side: unlock.In, Card: number}})
+	require.NoError(t, err)
+	got := b.recorded()
+	require.Len(t, got, 2)
+	assert.Len(t, got[0].Tag, 2*len(unlock.Tag{}))
+	assert.Equal(t, got[0].Tag, got[1].Tag, "the same stranger is seen to be the same")
+	assert.Empty(t, got[0].Credential)
+	assert.Empty(t, got[0].Person)
+	files := 0
+	require.NoError(t, filepath.WalkDir(b.dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		files++
+		assert.False(t, bytes.Contains(body, []byte(number)), path)
+		return err
+	}))
+	assert.NotZero(t, files)
+}
+
+func TestAReadIsTakenOnce(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	first, err := g.Take(t.Context(), reads(1, 10))
+	require.NoError(t, err)
+	again, err := g.Take(t.Context(), reads(1, 10))
+	require.NoError(t, err)
+	assert.Equal(t, first, again)
+	_, err = g.Take(t.Context(), reads(8, 12))
+	require.NoError(t, err)
+	whole, err := g.Take(t.Context(), append(reads(13, 20), reads(11, 20)...))
+	require.NoError(t, err, "numbers that do not grow are passed over")
+	b.once(20)
+	nothing, err := g.Take(t.Context(), nil)
+	require.NoError(t, err)
+	assert.Equal(t, whole, nothing)
+
+	reopened := b.gateway()
+	assert.Equal(t, whole, reopened.Tally())
+	tally, err := reopened.Take(t.Context(), reads(1, 21))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(21), tally.Last)
+	b.once(21)
+	assert.Equal(t, uint64(2), b.recorded()[20].Boot)
+}
+
+func TestTheTallyThatIsReturnedIsTheCallersOwn(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	tally, err := g.Take(t.Context(), []Read{{Number: 1, At: monday, Door: "office", Side: unlock.In, Card: "1001"}})
+	require.NoError(t, err)
+	clear(tally.Denied)
+	assert.Equal(t, map[string]uint64{"deny_no_access_right": 1}, g.Tally().Denied)
+}
+
+func TestReadsFromManyGoroutinesAreEachTakenOnce(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	var sending sync.WaitGroup
+	for range 4 {
+		sending.Go(func() {
+			for n := 1; n <= 100; n += 10 {
+				_, err := g.Take(t.Context(), reads(n, n+9))
+				assert.NoError(t, err)
+			}
+		})
+	}
+	sending.Wait()
+	assert.Equal(t, uint64(100), g.Tally().Reads)
+	b.once(100)
+}
+
+// TestTwoGatewaysOfOneSource holds that the one which finds another at work learns
+// of it, records nothing twice, and goes on with the next call.
+func TestTwoGatewaysOfOneSource(t *testing.T) {
+	b := newBed(t)
+	one, other := b.gateway(), b.gateway()
+	_, err := one.Take(t.Context(), reads(1, 3))
+	require.NoError(t, err)
+	_, err = other.Take(t.Context(), reads(1, 6))
+	require.ErrorIs(t, err, eventstore.ErrNotSoleWriter)
+	b.once(3)
+	tally, err := other.Take(t.Context(), reads(1, 6))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(6), tally.Reads)
+	_, err = one.Take(t.Context(), reads(4, 9))
+	require.ErrorIs(t, err, eventstore.ErrNotSoleWriter)
+	tally, err = one.Take(t.Context(), reads(4, 9))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(9), tally.Reads)
+	b.once(9)
+}
+
+func TestWithoutPermissionsNothingIsTaken(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	table := b.table
+	b.table = nil
+	_, err := g.Take(t.Context(), reads(1, 1))
+	require.ErrorIs(t, err, ErrNoTable)
+	b.table, b.noKey = table, true
+	_, err = g.Take(t.Context(), reads(1, 1))
+	require.ErrorIs(t, err, ErrNoTags)
+	b.noKey = false
+	_, err = g.Take(t.Context(), make([]Read, MaxReads+1))
+	require.Error(t, err)
+	b.once(0)
+	_, err = g.Take(t.Context(), reads(1, 1))
+	require.NoError(t, err)
+	b.once(1)
+}
+
+func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
+	b := newBed(t)
+	_, err := Open(t.Context(), b.store, b, clock, "acme", "north", "no.id")
+	assert.Error(t, err)
+}
+
+// TestReadsAreTakenOnceOverLostAcknowledgements gives the same reads again after a
+// call whose acknowledgement never came.
+func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
+	b := newBed(t)
+	wire := &wire{}
+	conn, err := nats.Connect(b.server.Server.ClientURL(), nats.SetCustomDialer(wire))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	store := b.open(conn)
+	g, err := Open(t.Context(), store, b, clock, "acme", "north", "till")
+	require.NoError(t, err)
+	at := 0
+	for _, n := range []int{1, 3, MaxReads, 1} {
+		want := reads(at+1, at+n)
+		at += n
+		ctx, cancel := context.WithCancel(t.Context())
+		wire.hold(cancel)
+		_, err := g.Take(ctx, want)
+		require.Error(t, err, "the caller cannot know")
+		wire.release()
+		b.once(at)
+		tally, err := g.Take(t.Context(), want)
+		require.NoError(t, err)
+		assert.Equal(t, uint64(at), tally.Reads)
+		b.once(at)
+	}
+	assert.Equal(t, g.Tally(), b.gateway().Tally())
+}
+
+// wire dials connections that can keep acknowledgements back.
+type wire struct {
+	held atomic.Pointer[holding]
+}
+
+// holding waits for an acknowledgement, tells that it came and keeps it back.
+type holding struct {
+	came func()
+	done chan struct{}
+}
+
+// hold keeps the next acknowledgement of a record back, and calls came then.
+func (w *wire) hold(came func()) { w.held.Store(&holding{came, make(chan struct{})}) }
+
+func (w *wire) release() { close(w.held.Swap(nil).done) }
+
+func (w *wire) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	return &heldConn{conn, w}, err
+}
+
+type heldConn struct {
+	net.Conn
+	wire *wire
+}
+
+func (c *heldConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if h := c.wire.held.Load(); h != nil && bytes.Contains(p[:n], []byte(`"stream":"`+eventstore.StreamActivity+`"`)) {
+		h.came()
+		<-h.done
+	}
+	return n, err
+}
