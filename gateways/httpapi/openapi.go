@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -68,12 +70,59 @@ func (a *API) document() ([]byte, error) {
 		doc.Paths["/v1/orgs/{org}/commands/"+c.Name] = object{"post": commandOperation(c)}
 	}
 	doc.Paths["/metrics"] = object{"get": metricsOperation()}
+	sayErrors(doc.Paths)
+	if err := prune(doc.Paths, doc.Components.Schemas); err != nil {
+		return nil, err
+	}
 	out, err := json.MarshalIndent(doc, "", " ")
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: write the OpenAPI document: %w", err)
 	}
 	return out, nil
 }
+
+// sayErrors puts what a status means in the place of its name.
+func sayErrors(paths map[string]object) {
+	for _, item := range paths {
+		for _, op := range item {
+			responses, _ := op.(object)["responses"].(object)
+			for status, said := range responses {
+				if text, ok := statusTexts[status]; ok {
+					said.(object)["description"] = text
+				}
+			}
+		}
+	}
+}
+
+// prune removes the components that nothing refers to: types whose place a
+// generated schema has taken.
+func prune(paths, components map[string]object) error {
+	needed := map[string]bool{}
+	var need func(part any) error
+	need = func(part any) error {
+		text, err := json.Marshal(part)
+		if err != nil {
+			return fmt.Errorf("httpapi: write the OpenAPI document: %w", err)
+		}
+		for _, m := range refPattern.FindAllSubmatch(text, -1) {
+			if name := string(m[1]); !needed[name] {
+				needed[name] = true
+				if err := need(components[name]); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	if err := need(paths); err != nil {
+		return err
+	}
+	maps.DeleteFunc(components, func(name string, _ object) bool { return !needed[name] })
+	return nil
+}
+
+var refPattern = regexp.MustCompile(`"` + componentPrefix + `([^"]+)"`)
 
 // forPeople reports whether a command is one that a person may send. The others
 // are sent by the service alone.
@@ -145,8 +194,8 @@ func commandOperation(c domain.CommandType) object {
 		},
 		"content": object{"application/json": object{"schema": ref("CommandResult")}},
 	}}
-	for status, text := range commandErrors {
-		responses[strconv.Itoa(status)] = object{"description": text,
+	for status, text := range statusTexts {
+		responses[status] = object{"description": text,
 			"content": object{problemJSON: object{"schema": ref("Problem")}}}
 	}
 	return object{
@@ -176,20 +225,20 @@ var commandParameters = []object{
 		object{"type": "string", "pattern": "^[1-9][0-9]*-[0-9]+$"}),
 }
 
-// commandErrors are the statuses of commands that were not accepted.
-var commandErrors = map[int]string{
-	400: "malformed: the body or a parameter cannot be read",
-	401: "unauthenticated",
-	403: "role_not_permitted: who may send it is told; scope_not_permitted: the token reads only",
-	404: "unknown_…: there is no such org, command or thing that the command names",
-	409: "a rule forbids it in the present state, the code says which; version_conflict: see if_position",
-	413: "body_too_large, or commit_too_large: send smaller lists",
-	415: "wrong_media_type",
-	422: "the command is wrong in itself, the code says how; command_id_reused",
-	429: "rate_limited",
-	500: "internal",
-	503: "busy, vault_unavailable, read_only, not_stored or stopping: nothing was changed",
-	504: "unsettled: send it again with the same Idempotency-Key",
+// statusTexts say what the statuses of requests mean that did not succeed.
+var statusTexts = map[string]string{
+	"400": "malformed: the body or a parameter cannot be read; fields names it",
+	"401": "unauthenticated",
+	"403": "role_not_permitted: who may do it is told; scope_not_permitted: the token is not good for it",
+	"404": "unknown_…: there is no such thing, or not for this caller",
+	"409": "a rule forbids it in the present state, the code says which; version_conflict: see if_position",
+	"413": "body_too_large, or commit_too_large: send smaller lists",
+	"415": "wrong_media_type",
+	"422": "the command is wrong in itself, the code says how; command_id_reused",
+	"429": "rate_limited",
+	"500": "internal",
+	"503": "busy, behind, vault_unavailable, read_only, not_stored or stopping: nothing was changed, try again",
+	"504": "unsettled: send it again with the same Idempotency-Key",
 }
 
 func metricsOperation() object {

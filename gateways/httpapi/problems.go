@@ -94,6 +94,7 @@ func malformed(name, format string, args ...any) *Problem {
 // The typed routes make their errors through this hook. It says in our words what
 // they found wrong, and never repeats a value: it may be personal.
 func init() {
+	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		switch status {
 		case http.StatusUnprocessableEntity, http.StatusBadRequest:

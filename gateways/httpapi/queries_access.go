@@ -33,7 +33,9 @@ func (in *bookingsInput) filters() []filter[domain.Booking] {
 // rightView is an access right with its times in words.
 type rightView struct {
 	domain.AccessRight
-	Text string `json:"text" doc:"when it holds, as Monday to Friday, 08:30 - 17:30"`
+	Doors []domain.ID `json:"doors" doc:"of the sites; none: it opens nothing"`
+	Sites []domain.ID `json:"sites" doc:"of the doors; of a retired right those it had"`
+	Text  string      `json:"text" doc:"when it holds, as Monday to Friday, 08:30 - 17:30"`
 }
 
 type rightsInput struct {
@@ -166,7 +168,7 @@ func (a *API) registerAccess() {
 		name: "right", path: "rights", tag: "Rights", many: "the access rights",
 		table: func(s *domain.State) table[domain.AccessRight] { return s.AccessRights },
 		view: func(v *viewer, _ domain.ID, r *domain.AccessRight) rightView {
-			return rightView{*r, v.scheduleText(r.Schedule)}
+			return rightView{*r, orEmpty(r.Doors), orEmpty(r.Sites), v.scheduleText(r.Schedule)}
 		},
 	})
 	registerNoun[domain.Grant, grantView, grantsInput](a, noun[domain.Grant, grantView]{
@@ -193,6 +195,14 @@ func (a *API) registerAccess() {
 			return reviewView{*r, v.name(r.Person)}
 		},
 	})
+}
+
+// orEmpty is a list that is never null in JSON.
+func orEmpty[S ~[]E, E any](list S) S {
+	if list == nil {
+		return S{}
+	}
+	return list
 }
 
 func viewShare(v *viewer, _ domain.ID, r *domain.Share) shareView {

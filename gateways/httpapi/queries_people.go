@@ -12,7 +12,7 @@ type personView struct {
 	Name   *string    `json:"name" doc:"null: not known here, sealed or erased"`
 	Email  *string    `json:"email"`
 	Phone  *string    `json:"phone"`
-	Fenced *struct{}  `json:"fenced,omitempty" hidden:"true"` // the ids of destroyed keys are of no use to anybody
+	Fenced *string    `json:"fenced,omitempty" hidden:"true"` // the ids of destroyed keys are of no use to anybody
 	Roles  []roleView `json:"roles" doc:"of the person, at the org and at sites"`
 }
 
@@ -52,8 +52,8 @@ func (in *rolesInput) filters() []filter[domain.RoleAssignment] {
 // tokenView is a token without its hash.
 type tokenView struct {
 	domain.Token
-	Hash       *struct{} `json:"hash,omitempty" hidden:"true"`
-	PersonName *string   `json:"person_name"`
+	Hash       *string `json:"hash,omitempty" hidden:"true"`
+	PersonName *string `json:"person_name"`
 }
 
 type tokensInput struct {
@@ -68,10 +68,10 @@ func (in *tokensInput) filters() []filter[domain.Token] {
 // credentialView is a credential with what may be seen of it.
 type credentialView struct {
 	domain.Credential
-	Number     *string   `json:"number" doc:"null: not known here, sealed or erased"`
-	Device     *string   `json:"device" doc:"of a mobile key"`
-	Subject    *struct{} `json:"subject,omitempty" hidden:"true"` // only says which key seals the number
-	PersonName *string   `json:"person_name"`
+	Number     *string `json:"number" doc:"null: not known here, sealed or erased"`
+	Device     *string `json:"device" doc:"of a mobile key"`
+	Subject    *string `json:"subject,omitempty" hidden:"true"` // only says which key seals the number
+	PersonName *string `json:"person_name"`
 }
 
 type credentialsInput struct {

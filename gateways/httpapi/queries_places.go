@@ -95,7 +95,9 @@ func (a *API) registerPlaces() {
 		name: "site", path: "sites", tag: "Sites", many: "the sites",
 		table: func(s *domain.State) table[domain.Site] { return s.Sites },
 		view: func(_ *viewer, _ domain.ID, r *domain.Site) siteView {
-			return siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}}
+			out := siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}}
+			out.Calendar = orEmpty(r.Calendar)
+			return out
 		},
 	})
 	registerNoun[domain.Area, areaView, areasInput](a, noun[domain.Area, areaView]{

@@ -42,10 +42,7 @@ func (a *API) events(ctx context.Context, stored []schemas.Event) ([]Event, erro
 				return err
 			}
 			typ, _ := domain.EventNamed(stored[i].Type)
-			out[i] = Event{stored[i].Type, typ.Version, stored[i].Sites, data}
-			if out[i].Sites == nil {
-				out[i].Sites = []domain.ID{}
-			}
+			out[i] = Event{stored[i].Type, typ.Version, orEmpty(stored[i].Sites), data}
 		}
 		return nil
 	})
