@@ -182,7 +182,7 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) 
 	if !ok {
 		return schemas.Activity{}, ErrNoTags
 	}
-	answer := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.Instant(r.At.UnixNano()), Tag: tag})
+	answer := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.InstantOf(r.At), Tag: tag})
 	local, err := json.Marshal(held)
 	if err != nil {
 		return schemas.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)

@@ -175,6 +175,21 @@ func TestWithoutPermissionsNothingIsTaken(t *testing.T) {
 	b.once(1)
 }
 
+// TestTimesOutOfRangeAreNotTakenForOthers gives a time whose nanoseconds since 1970
+// would come out as those of an allowed one.
+func TestTimesOutOfRangeAreNotTakenForOthers(t *testing.T) {
+	b := newBed(t)
+	far := monday
+	for range 4 {
+		far = far.Add(1 << 62)
+	}
+	require.Equal(t, monday.UnixNano(), far.UnixNano())
+	tally, err := b.gateway().Take(t.Context(), []Read{{Number: 1, At: far, Door: "gate", Side: unlock.In, Card: "1001"}})
+	require.NoError(t, err)
+	assert.Zero(t, tally.Allowed)
+	assert.True(t, far.Equal(b.recorded()[0].At))
+}
+
 func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
 	b := newBed(t)
 	_, err := Open(t.Context(), b.store, b, clock, "acme", "north", "no.id")
