@@ -132,10 +132,11 @@ func (e *answerError) Error() string {
 type unreachableError struct {
 	base string
 	err  error
+	hint string // what to look at; may be empty
 }
 
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("no answer from %s: %v; is gatehouse serve running there?", e.base, e.err)
+	return fmt.Sprintf("no answer from %s: %v%s", e.base, e.err, e.hint)
 }
 func (e *unreachableError) Unwrap() error { return e.err }
 
@@ -223,12 +224,12 @@ func (c *client) sendOnce(ctx context.Context, r request) (*answer, error) {
 	req.Header.Set("User-Agent", "gatehouse/"+version())
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, &unreachableError{c.base, unwrapURL(err)}
+		return nil, &unreachableError{c.base, unwrapURL(err), "; is gatehouse serve running there?"}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, &unreachableError{c.base, err}
+		return nil, &unreachableError{c.base, err, ""}
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, asAnswerError(resp, body, r.key)

@@ -73,7 +73,7 @@ func TestWhatMayBeLostIsNotSentAgainWhenItMustNot(t *testing.T) {
 }
 
 func TestAnswersBecomeExitCodes(t *testing.T) {
-	for status, want := range map[int]int{400: exitUsage, 401: exitForbidden, 403: exitForbidden, 404: exitFailure, 409: exitRefused,
+	for status, want := range map[int]int{400: exitUsage, 401: exitForbidden, 403: exitForbidden, 404: exitRefused, 409: exitRefused,
 		413: exitUsage, 422: exitRefused, 429: exitUnavailable, 500: exitFailure, 503: exitUnavailable, 504: exitUnavailable} {
 		c, _ := answering(t, saying(status, "some_code"))
 		err := c.get(t.Context(), "/", nil, new(struct{}))

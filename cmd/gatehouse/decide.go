@@ -16,6 +16,8 @@ type question struct {
 	Door       string `required:"" placeholder:"DOOR" help:"The door."`
 	Side       string `enum:"in,out" default:"in" help:"The side that is passed to: in or out."`
 	At         string `placeholder:"TIME" help:"The instant that is judged; without it now. Without an offset it is of the clock of --site."`
+	Kind       string `enum:",fob,card,pin,mobile_key" default:"" placeholder:"KIND" help:"Beside --person: as if they showed a fob, card, pin or mobile_key."`
+	Command    string `enum:",remote_unlock,unlock_for" default:"" placeholder:"COMMAND" help:"What is asked from afar: remote_unlock or unlock_for."`
 	ExitCode   bool   `help:"End with exit code 3 when the door would stay shut."`
 }
 
@@ -81,7 +83,7 @@ func (q *question) ask(w *world, r remote, route string, more map[string]any) ([
 		return nil, err
 	}
 	fields := map[string]any{"door": q.Door, "side": q.Side}
-	for name, value := range map[string]string{"person": q.Person, "credential": q.Credential} {
+	for name, value := range map[string]string{"person": q.Person, "credential": q.Credential, "kind": q.Kind, "command": q.Command} {
 		if value != "" {
 			fields[name] = value
 		}

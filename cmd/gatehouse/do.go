@@ -144,8 +144,8 @@ func readInput(w *world, path string) ([]byte, error) {
 	return b, nil
 }
 
-// commandLine is a command as --list shows it.
-type commandLine struct {
+// listedCommand is a command as --list shows it.
+type listedCommand struct {
 	Command string   `json:"command"`
 	Summary string   `json:"summary"`
 	By      string   `json:"by"` // who may send it
@@ -153,10 +153,10 @@ type commandLine struct {
 }
 
 func listCommands(w *world, asJSON bool) error {
-	var lines []commandLine
+	var lines []listedCommand
 	for _, c := range domain.Commands() {
 		if !forServiceAlone(c) {
-			lines = append(lines, commandLine{c.Name, c.Summary, c.Permit().String(), c.Causes})
+			lines = append(lines, listedCommand{c.Name, c.Summary, c.Permit().String(), c.Causes})
 		}
 	}
 	if asJSON {

@@ -70,7 +70,7 @@ func exitOfStatus(status int) int {
 	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return exitForbidden
-	case http.StatusConflict, http.StatusUnprocessableEntity:
+	case http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
 		return exitRefused
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return exitUsage

@@ -3,8 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-
-	"gatehouse/domain"
+	"io"
 )
 
 // explainCmd asks why a door would open, or would not.
@@ -38,11 +37,13 @@ func (c *explainCmd) Run(w *world) error {
 	if c.Remote.JSON {
 		err = w.printJSON(answer, true)
 	} else {
-		var e domain.Explanation
+		var e struct {
+			Text string `json:"text"`
+		}
 		if err := json.Unmarshal(answer, &e); err != nil {
 			return fmt.Errorf("the explanation cannot be read: %w", err)
 		}
-		_, err = fmt.Fprint(w.stdout, e)
+		_, err = io.WriteString(w.stdout, e.Text)
 	}
 	if err != nil {
 		return err

@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,6 +19,24 @@ type natsConfig struct {
 	Replicas                int
 }
 
+// check finds what does not go together, before anything is touched.
+func (n natsConfig) check() error {
+	switch {
+	case n.URL != "" && n.Listen != "":
+		return usage("--nats-listen is of the server within the process, and --nats-url names another")
+	case n.URL == "" && n.Replicas > 1:
+		return usage("--replicas %d: copies need an external cluster, which --nats-url names", n.Replicas)
+	case (n.Cert == "") != (n.Key == ""):
+		return usage("--nats-tls-cert and --nats-tls-key go together")
+	case n.Listen == "":
+		return nil
+	}
+	if addr, err := net.ResolveTCPAddr("tcp", n.Listen); err != nil || !isLoopback(addr) {
+		return usage("--nats-listen %s: the server within the process knows no users, so it listens on the loopback alone, as 127.0.0.1:4222", n.Listen)
+	}
+	return nil
+}
+
 // natsConns are the connections of a service.
 type natsConns struct {
 	embedded *eventstore.Embedded // nil with an external cluster
@@ -35,14 +49,6 @@ func (s *service) connect() error {
 	n := s.cfg.NATS
 	if n.URL != "" {
 		return s.connectOut()
-	}
-	if n.Listen != "" {
-		if addr, err := net.ResolveTCPAddr("tcp", n.Listen); err != nil || !isLoopback(addr) {
-			return usage("--nats-listen %s: the server within the process knows no users, so it listens on the loopback alone, as 127.0.0.1:4222", n.Listen)
-		}
-	}
-	if n.Replicas > 1 {
-		return usage("--replicas %d: copies need an external cluster, which --nats-url names", n.Replicas)
 	}
 	embedded, err := eventstore.StartEmbedded(s.cfg.Data, n.Listen, s.cfg.Log)
 	if err != nil {
@@ -59,12 +65,9 @@ func (s *service) connect() error {
 
 func (s *service) connectOut() error {
 	n := s.cfg.NATS
-	if n.Listen != "" {
-		return usage("--nats-listen is of the server within the process, and --nats-url names another")
-	}
 	var err error
 	if s.conn, err = nats.Connect(n.URL, s.natsOptions(n.Creds)...); err != nil {
-		return &unreachableError{n.URL, err}
+		return &unreachableError{base: n.URL, err: err}
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
 	if n.Replicas == 1 {
@@ -74,7 +77,7 @@ func (s *service) connectOut() error {
 		return nil
 	}
 	if s.system, err = nats.Connect(n.URL, s.natsOptions(n.SystemCreds)...); err != nil {
-		return &unreachableError{n.URL, err}
+		return &unreachableError{base: n.URL, err: err}
 	}
 	s.onStop(func(context.Context) error { s.system.Close(); return nil })
 	return nil
@@ -117,15 +120,9 @@ func (s *service) natsOptions(creds string) []nats.Option {
 // master gives the master key of personal data, and makes one at the first start
 // of the instance that holds the vault.
 func (s *service) master() (vault.Master, error) {
-	path := filepath.Join(s.cfg.Data, "vault.key")
-	if s.cfg.RemoteVault && s.cfg.VaultKey == "" {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return vault.Master{}, usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, or in %s", path)
-		}
-	}
 	master, made, err := vault.LoadOrCreateMaster(s.cfg.Data, s.cfg.VaultKey)
 	if made {
-		s.cfg.Log.Warn("a master key of personal data was made; keep a copy of it away from the backups of the data directory: with both anybody reads everything, without it nobody does", "file", path)
+		s.cfg.Log.Warn("a master key of personal data was made; keep a copy of it away from the backups of the data directory: with both anybody reads everything, without it nobody does", "file", s.cfg.masterFile())
 	}
 	return master, err
 }

@@ -61,7 +61,11 @@ const stopTimeout = 30 * time.Second
 
 // Run serves until the first signal.
 func (c *serveCmd) Run(w *world) error {
-	cfg := c.config(w)
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return usage("--data: %v", err)
+	}
+	cfg := c.config(w, data)
 	s, err := startService(w.ctx, cfg)
 	if err != nil {
 		return err
@@ -91,9 +95,9 @@ func (c *serveCmd) Run(w *world) error {
 	return failed
 }
 
-func (c *serveCmd) config(w *world) serviceConfig {
+func (c *serveCmd) config(w *world, data string) serviceConfig {
 	return serviceConfig{
-		Data: c.Data, Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, MetricsListen: c.MetricsListen,
+		Data: data, Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, MetricsListen: c.MetricsListen,
 		NATS: natsConfig{URL: c.NATSURL, Listen: c.NATSListen, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds,
 			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
 		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -41,6 +43,26 @@ type serviceConfig struct {
 	Limits          httpapi.Limits // optional
 }
 
+// check finds what does not go together, before anything is touched.
+func (c *serviceConfig) check() error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return usage("--tls-cert and --tls-key go together")
+	}
+	if c.RemoteVault {
+		if c.NATS.URL == "" {
+			return usage("--vault remote: another instance is reached over the cluster that --nats-url names")
+		}
+		if _, err := os.Stat(c.masterFile()); c.VaultKey == "" && errors.Is(err, fs.ErrNotExist) {
+			return usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, or in %s", c.masterFile())
+		}
+	}
+	return c.NATS.check()
+}
+
+// masterFile is where the master key lies when it does not come with the
+// environment.
+func (c *serviceConfig) masterFile() string { return filepath.Join(c.Data, "vault.key") }
+
 // A service is a running instance.
 type service struct {
 	URL           string // of the API, without a slash at the end
@@ -63,35 +85,40 @@ type service struct {
 // NATS server or the connection to one, the store, the projections, the API. When
 // it returns, the API answers; orgs go on being loaded. The context bounds the
 // start alone.
-func startService(ctx context.Context, cfg serviceConfig) (s *service, err error) {
-	s = &service{cfg: cfg, metrics: prometheus.NewRegistry(), Failed: make(chan error, 1)}
+func startService(ctx context.Context, cfg serviceConfig) (*service, error) {
+	s := &service{cfg: cfg, metrics: prometheus.NewRegistry(), Failed: make(chan error, 1)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	defer func() {
-		if err != nil {
-			stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-			defer cancel()
-			err = errors.Join(err, s.Stop(stopping))
-		}
-	}()
-	listener, err := s.prepare()
-	if err != nil {
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	if err := s.start(ctx); err != nil {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		return nil, errors.Join(err, s.Stop(stopping))
+	}
+	return s, nil
+}
+
+func (s *service) start(ctx context.Context) error {
+	listener, err := s.prepare()
+	if err != nil {
+		return err
+	}
 	if err := s.openStore(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	boot, err := s.bootstrap(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.project(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.serve(listener, boot); err != nil {
-		return nil, err
+		return err
 	}
 	s.load()
-	return s, nil
+	return nil
 }
 
 // onStop adds what a stop does; the last one added is done first.
@@ -115,9 +142,6 @@ func (s *service) prepare() (net.Listener, error) {
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return lock.Release() })
-	if (s.cfg.TLSCert == "") != (s.cfg.TLSKey == "") {
-		return nil, usage("--tls-cert and --tls-key go together")
-	}
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the API: %w", err)
@@ -200,8 +224,7 @@ func (s *service) project(ctx context.Context) error {
 
 // serve starts the API, and the metrics where they have an address of their own.
 func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
-	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Ready: s.troubles,
-		Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Ready: s.troubles, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
 	if err != nil {
 		return err
 	}
