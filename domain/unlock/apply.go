@@ -59,10 +59,10 @@ func (e *edit) put(r Row) error {
 	if err := r.check(); err != nil {
 		return err
 	}
-	if err := e.rehash(r.Key(), r); err != nil {
+	t, id := e.before, keyOf(IDOf(r.Key().ID))
+	if err := e.rehash(r.Key(), id, r); err != nil {
 		return err
 	}
-	t, id := e.before, keyOf(IDOf(r.Key().ID))
 	switch r := r.(type) {
 	case *Site:
 		if e.site != nil {
@@ -90,10 +90,10 @@ func (e *edit) put(r Row) error {
 }
 
 func (e *edit) delete(k Key) error {
-	if err := e.rehash(k, nil); err != nil {
+	t, id := e.before, keyOf(IDOf(k.ID))
+	if err := e.rehash(k, id, nil); err != nil {
 		return err
 	}
-	t, id := e.before, keyOf(IDOf(k.ID))
 	switch k.Kind {
 	case KindSite:
 		e.siteGone = e.siteGone || t.site != nil && t.site.row.ID == k.ID
@@ -129,9 +129,9 @@ func note[V any](changes *[]change[V], x *index[V], k key, v *V) {
 }
 
 // rehash notes how the digest changes with a row; r is nil where it goes.
-func (e *edit) rehash(k Key, r Row) error {
+func (e *edit) rehash(k Key, id key, r Row) error {
 	c := rehash{bucket: bucketOf(k)}
-	old, found := e.before.Row(k)
+	old, found := e.before.row(k, id)
 	var err error
 	if found {
 		if c.old, err = hashRow(old); err != nil {

@@ -3,7 +3,9 @@ package unlock
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 )
 
 // Rows is a list of rows in their wire form: [{"kind":"door","row":{"id":"d1",…}}].
@@ -68,7 +70,13 @@ func newRow(k Kind) Row {
 func strict(data []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	return d.Decode(into)
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("something follows")
+	}
+	return nil
 }
 
 // MarshalJSON writes the list.

@@ -82,9 +82,11 @@ type update[V, X any] struct {
 // change is an update of an index.
 type change[V any] = update[V, none]
 
-// place is where a key lies in the leaf if nothing else does. rest begins with
-// the bits of the key that chose no way yet.
-func (l leaf[V, X]) place(rest uint64) int { return int((rest >> 32) * uint64(len(l)) >> 32) }
+// place is where a key lies in a leaf of a depth if nothing else does: the next
+// bits of the key say it.
+func (l leaf[V, X]) place(k key, depth uint) int {
+	return int((k.hi << (wayBits * (depth + 1)) >> 32) * uint64(len(l)) >> 32)
+}
 
 // find gives the leaf of a key and the place from which on to look for it, up to
 // the first free one.
@@ -93,13 +95,14 @@ func (x *tree[V, X]) find(k key) (l leaf[V, X], place int) {
 	if b == nil {
 		return nil, 0
 	}
-	slot, rest := k.slot(0), k.hi<<wayBits
-	for depth := uint(1); b.subs != nil && b.subs[slot] != nil; depth++ {
+	slot, depth := k.slot(0), uint(0)
+	for b.subs != nil && b.subs[slot] != nil {
 		b = b.subs[slot]
-		slot, rest = k.slot(depth), rest<<wayBits
+		depth++
+		slot = k.slot(depth)
 	}
 	l = b.leaves[slot]
-	return l, l.place(rest)
+	return l, l.place(k, depth)
 }
 
 // get gives the value of the key, nil when there is none.
@@ -194,6 +197,10 @@ func (b *branch[V, X]) change(slot uint8, changes []update[V, X], depth uint) {
 		b.subs[slot] = b.subs[slot].with(changes, depth+1)
 		return
 	}
+	if l := b.leaves[slot].patched(changes, depth); l != nil {
+		b.leaves[slot] = l
+		return
+	}
 	kept := b.leaves[slot].without(changes)
 	if len(kept) <= maxLeaf || depth == lastDepth {
 		b.leaves[slot] = newLeaf(kept, depth)
@@ -209,6 +216,30 @@ func (b *branch[V, X]) change(slot uint8, changes []update[V, X], depth uint) {
 	}
 	b.subs[slot] = new(branch[V, X]).with(moved, depth+1)
 	b.leaves[slot] = nil
+}
+
+// patched gives a copy of the leaf after the changes where none of them deletes
+// and the leaf has room, else nil.
+func (l leaf[V, X]) patched(changes []update[V, X], depth uint) leaf[V, X] {
+	n := growth(changes)
+	for i := range l {
+		if l[i].value != nil {
+			n++
+		}
+	}
+	deletes := slices.ContainsFunc(changes, func(c update[V, X]) bool { return c.new == nil })
+	if deletes || n > maxLeaf || leafSize(n) > len(l) {
+		return nil
+	}
+	out := slices.Clone(l)
+	for _, c := range changes {
+		i := out.place(c.key, depth)
+		for out[i].value != c.old || c.old != nil && out[i].key != c.key {
+			i = (i + 1) & (len(out) - 1)
+		}
+		out[i] = entry[V, X]{c.extra, c.key, c.new}
+	}
+	return out
 }
 
 // without gives the entries of the leaf after the changes, in no order.
@@ -237,14 +268,17 @@ func of[V, X any](changes []update[V, X], k key) []update[V, X] {
 	return changes[first:n]
 }
 
+// leafSize is how long the leaf of so many entries is at least.
+func leafSize(entries int) int { return 1 << bits.Len(uint(entries*4/3)) }
+
 // newLeaf makes the leaf of a depth out of entries.
 func newLeaf[V, X any](entries []entry[V, X], depth uint) leaf[V, X] {
 	if len(entries) == 0 {
 		return nil
 	}
-	l := make(leaf[V, X], 1<<bits.Len(uint(len(entries)*4/3)))
+	l := make(leaf[V, X], leafSize(len(entries)))
 	for _, e := range entries {
-		i := l.place(e.key.hi << (wayBits * (depth + 1)))
+		i := l.place(e.key, depth)
 		for l[i].value != nil {
 			i = (i + 1) & (len(l) - 1)
 		}

@@ -94,9 +94,11 @@ func (t *Table) Count(k Kind) int {
 }
 
 // Row gives the row of a key, which must not be changed.
-func (t *Table) Row(k Key) (Row, bool) {
+func (t *Table) Row(k Key) (Row, bool) { return t.row(k, keyOf(IDOf(k.ID))) }
+
+func (t *Table) row(k Key, id key) (Row, bool) {
 	var r Row
-	switch id := keyOf(IDOf(k.ID)); k.Kind {
+	switch k.Kind {
 	case KindSite:
 		if t.site != nil && t.site.row.ID == k.ID {
 			r = t.site.row
