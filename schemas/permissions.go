@@ -277,14 +277,15 @@ type cutter struct {
 func (c *cutter) Write(b []byte) (int, error) {
 	written := len(b)
 	for len(b) > 0 {
-		n := min(len(b), maxPartData-len(c.next.Data))
-		c.next.Data = append(c.next.Data, b[:n]...)
-		b = b[n:]
-		if len(c.next.Data) == maxPartData && len(b) > 0 {
+		// A full part goes when there is more: the last one has to tell that it is.
+		if len(c.next.Data) == maxPartData {
 			if err := c.flush(); err != nil {
 				return 0, err
 			}
 		}
+		n := min(len(b), maxPartData-len(c.next.Data))
+		c.next.Data = append(c.next.Data, b[:n]...)
+		b = b[n:]
 	}
 	return written, nil
 }

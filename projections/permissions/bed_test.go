@@ -158,8 +158,8 @@ func (n *node) do(org domain.ID, script string) {
 // house is an org with two sites and what two people may do there.
 const house = `
 bootstrap CreateOrg {"org":"acme","name":"Acme","owner":"olga","owner_name":"Olga Owner"}
-olga CreateSite {"site":"north","name":"North","zone":"Europe/Berlin"}
-olga CreateSite {"site":"south","name":"South","zone":"Europe/Lisbon"}
+olga CreateSite {"site":"north","name":"North","zone":"UTC"}
+olga CreateSite {"site":"south","name":"South","zone":"UTC"}
 olga CreateDoor {"door":"gate","site":"north","name":"Gate","kind":"gate"}
 olga CreateDoor {"door":"office","site":"north","name":"Office","kind":"inner"}
 olga CreateDoor {"door":"south-gate","site":"south","name":"South gate","kind":"gate"}
@@ -301,6 +301,14 @@ func (n *node) turnOnce() bool {
 func (n *node) turnAll() {
 	for n.turnOnce() {
 	}
+}
+
+// settle publishes everything, tags too.
+func (n *node) settle(org domain.ID) {
+	n.b.t.Helper()
+	n.turnAll()
+	require.True(n.b.t, n.makeTags(n.b.t.Context(), n.org(org)))
+	n.turnAll()
 }
 
 func (n *node) divergence() float64 { return count(n.b.t, n.metrics.divergence) }

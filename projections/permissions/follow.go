@@ -19,9 +19,14 @@ func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 	subject := subject(o.id, s.id)
 	pub := s.published
 	reader := schemas.ResumeSiteTable(o.id, s.id, pub.table, pub.head)
-	for seq := pub.seq + 1; ; {
+	first := pub.seq + 1
+	for seq := first; ; {
 		msg, err := p.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			if seq == first { // a write is still on its way
+				return retry
+			}
+			s.endsAt(seq - 1)
 			return more
 		}
 		if err != nil {
@@ -40,23 +45,30 @@ func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 			continue
 		}
 		pub.table, pub.head, pub.seq = reader.Table(), reader.Head(), msg.Sequence
-		s.adopt(pub)
-		o.madeDurable(delta.Done)
-		o.mu.Lock()
-		behind := o.position().Before(pub.head)
-		o.mu.Unlock()
-		if behind {
+		if s.adopt(pub, delta.Done) {
 			return more // the turn waits for the ledger
 		}
 		s.meet()
 	}
 }
 
-// adopt takes what another instance published, to be compared.
-func (s *site) adopt(pub publishedSite) {
+// endsAt notes where the subject ends, which may be behind parts of a delta that
+// was not finished.
+func (s *site) endsAt(seq uint64) {
 	s.org.mu.Lock()
 	defer s.org.mu.Unlock()
+	s.published.seq = seq
+}
+
+// adopt takes what another instance published, to be compared. It reports whether
+// it is of a commit that this one has not applied yet.
+func (s *site) adopt(pub publishedSite, done uint64) (behind bool) {
+	o := s.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	s.published, s.known, s.ahead = pub, true, true
+	o.durable = max(o.durable, done)
+	return o.position().Before(pub.head)
 }
 
 // beginAnew publishes the whole table behind something that cannot be read.
