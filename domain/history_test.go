@@ -333,7 +333,10 @@ func TestDecideAgreesWithTheStateOverHistories(t *testing.T) {
 	}
 }
 
-// FuzzDecide asks the same of histories that the fuzzer makes up.
+// FuzzDecide asks the same of histories that the fuzzer makes up. Histories are
+// long, and to shorten each one that shows something new takes a minute:
+//
+//	go test -fuzz FuzzDecide -fuzzminimizetime 1x ./domain
 func FuzzDecide(f *testing.F) {
 	for seed := range uint64(5) {
 		var key [32]byte

@@ -4,14 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
-
 	"gatehouse/domain/schedule"
-	"gatehouse/domain/unlock"
 )
 
 // asked is a question at a door of a site.
@@ -479,73 +474,4 @@ func (o *oracle) granted(id ID, g *Grant) way {
 	w.reasons = append(w.reasons, o.right(g.Right)...)
 	w.reasons = append(w.reasons, o.follows(g.Schedule)...)
 	return w
-}
-
-// unlockRequest is the question as the gateways' code is asked.
-func (q asked) unlockRequest() unlock.Request {
-	r := unlock.Request{
-		Door: unlock.IDOf(string(q.Door)), Side: unlock.In, At: unlock.InstantOf(q.At),
-		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
-		Kind: unlockCredentialKinds[q.Kind],
-	}
-	if q.Remote {
-		r.Command = unlock.CommandRemoteUnlock
-	}
-	return r
-}
-
-// held is what the service knows of a door: that its lease lasts.
-var held = &unlock.Local{LeaseEnd: unlock.Held}
-
-// gateway keeps the tables of all sites as gateways do, by changes alone.
-type gateway map[ID]*unlock.Table
-
-func (g gateway) follow(t require.TestingT, s *State) {
-	for _, c := range s.TakeChanges(testTags) {
-		table := g[c.Site]
-		if table == nil {
-			table = new(unlock.Table)
-		}
-		next, err := table.Apply(unlock.Delta{Position: fmt.Sprintf("1-%d", s.N), N: s.N, Put: c.Put, Delete: c.Delete})
-		require.NoError(t, err)
-		g[c.Site] = next
-	}
-}
-
-func (g gateway) decide(q asked) unlock.Answer {
-	table := g[q.Site]
-	if table == nil {
-		table = new(unlock.Table)
-	}
-	return unlock.Decide(table, held, q.unlockRequest())
-}
-
-// agree asks the question of both and fails where they differ.
-func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
-	allowed, code := slowDecide(s, q)
-	a := g.decide(q)
-	require.Equal(t, code, a.Code.String(), "%s", q)
-	require.Equal(t, allowed, a.Allowed, "%s", q)
-	return allowed
-}
-
-func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
-	steady(t)
-	codes := map[string]int{}
-	rapid.Check(t, func(t *rapid.T) {
-		s := NewState()
-		s.WatchChanges()
-		g := gateway{}
-		for n := range rapid.IntRange(1, 25).Draw(t, "commits") {
-			scramble(t, s, uint64(n+1))
-			g.follow(t, s)
-		}
-		for range 40 {
-			q := drawQuestion(t, s)
-			g.agree(t, s, q)
-			_, code := slowDecide(s, q)
-			codes[code]++
-		}
-	})
-	t.Log(codes)
 }

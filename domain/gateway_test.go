@@ -1,0 +1,84 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/unlock"
+)
+
+// unlockRequest is the question as the gateways' code is asked.
+func (q asked) unlockRequest() unlock.Request {
+	r := unlock.Request{
+		Door: unlock.IDOf(string(q.Door)), Side: unlock.In, At: unlock.InstantOf(q.At),
+		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
+		Kind: unlockCredentialKinds[q.Kind],
+	}
+	if q.Remote {
+		r.Command = unlock.CommandRemoteUnlock
+	}
+	return r
+}
+
+// gateway keeps the tables of all sites as gateways do, by changes alone.
+type gateway map[ID]*unlock.Table
+
+func (g gateway) follow(t require.TestingT, s *State) {
+	for _, c := range s.TakeChanges(testTags) {
+		table := g[c.Site]
+		if table == nil {
+			table = new(unlock.Table)
+		}
+		next, err := table.Apply(unlock.Delta{Position: fmt.Sprintf("1-%d", s.N), N: s.N, Put: c.Put, Delete: c.Delete})
+		require.NoError(t, err)
+		g[c.Site] = next
+	}
+}
+
+func (g gateway) decide(q asked) unlock.Answer {
+	table := g[q.Site]
+	if table == nil {
+		table = new(unlock.Table)
+	}
+	return unlock.Decide(table, stands, q.unlockRequest())
+}
+
+// agree asks the question of both and fails where they differ.
+func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
+	allowed, code := slowDecide(s, q)
+	a := g.decide(q)
+	require.Equal(t, code, a.Code.String(), "%s", q)
+	require.Equal(t, allowed, a.Allowed, "%s", q)
+	if c, ok := s.Credentials.Get(q.Credential); ok && g[q.Site] != nil && slices.Contains(c.Sites, q.Site) {
+		r := q.unlockRequest()
+		r.Credential = unlock.ID{}
+		r.Tag, _ = testTags(q.Site, c.Kind, c.Format, c.Number.Text())
+		require.Equal(t, a.Code, unlock.Decide(g[q.Site], stands, r).Code, "by tag: %s", q)
+	}
+	return allowed
+}
+
+func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
+	steady(t)
+	codes := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		s := NewState()
+		s.WatchChanges()
+		g := gateway{}
+		for n := range rapid.IntRange(1, 25).Draw(t, "commits") {
+			scramble(t, s, uint64(n+1))
+			g.follow(t, s)
+		}
+		for range 40 {
+			q := drawQuestion(t, s)
+			g.agree(t, s, q)
+			_, code := slowDecide(s, q)
+			codes[code]++
+		}
+	})
+	t.Log(codes)
+}
