@@ -116,23 +116,14 @@ const dueSpread = 2
 
 func newDueIndex(s *State) *dueIndex {
 	x := &dueIndex{days: map[int64]map[dueKey]map[dueThing]struct{}{}}
-	s.Bookings.due, s.Bookings.duesOf = x, func(id ID, b *Booking) []dueThing {
-		if b.State != BookingStateActive || b.Until.IsZero() {
-			return nil
-		}
-		return []dueThing{{dueKey{site: b.Site, day: b.Until}, dueEndBooking, id}}
+	s.Bookings.due, s.Bookings.dueOf = x, func(id ID, b *Booking) (dueThing, bool) {
+		return dueThing{dueKey{site: b.Site, day: b.Until}, dueEndBooking, id}, b.State == BookingStateActive && !b.Until.IsZero()
 	}
-	s.Shares.due, s.Shares.duesOf = x, func(id ID, sh *Share) []dueThing {
-		if sh.State != ShareStateActive || sh.Until.IsZero() {
-			return nil
-		}
-		return []dueThing{{dueKey{site: sh.Site, day: sh.Until}, dueEndShare, id}}
+	s.Shares.due, s.Shares.dueOf = x, func(id ID, sh *Share) (dueThing, bool) {
+		return dueThing{dueKey{site: sh.Site, day: sh.Until}, dueEndShare, id}, sh.State == ShareStateActive && !sh.Until.IsZero()
 	}
-	s.Credentials.due, s.Credentials.duesOf = x, func(id ID, c *Credential) []dueThing {
-		if !c.live() || c.Until.IsZero() {
-			return nil
-		}
-		return []dueThing{{dueKey{at: unlock.InstantOf(c.Until)}, dueExpireCredential, id}}
+	s.Credentials.due, s.Credentials.dueOf = x, func(id ID, c *Credential) (dueThing, bool) {
+		return dueThing{dueKey{at: unlock.InstantOf(c.Until)}, dueExpireCredential, id}, c.live() && !c.Until.IsZero()
 	}
 	return x
 }
@@ -155,28 +146,24 @@ func (k dueKey) utcDay() int64 {
 	return at / int64(24*time.Hour)
 }
 
-func (x *dueIndex) add(things []dueThing) {
-	for _, t := range things {
-		day := t.key.utcDay()
-		if x.days[day] == nil {
-			x.days[day] = map[dueKey]map[dueThing]struct{}{}
-		}
-		if x.days[day][t.key] == nil {
-			x.days[day][t.key] = map[dueThing]struct{}{}
-		}
-		x.days[day][t.key][t] = struct{}{}
+func (x *dueIndex) add(t dueThing) {
+	day := t.key.utcDay()
+	if x.days[day] == nil {
+		x.days[day] = map[dueKey]map[dueThing]struct{}{}
 	}
+	if x.days[day][t.key] == nil {
+		x.days[day][t.key] = map[dueThing]struct{}{}
+	}
+	x.days[day][t.key][t] = struct{}{}
 }
 
-func (x *dueIndex) remove(things []dueThing) {
-	for _, t := range things {
-		day := t.key.utcDay()
-		delete(x.days[day][t.key], t)
-		if len(x.days[day][t.key]) == 0 {
-			delete(x.days[day], t.key)
-		}
-		if len(x.days[day]) == 0 {
-			delete(x.days, day)
-		}
+func (x *dueIndex) remove(t dueThing) {
+	day := t.key.utcDay()
+	delete(x.days[day][t.key], t)
+	if len(x.days[day][t.key]) == 0 {
+		delete(x.days[day], t.key)
+	}
+	if len(x.days[day]) == 0 {
+		delete(x.days, day)
 	}
 }

@@ -16,7 +16,8 @@ type SiteChange struct {
 	Put    []unlock.Row // sorted by key
 	Delete []unlock.Key // sorted
 	// Untagged are the credentials among Put whose tag could not be made, sorted:
-	// whoever published one before keeps it.
+	// whoever published one before keeps it. That numbers are opened later is no
+	// commit and no change: take [State.Rows] then.
 	Untagged []ID
 }
 

@@ -19,7 +19,7 @@ type table[T any] struct {
 	keys    func(*T) []string // further keys to find a row by, as "booking:b1"
 	index   map[string]map[ID]struct{}
 	due     *dueIndex
-	duesOf  func(ID, *T) []dueThing // what time makes of a row, kept in due; nil: nothing
+	dueOf   func(ID, *T) (dueThing, bool) // what time makes of a row, kept in due; nil: nothing
 	journal *journal
 }
 
@@ -123,13 +123,8 @@ func (r *row[T]) next(v T, n uint64) *row[T] {
 }
 
 func (t *table[T]) replace(id ID, old, now *row[T]) {
-	if t.duesOf != nil {
-		if old != nil {
-			t.due.remove(t.duesOf(id, &old.v))
-		}
-		if now != nil {
-			t.due.add(t.duesOf(id, &now.v))
-		}
+	if t.dueOf != nil {
+		t.reschedule(id, old, now)
 	}
 	if t.keys != nil {
 		if old != nil {
@@ -153,6 +148,27 @@ func (t *table[T]) replace(id ID, old, now *row[T]) {
 		return
 	}
 	t.rows[id] = now
+}
+
+// reschedule keeps what falls due of a row.
+func (t *table[T]) reschedule(id ID, old, now *row[T]) {
+	var was, is dueThing
+	var had, has bool
+	if old != nil {
+		was, had = t.dueOf(id, &old.v)
+	}
+	if now != nil {
+		is, has = t.dueOf(id, &now.v)
+	}
+	switch {
+	case had && has && was == is:
+		return
+	case had:
+		t.due.remove(was)
+	}
+	if has {
+		t.due.add(is)
+	}
 }
 
 func (t *table[T]) unindex(key string, id ID) {
