@@ -1,9 +1,9 @@
 package unlock
 
 // gist lies beside a tag in the index and says all about most credentials: those
-// of people who have only this one, and one grant, of which nothing fails from an
-// instant to another but the right and its schedule. A decision about them need
-// not read the holder.
+// that nobody else's has the tag of, of people who have only this one, and one
+// grant, of which nothing fails from an instant to another but the right and its
+// schedule. A decision about them need not read the holder.
 type gist struct {
 	right key
 	// times are, from the highest bit on: 28 bits from, 28 bits until, in units since
@@ -58,19 +58,17 @@ func (q *question) plainly(r *Request) *entry[holder, gist] {
 	if len(l) == 0 || r.Fault != NoFault || q.command != NoCommand || q.door.factor != NoFactor || q.local.FirstInPending {
 		return nil
 	}
-	var e *entry[holder, gist]
-	for ; l[i].value != nil; i = (i + 1) & (len(l) - 1) {
-		if l[i].key == tag {
-			if e != nil {
-				return nil
-			}
-			e = &l[i]
+	for l[i].key != tag {
+		if l[i].value == nil {
+			return nil
 		}
+		i = (i + 1) & (len(l) - 1)
 	}
-	if e == nil || !e.extra.holds(q.at) || q.fobHours(e.extra.kind()) || e.extra.kind() == Pin && q.local.LockedOut {
+	g := &l[i].extra
+	if !g.holds(q.at) || q.fobHours(g.kind()) || g.kind() == Pin && q.local.LockedOut {
 		return nil
 	}
-	return e
+	return &l[i]
 }
 
 // plain checks what may fail of a gist; link is 0 where no grant is for the door.

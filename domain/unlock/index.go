@@ -111,12 +111,23 @@ func (x *tree[V, X]) get(k key) *V {
 	if len(l) == 0 {
 		return nil
 	}
-	for ; l[i].value != nil; i = (i + 1) & (len(l) - 1) {
-		if l[i].key == k {
-			return l[i].value
-		}
+	for l[i].key != k && l[i].value != nil {
+		i = (i + 1) & (len(l) - 1)
 	}
-	return nil
+	return l[i].value
+}
+
+// list gives all values of the key.
+func (x *tree[V, X]) list(k key) []*V {
+	var values []*V
+	l, i := x.find(k)
+	for len(l) > 0 && l[i].value != nil {
+		if l[i].key == k {
+			values = append(values, l[i].value)
+		}
+		i = (i + 1) & (len(l) - 1)
+	}
+	return values
 }
 
 // all yields every entry, in no order.

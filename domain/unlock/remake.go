@@ -16,7 +16,7 @@ func (e *edit) remake() {
 	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
 	var (
 		holders       []change[holder]
-		tags          []update[holder, gist]
+		tags          []retagged
 		needs         []need
 		before, after = maker{table: e.before}, maker{table: e.after}
 	)
@@ -37,11 +37,11 @@ func (e *edit) remake() {
 			continue
 		}
 		holders = append(holders, change[holder]{key: k, old: old, new: made})
-		tags = retag(tags, old, made)
+		tags = append(tags, retags(old, made)...)
 		needs = reneed(needs, k, before.needs, after.needs)
 	}
 	e.after.holders = e.after.holders.with(holders)
-	e.after.tags = e.after.tags.with(tags)
+	e.after.tags = e.after.tags.with(e.before.retag(tags))
 	e.after.dependants = depend(e.after.dependants, needs)
 }
 
@@ -110,22 +110,68 @@ func swap[R any](rows []*R, old, new *R) []*R {
 	return rows
 }
 
-// retag appends the changes that let the holder be found by the tags it has.
-func retag(changes []update[holder, gist], old, made *holder) []update[holder, gist] {
+// retagged is one tag of a holder that was made anew; nil: it is not theirs
+// before, or after.
+type retagged struct {
+	tag       key
+	old, made *holder
+}
+
+// retags lists the tags that a holder had and has.
+func retags(old, made *holder) []retagged {
 	had, has := old.tags(), made.tags()
+	all := make([]retagged, 0, len(had)+len(has))
 	for _, tag := range has {
-		c := update[holder, gist]{key: tag, new: made, extra: made.gist()}
+		r := retagged{tag, nil, made}
 		if contains(had, tag) {
-			c.old = old
+			r.old = old
 		}
-		changes = append(changes, c)
+		all = append(all, r)
 	}
 	for _, tag := range had {
 		if !contains(has, tag) {
-			changes = append(changes, update[holder, gist]{key: tag, old: old})
+			all = append(all, retagged{tag, old, nil})
 		}
 	}
-	return changes
+	return all
+}
+
+// retag gives the updates of the index of tags, and sorts its argument. A gist
+// stands beside a tag that one holder alone has, so that whoever finds it need
+// not look for others.
+func (t *Table) retag(all []retagged) []update[holder, gist] {
+	slices.SortFunc(all, func(a, b retagged) int { return a.tag.compare(b.tag) })
+	updates := make([]update[holder, gist], 0, len(all))
+	for len(all) > 0 {
+		tag, n := all[0].tag, 1
+		for n < len(all) && all[n].tag == tag {
+			n++
+		}
+		first := len(updates)
+		for _, r := range all[:n] {
+			updates = append(updates, update[holder, gist]{key: tag, old: r.old, new: r.made})
+		}
+		for _, h := range t.tags.list(tag) {
+			if !slices.ContainsFunc(all[:n], func(r retagged) bool { return r.old == h }) {
+				updates = append(updates, update[holder, gist]{key: tag, old: h, new: h})
+			}
+		}
+		alone := -1
+		for i := first; i < len(updates); i++ {
+			if updates[i].new != nil {
+				if alone >= 0 {
+					alone = -1
+					break
+				}
+				alone = i
+			}
+		}
+		if alone >= 0 {
+			updates[alone].extra = updates[alone].new.gist()
+		}
+		all = all[n:]
+	}
+	return updates
 }
 
 // need says that a holder comes to depend on a row, or no longer does.
