@@ -23,6 +23,7 @@ import (
 // verbs are the verbs of the command line.
 type verbs struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service: the ledger, the permissions and the HTTP API."`
+	Demo       demoCmd       `cmd:"" help:"Show a self-storage site in fast motion."`
 	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things, as JSON."`
@@ -47,7 +48,7 @@ Exit codes:
   0  it was done, or the answer is there
   1  it failed, for a reason that the message tells
   2  the command line or the input is wrong
-  3  a rule of the ledger refused the command
+  3  a rule of the ledger refused it, or it names something that there is not
   4  the token is not good, or its person may not do this
   5  the service cannot be reached, is busy, or its data is in use: try again`
 }

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/gateways/local"
+	"gatehouse/projections/permissions"
+)
+
+// demoGateway is the gateway of all doors of the demo.
+const demoGateway domain.ID = "demo-doors"
+
+// demoDoors decides at the doors, and has the in-process gateway record it.
+//
+// # Why it decides too
+//
+// The gateway decides each read when it records it, many at once. The feed tells
+// of a read when it happens, so it is decided here first, on the same table: it is
+// pinned until the reads are recorded, and the same question on the same table has
+// the same answer for ever.
+type demoDoors struct {
+	gateway *local.Gateway
+	pinned  pinnedDoors
+	waiting []local.Read
+	asked   []unlock.Request // the same
+	number  uint64           // of the last read
+	inside  map[domain.ID]struct{}
+	allowed uint64
+	denied  uint64
+	took    map[int64]uint64 // decisions by how many nanoseconds they took
+}
+
+// pinnedDoors gives the table that was pinned, not one that came later.
+type pinnedDoors struct {
+	permissions *permissions.Projector
+	table       *unlock.Table // nil: none is pinned
+}
+
+// Table implements [local.Doors].
+func (p *pinnedDoors) Table(org, site domain.ID) *unlock.Table {
+	if p.table == nil {
+		p.table = p.permissions.Table(org, site)
+	}
+	return p.table
+}
+
+// Tag implements [local.Doors].
+func (p *pinnedDoors) Tag(org, site domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
+	return p.permissions.Tag(org, site, kind, format, number)
+}
+
+func newDemoDoors(p *permissions.Projector) *demoDoors {
+	return &demoDoors{pinned: pinnedDoors{permissions: p}, inside: map[domain.ID]struct{}{}, took: map[int64]uint64{}}
+}
+
+// held is what a gateway within the service knows beside the table.
+var held = unlock.Local{LeaseEnd: unlock.Held}
+
+// decide decides a read now.
+func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, number string) (unlock.Answer, error) {
+	table := g.pinned.Table(demoOrg, demoSite)
+	if table == nil {
+		return unlock.Answer{}, local.ErrNoTable
+	}
+	tag, ok := g.pinned.Tag(demoOrg, demoSite, domain.KindCard, "", number)
+	if !ok {
+		return unlock.Answer{}, local.ErrNoTags
+	}
+	request := unlock.Request{Door: unlock.IDOf(string(door)), Side: side, At: unlock.Instant(at.UnixNano()), Tag: tag}
+	answer := unlock.Decide(table, &held, request)
+	g.asked = append(g.asked, request)
+	g.number++
+	g.waiting = append(g.waiting, local.Read{Number: g.number, At: at, Door: door, Side: side, Card: number})
+	if answer.Allowed {
+		g.allowed++
+	} else {
+		g.denied++
+	}
+	return answer, nil
+}
+
+// pass counts who is on the site: whoever was let in by a gate, until they leave by
+// one. To leave they need nobody's permission: a gate opens from within by hand.
+func (g *demoDoors) pass(person domain.ID, side unlock.Side, allowed bool) {
+	switch {
+	case side == unlock.Out:
+		delete(g.inside, person)
+	case allowed:
+		g.inside[person] = struct{}{}
+	}
+}
+
+func (g *demoDoors) onSite() int { return len(g.inside) }
+
+// measure times the decisions of the reads that wait, one by one and each once,
+// one behind the other as they come at a busy gateway. After a pause, the first has
+// to wait for memory and for the processor to wake, some microseconds. The times
+// include what it takes to read the clock.
+func (g *demoDoors) measure() {
+	for _, request := range g.asked {
+		began := time.Now()
+		unlock.Decide(g.pinned.table, &held, request)
+		g.took[time.Since(began).Nanoseconds()]++
+	}
+	g.asked = g.asked[:0]
+}
+
+// flush has what was decided recorded, and lets go of the table.
+func (g *demoDoors) flush(ctx context.Context) (local.Tally, error) {
+	g.measure()
+	for batch := range slices.Chunk(g.waiting, local.MaxReads) {
+		if _, err := g.gateway.Take(ctx, batch); err != nil {
+			return local.Tally{}, err
+		}
+	}
+	g.waiting = g.waiting[:0]
+	g.pinned.table = nil
+	tally := g.gateway.Tally()
+	denied := uint64(0)
+	for _, n := range tally.Denied {
+		denied += n
+	}
+	if tally.Allowed != g.allowed || denied != g.denied {
+		return tally, fmt.Errorf("%d passages were allowed and %d denied, %d and %d are recorded", g.allowed, g.denied, tally.Allowed, denied)
+	}
+	return tally, nil
+}
+
+// times gives how long half of the decisions took at most, and 99 of 100.
+func (g *demoDoors) times() decisionTimes {
+	total := uint64(0)
+	for _, n := range g.took {
+		total += n
+	}
+	sorted := slices.Sorted(maps.Keys(g.took))
+	quantile := func(percent uint64) int64 {
+		left := (total*percent + 99) / 100
+		for _, ns := range sorted {
+			if n := g.took[ns]; n < left {
+				left -= n
+				continue
+			}
+			return ns
+		}
+		return 0
+	}
+	return decisionTimes{P50: quantile(50), P99: quantile(99)}
+}

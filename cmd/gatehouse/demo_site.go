@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// Who works for the operator.
+const (
+	owner   domain.ID = "owner"
+	manager domain.ID = "manager"
+	desk    domain.ID = "desk"
+)
+
+// The doors beside those of the units, and the schedules.
+const (
+	northGate domain.ID = "north-gate"
+	southGate domain.ID = "south-gate"
+	lift      domain.ID = "lift"
+	office    domain.ID = "office"
+
+	dayHours   domain.ID = "day-hours"
+	longHours  domain.ID = "long-hours"
+	staffRight domain.ID = "staff-doors"
+)
+
+// corridors are the parts of the building, with 50 units each. Those upstairs are
+// reached by lift; the last is open round the clock.
+var corridors = []corridor{
+	{letter: "A", hours: dayHours}, {letter: "B", hours: dayHours},
+	{letter: "C", hours: longHours, upstairs: true}, {letter: "D", hours: domain.AlwaysID, upstairs: true},
+}
+
+const unitsPerCorridor = 50
+
+type corridor struct {
+	letter   string
+	hours    domain.ID
+	upstairs bool
+}
+
+func (c corridor) door() domain.ID  { return domain.ID("corridor-" + strings.ToLower(c.letter)) }
+func (c corridor) right() domain.ID { return domain.ID("way-" + strings.ToLower(c.letter)) }
+
+// place is a unit with its door and what its tenant has: the way to it and itself.
+type place struct {
+	id   domain.ID
+	name string
+	corridor
+}
+
+func (p place) unitDoor() domain.ID  { return "door-" + p.id }
+func (p place) unitRight() domain.ID { return "unit-" + p.id }
+
+// house is the site and the people that the demo knows.
+type house struct {
+	places []place
+	people []*visitor
+	doors  map[domain.ID]string // names
+	made   int                  // people and fobs, for their ids
+}
+
+// times are windows on days of the week, "mon" to "sun".
+func times(from, to schedule.TimeOfDay, days ...schedule.Day) schedule.Schedule {
+	return schedule.Schedule{Windows: []schedule.Window{{Days: days, From: from * 60, To: to * 60}}}
+}
+
+var everyDay = []schedule.Day{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// build makes the site with everybody who has a unit already, and plans the first
+// day. It stops when the context ends.
+func (d *demo) build(ctx context.Context) error {
+	for _, part := range []func(context.Context) error{d.buildSite, d.buildUnits, d.buildStaff, d.buildTenants, d.settle, d.planDay} {
+		if err := part(ctx); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	d.feed.limit()
+	return nil
+}
+
+func (d *demo) buildSite(ctx context.Context) error {
+	d.house.doors = map[domain.ID]string{northGate: "North gate", southGate: "South gate", lift: "Lift", office: "Office"}
+	doors := []any{
+		&domain.CreateDoor{Door: northGate, Site: demoSite, Name: "North gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
+		&domain.CreateDoor{Door: southGate, Site: demoSite, Name: "South gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
+		&domain.CreateDoor{Door: lift, Site: demoSite, Name: "Lift", Kind: domain.DoorLift, Out: "yard", In: "upstairs"},
+		&domain.CreateDoor{Door: office, Site: demoSite, Name: "Office", Kind: domain.DoorInner, Out: "yard", Class: domain.ClassCritical},
+	}
+	rights := []any{&domain.DefineAccessRight{Right: staffRight, Name: "Staff doors", Schedule: domain.AlwaysID,
+		Doors: []domain.ID{northGate, southGate, lift, office}}}
+	for _, c := range corridors {
+		name := "Corridor " + c.letter
+		door := &domain.CreateDoor{Door: c.door(), Site: demoSite, Name: name, Kind: domain.DoorInner, Out: "yard", In: "hall"}
+		way := &domain.DefineAccessRight{Right: c.right(), Name: "Way to " + c.letter, Schedule: c.hours, Doors: []domain.ID{northGate, southGate, c.door()}}
+		if c.upstairs {
+			door.Out, door.In = "upstairs", ""
+			way.Doors = append(way.Doors, lift)
+		}
+		d.house.doors[c.door()] = name
+		doors, rights = append(doors, door), append(rights, way)
+	}
+	today := d.today()
+	days := schedule.Calendar{}
+	for i := range 60 {
+		days = append(days, schedule.SpecialDay{Date: today.AddDays(1 + 11*i), Kind: schedule.Holiday, Name: "Harbour day"})
+	}
+	return d.all(ctx, owner,
+		order{"a site in " + demoZone, one(&domain.CreateSite{Site: demoSite, Name: "Quay", Zone: demoZone})},
+		order{"its lock system", one(&domain.ConnectSite{Site: demoSite, LockSystem: "gatehouse"})},
+		order{"people hear of what is shared with them", one(&domain.SetNotification{Site: demoSite, Kind: domain.NotificationSharedAccess, Enabled: true})},
+		order{"those with whom a unit is shared may hold fobs", one(&domain.SetSitePolicy{Site: demoSite, Policy: domain.Policy{FobHolders: "anyone"}})},
+		order{"holidays", one(&domain.SetHolidayCalendar{Site: demoSite, Days: days})},
+		order{"day hours and long hours", []any{
+			&domain.DefineSchedule{Schedule: dayHours, Name: "Day hours", Times: times(6, 22, everyDay...)},
+			&domain.DefineSchedule{Schedule: longHours, Name: "Long hours", Times: withHolidays(times(5, 23, everyDay...))}}},
+		order{"yard, hall and upstairs", []any{
+			&domain.CreateArea{Area: "yard", Site: demoSite, Name: "Yard"}, &domain.CreateArea{Area: "hall", Site: demoSite, Name: "Hall"},
+			&domain.CreateArea{Area: "upstairs", Site: demoSite, Name: "Upstairs"}}},
+		order{"gates, a lift, corridors", doors},
+		order{"the ways through the site", rights},
+	)
+}
+
+// withHolidays lets a schedule hold on holidays as on other days.
+func withHolidays(s schedule.Schedule) schedule.Schedule {
+	s.Holidays = schedule.HolidaysIgnored
+	return s
+}
+
+func (d *demo) buildUnits(ctx context.Context) error {
+	var units, doors, rights, mapped []any
+	for _, c := range corridors {
+		for i := range unitsPerCorridor {
+			name := fmt.Sprintf("%s%02d", c.letter, i+1)
+			p := place{domain.ID(strings.ToLower(name)), name, c}
+			d.house.places = append(d.house.places, p)
+			d.house.doors[p.unitDoor()] = "Unit " + name
+			units = append(units, &domain.CreateUnit{Unit: p.id, Site: demoSite, Name: name})
+			doors = append(doors, &domain.CreateDoor{Door: p.unitDoor(), Site: demoSite, Name: "Unit " + name, Kind: domain.DoorUnit, Unit: p.id, Out: "hall"})
+			rights = append(rights, &domain.DefineAccessRight{Right: p.unitRight(), Name: "Unit " + name, Doors: []domain.ID{p.unitDoor()}, Schedule: domain.AlwaysID})
+			mapped = append(mapped, &domain.MapUnitAccess{Unit: p.id, Rights: []domain.UnitRight{{Right: p.right()}, {Right: p.unitRight()}}})
+		}
+	}
+	n := len(units)
+	return d.all(ctx, owner, order{fmt.Sprint(n, " units"), units}, order{fmt.Sprint(n, " doors of units"), doors},
+		order{fmt.Sprint(n, " rights to units"), rights}, order{"what the tenants of each unit may open", mapped})
+}
+
+// order is a list of commands of one type, with what it is about.
+type order struct {
+	about  string
+	fields []any
+}
+
+func one(fields any) []any { return []any{fields} }
+
+// all sends orders until the context ends. Each must be accepted.
+func (d *demo) all(ctx context.Context, actor domain.ID, orders ...order) error {
+	whole := context.WithoutCancel(ctx)
+	for _, o := range orders {
+		if ctx.Err() != nil {
+			return nil
+		}
+		done, err := d.send(whole, actor, o.about, o.fields...)
+		if err != nil {
+			return err
+		}
+		if !done {
+			return fmt.Errorf("the demo cannot go on: %s: %s was refused", o.about, commandOf(o.fields[0]))
+		}
+	}
+	return nil
+}
+
+func commandOf(fields any) string { return reflect.TypeOf(fields).Elem().Name() }
+
+// send sends a command, or a list of them, and reports whether it was accepted.
+// It returns when the permissions that follow are published, as a lease would say.
+func (d *demo) send(ctx context.Context, actor domain.ID, about string, fields ...any) (bool, error) {
+	if _, err := d.doors.flush(ctx); err != nil {
+		return false, err
+	}
+	d.sent++
+	name := commandOf(fields[0])
+	result, err := d.service.Store.Execute(ctx, demoOrg, eventstore.Request{ID: domain.DeriveUUID(d.space, fmt.Sprint(d.sent)),
+		Command: name, Fields: fields, Actor: domain.PersonActor(actor)})
+	line := commandLine{At: d.clock.now(), Command: name, Actor: actor, Who: d.nameOf(actor), About: about, Count: len(fields)}
+	if refusal, ok := errors.AsType[*domain.Refusal](err); ok {
+		line.Refused = refusal.Code
+		return false, d.feed.command(line)
+	}
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", name, err)
+	}
+	d.accepted++
+	if err := d.tellBetween(ctx, result.Position.N); err != nil {
+		return true, err
+	}
+	line.Position = result.Position.String()
+	if err := d.feed.command(line); err != nil {
+		return true, err
+	}
+	waiting, cancel := context.WithTimeout(ctx, stopTimeout)
+	defer cancel()
+	return true, d.service.Permissions.Wait(waiting, demoOrg, result.Position.N)
+}
+
+// tellBetween tells of the commits that the service made by itself since the last
+// one of the demo's people.
+func (d *demo) tellBetween(ctx context.Context, n uint64) error {
+	last := d.position
+	d.position = n
+	if last == 0 || n == last+1 {
+		return nil
+	}
+	return d.service.Store.Commits(ctx, demoOrg, last, n-1, func(c *schemas.Commit, _ []byte) error {
+		return d.feed.command(commandLine{At: c.At, Command: c.Command, Actor: c.Actor.ID, Who: "the service", About: "it was due", Count: 1, Position: c.Position().String()})
+	})
+}
+
+func (d *demo) today() schedule.Date { return d.zone.Local(schedule.Nanos(d.clock.now())).Date }
+
+// settle waits until every fob is known at the doors, or the context ends.
+func (d *demo) settle(ctx context.Context) error {
+	last := d.house.people[len(d.house.people)-1].fob
+	for began := time.Now(); time.Since(began) < stopTimeout; {
+		table := d.service.Permissions.Table(demoOrg, demoSite)
+		tag, ok := d.service.Permissions.Tag(demoOrg, demoSite, domain.KindCard, "", last)
+		if table != nil && ok {
+			a := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(northGate)), At: unlock.Instant(d.clock.now().UnixNano()), Tag: tag})
+			if a.Credential() != nil {
+				return nil
+			}
+		}
+		if pause(ctx, 5*time.Millisecond) != nil {
+			return nil
+		}
+	}
+	return errors.New("the fobs are not known at the doors")
+}
