@@ -25,7 +25,7 @@ var allowed = []struct {
 	{"eventstore/vault", "", "keys know nothing of what they seal"},
 	{"eventstore", "schemas domain eventstore/vault", "the only place that knows JetStream's sequences"},
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
-	{"projections/due", "eventstore schemas domain", "sends what time makes due"},
+	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
 	{"gateways/local", "eventstore schemas domain domain/unlock", "a gateway within the service"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},

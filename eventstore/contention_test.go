@@ -130,6 +130,8 @@ func (c *contention) write(t *testing.T, s *Store, org domain.ID, writer int) {
 func (c *contention) compare(t *testing.T, nodes []*Store, org domain.ID) {
 	stored := map[domain.UUID]uint64{}
 	last := uint64(0)
+	_, err := nodes[0].Head(t.Context(), org) // up to the tail
+	require.NoError(t, err)
 	require.NoError(t, nodes[0].Commits(t.Context(), org, 0, 0, func(commit *schemas.Commit, _ []byte) error {
 		_, twice := stored[commit.ID]
 		assert.False(t, twice, "command %s is stored twice in %s", commit.ID, org)

@@ -72,7 +72,7 @@ func (s *Store) load(ctx context.Context, o *org) error {
 func (o *org) reset() {
 	o.state, o.head = domain.NewState(), Head{}
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
-	o.tooNew, o.snapped = schemas.Position{}, 0
+	o.seqs, o.tooNew, o.snapped = nil, schemas.Position{}, 0
 }
 
 // observeFrom is the earliest commit that some observer still needs.

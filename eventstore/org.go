@@ -36,6 +36,7 @@ type org struct {
 	state      *domain.State
 	head       Head
 	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
+	seqs       []uint64               // of the commits 1, 2, 3 …
 	keys       map[string]vault.Key   // by key id; forgotten when the ledger fences them
 	sealed     bool                   // some personal values of the state are not known in clear
 	vaultRetry time.Time              // until when the vault is not asked again while following
@@ -119,6 +120,7 @@ func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.H
 	o.state.Apply(a)
 	o.forgetKeys(a.Events)
 	o.ids[c.ID] = seq
+	o.seqs = append(o.seqs, seq)
 	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: hash, At: c.At, seq: seq}
 	if observe {
 		for _, ob := range s.observers {

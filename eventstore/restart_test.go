@@ -86,3 +86,27 @@ func TestTheLedgerSurvivesTheLossOfOneServer(t *testing.T) {
 		assert.Equal(t, n, stored[id])
 	}
 }
+
+func TestCommitsBetweenPositions(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	newOrg(t, s, "beta")
+	fill(t, s, "acme", 9)
+	for _, c := range []struct{ from, to, first, last uint64 }{
+		{0, 0, 1, 10}, {0, 1, 1, 1}, {1, 0, 2, 10}, {3, 5, 4, 5}, {9, 10, 10, 10}, {10, 0, 0, 0}, {99, 0, 0, 0}, {5, 3, 0, 0}, {8, 99, 9, 10},
+	} {
+		var got []uint64
+		require.NoError(t, s.Commits(t.Context(), "acme", c.from, c.to, func(commit *schemas.Commit, _ []byte) error {
+			got = append(got, commit.N)
+			return nil
+		}))
+		if c.first == 0 {
+			assert.Empty(t, got, "%+v", c)
+			continue
+		}
+		require.Len(t, got, int(c.last-c.first+1), "%+v", c)
+		assert.Equal(t, c.first, got[0], "%+v", c)
+		assert.Equal(t, c.last, got[len(got)-1], "%+v", c)
+	}
+}

@@ -170,7 +170,13 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64) error
 		return err
 	}
 	for ; len(ids) > 0; ids = ids[idSize:] {
-		o.ids[domain.UUID(ids[:16])] = binary.BigEndian.Uint64(ids[16:])
+		seq := binary.BigEndian.Uint64(ids[16:])
+		o.ids[domain.UUID(ids[:16])] = seq
+		o.seqs = append(o.seqs, seq)
+	}
+	slices.Sort(o.seqs) // the sequences grow with the commits
+	if uint64(len(o.seqs)) != h.N {
+		return fmt.Errorf("it has %d commits, its position is %d", len(o.seqs), h.N)
 	}
 	o.head = Head{Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, seq: h.Seq}
 	o.snapped = h.N

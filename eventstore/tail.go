@@ -134,31 +134,41 @@ func (s *Store) Head(ctx context.Context, id domain.ID) (Head, error) { return s
 
 // Commits gives the commits of an org behind one number up to another, from the
 // ledger as stored, oldest first: from exclusive, to inclusive, 0 meaning the
-// present end. The body is only valid during the call.
+// present end. Their chain is checked. The body is only valid during the call.
 func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f func(c *schemas.Commit, body []byte) error) error {
-	var prev schemas.Hash
-	n := uint64(0)
-	err := s.read(ctx, Subject(id), 1, ^uint64(0), func(_ uint64, body []byte) error {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return err
+	}
+	o.mu.RLock()
+	if to == 0 || to > o.head.N {
+		to = o.head.N
+	}
+	if from >= to {
+		o.mu.RUnlock()
+		return nil
+	}
+	n := max(from, 1) // the commit before the first that is wanted, for its hash
+	first, last := o.seqs[n-1], o.seqs[to-1]
+	o.mu.RUnlock()
+	var prev *schemas.Hash
+	if from == 0 {
+		prev = &schemas.Hash{}
+	}
+	return s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
 		c, err := schemas.DecodeCommit(body)
 		if err != nil {
 			return err
 		}
-		if c.N != n+1 || c.Prev != prev {
+		if c.N != n || prev != nil && c.Prev != *prev {
 			return fmt.Errorf("%w: at %s of %s", ErrBrokenChain, c.Position(), id)
 		}
-		n, prev = c.N, schemas.HashOf(body)
-		if to != 0 && c.N > to {
-			return errEnough
-		}
+		n++
+		hash := schemas.HashOf(body)
+		prev = &hash
 		if c.N <= from {
 			return nil
 		}
 		return f(c, body)
 	})
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
 }
-
-var errEnough = errors.New("enough")
