@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -137,6 +138,10 @@ func (c *readsCmd) sendAll(w *world, remote *client, source *readSource, bad *ba
 	return tally, err
 }
 
+// The years of reads: zones have rules from the first on, and instants end in the
+// year after the last.
+const firstYear, lastYear = 1970, 2261
+
 // readSource reads the reads of a file as often as wanted.
 type readSource struct {
 	cmd     *readsCmd
@@ -259,6 +264,9 @@ func (c readColumns) read(values []string) (httpapi.CardRead, error) {
 	if err != nil {
 		return r, &badLine{Reason: err.Error()}
 	}
+	if at.Year() < firstYear || at.Year() > lastYear {
+		return r, &badLine{Reason: fmt.Sprintf("the time %q is not within the years %d to %d", values[c.at], firstYear, lastYear)}
+	}
 	parts := make([]string, len(c.doors))
 	for i, d := range c.doors {
 		parts[i] = values[d]
@@ -283,8 +291,8 @@ func (c readColumns) read(values []string) (httpapi.CardRead, error) {
 // time reads the time of a read.
 func (c readColumns) time(text string) (time.Time, error) {
 	if c.layout == "unix" {
-		var seconds int64
-		if _, err := fmt.Sscanf(text, "%d", &seconds); err != nil {
+		seconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
 			return time.Time{}, fmt.Errorf("the time %q is no number of seconds", text)
 		}
 		return time.Unix(seconds, 0).UTC(), nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -9,19 +10,20 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxLine bounds a line of a file in bytes, so that a file of any size is read in
 // constant memory.
 const maxLine = 64 << 10
 
-// tableFile reads a file of comma-separated values with a header, line by line.
-// Blanks around values, a byte order mark and lines that end with CR LF are
+// tableFile reads a file of comma-separated values in UTF-8 with a header, line by
+// line. Blanks around values, a byte order mark and lines that end with CR LF are
 // tolerated; a quoted value may not go over a line's end.
 type tableFile struct {
 	name    string
 	file    io.ReadCloser
-	lines   *bufio.Scanner
+	lines   *bufio.Reader
 	line    int // of the last row, from 1; the header is line 1 when nothing is before it
 	columns []string
 }
@@ -40,8 +42,7 @@ func openTable(name string) (*tableFile, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
-	t := &tableFile{name: name, file: f, lines: bufio.NewScanner(f)}
-	t.lines.Buffer(make([]byte, 4096), maxLine)
+	t := &tableFile{name: name, file: f, lines: bufio.NewReaderSize(f, maxLine)}
 	header, err := t.next()
 	if err != nil {
 		if errors.Is(err, io.EOF) {
@@ -58,39 +59,68 @@ func (t *tableFile) close() error { return t.file.Close() }
 // next returns the values of the next line that is not empty: io.EOF at the end, a
 // *badLine for one that cannot be read, after which the next may be asked for.
 func (t *tableFile) next() ([]string, error) {
-	for t.lines.Scan() {
-		t.line++
-		text := t.lines.Text()
-		if t.line == 1 {
-			text = strings.TrimPrefix(text, "\ufeff")
+	for {
+		text, err := t.text()
+		if err != nil {
+			return nil, err
 		}
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		r := csv.NewReader(strings.NewReader(text))
-		r.TrimLeadingSpace = true
-		values, err := r.Read()
+		values, err := split(text)
 		if err != nil {
-			if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-				err = parse.Err
-			}
 			return nil, &badLine{t.line, err.Error()}
-		}
-		for i, v := range values {
-			values[i] = strings.TrimSpace(v)
 		}
 		if t.columns != nil && len(values) != len(t.columns) {
 			return nil, &badLine{t.line, fmt.Sprintf("it has %d values, the header has %d", len(values), len(t.columns))}
 		}
 		return values, nil
 	}
-	if errors.Is(t.lines.Err(), bufio.ErrTooLong) {
-		return nil, usage("%s: line %d is longer than %d bytes", t.name, t.line+1, maxLine)
+}
+
+// text returns the next line. Of one that is too long the rest is passed over.
+func (t *tableFile) text() (string, error) {
+	line, err := t.lines.ReadSlice('\n')
+	if errors.Is(err, io.EOF) && len(line) == 0 {
+		return "", io.EOF
 	}
-	if err := t.lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: line %d: %w", t.name, t.line+1, err)
+	t.line++
+	tooLong := false
+	for errors.Is(err, bufio.ErrBufferFull) {
+		tooLong = true
+		_, err = t.lines.ReadSlice('\n')
 	}
-	return nil, io.EOF
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("%s: line %d: %w", t.name, t.line, err)
+	}
+	if tooLong {
+		return "", &badLine{t.line, fmt.Sprintf("it is longer than %d bytes", maxLine)}
+	}
+	if t.line == 1 {
+		line = bytes.TrimPrefix(line, []byte("\ufeff"))
+	}
+	// In another encoding, names would be stored with their letters lost.
+	if !utf8.Valid(line) {
+		return "", &badLine{t.line, "it is not in UTF-8"}
+	}
+	return string(line), nil
+}
+
+// split reads the values of a line.
+func split(text string) ([]string, error) {
+	r := csv.NewReader(strings.NewReader(strings.TrimSpace(text)))
+	r.TrimLeadingSpace = true
+	values, err := r.Read()
+	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
+		return nil, parse.Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range values {
+		values[i] = strings.TrimSpace(v)
+	}
+	return values, nil
 }
 
 // column finds a column by its name, in either case.

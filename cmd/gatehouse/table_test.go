@@ -1,0 +1,157 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+)
+
+// fileOf writes a file for a test.
+func fileOf(t testing.TB, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// rows reads a table to its end: rows as their values joined by |, bad lines as
+// they are told, each after the number of its line.
+func rowsOf(t testing.TB, text string) (columns []string, rows []string) {
+	t.Helper()
+	table, err := openTable(fileOf(t, "table.csv", text))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, table.close()) }()
+	for {
+		values, err := table.next()
+		if errors.Is(err, io.EOF) {
+			return table.columns, rows
+		}
+		if bad, ok := errors.AsType[*badLine](err); ok {
+			assert.Equal(t, table.line, bad.Line)
+			rows = append(rows, bad.Error())
+			continue
+		}
+		require.NoError(t, err)
+		rows = append(rows, strings.Join(values, "|"))
+	}
+}
+
+func TestTablesAreReadWithTheirQuirks(t *testing.T) {
+	long := strings.Repeat("x", maxLine)
+	for name, c := range map[string]struct {
+		text    string
+		columns string
+		rows    []string
+	}{
+		"plain":                        {"a,b\n1,2\n3,4\n", "a|b", []string{"1|2", "3|4"}},
+		"CR LF":                        {"a,b\r\n1,2\r\n3,4\r\n", "a|b", []string{"1|2", "3|4"}},
+		"no end of the last line":      {"a,b\r\n1,2", "a|b", []string{"1|2"}},
+		"a byte order mark":            {"\ufeffa,b\n1,2\n", "a|b", []string{"1|2"}},
+		"a byte order mark and quotes": {"\ufeff\"a\",b\n1,2\n", "a|b", []string{"1|2"}},
+		"blanks":                       {"a, b \n 1 ,\t2 \n Server Room , 4\n", "a|b", []string{"1|2", "Server Room|4"}},
+		"empty lines":                  {"\n \r\na,b\n\n1,2\n\t\n\n3,4\n\n", "a|b", []string{"1|2", "3|4"}},
+		"empty values":                 {"a,b\n,\n1, \n", "a|b", []string{"|", "1|"}},
+		"quotes":                       {"a,b\n\"1,5\", \"say \"\"x\"\"\"\n", "a|b", []string{`1,5|say "x"`}},
+		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: bare " in non-quoted-field`, "4|5"}},
+		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: extraneous or missing " in quoted-field`, "3|4"}},
+		"too few and too many values":  {"a,b\n1\n1,2,3\n3,4\n", "a|b", []string{"line 2: it has 1 values, the header has 2", "line 3: it has 3 values, the header has 2", "3|4"}},
+		"a line that is too long":      {"a,b\n" + long + "," + long + "\n3,4\n", "a|b", []string{"line 2: it is longer than 65536 bytes", "3|4"}},
+		"a last line that is too long": {"a,b\n3,4\n1," + long, "a|b", []string{"3|4", "line 3: it is longer than 65536 bytes"}},
+		"another encoding":             {"a,b\nM\xfcller,2\nM\u00fcller,2\n", "a|b", []string{"line 2: it is not in UTF-8", "M\u00fcller|2"}},
+		"a header alone":               {"a,b\n", "a|b", nil},
+	} {
+		columns, rows := rowsOf(t, c.text)
+		assert.Equal(t, c.columns, strings.Join(columns, "|"), name)
+		assert.Equal(t, c.rows, rows, name)
+	}
+}
+
+func TestAFileThatIsNoTable(t *testing.T) {
+	for name, text := range map[string]string{
+		"empty": "", "blank": "\n \r\n", "a broken header": "\"a,b\n1,2\n", "another encoding": "\xff\xfea\x00,\x00b\x00\n\x00",
+		"no lines": strings.Repeat("x", 3*maxLine),
+	} {
+		_, err := openTable(fileOf(t, "table.csv", text))
+		assert.Equal(t, exitUsage, exitCode(err), "%s: %v", name, err)
+		assert.ErrorContains(t, err, "table.csv", name)
+	}
+	_, err := openTable(filepath.Join(t.TempDir(), "missing.csv"))
+	assert.Equal(t, exitUsage, exitCode(err))
+	_, err = openTable(t.TempDir())
+	assert.Error(t, err, "a directory")
+}
+
+func TestColumnsAreFoundByTheirName(t *testing.T) {
+	table, err := openTable(fileOf(t, "table.csv", "Timestamp, Prox-ID, floor\n"))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, table.close()) }()
+	for name, want := range map[string]int{"timestamp": 0, "prox-id": 1, " Floor ": 2} {
+		at, err := table.column(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, at)
+	}
+	_, err = table.column("prox-idd")
+	assert.Equal(t, exitUsage, exitCode(err))
+	assert.ErrorContains(t, err, `did you mean Prox-ID?`)
+}
+
+func TestSlugsAreIDs(t *testing.T) {
+	for want, parts := range map[string][]string{
+		"3-server-room": {"3", " Server Room"}, "1-1": {"1", "1"}, "a_b-c": {"a_b", "--c--"}, "t-r": {"_", "Tür"}, "": {"", "ß"},
+	} {
+		assert.Equal(t, want, slug(parts...), "%q", parts)
+		if want != "" {
+			assert.NoError(t, domain.CheckID(domain.ID(want)))
+		}
+	}
+}
+
+func TestOfManyBadLinesTheFirstAreTold(t *testing.T) {
+	var told bytes.Buffer
+	bad := &badLines{w: &world{stderr: &told}}
+	for i := range 2 * toldLines {
+		bad.add(&badLine{i, "why"})
+	}
+	assert.Equal(t, 2*toldLines, bad.count)
+	assert.Equal(t, toldLines+1, strings.Count(told.String(), "\n"))
+	assert.True(t, strings.HasPrefix(told.String(), "line 0: why\n"))
+}
+
+// FuzzTable holds that any file is read to its end, whatever is in it: each line
+// is a row with as many values as the header, or a bad line, and lines only grow.
+func FuzzTable(f *testing.F) {
+	for _, seed := range []string{"a,b\n1,2\n", "\ufeffa, b\r\n\"1\", 2\r\n", "\"a\n", "a\n\"\n,\n\r\n\x00\xff", "a\r\r\n\r", "a\n" + strings.Repeat("x", 100) + "\n\u00a0\n\u2028,"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		table, err := openTable(fileOf(t, "table.csv", string(text)))
+		if err != nil {
+			require.Equal(t, exitUsage, exitCode(err))
+			return
+		}
+		defer func() { require.NoError(t, table.close()) }()
+		line := table.line
+		for {
+			values, err := table.next()
+			if errors.Is(err, io.EOF) {
+				require.LessOrEqual(t, table.line, bytes.Count(text, []byte("\n"))+1)
+				return
+			}
+			require.Greater(t, table.line, line)
+			line = table.line
+			if _, ok := errors.AsType[*badLine](err); !ok {
+				require.NoError(t, err)
+				require.Len(t, values, len(table.columns))
+			}
+		}
+	})
+}
