@@ -87,7 +87,7 @@ func (w *benchWorld) site(b *testing.B) {
 	long := schedule.Schedule{Windows: []schedule.Window{
 		{Days: weekdays, From: 6 * 60, To: 22 * 60}, {Days: []schedule.Day{"sat", "sun"}, From: 8 * 60, To: 20 * 60},
 	}}
-	w.put(site, &Schedule{"office", office}, &Schedule{"long", long})
+	w.put(site, &Schedule{ID: "office", Schedule: office}, &Schedule{ID: "long", Schedule: long})
 	for i := range w.doors {
 		d := &Door{ID: benchID("door", i), Enabled: true, Entry: i >= w.units}
 		if i < w.units {

@@ -26,25 +26,49 @@ func (r *Site) check() error {
 }
 
 func (r *Door) check() error {
-	var capabilities error
-	if len(r.Capabilities) > 0 && slices.Max(r.Capabilities) > UnlockFor {
-		capabilities = fmt.Errorf("a door cannot have the capability %s", slices.Max(r.Capabilities))
-	}
 	return errors.Join(checkID(r.ID), checkRef(r.AreaIn), checkRef(r.AreaOut), checkRef(r.Unit), checkRef(r.PostureSource),
+		checkIDs("hours", r.Hours),
 		checkEnum(doorClassTexts, r.Class), checkEnum(postureTexts, r.Posture), checkEnum(afterLeaseTexts, r.AfterLease),
 		checkEnum(factorTexts, r.Factor), checkEnum(presenceTexts, r.Presence),
-		checkEnums(capabilityTexts, r.Capabilities), capabilities, r.Blackouts.Validate())
+		checkRemote("a door", r.Capabilities), r.Blackouts.Validate())
+}
+
+// checkRemote refuses what is no set of capabilities from afar.
+func checkRemote(what string, set []Capability) error {
+	err := checkEnums(capabilityTexts, set)
+	if len(set) > 0 && slices.Max(set) > UnlockFor {
+		err = errors.Join(err, fmt.Errorf("%s cannot have the capability %s", what, slices.Max(set)))
+	}
+	return err
 }
 
 func (r *Right) check() error {
-	errs := []error{checkID(r.ID), checkRef(r.Schedule), checkSorted("doors", r.Doors, cmp.Compare)}
-	for _, d := range r.Doors {
-		errs = append(errs, checkID(d))
+	errs := []error{checkID(r.ID), checkRef(r.Schedule), checkIDs("doors", r.Doors), checkRemote("a right", r.Capabilities)}
+	if h := r.Hours; h != nil {
+		errs = append(errs, checkID(h.Schedule))
+		if h.Grace > MaxGrace {
+			errs = append(errs, fmt.Errorf("the grace of business hours is at most %d s, not %d", MaxGrace, h.Grace))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Schedule) check() error { return errors.Join(checkID(r.ID), r.Schedule.Validate()) }
+// checkIDs refuses what is no set of ids.
+func checkIDs(what string, set []string) error {
+	errs := []error{checkSorted(what, set, cmp.Compare)}
+	for _, id := range set {
+		errs = append(errs, checkID(id))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Schedule) check() error {
+	errs := []error{checkID(r.ID), r.Schedule.Validate(), checkSorted("closed", r.Closed, Window.compare)}
+	for _, w := range r.Closed {
+		errs = append(errs, w.check())
+	}
+	return errors.Join(errs...)
+}
 
 func (r *Person) check() error {
 	return errors.Join(checkID(r.ID), checkEnum(personStateTexts, r.State))
@@ -88,6 +112,10 @@ func (w Window) check() error {
 		return fmt.Errorf("the window ends at %s, before %s when it begins", w.Until, w.From)
 	}
 	return nil
+}
+
+func (w Window) compare(other Window) int {
+	return cmp.Or(cmp.Compare(w.From, other.From), cmp.Compare(w.Until, other.Until))
 }
 
 // checkID refuses what cannot be the id of a row.

@@ -130,7 +130,7 @@ var meanings = map[Code][2]string{
 	DenyCapability:               {"deny_capability", "the door cannot be opened from afar in this way"},
 	DenyRemoteUnlockNotPermitted: {"deny_remote_unlock_not_permitted", "the grant does not let its holder open the door from afar in this way"},
 
-	DenyBlackout:        {"deny_blackout", "a blackout of the site or the door holds"},
+	DenyBlackout:        {"deny_blackout", "a blackout of the site, the door or the group holds"},
 	DenyHoliday:         {"deny_holiday", "today is a special day; on an ordinary day the schedule would hold"},
 	DenyOutsideSchedule: {"deny_outside_schedule", "a schedule of the right, the unit, the grant, a parent or of fobs does not hold, or is not known"},
 

@@ -46,7 +46,10 @@ type daysOfUTC struct {
 	days  []uint64
 }
 
-const dayOfUTC = 24 * 3600 * 1_000_000_000
+const (
+	second   = 1_000_000_000
+	dayOfUTC = 24 * 3600 * second
+)
 
 func specialDays(c schedule.Calendar, z *schedule.Zone) daysOfUTC {
 	d := daysOfUTC{first: math.MaxInt64}
@@ -87,6 +90,7 @@ type door struct {
 	key          key
 	postureUntil Instant // never zero
 	blackouts    *schedule.Spans
+	hours        []key // of the rights whose business hours it keeps
 	occupancy    uint32
 	posture      Posture
 	class        DoorClass
@@ -106,6 +110,9 @@ func compileDoor(r *Door, s *site) *door {
 		posture: r.Posture, class: r.Class, afterLease: r.AfterLease, factor: r.Factor, presence: r.Presence,
 		capabilities: set(r.Capabilities), enabled: r.Enabled, entry: r.Entry, fireRelease: r.FireRelease,
 	}
+	for _, id := range r.Hours {
+		d.hours = append(d.hours, keyOf(IDOf(id)))
+	}
 	if s != nil && len(r.Blackouts) > 0 {
 		d.blackouts = r.Blackouts.Compile(s.zone)
 	}
@@ -122,12 +129,25 @@ type right struct {
 	few      [fewDoors]key // the doors, while they are no more
 	// many are more doors as a hash table with open addressing, at most half full;
 	// its length is a power of two.
-	many []key
-	row  *Right
+	many  []key
+	row   *Right
+	hours hours
+	// capabilities are those of every grant of the right.
+	capabilities uint8
+}
+
+// hours are business hours made quick to ask; without a schedule there are none.
+type hours struct {
+	schedule key
+	firstIn  bool
+	grace    Instant // as a length of time
 }
 
 func compileRight(r *Right) *right {
-	c := &right{row: r, schedule: keyOf(IDOf(r.Schedule))}
+	c := &right{row: r, schedule: keyOf(IDOf(r.Schedule)), capabilities: set(r.Capabilities)}
+	if h := r.Hours; h != nil {
+		c.hours = hours{keyOf(IDOf(h.Schedule)), h.FirstIn, Instant(h.Grace) * second}
+	}
 	if len(r.Doors) <= fewDoors {
 		for i, d := range r.Doors {
 			c.few[i] = keyOf(IDOf(d))
@@ -170,6 +190,16 @@ func (r *right) has(door key) bool {
 type timetable struct {
 	row      *Schedule
 	compiled *schedule.Compiled
+}
+
+// closedAt reports whether a blackout of the schedule's own holds.
+func (t *timetable) closedAt(at Instant) bool {
+	for _, w := range t.row.Closed {
+		if begin(w.From) <= at && at < end(w.Until) {
+			return true
+		}
+	}
+	return false
 }
 
 func compileSchedule(r *Schedule) *timetable {

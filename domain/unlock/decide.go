@@ -97,6 +97,9 @@ func (q *question) atDoor(side Side) Checks {
 	if q.at < d.postureUntil {
 		q.posture = d.posture
 	}
+	if q.posture == Normal && len(d.hours) > 0 && q.standsOpen() {
+		q.posture = Unlocked
+	}
 	if !d.enabled {
 		failed |= check(DenyPointDisabled)
 	}

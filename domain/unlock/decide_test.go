@@ -69,7 +69,7 @@ func newStorage(t *testing.T) *storage {
 		rightA: &Right{ID: "right-a", Doors: []string{"door-a", "gate"}},
 		rightB: &Right{ID: "right-b", Doors: []string{"door-b", "gate"}},
 		rounds: &Right{ID: "rounds", Doors: []string{"gate", "hall"}, Schedule: "office"},
-		office: &Schedule{"office", hours},
+		office: &Schedule{ID: "office", Schedule: hours},
 		anna:   &Person{"anna", PersonActive}, ben: &Person{"ben", PersonActive},
 		sue: &Person{"sue", PersonActive}, joe: &Person{"joe", PersonActive},
 		unitA: unit("a", "right-a"), unitB: unit("b", "right-b"),

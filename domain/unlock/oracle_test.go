@@ -175,10 +175,54 @@ func (o oracle) decide(local Local, r Request) verdict {
 }
 
 func (s *slowCase) posture() Posture {
+	posture := s.door.Posture
 	if s.door.PostureUntil != 0 && s.r.At >= s.door.PostureUntil {
-		return Normal
+		posture = Normal
 	}
-	return s.door.Posture
+	for _, id := range s.door.Hours {
+		if r, ok := find[*Right](s.oracle, KindRight, id); ok && posture == Normal && r.Hours != nil && s.open(r.Hours) {
+			return Unlocked
+		}
+	}
+	return posture
+}
+
+// open says whether business hours hold and have begun: the last time that they
+// began is found minute by minute.
+func (s *slowCase) open(h *Hours) bool {
+	r, ok := find[*Schedule](s.oracle, KindSchedule, h.Schedule)
+	if !ok || len(s.times(h.Schedule)) > 0 || s.blackout() {
+		return false
+	}
+	if !h.FirstIn {
+		return true
+	}
+	times, days := schedule.Compile(r.Schedule), s.site.Calendar.Compile()
+	holds := func(at Instant) bool {
+		local := s.zone.Local(int64(at))
+		return times.Contains(local, days.Kind(local.Date))
+	}
+	began := s.r.At
+	for range 60 * 24 * 5 {
+		if !holds(began - 1) {
+			break
+		}
+		began -= began % (60 * second)
+		if holds(began - 1) {
+			began--
+		}
+	}
+	came := s.local.FirstIn
+	return came != 0 && came <= s.r.At && came >= began-Instant(h.Grace)*second
+}
+
+func (s *slowCase) blackout() bool {
+	for _, b := range slices.Concat(s.site.Blackouts, s.door.Blackouts) {
+		if from, to := b.Span(s.zone); int64(s.r.At) >= from && int64(s.r.At) < to {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *slowCase) atDoor() codes {
@@ -395,6 +439,12 @@ func (s *slowCase) times(id string) codes {
 		failed.add(DenyOutsideSchedule)
 		return failed
 	}
+	for _, w := range r.Closed {
+		if inside(w, s.r.At) {
+			failed.add(DenyBlackout)
+			return failed
+		}
+	}
 	at := int64(s.r.At)
 	if schedule.Contains(r.Schedule, s.zone, s.site.Calendar, at) {
 		return failed
@@ -442,9 +492,17 @@ func (s *slowCase) doorsOf(g *Grant, fobHours bool) codes {
 		}
 	}
 	if best != nil && fobHours {
-		best = codes{}
+		best = onlyBlackout(best)
 	}
 	return best
+}
+
+// onlyBlackout is what schedules say to fobs that follow one of their own.
+func onlyBlackout(c codes) codes {
+	if c[DenyBlackout] {
+		return codes{DenyBlackout: true}
+	}
+	return codes{}
 }
 
 // grant checks a grant that begins or continues a chain of a source; nil: it is
@@ -460,9 +518,11 @@ func (s *slowCase) grant(g *Grant, of Source, fobHours bool, parents int) codes 
 		}
 		return DenyNoAccessRight
 	}
-	if !fobHours {
-		failed.addAll(s.times(g.Schedule))
+	times := s.times(g.Schedule)
+	if fobHours {
+		times = onlyBlackout(times)
 	}
+	failed.addAll(times)
 	switch g.State {
 	case GrantEnded:
 		failed.add(pick(DenyShareEnded))
@@ -510,10 +570,8 @@ func (s *slowCase) grants(p *Person, c *Credential, kind CredentialKind) (*Grant
 		if fobHours {
 			failed.addAll(s.times(s.site.FobSchedule))
 		}
-		for _, b := range slices.Concat(s.site.Blackouts, s.door.Blackouts) {
-			if from, to := b.Span(s.zone); int64(s.r.At) >= from && int64(s.r.At) < to {
-				failed.add(DenyBlackout)
-			}
+		if s.blackout() {
+			failed.add(DenyBlackout)
 		}
 		if len(g.Kinds) > 0 && kind != AnyKind && !slices.Contains(g.Kinds, kind) ||
 			kind == Fob && g.Source == SourceShare && !s.site.SharedUserFobs ||
@@ -525,7 +583,8 @@ func (s *slowCase) grants(p *Person, c *Credential, kind CredentialKind) (*Grant
 			if !slices.Contains(s.door.Capabilities, want) {
 				failed.add(DenyCapability)
 			}
-			if !slices.Contains(g.Capabilities, want) {
+			right, ok := find[*Right](s.oracle, KindRight, g.Right)
+			if !slices.Contains(g.Capabilities, want) && !(ok && slices.Contains(right.Capabilities, want)) {
 				failed.add(DenyRemoteUnlockNotPermitted)
 			}
 		}

@@ -143,7 +143,10 @@ func (d *dice) row(k Kind) Row {
 	case KindDoor:
 		return d.door()
 	case KindRight:
-		r := &Right{ID: d.id("right", manyRights), Schedule: d.ref("schedule", manySchedules+1)}
+		r := &Right{ID: d.id("right", manyRights), Schedule: d.ref("schedule", manySchedules+1), Capabilities: subset(d, RemoteUnlock, UnlockFor)}
+		if d.one(3) {
+			r.Hours = &Hours{d.id("schedule", manySchedules+1), d.one(2), uint32(d.IntN(3)) * 3600}
+		}
 		for i := range manyDoors {
 			if !d.one(4) {
 				r.Doors = append(r.Doors, fmt.Sprint("door", i))
@@ -151,7 +154,11 @@ func (d *dice) row(k Kind) Row {
 		}
 		return r
 	case KindSchedule:
-		return &Schedule{d.id("schedule", manySchedules), d.schedule()}
+		s := &Schedule{ID: d.id("schedule", manySchedules), Schedule: d.schedule()}
+		if d.one(6) {
+			s.Closed = []Window{d.window()}
+		}
+		return s
 	case KindPerson:
 		return &Person{d.id("person", manyPeople), pick(d, PersonActive, PersonActive, PersonSuspended, PersonPending)}
 	case KindUnit:
@@ -177,7 +184,8 @@ func (d *dice) row(k Kind) Row {
 
 func (d *dice) door() *Door {
 	return &Door{
-		ID: d.id("door", manyDoors), Entry: d.one(2), Class: pick(d, Standard, Critical), Enabled: !d.one(10),
+		Hours: subset(d, "right0", "right1", "right2"),
+		ID:    d.id("door", manyDoors), Entry: d.one(2), Class: pick(d, Standard, Critical), Enabled: !d.one(10),
 		Posture: pick(d, Normal, Unlocked, FreeAccess, Lockdown), PostureUntil: d.window().Until, FireRelease: d.one(2),
 		Capabilities: subset(d, RemoteUnlock, UnlockFor), AfterLease: pick(d, AfterLeaseDeny, LastTable),
 		Blackouts: d.blackouts(), Factor: pick(d, NoFactor, PinFactor, PersonFactor, EscortFactor),
@@ -287,6 +295,9 @@ func (d *dice) local() Local {
 	if d.one(2) {
 		l.ClockUnsure, l.Fire, l.Blocked = d.one(6), d.one(12), d.one(12)
 		l.FirstInPending, l.Interlock, l.LockedOut = d.one(4), d.one(12), d.one(4)
+		if d.one(2) {
+			l.FirstIn = d.instant()
+		}
 		l.LastSide, l.Uses, l.Occupancy = Side(d.IntN(3)), uint32(d.IntN(4)), uint32(d.IntN(4))
 	}
 	return l

@@ -67,8 +67,12 @@ type Local struct {
 	Blocked     bool `json:"blocked,omitempty"` // the door is blocked at the door
 	// FirstInPending says that the door waits for somebody with FirstIn.
 	FirstInPending bool `json:"first_in_pending,omitempty"`
-	Interlock      bool `json:"interlock,omitempty"`  // another door of the interlock is open
-	LockedOut      bool `json:"locked_out,omitempty"` // the reader takes no PIN for now
+	// FirstIn is when somebody last opened the door with a grant that has FirstIn;
+	// zero: it is not known that anybody has, and business hours that wait for it do
+	// not begin.
+	FirstIn   Instant `json:"first_in,omitzero"`
+	Interlock bool    `json:"interlock,omitempty"`  // another door of the interlock is open
+	LockedOut bool    `json:"locked_out,omitempty"` // the reader takes no PIN for now
 	// LastSide is how the person last passed a door of the area; NoSide: unknown.
 	LastSide Side `json:"last_side,omitzero"`
 	// Uses is how often the credential has opened.

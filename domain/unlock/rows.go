@@ -63,6 +63,9 @@ type Door struct {
 	Presence     Presence           `json:"presence"`
 	// Occupancy is how many people AreaIn may hold; 0: any number.
 	Occupancy uint32 `json:"occupancy,omitempty"`
+	// Hours are the ids of the rights whose business hours the door keeps, sorted:
+	// while any of them hold and its posture is Normal, it stands open.
+	Hours []string `json:"hours,omitempty"`
 }
 
 // Right is a set of doors with a schedule; also the doors of a group.
@@ -71,12 +74,36 @@ type Right struct {
 	Doors []string `json:"doors"`
 	// Schedule is the id of the schedule on which it holds; empty: always.
 	Schedule string `json:"schedule,omitempty"`
+	// Capabilities are what every grant of the right lets its holder do beside what
+	// the grant says: RemoteUnlock, UnlockFor. Here a setting for thousands is one
+	// row.
+	Capabilities []Capability `json:"capabilities,omitempty"`
+	// Hours are business hours, for the doors that name the right; nil: none.
+	Hours *Hours `json:"hours,omitempty"`
 }
+
+// Hours are business hours: a door stands open to anybody while they hold.
+type Hours struct {
+	// Schedule is the id of the schedule on which they hold. Nor do they hold in a
+	// blackout of the site or of the door.
+	Schedule string `json:"schedule"`
+	// FirstIn says that they begin only once somebody with FirstIn has opened the
+	// door: within them, or within Grace before.
+	FirstIn bool `json:"first_in"`
+	// Grace is in seconds, at most MaxGrace.
+	Grace uint32 `json:"grace_s,omitempty"`
+}
+
+// MaxGrace bounds the grace of business hours, in seconds (12 h).
+const MaxGrace = 12 * 3600
 
 // Schedule is a schedule that rights, units and grants refer to.
 type Schedule struct {
 	ID       string            `json:"id"`
 	Schedule schedule.Schedule `json:"schedule"`
+	// Closed are its own blackouts, sorted: it does not hold meanwhile, not for fobs
+	// either that follow the one schedule of the site.
+	Closed []Window `json:"closed,omitempty"`
 }
 
 // Person is somebody who may hold credentials and grants.

@@ -82,7 +82,7 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 		c != nil && c.booking != 0 && c.booking != l.booking:
 		failed |= check(DenyCredentialTypeNotPermitted)
 	}
-	if q.command != NoCommand && l.capabilities&(1<<q.command) == 0 {
+	if q.command != NoCommand && (l.capabilities|q.lent(l))&(1<<q.command) == 0 {
 		failed |= check(DenyRemoteUnlockNotPermitted)
 	}
 	if q.local.FirstInPending && l.capabilities&(1<<FirstIn) == 0 {
@@ -103,10 +103,10 @@ func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks,
 	if !opens {
 		return 0, false
 	}
-	failed = l.fixed
-	if !q.fobHours(kind) {
-		failed |= times
+	if q.fobHours(kind) {
+		times &= check(DenyBlackout)
 	}
+	failed = l.fixed | times
 	if l.booking != 0 {
 		failed |= q.booking(h.booking(l.booking))
 	}
@@ -124,6 +124,14 @@ func outOfWindow(of Source, share Code) Checks {
 		return check(share)
 	}
 	return check(DenyNoAccessRight)
+}
+
+// lent are the capabilities that a grant has from the right that it names.
+func (q *question) lent(l *link) uint8 {
+	if r := q.table.rights.get(l.right); r != nil && l.grant.Right != "" {
+		return r.capabilities
+	}
+	return 0
 }
 
 // mapped checks a right.
@@ -161,6 +169,8 @@ func (q *question) times(k key) Checks {
 	switch {
 	case s == nil:
 		return check(DenyOutsideSchedule)
+	case s.closedAt(q.at):
+		return check(DenyBlackout)
 	case s.compiled.Contains(q.today, q.day):
 		return 0
 	case q.day != "" && s.compiled.Contains(q.today, ""):
