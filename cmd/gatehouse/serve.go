@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,6 +68,9 @@ func (c *serveCmd) Run(w *world) error {
 		return usage("--data: %v", err)
 	}
 	cfg := c.config(w, data)
+	if err := os.Remove(c.URLFile); c.URLFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return usage("--url-file: %v", err) // what an earlier service left must not be taken for this one's
+	}
 	s, err := startService(w.ctx, cfg)
 	if err != nil {
 		return err
