@@ -175,25 +175,34 @@ func (d *PermissionDelta) Encode() ([][]byte, error) {
 // DecodePermission reads the body of a message on the subject of a site's deltas:
 // a delta, or else a part of one.
 func DecodePermission(body []byte) (*PermissionDelta, *PermissionPart, error) {
-	var kind struct {
-		Format int `json:"format"`
-		Part   int `json:"part"`
+	var m struct {
+		PermissionDelta
+		Part int    `json:"part"`
+		Of   int    `json:"of"`
+		Data []byte `json:"data"`
 	}
-	if err := json.Unmarshal(body, &kind); err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", ErrPermissions, err)
-	}
-	if err := checkFormat(kind.Format); err != nil {
-		return nil, nil, err
-	}
-	if kind.Part > 0 {
-		p := new(PermissionPart)
-		if err := json.Unmarshal(body, p); err != nil {
+	unread := json.Unmarshal(body, &m)
+	if unread != nil {
+		var lax struct {
+			Format int `json:"format"`
+		}
+		if err := json.Unmarshal(body, &lax); err != nil {
 			return nil, nil, fmt.Errorf("%w: %w", ErrPermissions, err)
 		}
-		return nil, p, nil
+		m.Format = lax.Format
 	}
-	d, err := decodeDelta(body)
-	return d, nil, err
+	if err := checkFormat(m.Format); err != nil {
+		return nil, nil, err
+	}
+	d := m.PermissionDelta
+	switch {
+	case unread != nil:
+		return nil, nil, fmt.Errorf("%w: %w", ErrPermissions, unread)
+	case m.Part > 0:
+		return nil, &PermissionPart{Format: d.Format, Org: d.Org, Site: d.Site, Epoch: d.Epoch, N: d.N, Digest: d.Digest,
+			Part: m.Part, Of: m.Of, Data: m.Data}, nil
+	}
+	return &d, nil, nil
 }
 
 func checkFormat(format int) error {
@@ -206,14 +215,6 @@ func checkFormat(format int) error {
 	return nil
 }
 
-func decodeDelta(body []byte) (*PermissionDelta, error) {
-	d := new(PermissionDelta)
-	if err := json.Unmarshal(body, d); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrPermissions, err)
-	}
-	return d, nil
-}
-
 // joinDelta reads a delta from all its parts.
 func joinDelta(parts []PermissionPart) (*PermissionDelta, error) {
 	z, err := unzip(parts)
@@ -224,9 +225,12 @@ func joinDelta(parts []PermissionPart) (*PermissionDelta, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
-	d, err := decodeDelta(body)
+	d, inner, err := DecodePermission(body)
 	if err != nil {
 		return nil, err
+	}
+	if inner != nil {
+		return nil, fmt.Errorf("%w: a part of %d holds parts", ErrPermissions, parts[0].N)
 	}
 	if p := parts[0]; d.Org != p.Org || d.Site != p.Site || d.Epoch != p.Epoch || d.N != p.N || d.Digest != p.Digest {
 		return nil, fmt.Errorf("%w: the parts of %d are those of another delta", ErrPermissions, p.N)

@@ -29,15 +29,12 @@ type baseJob struct {
 // askBase has a base written when enough deltas stand behind the last one. When
 // many bases are asked for, a later delta asks again.
 func (p *Projector) askBase(s *site) {
-	pub := s.published
-	if pub.sinceBase < max(p.minBase, 2*pub.baseSize) || !s.basing.CompareAndSwap(false, true) {
+	if s.sinceBase < max(p.minBase, 2*int(s.baseSize.Load())) || !s.basing.CompareAndSwap(false, true) {
 		return
 	}
 	select {
-	case p.bases <- baseJob{s, pub.table, pub.head}:
-		s.org.mu.Lock()
-		s.published.sinceBase = 0
-		s.org.mu.Unlock()
+	case p.bases <- baseJob{s, s.published.table, s.published.head}:
+		s.sinceBase = 0
 	default:
 		s.basing.Store(false)
 	}
@@ -54,19 +51,12 @@ func (p *Projector) baseLoop(ctx context.Context) error {
 			if err != nil && ctx.Err() == nil {
 				p.cfg.Log.Warn("a base of permissions is not written; readers begin at the one before", "org", job.site.org.id, "site", job.site.id, "error", err)
 			}
-			if err == nil {
-				job.site.based(size)
+			if size > 0 {
+				job.site.baseSize.Store(int64(size))
 			}
 			job.site.basing.Store(false)
 		}
 	}
-}
-
-// based notes the size of the last base; 0 when another instance wrote one.
-func (s *site) based(size int) {
-	s.org.mu.Lock()
-	defer s.org.mu.Unlock()
-	s.published.baseSize = max(size, s.published.baseSize)
 }
 
 // writeBase writes a base unless there is one of that commit or a later one, and

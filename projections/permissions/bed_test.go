@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+
 	"log/slog"
 	"path/filepath"
 	"strings"

@@ -40,7 +40,7 @@ func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 		if err != nil {
 			return s.beginAnew(ctx, p, err)
 		}
-		pub.count(msg.Data)
+		s.sinceBase += len(msg.Data)
 		if delta == nil {
 			continue
 		}

@@ -16,11 +16,15 @@ type Lag struct {
 	Head      uint64        `json:"head"`               // the last commit applied
 	Published uint64        `json:"published"`          // the last commit up to which everything is published
 	Waiting   int           `json:"waiting"`            // deltas
-	Oldest    time.Duration `json:"oldest"`             // how long the first of them has waited
+	Oldest    time.Duration `json:"oldest_ns"`          // how long the first of them has waited
 	Untagged  int           `json:"untagged,omitempty"` // credentials whose tag waits for the vault
 	// Diverged are the sites of which another instance, or later code, published
 	// other rows than this one has.
 	Diverged []domain.ID `json:"diverged,omitempty"`
+	// Ahead are the sites of which the table of a later commit is published than
+	// the store has applied: for a moment where another instance was quicker, and
+	// lasting where the ledger lost commits, as by a restore.
+	Ahead []domain.ID `json:"ahead,omitempty"`
 }
 
 // Lags tells of every org that the store holds, sorted.
@@ -46,8 +50,12 @@ func (o *org) lag(now time.Time) Lag {
 		if s.diverged > 0 {
 			l.Diverged = append(l.Diverged, id)
 		}
+		if o.position().Before(s.published.head) {
+			l.Ahead = append(l.Ahead, id)
+		}
 	}
 	slices.Sort(l.Diverged)
+	slices.Sort(l.Ahead)
 	return l
 }
 
@@ -79,9 +87,12 @@ func newMetrics(reg prometheus.Registerer, p *Projector) *metrics {
 	return m
 }
 
-func (m *metrics) published(bodies [][]byte) {
-	m.deltas.Inc()
+// published counts a delta and returns its size.
+func (m *metrics) published(bodies [][]byte) (size int) {
 	for _, b := range bodies {
-		m.bytes.Add(float64(len(b)))
+		size += len(b)
 	}
+	m.deltas.Inc()
+	m.bytes.Add(float64(size))
+	return size
 }

@@ -94,7 +94,8 @@ func TestAnInstanceBehindTheLedgerWaits(t *testing.T) {
 	last.site.table.Store(last.before)
 	o.mu.Unlock()
 	two.turnAll()
-	assert.True(t, last.site.ahead, "the published table is of a commit that is not here")
+	assert.Equal(t, []domain.ID{"north"}, two.Lags()[0].Ahead, "the published table is of a commit that is not here")
+	assert.Zero(t, two.Lags()[0].Waiting)
 
 	o.mu.Lock()
 	o.head = held
@@ -104,7 +105,7 @@ func TestAnInstanceBehindTheLedgerWaits(t *testing.T) {
 	o.wake()
 	two.turnAll()
 	assert.Zero(t, two.Lags()[0].Waiting)
-	assert.False(t, last.site.ahead)
+	assert.Empty(t, two.Lags()[0].Ahead)
 	assert.Zero(t, two.divergence())
 	two.agree("acme", "north", "south")
 }
@@ -147,7 +148,7 @@ func TestOtherRowsOfAnotherInstanceStandAndAreReported(t *testing.T) {
 // TestInstancesInAnyOrderPublishEachCommitOnce has instances execute, publish,
 // stop and start in an order that is drawn.
 func TestInstancesInAnyOrderPublishEachCommitOnce(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(20260302, seed))
 			b := newBed(t)

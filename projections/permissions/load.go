@@ -50,17 +50,10 @@ type publishedSite struct {
 	head      schemas.PermissionHead
 	seq       uint64 // of the last message of its deltas
 	done      uint64 // what that one says
-	sinceBase int    // bytes of deltas behind the last base
-	baseSize  int    // bytes of that base
+	sinceBase int    // when it was read: bytes of deltas behind the last base
+	baseSize  int    // and of that base
 	broken    bool   // it cannot be read
 	tooNew    bool   // by this code
-}
-
-// count adds messages to what stands behind the last base.
-func (p *publishedSite) count(bodies ...[]byte) {
-	for _, b := range bodies {
-		p.sinceBase += len(b)
-	}
 }
 
 func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published, error) {
@@ -163,7 +156,7 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 			}
 			skipping = false
 		}
-		pub.count(body)
+		pub.sinceBase += len(body)
 		d, err := reader.Take(body)
 		if d != nil {
 			pub.done = d.Done

@@ -118,6 +118,8 @@ func (o *org) newSite(id domain.ID) *site {
 	if !s.known {
 		s.published = publishedSite{table: new(unlock.Table)}
 	}
+	s.sinceBase = s.published.sinceBase
+	s.baseSize.Store(int64(s.published.baseSize))
 	return s
 }
 

@@ -97,8 +97,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 	}
 	pub := s.published
 	pub.table, pub.head, pub.seq = next, d.Head(), seq
-	pub.count(bodies...)
-	p.metrics.published(bodies)
+	s.sinceBase += p.metrics.published(bodies)
 	s.advance(mine, pub)
 	s.take(e, e.head)
 	o.madeDurable(d.Done)

@@ -31,6 +31,8 @@ type site struct {
 	mine      *unlock.Table // of the turn: the table before the site's first waiting delta
 	ahead     bool          // of the turn: published at a later commit than mine, and not compared yet
 	frozen    bool          // of the turn: later code published, which this code cannot read
+	sinceBase int           // of the turn: bytes of deltas behind the last base
+	baseSize  atomic.Int64  // bytes of the last base
 	basing    atomic.Bool   // a base is being written
 }
 
@@ -68,7 +70,7 @@ func (s *site) unreadable() {
 	}
 	s.frozen, s.ahead = pub.tooNew, false
 	pub.table, pub.head = new(unlock.Table), schemas.PermissionHead{}
-	pub.sinceBase = math.MaxInt32 // a reader begins behind the damage
+	s.sinceBase = math.MaxInt32 // a reader begins behind the damage
 	if s.frozen {
 		s.diverged = max(s.org.head.N, 1)
 	}
