@@ -58,8 +58,13 @@ Examples:
   gatehouse serve --nats-url nats://n1,nats://n2,nats://n3 --nats-creds app.creds --nats-system-creds sys.creds --replicas 3`
 }
 
-// stopTimeout is how long a stop in good order may take.
-const stopTimeout = 30 * time.Second
+// stopTimeout is how long a stop in good order may take, and flushTimeout how long
+// of that it waits for permissions to be published: without NATS they are not, and
+// the next start does it.
+const (
+	stopTimeout  = 30 * time.Second
+	flushTimeout = 10 * time.Second
+)
 
 // Run serves until the first signal.
 func (c *serveCmd) Run(w *world) error {

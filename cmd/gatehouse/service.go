@@ -214,7 +214,9 @@ func (s *service) project(ctx context.Context) error {
 	s.onStop(func(ctx context.Context) error {
 		end()
 		s.running.Wait()
-		err := s.Permissions.Flush(ctx)
+		flushing, cancel := context.WithTimeout(ctx, flushTimeout)
+		defer cancel()
+		err := s.Permissions.Flush(flushing)
 		stopPublishing()
 		publishing.Wait()
 		return err
