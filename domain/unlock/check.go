@@ -63,7 +63,7 @@ func checkIDs(what string, set []string) error {
 }
 
 func (r *Schedule) check() error {
-	errs := []error{checkID(r.ID), r.Schedule.Validate(), checkSorted("closed", r.Closed, Window.compare)}
+	errs := []error{checkID(r.ID), r.Schedule.Validate(), checkSorted("closed", r.Closed, Window.Compare)}
 	for _, w := range r.Closed {
 		errs = append(errs, w.check())
 	}
@@ -93,7 +93,7 @@ func (r *Credential) check() error {
 	if r.Kind == AnyKind {
 		kind = errors.New("a credential has a kind")
 	}
-	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Format), checkRef(r.Booking), r.Window.check(),
+	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Format), checkRef(r.Booking), checkRef(r.Schedule), r.Window.check(),
 		checkEnum(credentialKindTexts, r.Kind), kind, checkEnum(credentialStateTexts, r.State))
 }
 
@@ -114,7 +114,8 @@ func (w Window) check() error {
 	return nil
 }
 
-func (w Window) compare(other Window) int {
+// Compare orders windows by their beginning, then by their end.
+func (w Window) Compare(other Window) int {
 	return cmp.Or(cmp.Compare(w.From, other.From), cmp.Compare(w.Until, other.Until))
 }
 

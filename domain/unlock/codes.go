@@ -132,7 +132,7 @@ var meanings = map[Code][2]string{
 
 	DenyBlackout:        {"deny_blackout", "a blackout of the site, the door or the group holds"},
 	DenyHoliday:         {"deny_holiday", "today is a special day; on an ordinary day the schedule would hold"},
-	DenyOutsideSchedule: {"deny_outside_schedule", "a schedule of the right, the unit, the grant, a parent or of fobs does not hold, or is not known"},
+	DenyOutsideSchedule: {"deny_outside_schedule", "a schedule of the right, the unit, the grant, a parent, the credential or of fobs does not hold, or is not known"},
 
 	DenyFirstInPending: {"deny_first_in_pending", "nobody whose coming lets others in has come; side out is only marked"},
 	DenyPassback:       {"deny_passback", "the person is on that side already; side out and a door that marks are only marked"},

@@ -286,6 +286,8 @@ var decideCases = []struct {
 		DenyOutsideSchedule, nil},
 	{"a schedule of the grant narrows (U6)", func(s *storage) { s.ownA.Schedule = "never"; s.ask(s.fobA, s.doorA) },
 		DenyOutsideSchedule, nil},
+	{"outside the credential's own schedule", func(s *storage) { s.pin.Schedule = "never"; s.ask(s.pin, s.hall) }, DenyOutsideSchedule, nil},
+	{"within the credential's own schedule", func(s *storage) { s.pin.Schedule = "office"; s.ask(s.pin, s.hall) }, AllowStaff, nil},
 	{"a schedule of a parent narrows", func(s *storage) { s.ownB.Schedule = "never"; s.ask(s.keyA, s.doorB) }, DenyOutsideSchedule, nil},
 	{"fobs follow their own schedule", func(s *storage) { s.site.FobSchedule = "never"; s.ask(s.fobA, s.doorA) },
 		DenyOutsideSchedule, nil},

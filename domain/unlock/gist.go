@@ -22,7 +22,7 @@ func (h *holder) gist() gist {
 	c, l, b := &h.credential1, &h.link1, &h.booking1
 	switch {
 	case h.more != nil, h.credentials != 1, h.links != 1,
-		h.fixed|c.fixed|l.fixed|b.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, b.gatelocked,
+		h.fixed|c.fixed|l.fixed|b.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0, b.gatelocked,
 		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.booking != 0 && c.booking != l.booking,
 		c.kind == Fob && l.source == SourceShare:
 		return gist{}

@@ -34,8 +34,16 @@ type credential struct {
 	maxUses        uint32
 	booking        uint16 // by number; 0: none
 	kind           CredentialKind
-	takesNumber    bool // nobody else may have the tag meanwhile
+	marks          credentialMarks
 }
+
+// credentialMarks are bits, so that a credential fills one line of memory.
+type credentialMarks uint8
+
+const (
+	takesNumber credentialMarks = 1 << iota // nobody else may have the tag meanwhile
+	scheduled                               // it has a schedule of its own, which its row names
+)
 
 // booking is the row of a booking, with its unit, made quick to ask.
 type booking struct {

@@ -79,7 +79,7 @@ func (m *maker) credential(r *Credential) credential {
 	number, _ := m.booking(r.Booking)
 	c := credential{
 		tag: keyOf(r.Tag), from: begin(r.Window.From), until: end(r.Window.Until), suspendedUntil: begin(0),
-		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, takesNumber: true,
+		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, marks: takesNumber,
 	}
 	switch r.State {
 	case CredentialActive:
@@ -92,9 +92,12 @@ func (m *maker) credential(r *Credential) credential {
 	case CredentialDamaged:
 		c.fixed = check(DenyCredentialDamaged)
 	case CredentialExpired:
-		c.fixed, c.takesNumber = check(DenyCredentialExpired), false
+		c.fixed, c.marks = check(DenyCredentialExpired), 0
 	case CredentialRevoked:
-		c.fixed, c.takesNumber = check(DenyCredentialRevoked), false
+		c.fixed, c.marks = check(DenyCredentialRevoked), 0
+	}
+	if r.Schedule != "" {
+		c.marks |= scheduled
 	}
 	if r.DenyListed {
 		c.fixed |= check(DenyCredentialRevoked)

@@ -387,6 +387,9 @@ func (s *slowCase) credential(c *Credential) codes {
 	if c.Kind == Pin && s.local.LockedOut {
 		failed.add(DenyLockout)
 	}
+	if s.site != nil {
+		failed.addAll(s.times(c.Schedule))
+	}
 	failed.addAll(s.booking(c.Booking))
 	return failed
 }

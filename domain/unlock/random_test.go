@@ -203,6 +203,9 @@ func (d *dice) credential() *Credential {
 	if d.one(3) {
 		c.Booking = d.id("booking", manyBookings)
 	}
+	if d.one(4) {
+		c.Schedule = d.id("schedule", manySchedules+1)
+	}
 	if c.State == CredentialSuspended {
 		c.SuspendedUntil = d.window().Until
 	}

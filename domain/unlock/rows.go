@@ -97,7 +97,7 @@ type Hours struct {
 // MaxGrace bounds the grace of business hours, in seconds (12 h).
 const MaxGrace = 12 * 3600
 
-// Schedule is a schedule that rights, units and grants refer to.
+// Schedule is a schedule that rights, units, grants and credentials refer to.
 type Schedule struct {
 	ID       string            `json:"id"`
 	Schedule schedule.Schedule `json:"schedule"`
@@ -150,9 +150,13 @@ type Credential struct {
 	Person string         `json:"person"`
 	// Booking binds it to the grants of one booking: it opens nothing else, and
 	// ends with it. Empty: it opens what the person may.
-	Booking string          `json:"booking,omitempty"`
-	Window  Window          `json:"window,omitzero"`
-	State   CredentialState `json:"state"`
+	Booking string `json:"booking,omitempty"`
+	Window  Window `json:"window,omitzero"`
+	// Schedule is the id of its own schedule, as of a PIN for weekly visits; empty:
+	// none. It narrows whatever else its holder may, also where fobs follow the one
+	// schedule of the site.
+	Schedule string          `json:"schedule,omitempty"`
+	State    CredentialState `json:"state"`
 	// SuspendedUntil ends a suspension, exclusive; zero: until it is lifted.
 	SuspendedUntil Instant `json:"suspended_until,omitzero"`
 	// MaxUses is how often it opens, as its gateway counts; 0: as often as wanted.

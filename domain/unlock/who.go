@@ -59,7 +59,7 @@ func (q *question) tagged(tag key) (h *holder, credential uint32, twice bool) {
 			if c.tag != tag {
 				continue
 			}
-			lives := c.takesNumber && q.at >= c.from && q.at < c.until
+			lives := c.marks&takesNumber != 0 && q.at >= c.from && q.at < c.until
 			if lives && live {
 				return nil, 0, true
 			}
@@ -110,6 +110,10 @@ func (q *question) credential(h *holder, c *credential) Checks {
 	}
 	if c.kind == Pin && q.local.LockedOut {
 		failed |= check(DenyLockout)
+	}
+	if c.marks&scheduled != 0 && q.site != nil {
+		q.read()
+		failed |= q.times(keyOf(IDOf(c.row.Schedule)))
 	}
 	return failed
 }
