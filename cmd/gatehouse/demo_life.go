@@ -20,9 +20,20 @@ func (d *demo) life() []struct {
 		perDay float64
 		do     func(ctx context.Context) error
 	}{
-		{3, d.newTenant}, {3, d.newGuest}, {2, d.newUnitUser}, {1, d.shareEnds}, {3, d.unpaid}, {1, d.revoked}, {2, d.moveOut},
+		{d.demand(), d.newTenant}, {3, d.newGuest}, {2, d.newUnitUser}, {1, d.shareEnds}, {3, d.unpaid}, {1, d.revoked}, {2, d.moveOut},
 		{2, d.lostFob}, {1, d.tooLong}, {3, d.stranger}, {0.5, d.liftCheck}, {0.3, d.fireDrill}, {0.4, d.otherHours},
 	}
+}
+
+// demand is how many tenants come on a day: those who leave are replaced.
+func (d *demo) demand() float64 {
+	let := 0
+	for _, v := range d.house.people {
+		if v.tenant && !v.gone {
+			let++
+		}
+	}
+	return 3 + float64(max(0, tenants-let))/5
 }
 
 // planLife plans today's, in the hours of the office, and the look at units that
@@ -308,14 +319,21 @@ func (d *demo) lookOver(ctx context.Context) error {
 		for id, b := range s.Bookings.All() {
 			ended[id] = b.State != domain.BookingStateActive
 		}
+		for id, share := range s.Shares.All() {
+			ended[id] = share.State != domain.ShareStateActive
+		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	for _, v := range d.house.people {
-		if !v.gone && v.tenant && ended[v.booking] {
+		switch {
+		case v.gone:
+		case v.tenant && ended[v.booking]:
 			d.over(v.booking)
+		case ended[v.share]:
+			d.lastTry(v)
 		}
 	}
 	if len(back) == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"gatehouse/domain"
@@ -49,6 +50,7 @@ func (d *demo) planDay(context.Context) error {
 	if err := d.feed.day(today); err != nil {
 		return err
 	}
+	d.house.people = slices.DeleteFunc(d.house.people, func(v *visitor) bool { return v.gone && !v.away })
 	for _, v := range d.house.people {
 		switch {
 		case v.gone:
