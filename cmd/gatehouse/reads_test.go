@@ -1,0 +1,252 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/gateways/local"
+)
+
+// makeGate makes the site hq with a gate that opens to a card, and a lodge that
+// does not.
+func (s *station) makeGate() {
+	s.t.Helper()
+	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
+	s.must("do", "CreateDoor", "site=hq", "door=gate", "name=Gate", "kind=gate")
+	s.must("do", "CreateDoor", "site=hq", "door=lodge", "name=Lodge", "kind=inner")
+	s.must("do", "DefineAccessRight", "right=entry", "name=Entry", "doors=gate", "schedule=always")
+	s.must("do", "RegisterPerson", "person=anna")
+	s.must("do", "AssignRole", "person=anna", "role=staff", "site=hq")
+	s.must("do", "GrantRight", "grant=g", "person=anna", "right=entry")
+	s.must("do", "AssignFob", "credential=card", "kind=card", "number=1001", "person=anna", "sites=hq")
+}
+
+// passes are the lines of reads n to m of one card at the gate.
+func passes(n, m int) string {
+	var b strings.Builder
+	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for i := n; i <= m; i++ {
+		fmt.Fprintf(&b, "%s,1001,gate\n", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339))
+	}
+	return b.String()
+}
+
+var passColumns = []string{"--time-column", "at", "--credential-column", "card", "--door-columns", "door", "--gateway", "till"}
+
+func readsOf(path string, more ...string) []string {
+	return append(append([]string{"reads", path}, passColumns...), more...)
+}
+
+// eachOnce checks that the reads of the lines are recorded, each once, in order.
+func (s *station) eachOnce(lines int) {
+	s.t.Helper()
+	got := s.recorded("till")
+	require.Len(s.t, got, lines)
+	for i, source := range got {
+		require.Equal(s.t, fmt.Sprint("till:", i+2), source)
+	}
+}
+
+// TestReadsGoOnAfterAStop stops in the middle, with the answer to the last request
+// lost, starts again, and again when the file has grown.
+func TestReadsGoOnAfterAStop(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	const lines = 2*local.MaxReads + 300
+	path := s.file("passes.csv", "at,card,door\n"+passes(1, lines))
+	ctx, uncut := s.cutAfter(2, func(r *http.Request) bool {
+		return r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/reads/")
+	})
+	stopped := s.at(ctx, readsOf(path)...)
+	uncut()
+	assert.NotEqual(t, exitDone, stopped.code)
+	assert.Empty(t, stopped.stdout, "a summary is of the whole")
+	s.eachOnce(2 * local.MaxReads)
+
+	again := s.at(t.Context(), readsOf(path)...)
+	require.Equal(t, exitDone, again.code, again.stderr)
+	assert.Contains(t, again.stderr, fmt.Sprintf("going on behind line %d", 2*local.MaxReads+1))
+	assert.Equal(t, readsSummary{Reads: lines, Allowed: lines, Denied: map[string]uint64{}, Doors: 1, Credentials: 1}, lastLine[readsSummary](t, again.stdout))
+	s.eachOnce(lines)
+
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteString(passes(lines+1, lines+20))
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+	assert.Equal(t, uint64(lines+20), lastLine[readsSummary](t, s.must(readsOf(path)...)).Reads)
+	s.eachOnce(lines + 20)
+}
+
+func TestAGatewayIsOfItsFile(t *testing.T) {
+	dir := t.TempDir()
+	id := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		got, err := gatewayOf(path)
+		require.NoError(t, err)
+		return got
+	}
+	first := id("Prox Reads.csv", "a,b\n1,2\n")
+	assert.Regexp(t, `^reads-prox-reads-[0-9a-f]{8}$`, first)
+	assert.Equal(t, first, id("Prox Reads.csv", "a,b\r\n1, 2\r\n3,4\r\n"), "a file may grow")
+	assert.NotEqual(t, first, id("Prox Reads.csv", "a,b\n1,3\n"))
+	assert.NotEqual(t, first, id("other.csv", "a,b\n1,2\n"))
+	assert.Regexp(t, `^reads-x{40}-[0-9a-f]{8}$`, id(strings.Repeat("x", 60)+".csv", "a,b\n1,2\n"))
+}
+
+// TestBadReadsAreToldAndNothingIsSent holds that a bad line at the very end leaves
+// nothing half done, and that the rest is sent when it is to be passed over.
+func TestBadReadsAreToldAndNothingIsSent(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	path := s.file("passes.csv", "at,card,door,side\r\n"+
+		"2026-03-02T08:00:00Z,1001,gate,in\r\n"+
+		"2026-03-02 08:00,1001,gate,in\r\n"+
+		"2026-03-02T08:00:01Z,1001,lodge,Out\r\n"+
+		"2026-03-02T08:00:02Z,,gate,in\r\n"+
+		"2026-03-02T08:00:02Z,1001,--,in\r\n"+
+		"2026-03-02T08:00:02Z,1001,gate,up\r\n"+
+		"2026-03-02T08:00:02Z,1001,gate\r\n"+
+		"1926-03-02T08:00:02Z,1001,gate,in\r\n"+
+		"2026-03-02T08:00:03Z,4711,gate,in\r\n")
+	refused := s.at(t.Context(), readsOf(path, "--side-column", "side")...)
+	assert.Equal(t, exitUsage, refused.code)
+	for _, told := range []string{
+		`line 3: the time "2026-03-02 08:00" is not written as "2006-01-02T15:04:05Z07:00"`,
+		"line 5: the number of a card has 1 to ", `line 6: the door "--": `, `line 7: the side is "up"; it is in or out`,
+		"line 8: it has 3 values, the header has 4", `line 9: the time "1926-03-02T08:00:02Z" is not within the years 1970 to 2261`,
+		"6 lines cannot be read; nothing was sent; mend them or give --skip-bad",
+	} {
+		assert.Contains(t, refused.stderr, told)
+	}
+	assert.Empty(t, refused.stdout)
+	assert.Empty(t, s.recorded("till"))
+
+	want := readsSummary{Reads: 3, Allowed: 1, Doors: 2, Credentials: 2, Skipped: 6,
+		Denied: map[string]uint64{"deny_no_access_right": 1, "deny_unknown_credential": 1}}
+	for range 2 {
+		assert.Equal(t, want, lastLine[readsSummary](t, s.must(readsOf(path, "--side-column", "side", "--skip-bad")...)))
+		assert.Equal(t, []string{"till:2", "till:4", "till:10"}, s.recorded("till"))
+	}
+}
+
+func TestReadsOfWhatIsNotThere(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	path := s.file("passes.csv", "at,card,door\n"+passes(1, 1))
+	assert.Equal(t, exitUsage, s.at(t.Context(), "reads", path, "--time-column", "when", "--credential-column", "card", "--door-columns", "door").code)
+	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(path, "--zone", "Europe/Nowhere")...).code)
+	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(path, "--gateway", "No Id")...).code)
+	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(filepath.Join(s.dir, "missing.csv"))...).code)
+	assert.Equal(t, exitUsage, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--token", s.token)...).code, "no site")
+	assert.Equal(t, exitForbidden, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--site", "hq")...).code, "no token")
+	assert.Equal(t, exitRefused, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--token", s.token, "--site", "nowhere")...).code)
+	assert.Empty(t, s.recorded("till"))
+}
+
+func TestTimesOfReads(t *testing.T) {
+	rules, err := schedule.LoadRules("Europe/Berlin")
+	require.NoError(t, err)
+	for _, c := range []struct{ layout, text, want string }{
+		{"2006-01-02 15:04", "2016-05-31 00:05", "2016-05-30T22:05:00Z"},
+		{"2006-01-02 15:04", "2026-01-31 00:05", "2026-01-30T23:05:00Z"},
+		{"02.01.2006 15:04:05", "31.05.2016 00:05:07", "2016-05-30T22:05:07Z"},
+		{"2006-01-02 15:04:05.000", "2016-05-31 00:05:07.250", "2016-05-30T22:05:07.25Z"},
+		{time.RFC3339, "2016-05-31T00:05:00+05:00", "2016-05-30T19:05:00Z"},
+		{"unix", "1464645900", "2016-05-30T22:05:00Z"},
+		{"2006-01-02 15:04", "2026-03-29 01:59", "2026-03-29T00:59:00Z"},
+		{"2006-01-02 15:04", "2026-03-29 02:00", ""}, // skipped
+		{"2006-01-02 15:04", "2026-03-29 02:59", ""},
+		{"2006-01-02 15:04", "2026-03-29 03:00", "2026-03-29T01:00:00Z"},
+		{"2006-01-02 15:04", "2026-10-25 02:30", "2026-10-25T00:30:00Z"}, // twice: the first
+		{"2006-01-02 15:04", "2026-10-25 03:00", "2026-10-25T02:00:00Z"},
+		{"2006-01-02 15:04", "2026-02-29 12:00", ""},
+		{"2006-01-02 15:04", "", ""},
+		{"unix", "1464645900x", ""},
+		{"unix", "1464645900.5", ""},
+		{"unix", "", ""},
+	} {
+		at, err := readColumns{layout: c.layout, zone: rules.Compile()}.time(c.text)
+		if c.want == "" {
+			assert.ErrorContains(t, err, c.text, "%q", c)
+			continue
+		}
+		require.NoError(t, err, "%q", c)
+		assert.Equal(t, c.want, at.Format(time.RFC3339Nano), "%q", c)
+	}
+	_, err = readColumns{layout: "2006-01-02 15:04", zone: rules.Compile()}.time("2026-03-29 02:30")
+	assert.ErrorContains(t, err, "does not exist in Europe/Berlin")
+}
+
+// TestReadsAreSentInConstantMemory reads a file of which the client may keep a
+// part at a time; GATEHOUSE_LONG makes it a million lines.
+func TestReadsAreSentInConstantMemory(t *testing.T) {
+	lines := 20_000
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		lines = 1_000_000
+	}
+	path := filepath.Join(t.TempDir(), "passes.csv")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	w := bufio.NewWriter(f)
+	_, err = w.WriteString("at,card,door\n")
+	require.NoError(t, err)
+	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for i := range lines {
+		_, err = fmt.Fprintf(w, "%s,card number %d,gate\n", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339), i)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Flush())
+	require.NoError(t, f.Close())
+
+	var tally local.Tally
+	var first, most uint64 // bytes of the heap that are in use
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			var body struct {
+				Reads []struct {
+					Number uint64 `json:"number"`
+				} `json:"reads"`
+			}
+			assert.NoError(t, json.NewDecoder(r.Body).Decode(&body))
+			tally.Reads += uint64(len(body.Reads))
+			tally.Last = body.Reads[len(body.Reads)-1].Number
+		}
+		if used := inUse(); first == 0 {
+			first = used
+		} else {
+			most = max(most, used)
+		}
+		assert.NoError(t, json.NewEncoder(w).Encode(tally))
+	}))
+	defer server.Close()
+	s := &station{t: t, url: server.URL, token: "gh.acme.t.s"}
+	o := s.at(context.Background(), readsOf(path, "--zone", "Europe/Berlin")...)
+	require.Equal(t, exitDone, o.code, o.stderr)
+	assert.Equal(t, uint64(lines), lastLine[readsSummary](t, o.stdout).Reads)
+	t.Logf("%d lines; heap in use before the first read: %d KiB, at most: %d KiB", lines, first>>10, most>>10)
+	assert.Less(t, most, first+2<<20, "as much is in use whatever the number of lines")
+}
+
+// inUse is what is left of the heap after a collection, in bytes.
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
