@@ -28,7 +28,7 @@ import (
 
 // bed is the servers of a ledger.
 type bed struct {
-	t      *testing.T
+	t      testing.TB
 	server *eventstore.Embedded
 	js     jetstream.JetStream
 	vault  *vault.Vault
@@ -38,7 +38,7 @@ type bed struct {
 	now    atomic.Int64 // unix nanoseconds
 }
 
-func newBed(t *testing.T) *bed {
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	b := &bed{t: t, dir: t.TempDir()}
 	b.now.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixNano())
@@ -226,7 +226,7 @@ func (n *node) agree(org domain.ID, sites ...domain.ID) {
 	}
 }
 
-func texts(t *testing.T, table *unlock.Table) []string {
+func texts(t testing.TB, table *unlock.Table) []string {
 	var out []string
 	for r := range table.All() {
 		b, err := unlock.Encode(r)
@@ -314,7 +314,7 @@ func (n *node) settle(org domain.ID) {
 
 func (n *node) divergence() float64 { return count(n.b.t, n.metrics.divergence) }
 
-func count(t *testing.T, c prometheus.Counter) float64 {
+func count(t testing.TB, c prometheus.Counter) float64 {
 	var m dto.Metric
 	require.NoError(t, c.Write(&m))
 	return m.GetCounter().GetValue()

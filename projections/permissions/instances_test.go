@@ -145,6 +145,32 @@ func TestOtherRowsOfAnotherInstanceStandAndAreReported(t *testing.T) {
 	next.agree("acme", "north", "south")
 }
 
+func TestTwoInstancesPublishAtTheSameTime(t *testing.T) {
+	b := newBed(t)
+	one, two := b.node().start(), b.node().start()
+	one.do("acme", house)
+	one.flush()
+	for range 20 {
+		one.do("acme", `olga SuspendPerson {"person":"anna"}
+olga DisableDoor {"door":"office"}`)
+		two.do("acme", `olga ReinstatePerson {"person":"anna"}
+olga EnableDoor {"door":"office"}`)
+	}
+	one.caughtUp("acme", two)
+	for _, n := range []*node{one, two} {
+		n.tagged("acme", "north")
+		n.tagged("acme", "south")
+		n.flush()
+		n.agree("acme", "north", "south")
+		assert.Zero(t, n.divergence())
+	}
+	seen := map[string]bool{}
+	for _, d := range told(b.deltas("acme", "north")) {
+		assert.False(t, seen[d], "%s twice", d)
+		seen[d] = true
+	}
+}
+
 // TestInstancesInAnyOrderPublishEachCommitOnce has instances execute, publish,
 // stop and start in an order that is drawn.
 func TestInstancesInAnyOrderPublishEachCommitOnce(t *testing.T) {
