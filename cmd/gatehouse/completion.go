@@ -37,7 +37,11 @@ var completionScripts = map[string]string{
 	"bash": `_gatehouse() {
   local IFS=$'\n'
   COMPREPLY=( $(gatehouse ` + completeVerb + ` "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null) )
-  [[ ${#COMPREPLY[@]} -gt 0 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+  [[ ${#COMPREPLY[@]} -gt 0 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+  # The shell takes key=value for three words.
+  if [[ ${COMP_WORDS[COMP_CWORD]} == = || ${COMP_WORDS[COMP_CWORD-1]} == = ]]; then
+    COMPREPLY=( "${COMPREPLY[@]#*=}" )
+  fi
 }
 complete -o default -F _gatehouse gatehouse
 `,
@@ -63,6 +67,7 @@ func complete(app *kong.Application, words []string) []string {
 	if len(words) == 0 {
 		words = []string{""}
 	}
+	words = joinAssignments(words)
 	before, word := words[:len(words)-1], words[len(words)-1]
 	node, given, pending := walk(app.Node, before)
 	var found []string
@@ -87,6 +92,19 @@ func complete(app *kong.Application, words []string) []string {
 	found = slices.DeleteFunc(found, func(s string) bool { return s == "" || !strings.HasPrefix(s, word) })
 	slices.Sort(found)
 	return found
+}
+
+// joinAssignments makes one word of key, = and value, which bash takes apart.
+func joinAssignments(words []string) []string {
+	var out []string
+	for i, w := range words {
+		if i > 0 && (w == "=" || words[i-1] == "=") {
+			out[len(out)-1] += w
+		} else {
+			out = append(out, w)
+		}
+	}
+	return out
 }
 
 // walk follows words to the verb that they name. It returns the arguments that

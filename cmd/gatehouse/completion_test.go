@@ -18,7 +18,7 @@ func TestCompletion(t *testing.T) {
 		complete bool // has is all
 	}{
 		{words: nil, has: []string{"serve", "do", "decide", "token"}},
-		{words: []string{"de"}, has: []string{"decide"}, complete: true},
+		{words: []string{"deci"}, has: []string{"decide"}, complete: true},
 		{words: []string{"token", ""}, has: []string{"issue", "list", "revoke"}, complete: true},
 		{words: []string{"token", "issue", "--sc"}, has: []string{"--scope"}, complete: true},
 		{words: []string{"token", "issue", "--scope", ""}, has: []string{"full", "metrics", "read"}, complete: true},
@@ -27,6 +27,8 @@ func TestCompletion(t *testing.T) {
 		{words: []string{"do", "Set"}, has: []string{"SetSitePolicy"}, hasNot: []string{"SetZoneRules"}},
 		{words: []string{"do", "--json", "CreateDoor", "k"}, has: []string{"kind="}, complete: true},
 		{words: []string{"do", "CreateDoor", "site=north", "kind=g"}, has: []string{"kind=gate"}, complete: true},
+		{words: []string{"do", "CreateDoor", "site", "=", "north", "kind", "=", "g"}, has: []string{"kind=gate"}, complete: true},
+		{words: []string{"do", "CreateDoor", "kind", "="}, has: []string{"kind=gate", "kind=unit"}},
 		{words: []string{"do", "NoSuch", ""}, nothing: true},
 		{words: []string{"completion", ""}, has: []string{"bash", "fish", "zsh"}, complete: true},
 		{words: []string{"serve", "--vault", ""}, has: []string{"local", "remote"}, complete: true},

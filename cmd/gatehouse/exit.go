@@ -42,6 +42,9 @@ func exitCode(err error) int {
 	if err == nil {
 		return exitDone
 	}
+	if errors.Is(err, context.Canceled) {
+		return exitFailure
+	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
@@ -78,4 +81,19 @@ func exitOfStatus(status int) int {
 		return exitUnavailable
 	}
 	return exitFailure
+}
+
+// codes name the exit codes for programs.
+var codes = map[int]string{exitFailure: "failed", exitUsage: "usage", exitRefused: "refused", exitForbidden: "forbidden", exitUnavailable: "unavailable"}
+
+// problemOf is an error as programs read it: what the service answered, or else a
+// code for the exit code.
+func problemOf(err error) any {
+	if e, ok := errors.AsType[*answerError](err); ok && e.Code != "" {
+		return e.Problem
+	}
+	return struct {
+		Code   string `json:"code"`
+		Detail string `json:"detail"`
+	}{codes[exitCode(err)], err.Error()}
 }

@@ -11,7 +11,7 @@ import (
 // getCmd asks for things.
 type getCmd struct {
 	Remote  remote   `embed:""`
-	What    string   `arg:"" help:"What to ask for, below the org: doors, doors/gate, bookings."`
+	What    string   `arg:"" optional:"" help:"What to ask for, below the org: doors, doors/gate, bookings; nothing: the org."`
 	Filters []string `arg:"" optional:"" help:"Parameters of the question, as site=north or at_least=1-42."`
 	All     bool     `help:"Of a list, every page: one line of JSON for each thing."`
 }
@@ -22,6 +22,7 @@ func (getCmd) Help() string {
 
 Examples:
 
+  gatehouse get
   gatehouse get doors site=north
   gatehouse get people/anna
   gatehouse get bookings person=anna --all --json

@@ -8,12 +8,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"syscall"
 	"time"
 
@@ -50,7 +52,9 @@ Exit codes:
   2  the command line or the input is wrong
   3  a rule of the ledger refused it, or it names something that there is not
   4  the token is not good, or its person may not do this
-  5  the service cannot be reached, is busy, or its data is in use: try again`
+  5  the service cannot be reached, is busy, or its data is in use: try again
+
+With --json, what went wrong is one line of JSON on stderr: {code, detail, …}.`
 }
 
 // world is what a verb has of the outside.
@@ -60,6 +64,7 @@ type world struct {
 	stdout io.Writer
 	stderr io.Writer
 	now    func() time.Time
+	json   bool // errors are written as JSON
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -75,7 +80,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "gatehouse:", err)
 		return exitFailure
 	}
-	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}
+	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, json: slices.Contains(args, "--json")}
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
@@ -112,14 +117,22 @@ func version() string {
 
 // report says on stderr what went wrong, and returns the exit code.
 func (w *world) report(err error) int {
-	if err == nil {
-		return exitDone
-	}
-	fmt.Fprintln(w.stderr, "gatehouse:", err)
-	if parse, ok := errors.AsType[*kong.ParseError](err); ok {
-		if node := parse.Context.Selected(); node != nil {
-			fmt.Fprintf(w.stderr, "Run %q for help.\n", node.FullPath()+" --help")
+	code := exitCode(err)
+	switch {
+	case err == nil:
+	case w.json:
+		b, marshalErr := json.Marshal(problemOf(err))
+		if marshalErr != nil {
+			b = []byte(marshalErr.Error())
+		}
+		w.say("%s", b)
+	case errors.Is(err, context.Canceled):
+		w.say("gatehouse: interrupted")
+	default:
+		w.say("gatehouse: %v", err)
+		if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context.Selected() != nil {
+			w.say("Run %q for help.", parse.Context.Selected().FullPath()+" --help")
 		}
 	}
-	return exitCode(err)
+	return code
 }
