@@ -84,13 +84,13 @@ func (d *daysOfUTC) mayHold(at Instant) bool {
 	return day/64 < uint64(len(d.days)) && d.days[day/64]&(1<<(day%64)) != 0
 }
 
-// door is the row of a door made quick to ask.
+// door is the row of a door made quick to ask, in one line of memory.
 type door struct {
 	row          *Door
 	key          key
 	postureUntil Instant // never zero
 	blackouts    *schedule.Spans
-	hours        []key // of the rights whose business hours it keeps
+	hours        *[]key // of the rights whose business hours it keeps; nil: none
 	occupancy    uint32
 	posture      Posture
 	class        DoorClass
@@ -110,8 +110,12 @@ func compileDoor(r *Door, s *site) *door {
 		posture: r.Posture, class: r.Class, afterLease: r.AfterLease, factor: r.Factor, presence: r.Presence,
 		capabilities: set(r.Capabilities), enabled: r.Enabled, entry: r.Entry, fireRelease: r.FireRelease,
 	}
-	for _, id := range r.Hours {
-		d.hours = append(d.hours, keyOf(IDOf(id)))
+	if len(r.Hours) > 0 {
+		hours := make([]key, len(r.Hours))
+		for i, id := range r.Hours {
+			hours[i] = keyOf(IDOf(id))
+		}
+		d.hours = &hours
 	}
 	if s != nil && len(r.Blackouts) > 0 {
 		d.blackouts = r.Blackouts.Compile(s.zone)

@@ -97,7 +97,7 @@ func (q *question) atDoor(side Side) Checks {
 	if q.at < d.postureUntil {
 		q.posture = d.posture
 	}
-	if q.posture == Normal && len(d.hours) > 0 && q.standsOpen() {
+	if q.posture == Normal && d.hours != nil && q.standsOpen() {
 		q.posture = Unlocked
 	}
 	if !d.enabled {

@@ -6,7 +6,7 @@ func (q *question) standsOpen() bool {
 	if q.blackout() != 0 {
 		return false
 	}
-	for _, k := range q.door.hours {
+	for _, k := range *q.door.hours {
 		r := q.table.rights.get(k)
 		if r == nil || r.hours.schedule == (key{}) || q.times(r.hours.schedule) != 0 {
 			continue
