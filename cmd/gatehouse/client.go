@@ -177,6 +177,9 @@ func (c *client) send(ctx context.Context, r request) (*answer, error) {
 // service asks to wait before.
 func retryable(err error, r request) (time.Duration, bool) {
 	if e, ok := errors.AsType[*answerError](err); ok {
+		if e.Code == "behind" && r.query.Has("at_least") {
+			return 0, false // the service has waited already
+		}
 		switch e.Status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 			return e.wait(), true

@@ -40,7 +40,7 @@ Examples:
 
 // Run asks and writes {allowed, code, failed, grant, position, age_ms}.
 func (c *decideCmd) Run(w *world) error {
-	answer, err := c.Question.ask(w, c.Remote, "decisions", nil)
+	answer, err := c.Question.ask(w, c.Remote, "decisions")
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (q *question) verdict(answer []byte) error {
 	return nil
 }
 
-// ask sends the question to a route of the site, with further fields.
-func (q *question) ask(w *world, r remote, route string, more map[string]any) ([]byte, error) {
+// ask sends the question to a route of the site.
+func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 	remote, err := r.client()
 	if err != nil {
 		return nil, err
@@ -82,14 +82,11 @@ func (q *question) ask(w *world, r remote, route string, more map[string]any) ([
 	if err := remote.findSite(w.ctx, q.Door); err != nil {
 		return nil, err
 	}
-	fields := map[string]any{"door": q.Door, "side": q.Side}
+	fields := map[string]string{"door": q.Door, "side": q.Side}
 	for name, value := range map[string]string{"person": q.Person, "credential": q.Credential, "kind": q.Kind, "command": q.Command} {
 		if value != "" {
 			fields[name] = value
 		}
-	}
-	for name, value := range more {
-		fields[name] = value
 	}
 	if q.At != "" {
 		at, err := remote.siteClock().read(w.ctx, q.At)

@@ -10,7 +10,6 @@ import (
 type explainCmd struct {
 	Remote   remote   `embed:""`
 	Question question `embed:""`
-	Position string   `placeholder:"POSITION" help:"Judge by what the ledger held there, as 1-42; without it by all that it holds."`
 }
 
 // Help gives examples.
@@ -21,16 +20,12 @@ they could pass, with the commits that made it so. What fails is marked with an 
 Examples:
 
   gatehouse explain --person anna --door gate
-  gatehouse explain --credential fob-1 --door gate --at 2026-03-02T08:30 --position 1-42 --json`
+  gatehouse explain --credential fob-1 --door gate --at 2026-03-02T08:30 --json`
 }
 
 // Run asks and tells the explanation, with --json as it came.
 func (c *explainCmd) Run(w *world) error {
-	more := map[string]any{}
-	if c.Position != "" {
-		more["position"] = c.Position
-	}
-	answer, err := c.Question.ask(w, c.Remote, "explain", more)
+	answer, err := c.Question.ask(w, c.Remote, "explain")
 	if err != nil {
 		return err
 	}
