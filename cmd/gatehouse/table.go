@@ -42,6 +42,11 @@ func openTable(name string) (*tableFile, error) {
 	if err != nil {
 		return nil, usage("%v", err)
 	}
+	return readTable(name, f)
+}
+
+// readTable reads the header of a file, which it closes when there is none.
+func readTable(name string, f io.ReadCloser) (*tableFile, error) {
 	t := &tableFile{name: name, file: f, lines: bufio.NewReaderSize(f, maxLine)}
 	header, err := t.next()
 	if err != nil {
