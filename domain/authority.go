@@ -79,13 +79,14 @@ func (r Role) check() error {
 
 // Permit says who may send a command. Each way in it suffices.
 type Permit struct {
-	Role        Role // least role at the org or at every site of the scope
-	Primary     bool // the primary tenant of the scope's booking
-	Sharee      bool // somebody with a share of the scope's booking
-	UnitManager bool // a unit manager of the scope's unit
-	Self        bool // the person of the scope
-	Service     bool // parts of the service
-	Bootstrap   bool // the holder of the bootstrap token
+	Role        Role      // least role at the org or at every site of the scope
+	Primary     bool      // the primary tenant of the scope's booking
+	Sharee      bool      // somebody with a share of the scope's booking
+	UnitManager bool      // a unit manager of the scope's unit
+	GroupRole   GroupRole // least role in the scope's group
+	Self        bool      // the person of the scope
+	Service     bool      // parts of the service
+	Bootstrap   bool      // the holder of the bootstrap token
 }
 
 // String names the ways, as a refusal tells them.
@@ -102,6 +103,13 @@ func (p Permit) String() string {
 	}
 	if p.UnitManager {
 		ways = append(ways, "being a unit manager of the unit")
+	}
+	switch p.GroupRole {
+	case "":
+	case GroupOwner:
+		ways = append(ways, "being an owner of the group")
+	default:
+		ways = append(ways, "being "+string(p.GroupRole)+" or owner of the group")
 	}
 	if p.Self {
 		ways = append(ways, "being that person")
@@ -122,6 +130,7 @@ type Scope struct {
 	AnySite bool // the role at any one site suffices
 	Booking ID
 	Unit    ID
+	Group   ID
 	Person  ID
 }
 
@@ -232,6 +241,9 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 		if u, ok := s.UnitUsers.Get(unitUserKey(sc.Unit, person)); ok && u.Manager && s.inPlace(u) {
 			return true
 		}
+	}
+	if p.GroupRole != "" && s.RoleInGroup(person, sc.Group).AtLeast(p.GroupRole) {
+		return true
 	}
 	return p.Self && sc.Person == person
 }

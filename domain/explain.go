@@ -198,6 +198,11 @@ func (x *explainer) grants() []string {
 			out = append(out, string(id))
 		}
 	}
+	for id, g := range s.GroupMembers.Each(key) {
+		if s.groupAt(g.Group, site) {
+			out = append(out, memberGrant(id))
+		}
+	}
 	slices.Sort(out)
 	return out
 }
@@ -228,8 +233,15 @@ func references(r unlock.Row, out keySet) {
 	switch r := r.(type) {
 	case *unlock.Site:
 		out.add(unlock.KindSchedule, r.FobSchedule)
+	case *unlock.Door:
+		for _, right := range r.Hours {
+			out.add(unlock.KindRight, right)
+		}
 	case *unlock.Right:
 		out.add(unlock.KindSchedule, r.Schedule)
+		if r.Hours != nil {
+			out.add(unlock.KindSchedule, r.Hours.Schedule)
+		}
 	case *unlock.Unit:
 		for _, u := range r.Rights {
 			out.add(unlock.KindRight, u.Right)

@@ -20,7 +20,7 @@ func (x *explainer) place() []Step {
 	}
 	door.fail(d.Disabled, unlock.DenyPointDisabled)
 	door.fail(x.q.Command != "" && !slices.Contains(d.Capabilities, x.q.Command), unlock.DenyCapability)
-	steps := []Step{door, x.siteStep()}
+	steps := append([]Step{door, x.siteStep()}, x.hoursSteps()...)
 	if id := x.fobSchedule(); id != "" {
 		steps = append(steps, x.schedule(id))
 	}

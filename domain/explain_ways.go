@@ -20,6 +20,8 @@ func (x *explainer) way(grant string) Way {
 		w.Steps, opens = x.shareSteps(ID(id))
 	} else if user, ok := strings.CutPrefix(grant, unitUserPrefix); ok {
 		w.Steps, opens = x.unitUserSteps(user)
+	} else if member, ok := strings.CutPrefix(grant, groupPrefix); ok {
+		w.Steps, opens = x.memberSteps(ID(member))
 	} else {
 		w.Steps, opens = x.grantSteps(ID(grant))
 	}

@@ -58,6 +58,10 @@ func (h *history) open() {
 		AssignFob{Credential: "k2", Number: Clear("n-k2"), Person: "stan", Sites: []ID{"north"}},
 		IssueMobileKey{Credential: "k3", Person: "vera"},
 		IssueMobileKey{Credential: "k4", Person: "will", Unit: "a2"},
+		CreateGroup{Group: "o1", Name: Clear("One"), Doors: []ID{"gate", "lift"}, Owner: "mara"},
+		CreateGroup{Group: "o2", Name: Clear("Two"), Doors: []ID{"south-gate"}, Owner: "gus"},
+		AddMember{Group: "o1", Person: "vera", Role: GroupUser},
+		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
 	} {
 		require.Nil(h.t, h.send(PersonActor("olga"), cmd), "%T", cmd)
 	}
@@ -167,7 +171,7 @@ func (h *history) step() {
 }
 
 func (h *history) command() Command {
-	switch draw(h.t, "noun", "booking", "share", "unit user", "grant", "key", "person", "site", "right", "door") {
+	switch draw(h.t, "noun", "booking", "share", "unit user", "grant", "key", "person", "site", "right", "door", "group") {
 	case "booking":
 		return h.bookingCommand()
 	case "share":
@@ -184,6 +188,8 @@ func (h *history) command() Command {
 		return h.siteCommand()
 	case "right":
 		return h.rightCommand()
+	case "group":
+		return h.groupCommand()
 	}
 	door := draw(h.t, "door", storageDoors...)
 	caps := drawCapabilities(h.t)
@@ -265,7 +271,24 @@ func (h *history) siteCommand() Command {
 		SetHolidayCalendar{Site: site, Days: schedule.Calendar{{Date: day, Until: day.AddDays(1), Kind: schedule.Holiday}}},
 		SetBlackout{Site: site, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearBlackout{Site: site, Blackout: "x1"},
-		SetSitePolicy{Site: site, Policy: Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2}},
+		SetSitePolicy{Site: site, Policy: Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2,
+			MembershipOverlap: draw(h.t, "overlap", "", "union")}},
+	)
+}
+
+func (h *history) groupCommand() Command {
+	group, person := draw[ID](h.t, "group", "o1", "o2"), draw(h.t, "person", storagePeople...)
+	door, role := draw(h.t, "door", storageDoors...), draw(h.t, "group role", GroupRoles...)
+	day, firstIn := h.day(), often(h.t, "first in")
+	return draw[Command](h.t, "command",
+		AddDoorToGroup{Group: group, Door: door}, RemoveDoorFromGroup{Group: group, Door: door},
+		AddMember{Group: group, Person: person, Role: role}, AddMember{Group: group, Person: person, Role: GroupUser},
+		ChangeMemberRole{Group: group, Person: person, Role: role}, RemoveMember{Group: group, Person: person},
+		SetGroupOption{Group: group, Option: OptionRemoteUnlock, Enabled: rapid.Bool().Draw(h.t, "enabled")},
+		SetGroupSchedule{Group: group, Times: drawSchedule(h.t)},
+		SetGroupBusinessHours{Group: group, Times: draw(h.t, "hours", drawSchedule(h.t), schedule.Schedule{}), FirstIn: &firstIn},
+		SetGroupBlackout{Group: group, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
+		ClearGroupBlackout{Group: group, Blackout: "x1"},
 	)
 }
 

@@ -100,6 +100,9 @@ func (o *oracle) decide() (bool, string) {
 			}
 		}
 	}
+	if !door.Disabled && o.standsOpen() {
+		return true, "allow_posture_unlocked"
+	}
 	against = append(against, best.reasons...)
 	if i := against.first(); i < len(precedence) {
 		return false, "deny_" + precedence[i]
@@ -173,6 +176,11 @@ func (o *oracle) mayHaveAccess(person ID) bool {
 	}
 	for _, u := range o.s.UnitUsers.All() {
 		if u.Person == person && u.Site == o.Site && len(u.Access) > 0 {
+			return true
+		}
+	}
+	for _, m := range o.s.GroupMembers.All() {
+		if g, ok := o.s.Groups.Get(m.Group); ok && m.Person == person && slices.Contains(g.Sites, o.Site) {
 			return true
 		}
 	}
@@ -280,6 +288,7 @@ func (o *oracle) ways() []way {
 			ways = append(ways, w)
 		}
 	}
+	ways = append(ways, o.memberships()...)
 	slices.SortFunc(ways, func(a, b way) int { return strings.Compare(a.id, b.id) })
 	return ways
 }

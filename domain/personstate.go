@@ -100,6 +100,9 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 			return refuse("booking_active", "the person %s is the primary tenant of the booking %s; end or revoke it first", c.Person, id).about(id)
 		}
 	}
+	if r := tx.owesOwner(c.Person); r != nil {
+		return r
+	}
 	tx.emit(PersonErased{Person: c.Person, Keys: tx.keysOf(c.Person)})
 	for _, b := range tx.bookingsOf(c.Person) {
 		tx.settle(b)
@@ -171,6 +174,9 @@ func (e PersonErased) fold(s *State, m Moment) {
 			ShareRevoked{Share: id, Cause: CauseByOperator}.fold(s, m)
 		}
 	}
+	for _, g := range s.GroupMembers.Each(key) {
+		GroupMemberRemoved{Group: g.Group, Person: e.Person}.fold(s, m)
+	}
 	for _, u := range s.UnitUsers.Each(key) {
 		UnitUserRemoved{Unit: u.Unit, Person: e.Person}.fold(s, m)
 	}
@@ -217,6 +223,9 @@ func (s *State) sitesOfPerson(person ID) []ID {
 	}
 	for _, u := range s.UnitUsers.Each(key) {
 		sites = append(sites, u.Site)
+	}
+	for _, m := range s.GroupMembers.Each(key) {
+		sites = append(sites, s.sitesOfGroup(m.Group)...)
 	}
 	for _, c := range s.Credentials.Each(key) {
 		sites = append(sites, c.Sites...)

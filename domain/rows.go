@@ -18,6 +18,10 @@ import (
 //     from, with the share's window.
 //   - each right of a unit user or unit manager, bound to the booking under which
 //     the unit is moved in and narrowed by the unit's schedule for that right.
+//   - each membership of a group, at every site of the group: a grant of the right
+//     that is made of the group's doors. What the group lets its users do, its
+//     business hours and its blackouts stand in the rows of that right and of its
+//     schedules, so that a change of them is one row however many the members are.
 //   - an explicit grant, at every site of its right. It is one of staff when its
 //     person has a role from staff upwards at the site.
 //
@@ -86,6 +90,7 @@ const (
 	bookingPrefix  = "booking:"
 	sharePrefix    = "share:"
 	unitUserPrefix = "user:"
+	groupPrefix    = "group:"
 )
 
 func bookingGrant(booking ID) string { return bookingPrefix + string(booking) }
@@ -113,6 +118,10 @@ func (m *rowMaker) keys() keySet {
 	}
 	for r := range s.AccessRights.index[at] {
 		m.rightKeys(r, out)
+	}
+	for g := range s.Groups.index[at] {
+		groupKeys(g, out)
+		s.membersOfGroup(g, out)
 	}
 	for c := range s.Credentials.index[at] {
 		out.add(unlock.KindCredential, string(c))
@@ -189,6 +198,9 @@ func (m *rowMaker) row(k unlock.Key) unlock.Row {
 	case unlock.KindDoor:
 		return orNone(m.doorRow(id))
 	case unlock.KindRight:
+		if group, ok := strings.CutPrefix(k.ID, groupPrefix); ok {
+			return orNone(m.groupRightRow(ID(group)))
+		}
 		return orNone(m.rightRow(id))
 	case unlock.KindSchedule:
 		return orNone(m.scheduleRow(k.ID))
@@ -238,7 +250,7 @@ func (m *rowMaker) doorRow(id ID) *unlock.Door {
 	r := &unlock.Door{
 		ID: string(id), AreaIn: string(d.In), AreaOut: string(d.Out), Unit: string(d.Unit),
 		Entry: d.Kind != DoorUnit, Enabled: !d.Disabled, FireRelease: d.FireRelease,
-		Capabilities: unlockCapabilities(d.Capabilities),
+		Capabilities: unlockCapabilities(d.Capabilities), Hours: m.hoursOf(id),
 	}
 	if d.Class == ClassCritical {
 		r.Class = unlock.Critical
@@ -254,13 +266,18 @@ func (m *rowMaker) rightRow(id ID) *unlock.Right {
 	if !ok || !slices.Contains(right.Sites, m.site.ID) {
 		return nil
 	}
-	r := &unlock.Right{ID: string(id), Schedule: scheduleRef(right.Schedule), Doors: []string{}}
-	for _, d := range right.Doors {
+	return &unlock.Right{ID: string(id), Schedule: scheduleRef(right.Schedule), Doors: m.doorsHere(right.Doors)}
+}
+
+// doorsHere lists those doors that are at the site.
+func (m *rowMaker) doorsHere(doors []ID) []string {
+	here := []string{}
+	for _, d := range doors {
 		if door, ok := m.s.Doors.Get(d); ok && door.Site == m.site.ID {
-			r.Doors = append(r.Doors, string(d))
+			here = append(here, string(d))
 		}
 	}
-	return r
+	return here
 }
 
 // scheduleRef leaves out the schedule that narrows nothing.
@@ -274,6 +291,9 @@ func scheduleRef(id ID) string {
 func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
 	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
 		return m.limitRow(id, user)
+	}
+	if group, ok := strings.CutPrefix(id, groupPrefix); ok {
+		return m.groupScheduleRow(id, group)
 	}
 	named, ok := m.s.Schedules.Get(ID(id))
 	if !ok || !m.usesSchedule(named.ID) {

@@ -147,6 +147,15 @@ func (c *changes) touch(t touch, before any) {
 				c.grant(g, site)
 			}
 		}
+	case s.Groups.name:
+		c.group(t.id, versions(s.Groups, t.id, before))
+	case s.GroupMembers.name:
+		for _, m := range versions(s.GroupMembers, t.id, before) {
+			for site := range c.sitesOfGroup(m.Group) {
+				c.at(site).add(unlock.KindGrant, memberGrant(t.id))
+				c.move(m.Person, site)
+			}
+		}
 	case s.RoleAssignments.name:
 		for _, r := range versions(s.RoleAssignments, t.id, before) {
 			c.role(r)
@@ -173,7 +182,7 @@ func (c *changes) site(id ID, was []*Site) {
 	}
 	m, _ := newRowMaker(c.s, id, nil)
 	for k := range m.keys() {
-		if k.Kind == unlock.KindBooking || k.Kind == unlock.KindGrant {
+		if k.Kind == unlock.KindBooking || k.Kind == unlock.KindGrant || k.Kind == unlock.KindSchedule {
 			keys[k] = struct{}{}
 		}
 	}
@@ -322,6 +331,9 @@ func (c *changes) sitesOf(person ID) map[ID]struct{} {
 	}
 	for id := range s.Grants.index[key] {
 		maps.Copy(out, c.sitesOfRight(s.Grants.rows[id].v.Right))
+	}
+	for id := range s.GroupMembers.index[key] {
+		maps.Copy(out, c.sitesOfGroup(s.GroupMembers.rows[id].v.Group))
 	}
 	for id := range s.Credentials.index[key] {
 		for _, site := range s.Credentials.rows[id].v.Sites {

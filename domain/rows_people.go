@@ -32,7 +32,8 @@ func (m *rowMaker) hasGrant(person ID) bool {
 	return some(s.Bookings, key, func(b *Booking) bool { return b.Site == site }) ||
 		some(s.Shares, key, func(sh *Share) bool { return sh.Site == site }) ||
 		some(s.UnitUsers, key, func(u *UnitUser) bool { return u.Site == site && len(u.Access) > 0 }) ||
-		some(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
+		some(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) }) ||
+		some(s.GroupMembers, key, func(g *GroupMember) bool { return s.groupAt(g.Group, site) })
 }
 
 func (m *rowMaker) hasCredential(person ID) bool {
@@ -136,6 +137,9 @@ func (m *rowMaker) grantRow(id string) unlock.Row {
 	}
 	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
 		return orNone(m.unitUserGrantRow(id, user))
+	}
+	if member, ok := strings.CutPrefix(id, groupPrefix); ok {
+		return orNone(m.memberGrantRow(ID(member)))
 	}
 	return orNone(m.explicitGrantRow(ID(id)))
 }

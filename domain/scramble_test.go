@@ -84,6 +84,7 @@ const (
 	scrambledGrants   = 4
 	scrambledRights   = 3
 	scrambledCards    = 6
+	scrambledGroups   = 2
 )
 
 // Doors and units with even numbers are at s2; each booking has its unit and each
@@ -188,11 +189,15 @@ func scrambleAll(t *rapid.T, s *State) {
 	for i := range scrambledCards {
 		scrambleCredential(t, s, numbered("c", i+1))
 	}
+	for i := range scrambledGroups {
+		scrambleGroup(t, s, numbered("o", i+1))
+		scrambleMember(t, s, numbered("o", i+1))
+	}
 }
 
 // scrambleOne changes one thing.
 func scrambleOne(t *rapid.T, s *State) {
-	switch rapid.IntRange(0, 13).Draw(t, "thing") {
+	switch rapid.IntRange(0, 15).Draw(t, "thing") {
 	case 0:
 		scrambleSite(t, s, drawID(t, "s", 2))
 	case 1:
@@ -221,6 +226,10 @@ func scrambleOne(t *rapid.T, s *State) {
 		} else {
 			s.RoleAssignments.Put(roleKey(r.Person, r.Site), r)
 		}
+	case 12:
+		scrambleGroup(t, s, drawID(t, "o", scrambledGroups))
+	case 13:
+		scrambleMember(t, s, drawID(t, "o", scrambledGroups))
 	default:
 		scrambleCredential(t, s, drawID(t, "c", scrambledCards))
 	}
@@ -255,6 +264,34 @@ func scrambleRight(t *rapid.T, s *State, id ID) {
 	r := AccessRight{ID: id, Schedule: draw[ID](t, "schedule", AlwaysID, AlwaysID, "t1", "t2"), Doors: drawIDs(t, "d", scrambledDoors)}
 	r.Sites = s.sitesOfDoors(r.Doors)
 	s.AccessRights.Put(id, r)
+}
+
+func scrambleGroup(t *rapid.T, s *State, id ID) {
+	g := Group{ID: id, Doors: drawIDs(t, "d", scrambledDoors), Times: always,
+		Options: draw(t, "options", nil, []GroupOption{OptionRemoteUnlock}, []GroupOption{OptionAdminsModifySettings, OptionUnlockFor})}
+	g.Sites = s.sitesOfDoors(g.Doors)
+	if rapid.Bool().Draw(t, "times") {
+		g.Times = drawSchedule(t)
+	}
+	if rapid.Bool().Draw(t, "hours") {
+		g.Hours = &BusinessHours{Times: drawSchedule(t), FirstIn: often(t, "first in"), GraceMinutes: 60}
+	}
+	if rarely(t, "blackout") {
+		g.Blackouts = []SiteBlackout{{ID: "x1", Blackout: schedule.Blackout{
+			From: schedule.DateTime{Date: scrambleStart.AddDays(2), Time: 120},
+			To:   schedule.DateTime{Date: scrambleStart.AddDays(6), Time: 60},
+		}}}
+	}
+	s.Groups.Put(id, g)
+}
+
+func scrambleMember(t *rapid.T, s *State, group ID) {
+	m := GroupMember{Group: group, Person: drawID(t, "p", scrambledPeople), Role: draw(t, "group role", GroupRoles...), Removed: rarely(t, "removed")}
+	if key := memberKey(group, m.Person); rarely(t, "gone") {
+		s.GroupMembers.Delete(key)
+	} else {
+		s.GroupMembers.Put(key, m)
+	}
 }
 
 func scrambleUnit(t *rapid.T, s *State, id ID) {

@@ -28,6 +28,9 @@ type Policy struct {
 	// ManagerShares says whether tenants may share with staff of the site:
 	// "allowed" (default) or "forbidden".
 	ManagerShares string `json:"manager_shares,omitempty"`
+	// MembershipOverlap says whether users and admins may have a door of the site
+	// from several groups: "forbid" (default, rules G8 and G9) or "union".
+	MembershipOverlap string `json:"membership_overlap,omitempty"`
 }
 
 // maxShareDepth bounds Policy.ShareDepth: every further link of a chain of shares
@@ -45,6 +48,7 @@ func (p Policy) check() error {
 		{"missing_notification", p.MissingNotification, []string{"warn", "refuse"}},
 		{"unit_manager_keys", p.UnitManagerKeys, []string{"allowed", "forbidden"}},
 		{"manager_shares", p.ManagerShares, []string{"allowed", "forbidden"}},
+		{"membership_overlap", p.MembershipOverlap, []string{"forbid", "union"}},
 	} {
 		if err := oneOf(f.value, f.values...); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)
@@ -78,6 +82,11 @@ func (c SetSitePolicy) decide(tx *Tx) *Refusal {
 	}
 	if c.Policy.FobSchedule != "" {
 		if _, r := tx.Schedules.find(c.Policy.FobSchedule, "schedule"); r != nil {
+			return r
+		}
+	}
+	if site.Policy.MembershipOverlap == "union" && c.Policy.MembershipOverlap != "union" {
+		if r := refuseOverlaps(tx.overlapsAt(c.Site)); r != nil {
 			return r
 		}
 	}

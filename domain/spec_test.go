@@ -35,7 +35,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 // message" or "warning code: message". Personal values stand in clear.
 //
 // A question is a line "[@time] key=value … -> code [failed=a,b]" with the keys
-// person or credential, door, side, kind, remote; who sees what is one "person
+// person or credential, door, side, kind, remote or unlock_for, first_in (when
+// somebody with first-in last opened the door); who sees what is one "person
 // kind id -> yes" or "person activity [@time] door=… person=… -> no".
 func TestSpec(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")

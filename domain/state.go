@@ -36,6 +36,8 @@ type State struct {
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
 	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
+	Groups          *table[Group]       // by id; keys site:, door:
+	GroupMembers    *table[GroupMember] // by memberKey; keys person:, group:, owner:, single:
 	Owed            *table[Owed]        // consequences that are not on record yet; keys right:
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
@@ -70,6 +72,8 @@ func NewState() *State {
 	s.UnitUsers = newTable(j, "unit_users", (*UnitUser).keys)
 	s.Reviews = newTable(j, "reviews", (*Review).keys)
 	s.Credentials = newTable(j, "credentials", (*Credential).keys)
+	s.Groups = newTable(j, "groups", (*Group).keys)
+	s.GroupMembers = newTable(j, "group_members", (*GroupMember).keys)
 	s.Owed = newTable(j, "owed", (*Owed).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)

@@ -24,6 +24,8 @@ const (
 	RecordGrant       RecordKind = "grant"
 	RecordShare       RecordKind = "share"
 	RecordUnitUser    RecordKind = "unit_user"
+	RecordGroup       RecordKind = "group"
+	RecordGroupMember RecordKind = "group_member"
 	RecordReview      RecordKind = "review"
 	RecordCredential  RecordKind = "credential"
 	RecordActivity    RecordKind = "activity" // what was observed at a door
@@ -38,6 +40,7 @@ type Record struct {
 	Sites   []ID // at any of which a role of staff suffices; none: of the whole org
 	Unit    ID   // the unit that it is about, not the one in which its person has a place
 	Booking ID
+	Group   ID
 	Person  ID        // whose it is
 	At      time.Time // of an activity
 }
@@ -74,6 +77,10 @@ func RecordOf(s *State, row any) Record {
 		return Record{Kind: RecordShare, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
 	case *UnitUser:
 		return Record{Kind: RecordUnitUser, Sites: []ID{r.Site}, Unit: r.Unit, Person: r.Person}
+	case *Group:
+		return Record{Kind: RecordGroup, Sites: r.Sites, Group: r.ID}
+	case *GroupMember:
+		return Record{Kind: RecordGroupMember, Sites: s.sitesOfGroup(r.Group), Group: r.Group, Person: r.Person}
 	case *Review:
 		return Record{Kind: RecordReview, Sites: s.sitesOfUnit(r.Unit), Unit: r.Unit, Person: r.Person}
 	case *Credential:
@@ -105,6 +112,7 @@ func ActivityRecord(s *State, site, door, person ID, at time.Time) Record {
 //   - Unit managers read, of their unit, the users with their keys and the
 //     activity, and nothing of the installation (rule U2): at doors of the site only
 //     what their own users did while they were.
+//   - Members read their groups, owners and admins of a group its members.
 //   - Anybody reads what is their own, and a tenant the shares of the own booking
 //     with those they are for.
 func Visible(s *State, person ID, r Record) bool {
@@ -112,7 +120,7 @@ func Visible(s *State, person ID, r Record) bool {
 	if !ok || p.State != PersonStateActive || r.Kind == "" {
 		return false
 	}
-	return r.Kind == RecordOrg || s.staffSees(person, r) || s.managerSees(person, r) || s.isOwn(person, r)
+	return r.Kind == RecordOrg || s.staffSees(person, r) || s.managerSees(person, r) || s.memberSees(person, r) || s.isOwn(person, r)
 }
 
 func (s *State) staffSees(person ID, r Record) bool {
@@ -137,6 +145,21 @@ func (s *State) managerSees(person ID, r Record) bool {
 		return r.Person != "" && s.managesUser(person, r.Person, r.At)
 	case RecordPerson:
 		return s.managesUser(person, r.Person, time.Time{})
+	}
+	return false
+}
+
+// memberSees reports what a person reads of the groups that they are in.
+func (s *State) memberSees(person ID, r Record) bool {
+	switch r.Kind {
+	case RecordGroup:
+		return s.RoleInGroup(person, r.Group) != ""
+	case RecordGroupMember:
+		return s.RoleInGroup(person, r.Group).AtLeast(GroupAdmin)
+	case RecordPerson:
+		return some(s.GroupMembers, "person:"+string(r.Person), func(m *GroupMember) bool {
+			return !m.Removed && s.RoleInGroup(person, m.Group).AtLeast(GroupAdmin)
+		})
 	}
 	return false
 }

@@ -31,6 +31,7 @@ var allWords = []words{
 	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
 	fobWords, keyStockWords, mobileKeyWords, consequencesWords,
+	groupWords, groupMemberWords, groupSettingsWords,
 }
 
 // CommandType describes a command.

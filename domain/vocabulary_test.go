@@ -247,7 +247,7 @@ func TestRulesHaveSpecifications(t *testing.T) {
 	for _, family := range []struct {
 		letter string
 		last   int
-	}{{"F", 6}, {"B", 7}, {"U", 13}} {
+	}{{"F", 6}, {"G", 10}, {"B", 7}, {"U", 13}} {
 		for n := 1; n <= family.last; n++ {
 			rule := fmt.Sprintf("%s%d-", family.letter, n)
 			shown := slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(filepath.Base(f), rule) })

@@ -268,7 +268,16 @@ func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 	if f["remote"] == "true" {
 		r.Command = unlock.CommandRemoteUnlock
 	}
-	return unlock.Decide(table, &unlock.Local{LeaseEnd: unlock.Held}, r)
+	if f["unlock_for"] == "true" {
+		r.Command = unlock.CommandUnlockFor
+	}
+	local := unlock.Local{LeaseEnd: unlock.Held}
+	if f["first_in"] != "" {
+		came, err := time.Parse(time.RFC3339Nano, f["first_in"])
+		require.NoError(w.t, err)
+		local.FirstIn = unlock.InstantOf(came)
+	}
+	return unlock.Decide(table, &local, r)
 }
 
 // see answers who may read what, each as a whole line.
@@ -332,6 +341,10 @@ func (w *world) record(kind RecordKind, which string) Record {
 		return row(s.Shares.Get(id))
 	case RecordUnitUser:
 		return row(s.UnitUsers.Get(id))
+	case RecordGroup:
+		return row(s.Groups.Get(id))
+	case RecordGroupMember:
+		return row(s.GroupMembers.Get(id))
 	case RecordReview:
 		return row(s.Reviews.Get(id))
 	case RecordCredential:

@@ -1,0 +1,89 @@
+package domain
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// TestARefusedOverlapNamesEverything: member, door and other group of each.
+func TestARefusedOverlapNamesEverything(t *testing.T) {
+	w := newWorld(t)
+	w.base("crew")
+	w.given("test", strings.Join([]string{
+		`mara CreateGroup {"group":"night","name":"Night","doors":["gate","office","lift"],"owner":"mara"}`,
+		`mara AddMember {"group":"night","person":"anna","role":"user"}`,
+		`mara RemoveDoorFromGroup {"group":"night","door":"lift"}`,
+		`mara RemoveDoorFromGroup {"group":"night","door":"gate"}`,
+		`mara AddMember {"group":"night","person":"uma","role":"user"}`,
+		`mara AddMember {"group":"night","person":"ada","role":"admin"}`,
+	}, "\n"))
+	for line, ids := range map[string][]ID{
+		`mara AddDoorToGroup {"group":"night","door":"gate"}`:  {"ada", "gate", "crew", "uma", "gate", "crew"},
+		`mara AddDoorToGroup {"group":"crew","door":"office"}`: {"ada", "office", "night", "uma", "office", "night"},
+	} {
+		_, r := w.command("test", line)
+		require.NotNil(t, r, line)
+		assert.Equal(t, "group_overlap", r.Code)
+		assert.Equal(t, ids, r.IDs, line)
+	}
+}
+
+// TestALongOverlapIsNamedInPart: a refusal stays small however many are meant.
+func TestALongOverlapIsNamedInPart(t *testing.T) {
+	r := refuseOverlaps(make([]overlap, 20_000))
+	assert.Len(t, r.IDs, 3*maxOverlaps)
+	assert.Contains(t, r.Message, "19999 more")
+}
+
+// TestASettingOfThousandsIsOneRow: what a group's members are given or lose
+// together changes rows of the group, none of theirs.
+func TestASettingOfThousandsIsOneRow(t *testing.T) {
+	s := NewState()
+	s.Sites.Put("s1", Site{ID: "s1", Rules: schedule.ZoneRules{Zone: "UTC"}})
+	for i := range 5 {
+		s.Doors.Put(numbered("d", i), Door{ID: numbered("d", i), Site: "s1", Capabilities: []DoorCapability{CapabilityRemoteUnlock}})
+	}
+	m := Moment{N: 1}
+	GroupCreated{Group: "g", Doors: []ID{"d0"}}.fold(s, m)
+	for i := range 20_000 {
+		p := ID(fmt.Sprintf("p%d", i))
+		s.People.Put(p, Person{ID: p, State: PersonStateActive})
+		GroupMemberAdded{Group: "g", Person: p, Role: GroupUser}.fold(s, m)
+	}
+	hours := BusinessHours{Times: always}
+	s.WatchChanges()
+	for _, c := range []struct {
+		event Event
+		rows  []string // put that differ from before
+	}{
+		{GroupDoorAdded{Group: "g", Door: "d1"}, []string{"right/group:g"}},
+		{GroupDoorRemoved{Group: "g", Door: "d1"}, []string{"right/group:g"}},
+		{GroupOptionSet{Group: "g", Option: OptionRemoteUnlock, Enabled: true}, []string{"right/group:g"}},
+		{GroupScheduleSet{Group: "g"}, []string{"right/group:g", "schedule/group:g"}},
+		{GroupBusinessHoursSet{Group: "g", Hours: &hours}, []string{"door/d0", "right/group:g", "schedule/group:g", "schedule/group:g/hours"}},
+		{GroupMemberRemoved{Group: "g", Person: "p7"}, []string{"person/p7", "grant/group:g/p7"}},
+	} {
+		c.event.fold(s, m)
+		changes := s.TakeChanges(testTags)
+		require.Len(t, changes, 1)
+		var put []string
+		for _, r := range changes[0].Put {
+			put = append(put, r.Key().String())
+		}
+		assert.Equal(t, c.rows, put, EventName(c.event))
+	}
+}
+
+// TestNoCodeIs200Or210: of the errors of rule G10 only the numbers are known.
+func TestNoCodeIs200Or210(t *testing.T) {
+	for _, c := range unlock.Codes() {
+		assert.NotContains(t, []int{200, 210}, int(c), c.String())
+	}
+}

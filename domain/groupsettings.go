@@ -1,0 +1,277 @@
+package domain
+
+import (
+	"cmp"
+	"reflect"
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
+
+// BusinessHours are the hours in which the doors of a group stand open.
+type BusinessHours struct {
+	Times schedule.Schedule `json:"times"`
+	// FirstIn says that they begin at a door only once an owner or admin of the group
+	// has opened it: within them or within the grace before. Others open the door
+	// meanwhile, which begins nothing.
+	FirstIn      bool `json:"first_in"`
+	GraceMinutes int  `json:"grace_minutes"` // 0 to 720
+}
+
+// The grace of business hours, in minutes.
+const (
+	defaultGrace = 60
+	maxGrace     = 12 * 60
+)
+
+var groupSettingsWords = words{
+	commands: []CommandType{
+		takesAway(command[SetGroupOption]("Turns an option of a group on or off.", GroupOptionSet{})),
+		takesAway(command[SetGroupSchedule]("Sets when the members of a group pass its doors.", GroupScheduleSet{})),
+		command[SetGroupBusinessHours]("Sets when the doors of a group stand open; without times they never do.", GroupBusinessHoursSet{}),
+		takesAway(command[SetGroupBlackout]("Closes the doors of a group to its members for a time, whatever its schedule says.", GroupBlackoutSet{})),
+		command[ClearGroupBlackout]("Takes a blackout of a group back.", GroupBlackoutCleared{}),
+	},
+	events: []EventType{
+		event[GroupOptionSet](1), event[GroupScheduleSet](1), event[GroupBusinessHoursSet](1), event[GroupBlackoutSet](1),
+		event[GroupBlackoutCleared](1),
+	},
+}
+
+// settingsPermit is who changes the settings of a group, as far as the option
+// admins_modify_settings lets them.
+var settingsPermit = Permit{Role: RoleSystemManager, GroupRole: GroupAdmin}
+
+// settingsOf returns a group whose settings the actor may change, or refuses: an
+// admin may not while the option is off (rule G5).
+func (tx *Tx) settingsOf(id ID) (*Group, *Refusal) {
+	g, r := tx.Groups.find(id, "group")
+	if r != nil {
+		return nil, r
+	}
+	if g.has(OptionAdminsModifySettings) || tx.runsGroup(g) || tx.RoleInGroup(tx.Actor.ID, id) == GroupOwner {
+		return g, nil
+	}
+	return nil, refuse("role_not_permitted", "admins of the group %s may not change its settings: %s is off; an owner of the group may, or the role %s at its sites",
+		id, OptionAdminsModifySettings, RoleSystemManager).about(id)
+}
+
+// SetGroupOption turns an option on or off.
+type SetGroupOption struct {
+	Group   ID          `json:"group"`
+	Option  GroupOption `json:"option"`
+	Enabled bool        `json:"enabled"`
+}
+
+func (SetGroupOption) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
+func (c SetGroupOption) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c SetGroupOption) decide(tx *Tx) *Refusal {
+	g, r := tx.Groups.find(c.Group, "group")
+	if r != nil {
+		return r
+	}
+	if r := required("option", string(c.Option)); r != nil || g.has(c.Option) == c.Enabled {
+		return r
+	}
+	if c.Enabled && c.Option != OptionAdminsModifySettings && !tx.anyDoorCan(g.Doors, DoorCapability(c.Option)) {
+		return refuse("capability_not_supported", "no door of the group %s can do %s", c.Group, c.Option).about(c.Group)
+	}
+	tx.emit(GroupOptionSet(c))
+	return nil
+}
+
+// anyDoorCan reports whether any of the doors has a capability.
+func (s *State) anyDoorCan(doors []ID, wanted DoorCapability) bool {
+	return slices.ContainsFunc(doors, func(id ID) bool {
+		d, ok := s.Doors.Get(id)
+		return ok && slices.Contains(d.Capabilities, wanted)
+	})
+}
+
+// GroupOptionSet turns an option on or off.
+type GroupOptionSet struct {
+	Group   ID          `json:"group"`
+	Option  GroupOption `json:"option"`
+	Enabled bool        `json:"enabled"`
+}
+
+func (e GroupOptionSet) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) {
+		on := slices.DeleteFunc(slices.Clone(g.Options), func(o GroupOption) bool { return o == e.Option })
+		if e.Enabled {
+			on = append(on, e.Option)
+		}
+		g.Options = sortedSet(on)
+	})
+}
+func (e GroupOptionSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+
+// SetGroupSchedule sets when the members pass the doors.
+type SetGroupSchedule struct {
+	Group ID                `json:"group"`
+	Times schedule.Schedule `json:"times"` // none: never
+}
+
+func (SetGroupSchedule) permit() Permit         { return settingsPermit }
+func (c SetGroupSchedule) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c SetGroupSchedule) decide(tx *Tx) *Refusal {
+	g, r := tx.settingsOf(c.Group)
+	if r != nil {
+		return r
+	}
+	if r := checkTimes(c.Times); r != nil {
+		return r
+	}
+	if !reflect.DeepEqual(g.Times, c.Times) {
+		tx.emit(GroupScheduleSet(c))
+	}
+	return nil
+}
+
+// GroupScheduleSet sets when the members pass the doors.
+type GroupScheduleSet struct {
+	Group ID                `json:"group"`
+	Times schedule.Schedule `json:"times"`
+}
+
+func (e GroupScheduleSet) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) { g.Times = e.Times })
+}
+func (e GroupScheduleSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+
+// SetGroupBusinessHours sets when the doors stand open, as a whole.
+type SetGroupBusinessHours struct {
+	Group ID                `json:"group"`
+	Times schedule.Schedule `json:"times"` // none: they never stand open by themselves
+	// FirstIn is on when it is left out.
+	FirstIn *bool `json:"first_in,omitempty"`
+	// GraceMinutes is 0 to 720; 60 when it is left out.
+	GraceMinutes *int `json:"grace_minutes,omitempty"`
+}
+
+func (SetGroupBusinessHours) permit() Permit         { return settingsPermit }
+func (c SetGroupBusinessHours) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c SetGroupBusinessHours) decide(tx *Tx) *Refusal {
+	g, r := tx.settingsOf(c.Group)
+	if r != nil {
+		return r
+	}
+	if r := checkTimes(c.Times); r != nil {
+		return r
+	}
+	hours := BusinessHours{Times: c.Times, FirstIn: orGiven(c.FirstIn, true), GraceMinutes: orGiven(c.GraceMinutes, defaultGrace)}
+	if hours.GraceMinutes < 0 || hours.GraceMinutes > maxGrace {
+		return refuse("invalid_field", "grace_minutes: it is 0 to %d", maxGrace)
+	}
+	e := GroupBusinessHoursSet{Group: c.Group, Hours: &hours}
+	if schedule.Equal(c.Times, schedule.Schedule{}) {
+		e.Hours = nil
+	}
+	if !reflect.DeepEqual(g.Hours, e.Hours) {
+		tx.emit(e)
+	}
+	return nil
+}
+
+// GroupBusinessHoursSet sets when the doors stand open.
+type GroupBusinessHoursSet struct {
+	Group ID             `json:"group"`
+	Hours *BusinessHours `json:"business_hours,omitempty"` // none: never
+}
+
+func (e GroupBusinessHoursSet) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) { g.Hours = e.Hours })
+}
+func (e GroupBusinessHoursSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+
+// SetGroupBlackout closes the doors of a group to its members, and ends their
+// business hours, from one reading of each site's calendar and clock to another.
+// Others pass as before. The id of a blackout that is there replaces that one.
+type SetGroupBlackout struct {
+	Group    ID                `json:"group"`
+	Blackout ID                `json:"blackout,omitempty"` // empty: an id is made
+	Name     string            `json:"name,omitempty"`
+	From     schedule.DateTime `json:"from"` // inclusive
+	To       schedule.DateTime `json:"to"`   // exclusive
+}
+
+func (SetGroupBlackout) permit() Permit         { return settingsPermit }
+func (c SetGroupBlackout) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c SetGroupBlackout) decide(tx *Tx) *Refusal {
+	g, r := tx.settingsOf(c.Group)
+	if r != nil {
+		return r
+	}
+	b := SiteBlackout{tx.idFor(c.Blackout, "blackout"), schedule.Blackout{Name: c.Name, From: c.From, To: c.To}}
+	if err := b.Validate(); err != nil {
+		return refuse("invalid_field", "%v", err)
+	}
+	if slices.Contains(g.Blackouts, b) {
+		return nil
+	}
+	if len(g.Blackouts) >= schedule.MaxBlackouts && !g.hasBlackout(b.ID) {
+		return refuse("too_many_blackouts", "the group %s has %d blackouts; clear some that are over", c.Group, len(g.Blackouts)).about(c.Group)
+	}
+	tx.emit(GroupBlackoutSet{Group: c.Group, Blackout: b.ID, Name: c.Name, From: c.From, To: c.To})
+	return nil
+}
+
+func (g *Group) hasBlackout(id ID) bool {
+	return slices.ContainsFunc(g.Blackouts, func(b SiteBlackout) bool { return b.ID == id })
+}
+
+// without is a copy of the group's blackouts but for one.
+func (g *Group) without(id ID) []SiteBlackout {
+	return slices.DeleteFunc(slices.Clone(g.Blackouts), func(b SiteBlackout) bool { return b.ID == id })
+}
+
+// GroupBlackoutSet closes the doors of a group to its members for a time, in place
+// of the blackout of the same id.
+type GroupBlackoutSet struct {
+	Group    ID                `json:"group"`
+	Blackout ID                `json:"blackout"`
+	Name     string            `json:"name,omitempty"`
+	From     schedule.DateTime `json:"from"`
+	To       schedule.DateTime `json:"to"`
+}
+
+func (e GroupBlackoutSet) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) {
+		all := append(g.without(e.Blackout), SiteBlackout{e.Blackout, schedule.Blackout{Name: e.Name, From: e.From, To: e.To}})
+		slices.SortFunc(all, func(a, b SiteBlackout) int { return cmp.Compare(a.ID, b.ID) })
+		g.Blackouts = all
+	})
+}
+func (e GroupBlackoutSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+
+// ClearGroupBlackout takes a blackout of a group back.
+type ClearGroupBlackout struct {
+	Group    ID `json:"group"`
+	Blackout ID `json:"blackout"`
+}
+
+func (ClearGroupBlackout) permit() Permit         { return settingsPermit }
+func (c ClearGroupBlackout) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c ClearGroupBlackout) decide(tx *Tx) *Refusal {
+	g, r := tx.settingsOf(c.Group)
+	if r != nil {
+		return r
+	}
+	// One that is not there was cleared before, or never set: there is nothing left
+	// to change in either case.
+	if g.hasBlackout(c.Blackout) {
+		tx.emit(GroupBlackoutCleared(c))
+	}
+	return nil
+}
+
+// GroupBlackoutCleared takes a blackout of a group back.
+type GroupBlackoutCleared struct {
+	Group    ID `json:"group"`
+	Blackout ID `json:"blackout"`
+}
+
+func (e GroupBlackoutCleared) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) { g.Blackouts = g.without(e.Blackout) })
+}
+func (e GroupBlackoutCleared) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
