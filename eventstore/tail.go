@@ -172,3 +172,26 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 		return f(c, body)
 	})
 }
+
+// ErrNoPosition says that the org has not been at a position.
+var ErrNoPosition = errors.New("the org was never at this position")
+
+// StateAt folds an org's commits up to a position anew: what was known then. It
+// reads them all, so it takes seconds on a long ledger. Personal values stay
+// sealed.
+func (s *Store) StateAt(ctx context.Context, id domain.ID, at schemas.Position) (*domain.State, Head, error) {
+	state, head := domain.NewState(), Head{}
+	err := s.Commits(ctx, id, 0, at.N, func(c *schemas.Commit, body []byte) error {
+		a, err := c.Applied()
+		if err != nil {
+			return err
+		}
+		state.Apply(a)
+		head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At}
+		return nil
+	})
+	if err == nil && (at.N == 0 || head.Position() != at) {
+		err = ErrNoPosition
+	}
+	return state, head, err
+}

@@ -18,6 +18,7 @@ type question struct {
 	At         string `placeholder:"TIME" help:"The instant that is judged; without it now. Without an offset it is of the clock of --site."`
 	Kind       string `enum:",fob,card,pin,mobile_key" default:"" placeholder:"KIND" help:"Beside --person: as if they showed a fob, card, pin or mobile_key."`
 	Command    string `enum:",remote_unlock,unlock_for" default:"" placeholder:"COMMAND" help:"What is asked from afar: remote_unlock or unlock_for."`
+	Position   string `placeholder:"POSITION" help:"Judge by what the org knew there, as 1-42; without --at at the moment of that commit."`
 	ExitCode   bool   `help:"End with exit code 3 when the door would stay shut."`
 }
 
@@ -83,7 +84,7 @@ func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 		return nil, err
 	}
 	fields := map[string]string{"door": q.Door, "side": q.Side}
-	for name, value := range map[string]string{"person": q.Person, "credential": q.Credential, "kind": q.Kind, "command": q.Command} {
+	for name, value := range map[string]string{"person": q.Person, "credential": q.Credential, "kind": q.Kind, "command": q.Command, "position": q.Position} {
 		if value != "" {
 			fields[name] = value
 		}

@@ -20,7 +20,8 @@ they could pass, with the commits that made it so. What fails is marked with an 
 Examples:
 
   gatehouse explain --person anna --door gate
-  gatehouse explain --credential fob-1 --door gate --at 2026-03-02T08:30 --json`
+  gatehouse explain --credential fob-1 --door gate --at 2026-03-02T08:30 --json
+  gatehouse explain --person anna --door gate --position 1-42`
 }
 
 // Run asks and tells the explanation, with --json as it came.

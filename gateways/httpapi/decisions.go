@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -22,6 +23,7 @@ type questionBody struct {
 	Side       string    `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
 	Kind       string    `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: whatever they carry"`
+	Position   string    `json:"position,omitempty" doc:"judge by what the org knew at this position, as 1-42; none: by what it knows now"`
 	Command    string    `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
 }
 
@@ -67,7 +69,13 @@ func (a *API) registerDecisions() {
 		if err != nil {
 			return nil, err
 		}
-		request, err := in.request(a.cfg.Now())
+		now := a.cfg.Now()
+		if in.Body.Position != "" {
+			if t, now, err = a.pastTable(ctx, in); err != nil {
+				return nil, a.asProblem(ctx, err)
+			}
+		}
+		request, err := in.request(now)
 		if err != nil {
 			return nil, a.asProblem(ctx, err)
 		}
@@ -114,14 +122,11 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
-		if err := in.mayAsk(s, callerOf(ctx).person); err != nil {
-			return err
-		}
+	explain := func(s *domain.State, head eventstore.Head) error {
 		if d, ok := s.Doors.Get(in.Body.Door); ok && d.Site != domain.ID(in.Site) {
 			return unknown("door", in.Body.Door)
 		}
-		q, err := in.asked(a.cfg.Now())
+		q, err := in.asked(a.judged(in, head))
 		if err != nil {
 			return err
 		}
@@ -131,9 +136,65 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 		}
 		out.Body = explained{e, head.Position(), max(0, a.cfg.Now().Sub(head.At).Milliseconds()), e.String()}
 		return nil
+	}
+	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
+			return err
+		}
+		return explain(s, head)
 	})
+	if err == nil && in.Body.Position != "" {
+		err = a.past(ctx, in, explain)
+	}
 	out.Position = at.String()
 	return out, a.orProblem(ctx, err)
+}
+
+// judged is the instant that is judged when none is given: now, or with a position
+// the moment of its commit.
+func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
+	if in.Body.Position != "" {
+		return head.At
+	}
+	return a.cfg.Now()
+}
+
+// past calls f with the state of the org as it was at the position that is asked
+// about.
+func (a *API) past(ctx context.Context, in *questionInput, f func(*domain.State, eventstore.Head) error) error {
+	at, err := schemas.ParsePosition(in.Body.Position)
+	if err != nil {
+		return malformed("body.position", "%v", err)
+	}
+	s, head, err := a.cfg.Store.StateAt(ctx, callerOf(ctx).org, at)
+	if errors.Is(err, eventstore.ErrNoPosition) {
+		return problem(http.StatusNotFound, "unknown_position", "the org was never at %s", at)
+	}
+	if err != nil {
+		return err
+	}
+	if !s.Sites.Has(domain.ID(in.Site)) {
+		return problem(http.StatusNotFound, "unknown_site", "at %s there was no site %s", at, in.Site)
+	}
+	return f(s, head)
+}
+
+// pastTable makes the table of a site as it was. The cards of it have no tags: it
+// is asked by ids.
+func (a *API) pastTable(ctx context.Context, in *questionInput) (t *unlock.Table, judged time.Time, err error) {
+	err = a.past(ctx, in, func(s *domain.State, head eventstore.Head) error {
+		rows, _ := s.Rows(domain.ID(in.Site), func(domain.ID, domain.CredentialKind, string, string) (unlock.Tag, bool) {
+			return unlock.Tag{}, false
+		})
+		empty, err := unlock.NewTable()
+		if err != nil {
+			return err
+		}
+		judged = head.At
+		t, err = empty.Apply(unlock.Delta{Position: head.Position().String(), N: head.N, At: unlock.InstantOf(head.At), Put: rows})
+		return err
+	})
+	return t, judged, err
 }
 
 // asked is the question as the domain explains it.
