@@ -5,6 +5,8 @@ type Area struct {
 	ID   ID     `json:"id"`
 	Site ID     `json:"site"`
 	Name string `json:"name"`
+	// Lockdown is the id of the command that shut its doors; none: it is not locked down.
+	Lockdown string `json:"lockdown,omitempty"`
 }
 
 func (a *Area) keys() []string { return []string{"site:" + string(a.Site)} }
@@ -47,5 +49,7 @@ type AreaCreated struct {
 	Name string `json:"name"`
 }
 
-func (e AreaCreated) fold(s *State, _ Moment) { s.Areas.Put(e.Area, Area{e.Area, e.Site, e.Name}) }
-func (e AreaCreated) concerns(*State) []ID    { return []ID{e.Site} }
+func (e AreaCreated) fold(s *State, _ Moment) {
+	s.Areas.Put(e.Area, Area{ID: e.Area, Site: e.Site, Name: e.Name})
+}
+func (e AreaCreated) concerns(*State) []ID { return []ID{e.Site} }

@@ -85,6 +85,7 @@ type Permit struct {
 	UnitManager bool      // a unit manager of the scope's unit
 	GroupRole   GroupRole // least role in the scope's group
 	Self        bool      // the person of the scope
+	Holder      bool      // anybody; the command itself asks what they hold
 	Service     bool      // parts of the service
 	Bootstrap   bool      // the holder of the bootstrap token
 }
@@ -113,6 +114,9 @@ func (p Permit) String() string {
 	}
 	if p.Self {
 		ways = append(ways, "being that person")
+	}
+	if p.Holder {
+		ways = append(ways, "a grant that permits it")
 	}
 	if p.Bootstrap {
 		ways = append(ways, "the bootstrap token")
@@ -245,7 +249,7 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 	if p.GroupRole != "" && s.RoleInGroup(person, sc.Group).AtLeast(p.GroupRole) {
 		return true
 	}
-	return p.Self && sc.Person == person
+	return p.Holder || p.Self && sc.Person == person
 }
 
 func hasRoleEverywhere(s *State, person ID, least Role, sites []ID) bool {

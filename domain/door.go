@@ -16,6 +16,9 @@ type Door struct {
 	FireRelease  bool             `json:"fire_release,omitzero"` // released at once by the fire input
 	AfterLease   AfterLease       `json:"after_lease,omitempty"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"` // sorted
+	Posture      DoorPosture      `json:"posture,omitzero"`
+	Hours        ID               `json:"hours,omitempty"`    // schedule on which it stands open; none: at no times
+	Lockdown     string           `json:"lockdown,omitempty"` // id of the command that shut it; none: it is not locked down by itself
 }
 
 // DoorKind says what the door leads to. Gatelock shuts every kind but unit,
@@ -76,6 +79,9 @@ func (d *Door) keys() []string {
 		if a != "" {
 			k = append(k, "area:"+string(a))
 		}
+	}
+	if d.Hours != "" {
+		k = append(k, "schedule:"+string(d.Hours))
 	}
 	return k
 }

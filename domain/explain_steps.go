@@ -14,17 +14,41 @@ import (
 // a schedule of their own that schedule.
 func (x *explainer) place() []Step {
 	d := x.door
-	door := Step{Kind: "door", ID: d.ID, Name: d.Name, Says: "in service", Commits: x.s.Doors.Commits(d.ID)}
-	if d.Disabled {
-		door.Says = "out of service"
-	}
+	door := Step{Kind: "door", ID: d.ID, Name: d.Name, Says: x.doorSays(), Commits: x.s.Doors.Commits(d.ID)}
 	door.fail(d.Disabled, unlock.DenyPointDisabled)
+	door.fail(d.Lockdown != "", unlock.DenyLockdown)
 	door.fail(x.q.Command != "" && !slices.Contains(d.Capabilities, x.q.Command), unlock.DenyCapability)
 	steps := append([]Step{door, x.siteStep()}, x.hoursSteps()...)
+	for _, a := range x.s.lockedAreas(d) {
+		steps = append(steps, Step{Kind: "area", ID: a.ID, Name: a.Name, Says: "locked down",
+			Failed: []unlock.Code{unlock.DenyLockdown}, Commits: x.s.Areas.Commits(a.ID)})
+	}
 	if id := x.fobSchedule(); id != "" {
 		steps = append(steps, x.schedule(id))
 	}
 	return steps
+}
+
+// doorSays tells in what state the door is.
+func (x *explainer) doorSays() string {
+	d := x.door
+	says := []string{"in service"}
+	if d.Disabled {
+		says[0] = "out of service"
+	}
+	if d.Lockdown != "" {
+		says = append(says, "locked down")
+	}
+	if p := d.Posture; p.inForce(x.q.At) {
+		says = append(says, "posture "+string(p.Posture))
+		if !p.Until.IsZero() {
+			says = append(says, "until "+x.when(p.Until))
+		}
+	}
+	if d.Hours != "" {
+		says = append(says, "stands open on the schedule "+string(d.Hours))
+	}
+	return strings.Join(says, ", ")
 }
 
 func (x *explainer) siteStep() Step {
@@ -33,6 +57,10 @@ func (x *explainer) siteStep() Step {
 	says := []string{site.Rules.Zone}
 	if x.today != "" {
 		says = append(says, "a special day: "+string(x.today))
+	}
+	if site.Lockdown != "" {
+		says = append(says, "locked down")
+		step.fail(true, unlock.DenyLockdown)
 	}
 	z := x.s.zone(site.ID)
 	for _, b := range site.Blackouts {

@@ -191,9 +191,20 @@ func (h *history) command() Command {
 	case "group":
 		return h.groupCommand()
 	}
+	return h.doorCommand()
+}
+
+func (h *history) doorCommand() Command {
 	door := draw(h.t, "door", storageDoors...)
 	caps := drawCapabilities(h.t)
-	return draw[Command](h.t, "command", EnableDoor{Door: door}, DisableDoor{Door: door}, ChangeDoor{Door: door, Capabilities: &caps})
+	until := h.around()
+	area := draw[ID](h.t, "area", "yard", "hall")
+	return draw[Command](h.t, "command", EnableDoor{Door: door}, DisableDoor{Door: door}, ChangeDoor{Door: door, Capabilities: &caps},
+		SetPosture{Door: door, Posture: draw(h.t, "posture", PostureUnlocked, PostureFreeAccess), Until: until}, ClearPosture{Door: door},
+		SchedulePosture{Door: door, Schedule: draw(h.t, "schedule", append(storageSchedules, "", "")...)}, UnlockFor{Door: door, Minutes: 30},
+		Lockdown{Door: door}, ReleaseLockdown{Door: door}, Lockdown{Area: area}, ReleaseLockdown{Area: area},
+		Lockdown{Site: "north"}, ReleaseLockdown{Site: "north"}, ReleaseLockdown{Site: "north"},
+	)
 }
 
 func (h *history) bookingCommand() Command {

@@ -38,12 +38,6 @@ func (o *oracle) closed(g *Group) bool {
 // standsOpen says whether business hours of a group hold that wait for nobody: it
 // is not known here who has come.
 func (o *oracle) standsOpen() bool {
-	z, at := o.s.zone(o.Site), o.At.UnixNano()
-	for _, b := range o.site.v.Blackouts {
-		if z.Instant(b.From) <= at && at < z.Instant(b.To) {
-			return false
-		}
-	}
 	for _, g := range o.s.Groups.All() {
 		if slices.Contains(g.Doors, o.Door) && g.Hours != nil && !g.Hours.FirstIn && !o.closed(g) && o.holds(g.Hours.Times) == nil {
 			return true

@@ -27,7 +27,7 @@ func (q asked) String() string {
 // precedence are the reasons to deny in the order in which they count, as the
 // rules of the field give them.
 var precedence = strings.Fields(`
-	unknown_access_point point_disabled
+	unknown_access_point point_disabled lockdown
 	unknown_credential credential_stolen credential_lost credential_revoked credential_damaged
 	credential_suspended credential_expired credential_not_active credential_type_not_permitted
 	person_suspended identity_pending
@@ -89,7 +89,17 @@ func (o *oracle) decide() (bool, string) {
 	}
 	o.door = door
 	against.add(door.Disabled, "point_disabled")
+	against.add(o.lockedDown(), "lockdown")
+	if len(against) > 0 {
+		return false, "deny_" + precedence[against.first()]
+	}
 	who, known := o.who()
+	switch posture := o.posture(); {
+	case posture == PostureUnlocked:
+		return true, "allow_posture_unlocked"
+	case posture == PostureFreeAccess && len(who) == 0:
+		return true, "allow_posture_free_access"
+	}
 	against = append(against, who...)
 	best := way{reasons: reasons{"no_access_right"}}
 	if known {
@@ -99,9 +109,6 @@ func (o *oracle) decide() (bool, string) {
 				best = w
 			}
 		}
-	}
-	if !door.Disabled && o.standsOpen() {
-		return true, "allow_posture_unlocked"
 	}
 	against = append(against, best.reasons...)
 	if i := against.first(); i < len(precedence) {
@@ -389,11 +396,7 @@ func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID,
 		against.add(!slices.Contains(o.door.Capabilities, CapabilityRemoteUnlock), "capability")
 		against.add(!slices.Contains(may, CapabilityRemoteUnlock), "remote_unlock_not_permitted")
 	}
-	for _, b := range o.site.v.Blackouts {
-		z := o.s.zone(o.Site)
-		at := o.At.UnixNano()
-		against.add(z.Instant(b.From) <= at && at < z.Instant(b.To), "blackout")
-	}
+	against.add(o.blackout(), "blackout")
 	if o.fobSchedule() {
 		named, ok := o.s.Schedules.Get(o.site.v.Policy.FobSchedule)
 		if !ok {

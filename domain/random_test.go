@@ -91,7 +91,7 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 // at any site.
 func checkReach(rt *rapid.T, s *State, cmd Command, actor ID, d Decision) {
 	p := cmd.permit()
-	if p.GroupRole != "" || p.Self || p.Primary || p.Sharee || p.UnitManager || p.Service || s.RoleAt(actor, "").AtLeast(RoleStaff) {
+	if p.GroupRole != "" || p.Self || p.Primary || p.Sharee || p.UnitManager || p.Holder || p.Service || s.RoleAt(actor, "").AtLeast(RoleStaff) {
 		return
 	}
 	require.True(rt, s.HighestRole(actor).AtLeast(RoleStaff), "%s without a role sent %s", actor, CommandName(cmd))
@@ -268,6 +268,7 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[TenantManages]():    {"users", "nothing"},
 	reflect.TypeFor[GroupRole]():        {"owner", "admin", "user"},
 	reflect.TypeFor[GroupOption]():      {"remote_unlock", "admins_modify_settings"},
+	reflect.TypeFor[Posture]():          {"unlocked", "free_access"},
 }
 
 func (g generator) text(typ reflect.Type, field string) string {

@@ -91,10 +91,12 @@ const (
 	sharePrefix    = "share:"
 	unitUserPrefix = "user:"
 	groupPrefix    = "group:"
+	hoursPrefix    = "hours:" // of rights
 )
 
 func bookingGrant(booking ID) string { return bookingPrefix + string(booking) }
 func shareGrant(share ID) string     { return sharePrefix + string(share) }
+func doorHours(door ID) string       { return hoursPrefix + string(door) }
 
 // unitUserGrant also names the schedule of a limited access.
 func unitUserGrant(unit, person, right ID) string {
@@ -108,7 +110,7 @@ func (m *rowMaker) keys() keySet {
 	out.add(unlock.KindSite, string(id))
 	out.add(unlock.KindSchedule, string(m.site.Policy.FobSchedule))
 	for d := range s.Doors.index[at] {
-		out.add(unlock.KindDoor, string(d))
+		doorKeys(&s.Doors.rows[d].v, out)
 	}
 	for u := range s.Units.index[at] {
 		m.unitKeys(u, out)
@@ -133,6 +135,14 @@ func (m *rowMaker) keys() keySet {
 		}
 	}
 	return out
+}
+
+// doorKeys adds the row of a door and, as business hours are those of a right,
+// the right without doors that has those of the door alone.
+func doorKeys(d *Door, out keySet) {
+	out.add(unlock.KindDoor, string(d.ID))
+	out.add(unlock.KindRight, doorHours(d.ID))
+	out.add(unlock.KindSchedule, string(d.Hours))
 }
 
 func (m *rowMaker) unitKeys(unit ID, out keySet) {
@@ -201,6 +211,9 @@ func (m *rowMaker) row(k unlock.Key) unlock.Row {
 		if group, ok := strings.CutPrefix(k.ID, groupPrefix); ok {
 			return orNone(m.groupRightRow(ID(group)))
 		}
+		if door, ok := strings.CutPrefix(k.ID, hoursPrefix); ok {
+			return orNone(m.hoursRow(ID(door)))
+		}
 		return orNone(m.rightRow(id))
 	case unlock.KindSchedule:
 		return orNone(m.scheduleRow(k.ID))
@@ -230,7 +243,7 @@ func orNone[R any, P interface {
 }
 
 func (m *rowMaker) siteRow() *unlock.Site {
-	return &unlock.Site{
+	r := &unlock.Site{
 		ID:             string(m.site.ID),
 		Zone:           m.site.Rules,
 		Calendar:       m.site.Calendar,
@@ -240,6 +253,10 @@ func (m *rowMaker) siteRow() *unlock.Site {
 		LeaseStandard:  leaseStandard,
 		LeaseCritical:  leaseCritical,
 	}
+	if m.site.Lockdown != "" {
+		r.Posture = unlock.Lockdown
+	}
+	return r
 }
 
 func (m *rowMaker) doorRow(id ID) *unlock.Door {
@@ -258,7 +275,37 @@ func (m *rowMaker) doorRow(id ID) *unlock.Door {
 	if d.AfterLease == AfterLeaseLastTable {
 		r.AfterLease = unlock.LastTable
 	}
+	if d.Hours != "" {
+		r.Hours = append(r.Hours, doorHours(id))
+	}
+	m.posture(r, d)
 	return r
+}
+
+// posture gives a door's row its posture, or that of a lockdown, which comes
+// first.
+func (m *rowMaker) posture(r *unlock.Door, d *Door) {
+	switch areas := m.s.lockedAreas(d); {
+	case d.Lockdown != "":
+		r.Posture, r.PostureSource = unlock.Lockdown, d.Lockdown
+	case len(areas) > 0:
+		r.Posture, r.PostureSource = unlock.Lockdown, areas[0].Lockdown
+	case d.Posture.Posture != "":
+		r.Posture, r.PostureUntil = unlock.Unlocked, instantOrNone(d.Posture.Until)
+		r.PostureSource = d.Posture.Command
+		if d.Posture.Posture == PostureFreeAccess {
+			r.Posture = unlock.FreeAccess
+		}
+	}
+}
+
+// hoursRow is the right that has the hours in which a door stands open.
+func (m *rowMaker) hoursRow(door ID) *unlock.Right {
+	d, ok := m.s.Doors.Get(door)
+	if !ok || d.Site != m.site.ID || d.Hours == "" {
+		return nil
+	}
+	return &unlock.Right{ID: doorHours(door), Doors: []string{}, Hours: &unlock.Hours{Schedule: string(d.Hours)}}
 }
 
 func (m *rowMaker) rightRow(id ID) *unlock.Right {
@@ -305,7 +352,7 @@ func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
 // usesSchedule reports whether a row of the site refers to the schedule.
 func (m *rowMaker) usesSchedule(id ID) bool {
 	s, site, key := m.s, m.site.ID, "schedule:"+string(id)
-	if m.site.Policy.FobSchedule == id {
+	if m.site.Policy.FobSchedule == id || some(s.Doors, key, func(d *Door) bool { return d.Site == site }) {
 		return true
 	}
 	if id == AlwaysID {

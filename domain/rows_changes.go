@@ -113,7 +113,13 @@ func (c *changes) touch(t touch, before any) {
 		c.site(t.id, versions(s.Sites, t.id, before))
 	case s.Doors.name:
 		for _, d := range versions(s.Doors, t.id, before) {
-			c.at(d.Site).add(unlock.KindDoor, string(t.id))
+			doorKeys(d, c.at(d.Site))
+		}
+	case s.Areas.name:
+		for _, a := range versions(s.Areas, t.id, before) {
+			for d := range s.Doors.index["area:"+string(t.id)] {
+				c.at(a.Site).add(unlock.KindDoor, string(d))
+			}
 		}
 	case s.Units.name:
 		for _, u := range versions(s.Units, t.id, before) {
@@ -235,6 +241,9 @@ func (c *changes) schedule(id ID) {
 	add := func(site ID) { c.at(site).add(unlock.KindSchedule, string(id)) }
 	for site := range s.Sites.index[key] {
 		add(site)
+	}
+	for d := range s.Doors.index[key] {
+		add(s.Doors.rows[d].v.Site)
 	}
 	for r := range s.AccessRights.index[key] {
 		for _, site := range s.AccessRights.rows[r].v.Sites {

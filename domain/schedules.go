@@ -126,8 +126,8 @@ func (e ScheduleChanged) fold(s *State, _ Moment) {
 }
 func (e ScheduleChanged) concerns(s *State) []ID { return s.sitesOfSchedule(e.Schedule) }
 
-// sitesOfSchedule returns the sites at which a right, a unit, a grant or a policy
-// uses a schedule, sorted.
+// sitesOfSchedule returns the sites at which a right, a unit, a grant, a door or a
+// policy uses a schedule, sorted.
 func (s *State) sitesOfSchedule(id ID) []ID {
 	key := "schedule:" + string(id)
 	var sites []ID
@@ -141,6 +141,9 @@ func (s *State) sitesOfSchedule(id ID) []ID {
 		if right, ok := s.AccessRights.Get(grant.Right); ok {
 			sites = append(sites, right.Sites...)
 		}
+	}
+	for _, door := range s.Doors.Each(key) {
+		sites = append(sites, door.Site)
 	}
 	sites = append(sites, s.Sites.By(key)...)
 	return sortedIDs(sites)

@@ -159,6 +159,9 @@ func scrambleAll(t *rapid.T, s *State) {
 	for i := range 2 {
 		s.Sites.Put(numbered("s", i+1), Site{ID: numbered("s", i+1), Rules: zoneRules[i]})
 	}
+	for _, id := range []ID{"a1", "a2"} {
+		s.Areas.Put(id, Area{ID: id, Site: siteOf(id)})
+	}
 	for i := range scrambledDoors {
 		scrambleDoor(t, s, numbered("d", i+1))
 	}
@@ -197,7 +200,7 @@ func scrambleAll(t *rapid.T, s *State) {
 
 // scrambleOne changes one thing.
 func scrambleOne(t *rapid.T, s *State) {
-	switch rapid.IntRange(0, 15).Draw(t, "thing") {
+	switch rapid.IntRange(0, 16).Draw(t, "thing") {
 	case 0:
 		scrambleSite(t, s, drawID(t, "s", 2))
 	case 1:
@@ -230,13 +233,24 @@ func scrambleOne(t *rapid.T, s *State) {
 		scrambleGroup(t, s, drawID(t, "o", scrambledGroups))
 	case 13:
 		scrambleMember(t, s, drawID(t, "o", scrambledGroups))
+	case 14:
+		id := draw[ID](t, "area", "a1", "a2")
+		s.Areas.Put(id, Area{ID: id, Site: siteOf(id), Lockdown: drawLockdown(t)})
 	default:
 		scrambleCredential(t, s, drawID(t, "c", scrambledCards))
 	}
 }
 
+// drawLockdown gives the id of the command of a lockdown, mostly none.
+func drawLockdown(t *rapid.T) string {
+	if rarely(t, "lockdown") && rarely(t, "at all") {
+		return "command"
+	}
+	return ""
+}
+
 func scrambleSite(t *rapid.T, s *State, id ID) {
-	site := Site{ID: id, Rules: oneZone(t)}
+	site := Site{ID: id, Rules: oneZone(t), Lockdown: drawLockdown(t)}
 	site.Policy.FobSchedule = draw[ID](t, "fob schedule", "", "", AlwaysID, "t1", "t2")
 	site.Policy.FobHolders = draw(t, "fob holders", "", "anyone")
 	if often(t, "holiday") {
@@ -256,6 +270,19 @@ func scrambleDoor(t *rapid.T, s *State, id ID) {
 		Capabilities: drawCapabilities(t)}
 	if d.Kind == DoorUnit {
 		d.Unit = numbered("u", min(number(id), scrambledUnits))
+	}
+	if area := numbered("a", 2-number(d.Site)%2); often(t, "in an area") {
+		d.In = area
+	}
+	d.Lockdown = drawLockdown(t)
+	if rarely(t, "posture") && rapid.Bool().Draw(t, "at all") {
+		d.Posture = DoorPosture{Posture: draw(t, "posture", PostureUnlocked, PostureFreeAccess), Command: "command"}
+		if rapid.Bool().Draw(t, "for a while") {
+			d.Posture.Until = drawInstant(t)
+		}
+	}
+	if rarely(t, "hours") {
+		d.Hours = draw[ID](t, "hours", "t1", "t2", AlwaysID)
 	}
 	s.Doors.Put(id, d)
 }
@@ -416,6 +443,9 @@ func drawBound(t *rapid.T, s *State) (time.Time, bool) {
 	}
 	for _, c := range s.Credentials.All() {
 		bounds = append(bounds, c.From, c.Until, c.SuspendedUntil)
+	}
+	for _, d := range s.Doors.All() {
+		bounds = append(bounds, d.Posture.Until)
 	}
 	bounds = slices.DeleteFunc(bounds, func(at time.Time) bool { return at.Unix() <= 0 })
 	if len(bounds) == 0 || rapid.Bool().Draw(t, "anywhen") {

@@ -36,7 +36,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 //
 // A question is a line "[@time] key=value … -> code [failed=a,b]" with the keys
 // person or credential, door, side, kind, remote or unlock_for, first_in (when
-// somebody with first-in last opened the door); who sees what is one "person
+// somebody with first-in last opened the door), fire (the fire input is on),
+// blocked (at the door itself); who sees what is one "person
 // kind id -> yes" or "person activity [@time] door=… person=… -> no".
 func TestSpec(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")

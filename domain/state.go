@@ -23,7 +23,7 @@ type State struct {
 	Orgs            *table[Org]            // one row; in the org _system one per org of the ledger
 	Sites           *table[Site]           // by id; keys schedule:
 	Areas           *table[Area]           // by id; keys site:
-	Doors           *table[Door]           // by id; keys site:, area:, unit:
+	Doors           *table[Door]           // by id; keys site:, area:, unit:, schedule:
 	Units           *table[Unit]           // by id; keys site:, right:, schedule:
 	Bookings        *table[Booking]        // by id; keys unit:, person:, site:
 	People          *table[Person]         // by id; keys email:, phone: (in clear, in memory only)

@@ -16,7 +16,7 @@ import (
 var nouns = []string{
 	"AccessRight", "Area", "Auction", "Blackout", "Booking", "Card", "Consequences", "Credential", "Door", "Fob",
 	"Gateway", "Grant", "Group", "HolidayCalendar", "Identity", "Ledger", "Lockdown", "MobileKey", "Notification",
-	"Org", "Override", "Ownership", "Person", "Pin", "Posture", "Review", "Right", "Role", "Schedule", "Share",
+	"Org", "Override", "Ownership", "Person", "Pin", "Posture", "RemoteUnlock", "Review", "Right", "Role", "Schedule", "Share",
 	"Site", "Token", "Unit", "UnitManager", "UnitUser", "ZoneRules",
 }
 
@@ -32,6 +32,7 @@ var allWords = []words{
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
 	fobWords, keyStockWords, mobileKeyWords, consequencesWords,
 	groupWords, groupMemberWords, groupSettingsWords,
+	lockdownWords, postureWords, remoteUnlockWords,
 }
 
 // CommandType describes a command.

@@ -271,7 +271,7 @@ func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 	if f["unlock_for"] == "true" {
 		r.Command = unlock.CommandUnlockFor
 	}
-	local := unlock.Local{LeaseEnd: unlock.Held}
+	local := unlock.Local{LeaseEnd: unlock.Held, Fire: f["fire"] == "true", Blocked: f["blocked"] == "true"}
 	if f["first_in"] != "" {
 		came, err := time.Parse(time.RFC3339Nano, f["first_in"])
 		require.NoError(w.t, err)

@@ -1,0 +1,191 @@
+package domain
+
+import "time"
+
+// Posture is what a door does with credentials. A door without one lets them
+// decide; that everybody is shut out is a [Lockdown].
+type Posture string
+
+// The postures that a door can be given.
+const (
+	PostureUnlocked   Posture = "unlocked"    // the door stands open to anybody
+	PostureFreeAccess Posture = "free_access" // any live credential of an active person opens
+)
+
+func (p Posture) check() error { return oneOf(p, PostureUnlocked, PostureFreeAccess) }
+
+// DoorPosture is the posture that a door was given last.
+type DoorPosture struct {
+	Posture Posture   `json:"posture"`
+	Until   time.Time `json:"until,omitzero"` // exclusive; zero: until it is cleared
+	By      Actor     `json:"by"`
+	Command string    `json:"command"` // id of the command
+}
+
+// inForce reports whether the posture holds at an instant.
+func (p DoorPosture) inForce(at time.Time) bool {
+	return p.Posture != "" && (p.Until.IsZero() || at.Before(p.Until))
+}
+
+// MaxUnlockMinutes is the longest time for which UnlockFor opens a door, in
+// minutes.
+const MaxUnlockMinutes = 24 * 60
+
+var postureWords = words{
+	commands: []CommandType{
+		takesAway(command[SetPosture]("Lets a door stand open, or open for any live credential, until an instant or for good.", PostureSet{})),
+		takesAway(command[ClearPosture]("Lets credentials decide at a door again.", PostureCleared{})),
+		command[UnlockFor]("Lets a door stand open for some minutes.", PostureSet{}),
+		command[SchedulePosture]("Lets a door stand open whenever a schedule holds.", PostureScheduled{}),
+	},
+	events: []EventType{event[PostureSet](1), event[PostureCleared](1), event[PostureScheduled](1)},
+}
+
+// SetPosture gives a door a posture in place of the one that it has. To go from
+// unlocked to free access takes access away, so that it passes with the commands
+// that do, in their order.
+type SetPosture struct {
+	Door    ID        `json:"door"`
+	Posture Posture   `json:"posture"`
+	Until   time.Time `json:"until,omitzero"` // exclusive; none: until it is cleared
+}
+
+func (SetPosture) permit() Permit         { return Permit{Role: RoleStaff} }
+func (c SetPosture) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c SetPosture) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	if r != nil {
+		return r
+	}
+	if r := required("posture", string(c.Posture)); r != nil {
+		return r
+	}
+	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
+		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
+	}
+	now := door.Posture
+	if !now.inForce(tx.At) || now.Posture != c.Posture || !now.Until.Equal(c.Until) {
+		tx.emit(PostureSet{Door: c.Door, Posture: c.Posture, Until: inUTC(c.Until)})
+	}
+	return nil
+}
+
+// inUTC gives a time in UTC; none stays none.
+func inUTC(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// PostureSet gives a door a posture. That its time is over is no fact of its own.
+type PostureSet struct {
+	Door    ID        `json:"door"`
+	Posture Posture   `json:"posture"`
+	Until   time.Time `json:"until,omitzero"`
+}
+
+func (e PostureSet) fold(s *State, m Moment) {
+	s.Doors.Update(e.Door, func(d *Door) { d.Posture = DoorPosture{e.Posture, e.Until, m.Actor, m.CommandID.String()} })
+}
+func (e PostureSet) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// ClearPosture ends the posture of a door. Beside staff whoever set it may.
+type ClearPosture struct {
+	Door ID `json:"door"`
+}
+
+func (ClearPosture) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
+func (c ClearPosture) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c ClearPosture) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	switch {
+	case r != nil:
+		return r
+	case !tx.operates(door.Site) && door.Posture.By != tx.Actor:
+		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having set the posture", door.Site).about(c.Door)
+	case door.Posture.inForce(tx.At):
+		tx.emit(PostureCleared(c))
+	}
+	return nil
+}
+
+// PostureCleared ends the posture of a door.
+type PostureCleared struct {
+	Door ID `json:"door"`
+}
+
+func (e PostureCleared) fold(s *State, _ Moment) {
+	s.Doors.Update(e.Door, func(d *Door) { d.Posture = DoorPosture{} })
+}
+func (e PostureCleared) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// UnlockFor lets a door stand open for some minutes from the command on. It is a
+// posture with an end, so that a gateway that hears of it late shuts in time. Who
+// may send it, beside staff, is said at [RemoteUnlock].
+type UnlockFor struct {
+	Door    ID  `json:"door"`
+	Minutes int `json:"minutes"` // 1 to MaxUnlockMinutes
+}
+
+func (UnlockFor) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
+func (c UnlockFor) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c UnlockFor) decide(tx *Tx) *Refusal {
+	if c.Minutes < 1 || c.Minutes > MaxUnlockMinutes {
+		return refuse("invalid_field", "minutes: it is 1 to %d", MaxUnlockMinutes)
+	}
+	door, _, r := tx.fromAfar(c.Door, CapabilityUnlockFor)
+	if r != nil {
+		return r
+	}
+	until := tx.At.Add(time.Duration(c.Minutes) * time.Minute)
+	now := door.Posture
+	switch {
+	case !now.inForce(tx.At):
+	case now.Posture != PostureUnlocked:
+		return refuse("posture_in_force", "the door %s has the posture %s, which would be lost; SetPosture sets another one", c.Door, now.Posture).about(c.Door)
+	case now.Until.IsZero() || !now.Until.Before(until):
+		return nil
+	case now.By != tx.Actor && !tx.operates(door.Site):
+		return refuse("posture_in_force", "%s lets the door %s stand open until %s; who set that may prolong it, and staff may", now.By, c.Door,
+			now.Until.Format(time.RFC3339)).about(c.Door)
+	}
+	tx.emit(PostureSet{Door: c.Door, Posture: PostureUnlocked, Until: until})
+	return nil
+}
+
+// SchedulePosture lets a door stand open whenever a schedule holds and no blackout
+// does. A posture that it is given meanwhile comes first.
+type SchedulePosture struct {
+	Door     ID `json:"door"`
+	Schedule ID `json:"schedule,omitempty"` // none: it stands open at no times
+}
+
+func (SchedulePosture) permit() Permit         { return Permit{Role: RoleSystemManager} }
+func (c SchedulePosture) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c SchedulePosture) decide(tx *Tx) *Refusal {
+	door, r := tx.Doors.find(c.Door, "door")
+	if r != nil {
+		return r
+	}
+	if c.Schedule != "" {
+		if _, r := tx.Schedules.find(c.Schedule, "schedule"); r != nil {
+			return r
+		}
+	}
+	if door.Hours != c.Schedule {
+		tx.emit(PostureScheduled(c))
+	}
+	return nil
+}
+
+// PostureScheduled lets a door stand open whenever a schedule holds.
+type PostureScheduled struct {
+	Door     ID `json:"door"`
+	Schedule ID `json:"schedule,omitempty"`
+}
+
+func (e PostureScheduled) fold(s *State, _ Moment) {
+	s.Doors.Update(e.Door, func(d *Door) { d.Hours = e.Schedule })
+}
+func (e PostureScheduled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
