@@ -47,6 +47,7 @@ func newHistory(t *rapid.T) *history {
 // open gives people something to lose.
 func (h *history) open() {
 	today := must(schedule.ParseDate("2026-03-02"))
+	office := schedule.Schedule{Windows: []schedule.Window{{Days: []schedule.Day{"mon", "tue"}, From: 8 * 60, To: 16 * 60}}}
 	for _, cmd := range []Command{
 		GrantRight{Grant: "g1", Person: "stan", Right: "staff-doors", Capabilities: []DoorCapability{CapabilityRemoteUnlock}},
 		GrantRight{Grant: "g2", Person: "gus", Right: "visitor-doors", Until: today.AddDays(20)},
@@ -60,6 +61,7 @@ func (h *history) open() {
 		IssueMobileKey{Credential: "k4", Person: "will", Unit: "a2"},
 		CreateGroup{Group: "o1", Name: Clear("One"), Doors: []ID{"gate", "lift"}, Owner: "mara"},
 		CreateGroup{Group: "o2", Name: Clear("Two"), Doors: []ID{"south-gate"}, Owner: "gus"},
+		SetGroupBusinessHours{Group: "o2", Times: office, FirstIn: new(bool)},
 		AddMember{Group: "o1", Person: "vera", Role: GroupUser},
 		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
 	} {
@@ -290,7 +292,7 @@ func (h *history) siteCommand() Command {
 func (h *history) groupCommand() Command {
 	group, person := draw[ID](h.t, "group", "o1", "o2"), draw(h.t, "person", storagePeople...)
 	door, role := draw(h.t, "door", storageDoors...), draw(h.t, "group role", GroupRoles...)
-	day, firstIn := h.day(), often(h.t, "first in")
+	day, firstIn := h.day(), rapid.Bool().Draw(h.t, "first in")
 	return draw[Command](h.t, "command",
 		AddDoorToGroup{Group: group, Door: door}, RemoveDoorFromGroup{Group: group, Door: door},
 		AddMember{Group: group, Person: person, Role: role}, AddMember{Group: group, Person: person, Role: GroupUser},

@@ -128,7 +128,7 @@ var refPattern = regexp.MustCompile(`"` + componentPrefix + `([^"]+)"`)
 // are sent by the service alone.
 func forPeople(c domain.CommandType) bool {
 	p := c.Permit()
-	return p.Role != "" || p.Primary || p.UnitManager || p.Self
+	return p.Role != "" || p.Primary || p.UnitManager || p.GroupRole != "" || p.Self
 }
 
 // generated reads a generated schema to be put into the document.

@@ -156,6 +156,7 @@ func (a *API) routes() {
 	a.registerPlaces()
 	a.registerPeople()
 	a.registerAccess()
+	a.registerGroups()
 	a.registerCommits()
 	a.registerDecisions()
 	if a.cfg.Doors != nil {
