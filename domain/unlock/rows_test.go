@@ -203,23 +203,3 @@ func TestEnumerations(t *testing.T) {
 	_, err := PersonState(0).MarshalText()
 	assert.Error(t, err, "a state has no default")
 }
-
-// Keys that are not spread evenly make an index slow, never wrong.
-func TestIndexOfUnevenKeys(t *testing.T) {
-	var x index[int]
-	values := make([]int, 3*maxLeaf)
-	var changes []change[int]
-	keyAt := func(i int) key { return key{uint64(i % 3), uint64(i)} }
-	for i := range values {
-		changes = append(changes, change[int]{key: keyAt(i), new: &values[i]})
-	}
-	x = x.with(changes)
-	for i := range values {
-		require.Same(t, &values[i], x.get(keyAt(i)))
-	}
-	require.Nil(t, x.get(key{3, 1}))
-	without := x.with([]change[int]{{key: keyAt(7), old: &values[7]}})
-	require.Nil(t, without.get(keyAt(7)))
-	require.Same(t, &values[7], x.get(keyAt(7)))
-	require.Equal(t, len(values)-1, without.n)
-}
