@@ -249,15 +249,15 @@ func TestDecisions(t *testing.T) {
 	assert.NotEmpty(t, d["position"])
 	assert.Contains(t, d, "age_ms")
 	for body, code := range map[string]string{
-		`{"credential":"fob-anna","door":"door-a1"}`:                                   "allow_grant",
-		`{"credential":"fob-ben","door":"door-a1"}`:                                    "deny_no_access_right",
-		`{"person":"anna","door":"door-a1","at":"2020-01-01T00:00:00Z"}`:               "deny_booking_not_started",
-		`{"person":"anna","door":"no-door"}`:                                           "deny_unknown_access_point",
-		`{"credential":"no-credential","door":"gate"}`:                                 "deny_unknown_credential",
-		`{"person":"will","door":"door-a1","kind":"fob"}`:                              "deny_credential_type_not_permitted",
-		`{"person":"will","door":"door-a1","kind":"mobile_key"}`:                       "allow_share",
-		`{"person":"anna","door":"gate","command":"remote_unlock"}`:                    "deny_remote_unlock_not_permitted",
-		`{"person":"vera","door":"gate","side":"in","at":"2026-03-03T23:00:00+01:00"}`: "deny_outside_schedule",
+		`{"credential":"fob-anna","door":"door-a1"}`:                                     "allow_grant",
+		`{"credential":"fob-ben","door":"door-a1"}`:                                      "deny_no_access_right",
+		`{"person":"anna","door":"door-a1","at":"2020-01-01T00:00:00Z"}`:                 "deny_booking_not_started",
+		`{"person":"anna","door":"no-door"}`:                                             "deny_unknown_access_point",
+		`{"credential":"no-credential","door":"gate"}`:                                   "deny_unknown_credential",
+		`{"person":"will","door":"door-a1","kind":"fob"}`:                                "deny_credential_type_not_permitted",
+		`{"person":"will","door":"door-a1","kind":"mobile_key"}`:                         "allow_share",
+		`{"person":"anna","door":"gate","command":"remote_unlock"}`:                      "deny_remote_unlock_not_permitted",
+		`{"person":"vera","door":"office","side":"in","at":"2026-03-03T23:00:00+01:00"}`: "deny_outside_schedule",
 	} {
 		d := ask(olga, body).is(http.StatusOK).json()
 		assert.Equal(t, code, d["code"], body)
