@@ -14,8 +14,9 @@ func (a *Area) keys() []string { return []string{"site:" + string(a.Site)} }
 var areaWords = words{
 	commands: []CommandType{
 		command[CreateArea]("Makes an area of a site, in which people are present.", AreaCreated{}),
+		command[RenameArea]("Gives an area another name.", AreaRenamed{}),
 	},
-	events: []EventType{event[AreaCreated](1)},
+	events: []EventType{event[AreaCreated](1), event[AreaRenamed](1)},
 }
 
 // CreateArea makes an area of a site.
@@ -53,3 +54,46 @@ func (e AreaCreated) fold(s *State, _ Moment) {
 	s.Areas.Put(e.Area, Area{ID: e.Area, Site: e.Site, Name: e.Name})
 }
 func (e AreaCreated) concerns(*State) []ID { return []ID{e.Site} }
+
+// RenameArea gives an area another name.
+type RenameArea struct {
+	Area ID     `json:"area"`
+	Name string `json:"name"`
+}
+
+func (RenameArea) permit() Permit { return Permit{Role: RoleSystemManager} }
+func (c RenameArea) scope(s *State) Scope {
+	if a, ok := s.Areas.Get(c.Area); ok {
+		return atSites(a.Site)
+	}
+	return Scope{}
+}
+func (c RenameArea) decide(tx *Tx) *Refusal {
+	a, r := tx.Areas.find(c.Area, "area")
+	if r != nil {
+		return r
+	}
+	if r := required("name", c.Name); r != nil {
+		return r
+	}
+	if a.Name != c.Name {
+		tx.emit(AreaRenamed(c))
+	}
+	return nil
+}
+
+// AreaRenamed gives an area another name.
+type AreaRenamed struct {
+	Area ID     `json:"area"`
+	Name string `json:"name"`
+}
+
+func (e AreaRenamed) fold(s *State, _ Moment) {
+	s.Areas.Update(e.Area, func(a *Area) { a.Name = e.Name })
+}
+func (e AreaRenamed) concerns(s *State) []ID {
+	if a, ok := s.Areas.Get(e.Area); ok {
+		return []ID{a.Site}
+	}
+	return nil
+}
