@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
@@ -85,5 +86,68 @@ func TestASettingOfThousandsIsOneRow(t *testing.T) {
 func TestNoCodeIs200Or210(t *testing.T) {
 	for _, c := range unlock.Codes() {
 		assert.NotContains(t, []int{200, 210}, int(c), c.String())
+	}
+}
+
+// TestGroupsHoldTheirPromises: over any history nobody is user or admin of two
+// groups that share a door of a site which forbids it, and no group is without an
+// owner.
+func TestGroupsHoldTheirPromises(t *testing.T) {
+	steady(t)
+	refused := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		for _, cmd := range []Command{
+			RemoveMember{Group: "o2", Person: "vera"}, AddDoorToGroup{Group: "o2", Door: "gate"},
+			AddMember{Group: "o1", Person: "ben", Role: GroupOwner}, AddMember{Group: "o2", Person: "ben", Role: GroupOwner},
+			AddMember{Group: "o1", Person: "will", Role: GroupOwner}, AddMember{Group: "o2", Person: "will", Role: GroupUser},
+		} {
+			require.Nil(t, h.send(PersonActor("olga"), cmd), "%T", cmd)
+		}
+		for range rapid.IntRange(20, 120).Draw(t, "steps") {
+			cmd := h.groupCommand()
+			switch {
+			case rarely(t, "policy"):
+				cmd = SetSitePolicy{Site: draw(t, "site", storageSites...), Policy: Policy{MembershipOverlap: draw(t, "overlap", "", "union", "forbid")}}
+			case rarely(t, "person"):
+				cmd = h.personCommand()
+			}
+			sender := PersonActor(draw[ID](t, "sender", "olga", "olga", "mara", "gus", "vera"))
+			if rarely(t, "transfer") {
+				cmd = TransferGroupOwnership{Group: draw[ID](t, "group", "o1", "o2"), Person: draw(t, "person", storagePeople...)}
+			}
+			if r := h.send(sender, cmd); r != nil {
+				refused[CommandName(cmd)+" "+r.Code]++
+			}
+			requireGroups(t, h.s)
+		}
+	})
+	t.Log(refused)
+	for _, side := range []string{"AddMember", "AddDoorToGroup", "ChangeMemberRole", "SetSitePolicy"} {
+		assert.NotZero(t, refused[side+" group_overlap"], "%s never met an overlap", side)
+	}
+}
+
+func requireGroups(t require.TestingT, s *State) {
+	type key struct{ person, door ID }
+	owned, taken := map[ID]bool{}, map[key]ID{}
+	for _, m := range s.GroupMembers.All() {
+		g, _ := s.Groups.Get(m.Group)
+		switch {
+		case m.Removed:
+		case m.Role == GroupOwner:
+			owned[m.Group] = true
+		default:
+			for _, id := range g.Doors {
+				door, _ := s.Doors.Get(id)
+				if site, _ := s.Sites.Get(door.Site); site.Policy.MembershipOverlap != "union" {
+					require.Empty(t, taken[key{m.Person, id}], "%s has %s from %s as well", m.Person, id, m.Group)
+					taken[key{m.Person, id}] = m.Group
+				}
+			}
+		}
+	}
+	for id := range s.Groups.All() {
+		require.True(t, owned[id], "%s has no owner", id)
 	}
 }

@@ -67,9 +67,9 @@ type Local struct {
 	Blocked     bool `json:"blocked,omitempty"` // the door is blocked at the door
 	// FirstInPending says that the door waits for somebody with FirstIn.
 	FirstInPending bool `json:"first_in_pending,omitempty"`
-	// FirstIn is when somebody last opened the door with a grant that has FirstIn;
-	// zero: it is not known that anybody has, and business hours that wait for it do
-	// not begin.
+	// FirstIn is when somebody last opened the door, at the door and not from afar,
+	// with a grant that has FirstIn; zero: it is not known that anybody has, and
+	// business hours that wait for it do not begin.
 	FirstIn   Instant `json:"first_in,omitzero"`
 	Interlock bool    `json:"interlock,omitempty"`  // another door of the interlock is open
 	LockedOut bool    `json:"locked_out,omitempty"` // the reader takes no PIN for now
