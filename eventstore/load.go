@@ -32,10 +32,16 @@ func (s *Store) load(ctx context.Context, o *org) error {
 	if err != nil {
 		return err
 	}
+	stored, err := s.stored(ctx, o.subject)
+	if err != nil {
+		return err
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.reset()
-	if err := s.restoreSnapshot(ctx, o, begin); err != nil {
+	if err := s.restoreSnapshot(ctx, o, begin, stored); errors.Is(err, ErrBrokenChain) {
+		return err
+	} else if err != nil {
 		s.log.Warn("a snapshot is thrown away and the ledger folded again", "org", o.id, "error", err)
 		o.reset()
 	}
@@ -61,6 +67,9 @@ func (s *Store) load(ctx context.Context, o *org) error {
 	if err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
+	if err == nil && o.head.N < stored {
+		return fmt.Errorf("%w: the ledger of %s counts %d commits and gives %d: some cannot be read", ErrBrokenChain, o.id, stored, o.head.N)
+	}
 	if !observing {
 		s.beginObserving(o)
 	}
@@ -73,6 +82,18 @@ func (o *org) reset() {
 	o.state, o.head = domain.NewState(), Head{}
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
 	o.seqs, o.tooNew, o.snapped = nil, schemas.Position{}, 0
+}
+
+// stored is how many commits of an org the ledger counts. A message that is
+// damaged on disk is answered by the server as one that is not there; without the
+// count, an org whose last commit is damaged would be served as it was before, or
+// as one that never was.
+func (s *Store) stored(ctx context.Context, subject string) (uint64, error) {
+	info, err := s.ledger.Info(ctx, jetstream.WithSubjectFilter(subject))
+	if err != nil {
+		return 0, fmt.Errorf("count the commits of %s: %w", subject, err)
+	}
+	return info.State.Subjects[subject], nil
 }
 
 // observeFrom is the earliest commit that some observer still needs.

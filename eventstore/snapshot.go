@@ -142,8 +142,10 @@ func encodeIDs(ids map[domain.UUID]uint64) []byte {
 
 // restoreSnapshot sets an org to its snapshot when that is whole, of this fold
 // version, on this ledger's chain, and not beyond the commit that observers begin
-// at. The caller holds o.mu and resets the org on an error.
-func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64) error {
+// at. A whole snapshot beyond the commits that the ledger has stored is not wrong,
+// the ledger is: a shorter one gives back what was taken away since. The caller
+// holds o.mu and resets the org on an error.
+func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint64) error {
 	h, state, ids, err := s.readSnapshot(o.id)
 	if errors.Is(err, errNoSnapshot) {
 		return nil
@@ -156,6 +158,9 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64) error
 		return fmt.Errorf("it is of fold version %d, this is %d", h.Fold, domain.FoldVersion)
 	case !h.Stream.Equal(s.created):
 		return fmt.Errorf("it is of the ledger made %s, this one was made %s", h.Stream, s.created)
+	case h.N > stored:
+		return fmt.Errorf("%w: %s was written at commit %d of %s, and the ledger ends with %d: commits that were acknowledged are lost; "+
+			"put the ledger back, or remove that file to go on without them", ErrBrokenChain, s.snapshotPath(o.id), h.N, o.id, stored)
 	case h.N > begin:
 		return fmt.Errorf("it is at commit %d, commits are needed from %d on", h.N, begin)
 	}

@@ -78,7 +78,7 @@ func TestABadSnapshotIsThrownAway(t *testing.T) {
 		"of another fold":         header(func(h *snapshotHeader) { h.Fold = domain.FoldVersion + 1 }),
 		"of another ledger":       header(func(h *snapshotHeader) { h.Stream = h.Stream.Add(1) }),
 		"of another org":          header(func(h *snapshotHeader) { h.Org = "other" }),
-		"beyond the ledger":       header(func(h *snapshotHeader) { h.Seq += 1000; h.N += 1000 }),
+		"beyond the stream":       header(func(h *snapshotHeader) { h.Seq += 1000 }),
 		"of a commit not there":   header(func(h *snapshotHeader) { h.Hash[0] ^= 1 }),
 		"at another's sequence":   header(func(h *snapshotHeader) { h.Seq-- }),
 		"with a wrong state size": header(func(h *snapshotHeader) { h.StateSize-- }),

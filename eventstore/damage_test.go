@@ -1,0 +1,91 @@
+package eventstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+)
+
+// ledgerFiles returns the directory in which the server of a testbed keeps the
+// ledger's messages.
+func (b *testbed) ledgerFiles() string {
+	b.t.Helper()
+	found, err := filepath.Glob(filepath.Join(b.dir, "jetstream", "jetstream", "*", "streams", StreamLedger, "msgs"))
+	require.NoError(b.t, err)
+	require.Len(b.t, found, 1)
+	return found[0]
+}
+
+// damageTail flips a bit of the last message of the ledger while nobody has it open.
+func (b *testbed) damageTail() {
+	b.t.Helper()
+	b.embedded.Stop()
+	blocks, err := filepath.Glob(filepath.Join(b.ledgerFiles(), "*.blk"))
+	require.NoError(b.t, err)
+	require.Len(b.t, blocks, 1)
+	bytes, err := os.ReadFile(blocks[0])
+	require.NoError(b.t, err)
+	bytes[len(bytes)-100] ^= 1
+	require.NoError(b.t, os.WriteFile(blocks[0], bytes, 0o600))
+}
+
+// held fails unless an org serves neither questions nor commands, while another
+// goes on.
+func held(t *testing.T, s *Store, org, other domain.ID) {
+	t.Helper()
+	assert.ErrorIs(t, s.View(t.Context(), org, func(*domain.State, Head) error { return nil }), ErrBrokenChain)
+	_, err := s.Execute(t.Context(), org, request(&domain.RegisterPerson{}))
+	assert.ErrorIs(t, err, ErrBrokenChain)
+	_, err = s.Execute(t.Context(), other, request(&domain.RegisterPerson{}))
+	assert.NoError(t, err, "other orgs go on")
+}
+
+func TestADamagedLastCommitServesNoEarlierState(t *testing.T) {
+	for name, snapshots := range map[string]bool{"from the ledger": false, "from a snapshot before it": true} {
+		t.Run(name, func(t *testing.T) {
+			b := newR1(t)
+			s := b.open(b.config())
+			newOrg(t, s, "beta")
+			newOrg(t, s, "acme")
+			fill(t, s, "acme", 3)
+			cfg := b.config()
+			if snapshots {
+				require.NoError(t, s.SnapshotAll(t.Context()))
+				require.NoError(t, os.CopyFS(cfg.Snapshots, os.DirFS(s.cfg.Snapshots)))
+			}
+			fill(t, s, "acme", 1)
+			require.NoError(t, s.Close(t.Context()))
+			b.damageTail()
+			b.startR1()
+			cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+			held(t, b.open(cfg), "acme", "beta")
+		})
+	}
+}
+
+// Without its index the server reads the block up to the damage and cuts off the
+// rest: the count is that of what is left, and only the snapshot knows of more.
+func TestALedgerShorterThanItsSnapshotServesNothing(t *testing.T) {
+	b := newR1(t)
+	cfg := b.config()
+	s := b.open(cfg)
+	newOrg(t, s, "beta")
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 3)
+	require.NoError(t, s.Close(t.Context()))
+	b.damageTail()
+	require.NoError(t, os.Remove(filepath.Join(b.ledgerFiles(), "index.db")))
+	b.startR1()
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	again := b.open(cfg)
+	held(t, again, "acme", "beta")
+
+	require.NoError(t, os.Remove(again.snapshotPath("acme")))
+	_, head := digest(t, again, "acme")
+	assert.Equal(t, uint64(3), head.N, "removing the snapshot says to go on with what is left")
+}
