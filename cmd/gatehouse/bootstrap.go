@@ -58,7 +58,7 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 		return nil, nil
 	}
 	s.BootstrapPath = path
-	return &httpapi.Bootstrap{Hash: sha256.Sum256(secret[:]), Expires: written.Add(bootstrapLife),
+	return &httpapi.Bootstrap{Hash: sha256.Sum256(secret[:]), Since: written, Expires: written.Add(bootstrapLife),
 		Used: func() error { return os.Remove(path) }}, nil
 }
 

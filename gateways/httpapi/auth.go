@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
@@ -156,9 +157,13 @@ func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
 // ledger does not list are not loaded, whatever a token says.
 func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore.Head, error) {
 	var head eventstore.Head
+	var registered time.Time
 	listed := false
 	err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
-		listed = s.Orgs.Has(p.org)
+		o, ok := s.Orgs.Get(p.org)
+		if ok {
+			listed, registered = true, o.CreatedAt
+		}
 		return nil
 	})
 	if err != nil || !listed {
@@ -182,7 +187,7 @@ func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore
 		return nil
 	})
 	if err == nil && c != nil {
-		a.spendBootstrap()
+		a.spendBootstrap(registered)
 	}
 	return c, head, err
 }

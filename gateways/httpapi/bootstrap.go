@@ -28,7 +28,11 @@ import (
 // the same request gives another one, and the lost one is revoked; a token that
 // was spent with the lost answer would leave an org that nobody can enter.
 type Bootstrap struct {
-	Hash    [sha256.Size]byte // SHA-256 of the secret's 32 bytes
+	Hash [sha256.Size]byte // SHA-256 of the secret's 32 bytes
+	// Since is when the token was written. Orgs are made by bootstrap tokens alone, so
+	// one that was registered later was made by this one; the tokens of those before
+	// do not spend it.
+	Since   time.Time
 	Expires time.Time
 	// Used is called once, when the token is spent: the file with it can go. An
 	// error is logged; the token stays spent in this process, and the ledger takes
@@ -56,10 +60,11 @@ func (a *API) bootstrapCaller(hash string) *caller {
 	return &caller{bootstrap: true}
 }
 
-// spendBootstrap ends the bootstrap token: a token of an org was used.
-func (a *API) spendBootstrap() {
+// spendBootstrap ends the bootstrap token when a token was used of the org that it
+// has made: one that was registered since.
+func (a *API) spendBootstrap(registered time.Time) {
 	b := a.cfg.Bootstrap
-	if b == nil || b.spent.Swap(true) {
+	if b == nil || registered.Before(b.Since) || b.spent.Swap(true) {
 		return
 	}
 	if err := b.Used(); err != nil {

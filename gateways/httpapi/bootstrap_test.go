@@ -48,6 +48,25 @@ func TestTheBootstrapTokenMakesOneOrg(t *testing.T) {
 	assert.NotContains(t, b.logs.String(), second["token"])
 }
 
+// On a ledger in use the token is for a further org: what the tokens of the others
+// do meanwhile does not spend it.
+func TestTokensOfOtherOrgsDoNotSpendTheBootstrapToken(t *testing.T) {
+	b := newBed(t, Limits{})
+	first := b.newOrg(globex).is(http.StatusCreated).json()["token"].(string)
+	secret, _ := newSecret()
+	b.set(start.Add(time.Hour))
+	b.bootstrap = BootstrapText(secret)
+	b.api.cfg.Bootstrap = &Bootstrap{Hash: sumOf(secret), Since: b.clock(), Expires: start.Add(24 * time.Hour),
+		Used: func() error { b.used++; return nil }}
+	b.ask(first, http.MethodGet, "/v1/orgs/globex", "").is(http.StatusOK)
+	assert.Zero(t, b.used)
+	second := b.newOrg(`{"org":"initech","name":"Initech","owner":"ian"}`).is(http.StatusCreated).json()["token"].(string)
+	b.ask(first, http.MethodGet, "/v1/orgs/globex", "").is(http.StatusOK)
+	assert.Zero(t, b.used)
+	b.ask(second, http.MethodGet, "/v1/orgs/initech", "").is(http.StatusOK)
+	assert.Equal(t, 1, b.used)
+}
+
 func TestTheBootstrapTokenExpires(t *testing.T) {
 	b := newBed(t, Limits{})
 	b.set(start.Add(24 * time.Hour))

@@ -202,11 +202,20 @@ func (in *questionInput) asked(now time.Time) (domain.Question, error) {
 	b := in.Body
 	q := domain.Question{Door: b.Door, At: orNow(b.At, now).UTC(), Credential: b.Credential, Person: b.Person,
 		Kind: domain.CredentialKind(b.Kind), Command: domain.DoorCapability(b.Command)}
+	if y := q.At.Year(); y < firstYear || y > lastYear {
+		return q, malformed("body.at", "it is in the years %d to %d", firstYear, lastYear)
+	}
 	if err := q.Side.UnmarshalText([]byte(b.Side)); err != nil {
 		return q, malformed("body.side", "%v", err)
 	}
 	return q, nil
 }
+
+// firstYear and lastYear are between which tables can tell instants apart.
+const (
+	firstYear = 1970
+	lastYear  = 2261
+)
 
 func orNow(at, now time.Time) time.Time {
 	if at.IsZero() {

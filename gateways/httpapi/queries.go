@@ -191,7 +191,8 @@ func (a *API) reach(ctx context.Context, in AtLeast) error {
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	head, err := a.cfg.Store.WaitFor(waiting, callerOf(ctx).org, at.N)
-	if errors.Is(err, context.DeadlineExceeded) {
+	// A later epoch is another branch of the ledger, however far this one goes.
+	if errors.Is(err, context.DeadlineExceeded) || err == nil && head.Position().Epoch < at.Epoch {
 		return behind(at, head.Position())
 	}
 	return a.orProblem(ctx, err)

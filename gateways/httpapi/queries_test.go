@@ -158,6 +158,7 @@ func TestBehind(t *testing.T) {
 	assert.Equal(t, at, p.Position.String())
 	assert.Equal(t, "1", r.header.Get("Retry-After"))
 	assert.Equal(t, at, r.header.Get(positionHeader))
+	b.get(token, "/doors?at_least=2-1").problem(http.StatusServiceUnavailable, "behind") // of another branch
 }
 
 func TestCommits(t *testing.T) {
@@ -276,8 +277,10 @@ func TestDecisions(t *testing.T) {
 	ask(anna, `{"person":"ben","door":"gate"}`).problem(http.StatusNotFound, "unknown_person")
 	ask(gus, `{"credential":"fob-anna","door":"gate"}`).problem(http.StatusNotFound, "unknown_credential")
 	for _, body := range []string{`{"door":"gate"}`, `{"person":"anna","credential":"fob-anna","door":"gate"}`, `{"person":"anna"}`,
-		`{"person":"anna","door":"gate","side":"up"}`, `{"person":"anna","door":"gate","at":"noon"}`} {
+		`{"person":"anna","door":"gate","side":"up"}`, `{"person":"anna","door":"gate","at":"noon"}`,
+		`{"person":"anna","door":"gate","at":"0000-01-01T00:00:00+14:00"}`, `{"person":"anna","door":"gate","at":"2500-01-01T00:00:00Z"}`} {
 		ask(olga, body).problem(http.StatusBadRequest, "malformed")
+		b.ask(olga, http.MethodPost, "/v1/orgs/acme/sites/north/explain", body).problem(http.StatusBadRequest, "malformed")
 	}
 	b.ask(olga, http.MethodPost, "/v1/orgs/acme/sites/nowhere/decisions", `{"person":"anna","door":"gate"}`).problem(http.StatusNotFound, "unknown_site")
 	b.ask(olga, http.MethodPost, "/v1/orgs/acme/sites/south/explain", `{"person":"anna","door":"gate"}`).problem(http.StatusNotFound, "unknown_door")
