@@ -116,6 +116,11 @@ type execution struct {
 func (x *execution) run(ctx context.Context) (Result, error) {
 	for attempt := 1; ; attempt++ {
 		p, err := x.prepare(ctx)
+		if again, behind := x.behind(ctx, p, err); again {
+			continue
+		} else if behind != nil {
+			return Result{}, behind
+		}
 		if err != nil || p.done {
 			return p.result, err
 		}
@@ -136,6 +141,27 @@ func (x *execution) run(ctx context.Context) (Result, error) {
 		}
 		time.Sleep(rand.N(time.Duration(attempt) * conflictPause))
 	}
+}
+
+// behind reports that an answer without an append was given on a state that the
+// ledger has moved on from: another instance made the site, say, that this one
+// refuses as unknown. The guard finds that for everything that is appended; what is
+// not must look. It brings the state up to the tail, so that the command is decided
+// again.
+func (x *execution) behind(ctx context.Context, p prepared, err error) (bool, error) {
+	_, refused := errors.AsType[*domain.Refusal](err)
+	answered := err == nil && p.done && !p.result.Repeated // a dry run
+	if !refused && !answered && !errors.Is(err, ErrPosition) || ctx.Err() != nil {
+		return false, nil
+	}
+	o := x.org
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.head.seq
+	if err := x.store.catchUp(ctx, o); err != nil {
+		return false, err
+	}
+	return o.head.seq != was, nil
 }
 
 // prepared is a commit that was decided and waits for its append.

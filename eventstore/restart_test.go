@@ -110,3 +110,26 @@ func TestCommitsBetweenPositions(t *testing.T) {
 		assert.Equal(t, c.last, got[len(got)-1], "%+v", c)
 	}
 }
+
+// An instance that is behind does not refuse on what it has not seen yet.
+func TestARefusalIsDecidedOnTheTailOfTheLedger(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	other := b.store()
+	_, head := digest(t, other, "acme")
+	require.Equal(t, uint64(1), head.N)
+	other.cancel() // it follows nothing from now on
+	other.running.Wait()
+	_, err := s.Execute(t.Context(), "acme", request(&domain.CreateSite{Site: "north", Name: "North", Zone: "UTC"}))
+	require.NoError(t, err)
+	_, err = other.Execute(t.Context(), "acme", request(&domain.CreateArea{Area: "yard", Site: "north", Name: "Yard"}))
+	require.NoError(t, err, "the site is there")
+
+	_, err = s.Execute(t.Context(), "acme", request(&domain.CreateArea{Area: "hall", Site: "north", Name: "Hall"}))
+	require.NoError(t, err)
+	dry := request(&domain.CreateArea{Area: "hall", Site: "north", Name: "Hall"})
+	dry.DryRun = true
+	_, err = other.Execute(t.Context(), "acme", dry)
+	assert.ErrorContains(t, err, "area_exists")
+}
