@@ -79,6 +79,9 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 		if err := domain.CheckID(r.Door); err != nil {
 			return nil, malformed("body.reads", "entry %d: door: %v", i, err)
 		}
+		if y := r.At.UTC().Year(); y < firstYear || y > lastYear {
+			return nil, malformed("body.reads", "entry %d: at: it is in the years %d to %d", i, firstYear, lastYear)
+		}
 		if i > 0 && r.Number <= reads[i-1].Number {
 			return nil, malformed("body.reads", "entry %d: its number is not above that of the entry before", i)
 		}

@@ -181,6 +181,10 @@ func TestReadsThatAreNotWellFormedAreRefusedWhole(t *testing.T) {
 		assert.Equal(t, http.StatusBadRequest, r.status, "%s: %s", name, r.body)
 	}
 	b.ask(stan, http.MethodPost, "/v1/orgs/acme/sites/north/reads/No.Id", cardReads("1", 1)).problem(http.StatusBadRequest, "malformed")
+	for _, at := range []string{"0000-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"} {
+		b.ask(stan, http.MethodPost, "/v1/orgs/acme/sites/north/reads/g", `{"reads":[{"number":1,"at":"`+at+`","door":"gate","card":"1"}]}`).
+			problem(http.StatusBadRequest, "malformed")
+	}
 	assert.Zero(t, b.recordedReads())
 	b.reads(stan, cardReads("1001", many[:local.MaxReads]...)).tally()
 	assert.Equal(t, local.MaxReads, b.recordedReads())
