@@ -79,7 +79,7 @@ func (s *State) sitesOfBooking(booking ID) []ID {
 }
 
 // endings are the consequences of the end of a booking.
-var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, UnitUserRemoved{}}
+var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}}
 
 var bookingWords = words{
 	commands: []CommandType{

@@ -35,7 +35,7 @@ func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
 var consequencesWords = words{
 	commands: []CommandType{
 		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, UnitUserRemoved{}, ReviewRequired{}),
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}, ReviewRequired{}),
 	},
 }
 
@@ -150,7 +150,7 @@ func (tx *Tx) settleCredentials(b *Booking) {
 		case c.Kind == KindFob || c.Kind == KindCard:
 			tx.follow(FobRemoved{Credential: id, Reason: reason})
 		default:
-			tx.follow(CredentialRevoked{Credential: id, Cause: reason})
+			tx.follow(tx.revocation(c, reason))
 		}
 	}
 }

@@ -1,15 +1,20 @@
 package domain
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"gatehouse/domain/schedule"
+)
 
 // Credential is what a person shows at a door. Its number is personal: it stands
 // nowhere in clear.
 type Credential struct {
 	ID      ID              `json:"id"`
 	Kind    CredentialKind  `json:"kind"`
-	Format  string          `json:"format,omitempty"` // of the number: raw (default), wiegand26 …
+	Format  string          `json:"format,omitempty"` // of the number: raw, uid, wiegand26 …, pin
 	Number  Personal        `json:"number,omitzero" personal:"Subject"`
-	Subject ID              `json:"subject"`           // whose key seals the number: the person, or org while in stock
+	Subject ID              `json:"subject"`           // whose key seals the number: the person, org while in stock, the secret of a PIN
 	Person  ID              `json:"person,omitempty"`  // the holder; empty: in stock
 	Booking ID              `json:"booking,omitempty"` // it opens what this booking opens; empty: staff, vendors, mobile keys
 	Unit    ID              `json:"unit,omitempty"`    // stock of a unit, or held as a unit user
@@ -19,6 +24,9 @@ type Credential struct {
 	Reason  string          `json:"reason,omitempty"`
 	From    time.Time       `json:"from,omitzero"`
 	Until   time.Time       `json:"until,omitzero"` // exclusive
+	// Times are the recurring windows within that of a PIN; none: always.
+	Times   schedule.Schedule `json:"times,omitzero"`
+	MaxUses int               `json:"max_uses,omitzero"` // how often it opens; 0: as often as wanted
 	// SuspendedUntil ends a suspension by itself, exclusive; zero: until it is lifted.
 	SuspendedUntil time.Time `json:"suspended_until,omitzero"`
 	Shared         bool      `json:"shared,omitzero"` // held by somebody with whom the booking is shared (rule F6)
@@ -70,6 +78,9 @@ func (c *Credential) live() bool {
 // it returns to.
 func (c *Credential) fromStock() bool { return c.Subject == OrgSubject && c.Unit != "" }
 
+// knownAt reports whether the credential is known at a site by itself.
+func (c *Credential) knownAt(site ID) bool { return slices.Contains(c.Sites, site) }
+
 func (c *Credential) keys() []string {
 	var k []string
 	if c.Person != "" {
@@ -92,6 +103,9 @@ func (c *Credential) keys() []string {
 		for _, s := range c.Sites {
 			k = append(k, numberKey(s, c.Format, n))
 		}
+	}
+	if c.Kind == KindPin && c.live() {
+		k = append(k, c.pinKeys()...)
 	}
 	return k
 }
@@ -137,7 +151,7 @@ func (s *State) setCredential(id ID, change func(*Credential)) {
 
 var credentialWords = words{
 	commands: []CommandType{
-		takesAway(command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{})),
+		takesAway(command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{}, PinRevoked{})),
 		takesAway(command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{})),
 		takesAway(command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{})),
 		command[ReinstateCredential]("Lets a credential open again that was suspended, lost, stolen or damaged.", CredentialReinstated{}),
@@ -167,7 +181,7 @@ func (c RevokeCredential) scope(s *State) Scope { return s.credentialScope(c.Cre
 func (c RevokeCredential) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
 	if r == nil && cr.live() {
-		tx.emit(CredentialRevoked{Credential: c.Credential, Cause: string(c.Cause)})
+		tx.emit(tx.revocation(cr, string(c.Cause)))
 	}
 	return r
 }
@@ -331,16 +345,21 @@ func (c ExpireCredential) decide(tx *Tx) *Refusal {
 	case cr.Until.IsZero() || tx.At.Before(cr.Until):
 		return refuse("credential_not_over", "the time of the credential %s is not over", cr.ID).about(cr.ID)
 	}
-	tx.emit(CredentialExpired(c))
+	tx.emit(CredentialExpired{Credential: cr.ID, Keys: tx.keysOfPin(cr)})
 	return nil
 }
 
-// CredentialExpired puts the end of a credential by time on record.
+// CredentialExpired puts the end of a credential by time on record. With the end
+// of a PIN it orders the key of the digits to be destroyed.
 type CredentialExpired struct {
-	Credential ID `json:"credential"`
+	Credential ID       `json:"credential"`
+	Keys       []string `json:"keys,omitempty"`
 }
 
+func (e CredentialExpired) endedKeys() []string { return e.Keys }
+
 func (e CredentialExpired) fold(s *State, _ Moment) {
+	s.endSecret(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State = CredentialStateExpired })
 }
 func (e CredentialExpired) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -167,7 +167,8 @@ type Tx struct {
 	room     int // for how many consequences the commit still has room
 }
 
-// run checks, authorises and decides one command within the transaction.
+// run checks, authorises and decides one command within the transaction. Whether
+// devices have room for what it leads to is one rule for all commands.
 func (tx *Tx) run(cmd Command) *Refusal {
 	if r := checkShape(cmd); r != nil {
 		return r
@@ -175,7 +176,11 @@ func (tx *Tx) run(cmd Command) *Refusal {
 	if r := authorize(tx, cmd); r != nil {
 		return r
 	}
-	return cmd.decide(tx)
+	before := len(tx.decision.Events)
+	if r := cmd.decide(tx); r != nil {
+		return r
+	}
+	return tx.checkRoom(tx.decision.Events[before:])
 }
 
 // emit records an event and folds it, so that the rest of the decision sees it.

@@ -19,6 +19,8 @@ type Door struct {
 	Posture      DoorPosture      `json:"posture,omitzero"`
 	Hours        ID               `json:"hours,omitempty"`    // schedule on which it stands open; none: at no times
 	Lockdown     string           `json:"lockdown,omitempty"` // id of the command that shut it; none: it is not locked down by itself
+	// Capacity is how many fobs, cards and PINs its device has room for; 0: any number.
+	Capacity int `json:"capacity,omitzero"`
 }
 
 // DoorKind says what the door leads to. Gatelock shuts every kind but unit,
@@ -72,6 +74,9 @@ const (
 
 func (d *Door) keys() []string {
 	k := []string{"site:" + string(d.Site)}
+	if d.Capacity > 0 {
+		k = append(k, limitedDoors)
+	}
 	if d.Unit != "" {
 		k = append(k, "unit:"+string(d.Unit))
 	}
@@ -113,6 +118,7 @@ type CreateDoor struct {
 	FireRelease  bool             `json:"fire_release,omitzero"`
 	AfterLease   AfterLease       `json:"after_lease,omitempty"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+	Capacity     int              `json:"capacity,omitzero"` // how many fobs, cards and PINs its device has room for; 0: any number
 }
 
 func (CreateDoor) permit() Permit       { return Permit{Role: RoleSystemManager} }
@@ -131,6 +137,9 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 	if r := required("kind", string(c.Kind)); r != nil {
 		return r
 	}
+	if r := checkCapacity(c.Capacity); r != nil {
+		return r
+	}
 	if r := c.checkUnit(tx); r != nil {
 		return r
 	}
@@ -139,7 +148,7 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 	}
 	tx.emit(DoorCreated{Door: id, Site: c.Site, Name: c.Name, Kind: c.Kind, Unit: c.Unit, In: c.In, Out: c.Out,
 		Class: orDefault(c.Class, ClassStandard), FireRelease: c.FireRelease,
-		AfterLease: orDefault(c.AfterLease, AfterLeaseDeny), Capabilities: sortedSet(c.Capabilities)})
+		AfterLease: orDefault(c.AfterLease, AfterLeaseDeny), Capabilities: sortedSet(c.Capabilities), Capacity: c.Capacity})
 	return nil
 }
 
@@ -190,11 +199,12 @@ type DoorCreated struct {
 	FireRelease  bool             `json:"fire_release,omitzero"`
 	AfterLease   AfterLease       `json:"after_lease"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+	Capacity     int              `json:"capacity,omitzero"`
 }
 
 func (e DoorCreated) fold(s *State, _ Moment) {
 	s.Doors.Put(e.Door, Door{ID: e.Door, Site: e.Site, Name: e.Name, Kind: e.Kind, Unit: e.Unit, In: e.In, Out: e.Out,
-		Class: e.Class, FireRelease: e.FireRelease, AfterLease: e.AfterLease, Capabilities: e.Capabilities})
+		Class: e.Class, FireRelease: e.FireRelease, AfterLease: e.AfterLease, Capabilities: e.Capabilities, Capacity: e.Capacity})
 }
 func (e DoorCreated) concerns(*State) []ID { return []ID{e.Site} }
 
@@ -209,6 +219,7 @@ type ChangeDoor struct {
 	FireRelease  *bool             `json:"fire_release,omitempty"`
 	AfterLease   AfterLease        `json:"after_lease,omitempty"`
 	Capabilities *[]DoorCapability `json:"capabilities,omitempty"`
+	Capacity     *int              `json:"capacity,omitempty"` // 0: any number
 }
 
 func (ChangeDoor) permit() Permit         { return Permit{Role: RoleSystemManager} }
@@ -219,7 +230,7 @@ func (c ChangeDoor) decide(tx *Tx) *Refusal {
 		return r
 	}
 	old := DoorChanged{Door: c.Door, Name: door.Name, In: door.In, Out: door.Out, Class: door.Class,
-		FireRelease: door.FireRelease, AfterLease: door.AfterLease, Capabilities: door.Capabilities}
+		FireRelease: door.FireRelease, AfterLease: door.AfterLease, Capabilities: door.Capabilities, Capacity: door.Capacity}
 	now := old
 	now.Name = orDefault(c.Name, old.Name)
 	now.Class = orDefault(c.Class, old.Class)
@@ -228,6 +239,10 @@ func (c ChangeDoor) decide(tx *Tx) *Refusal {
 	now.Out = orGiven(c.Out, old.Out)
 	now.FireRelease = orGiven(c.FireRelease, old.FireRelease)
 	now.Capabilities = sortedSet(orGiven(c.Capabilities, old.Capabilities))
+	now.Capacity = orGiven(c.Capacity, old.Capacity)
+	if r := checkCapacity(now.Capacity); r != nil {
+		return r
+	}
 	if r := tx.checkAreas(door.Site, now.In, now.Out); r != nil {
 		return r
 	}
@@ -247,12 +262,13 @@ type DoorChanged struct {
 	FireRelease  bool             `json:"fire_release,omitzero"`
 	AfterLease   AfterLease       `json:"after_lease"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+	Capacity     int              `json:"capacity,omitzero"`
 }
 
 func (e DoorChanged) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) {
 		d.Name, d.In, d.Out, d.Class = e.Name, e.In, e.Out, e.Class
-		d.FireRelease, d.AfterLease, d.Capabilities = e.FireRelease, e.AfterLease, e.Capabilities
+		d.FireRelease, d.AfterLease, d.Capabilities, d.Capacity = e.FireRelease, e.AfterLease, e.Capabilities, e.Capacity
 	})
 }
 func (e DoorChanged) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }

@@ -251,6 +251,7 @@ func references(r unlock.Row, out keySet) {
 		out.add(unlock.KindUnit, r.Unit)
 	case *unlock.Credential:
 		out.add(unlock.KindBooking, r.Booking)
+		out.add(unlock.KindSchedule, r.Schedule)
 	case *unlock.Grant:
 		out.add(unlock.KindPerson, r.Person)
 		out.add(unlock.KindRight, r.Right)

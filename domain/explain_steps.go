@@ -131,6 +131,9 @@ func (x *explainer) credentialSteps() []Step {
 	if !c.Until.IsZero() {
 		says = append(says, "ends "+x.when(c.Until))
 	}
+	if c.MaxUses > 0 {
+		says = append(says, fmt.Sprintf("for %d uses", c.MaxUses))
+	}
 	step.Says = strings.Join(says, ", ")
 	lifted := !c.SuspendedUntil.IsZero() && !x.q.At.Before(c.SuspendedUntil)
 	if code, ok := credentialDenials[c.State]; ok {
@@ -139,10 +142,16 @@ func (x *explainer) credentialSteps() []Step {
 	step.fail(c.Denied, unlock.DenyCredentialRevoked)
 	step.fail(!c.From.IsZero() && x.q.At.Before(c.From), unlock.DenyCredentialNotActive)
 	step.fail(!c.Until.IsZero() && !x.q.At.Before(c.Until), unlock.DenyCredentialExpired)
-	if c.Booking == "" {
-		return []Step{step}
+	steps := []Step{step}
+	if len(c.Times.Windows) > 0 {
+		times := Step{Kind: "times", ID: id, Commits: step.Commits}
+		x.times(&times, c.Times)
+		steps = append(steps, times)
 	}
-	return append([]Step{step}, x.bookingSteps(c.Booking)...)
+	if c.Booking == "" {
+		return steps
+	}
+	return append(steps, x.bookingSteps(c.Booking)...)
 }
 
 var credentialDenials = map[CredentialState]unlock.Code{

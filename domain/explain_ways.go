@@ -207,6 +207,9 @@ func (x *explainer) grantSteps(id ID) ([]Step, bool) {
 	case !g.Until.IsZero():
 		says = append(says, "until "+g.Until.String())
 	}
+	if g.BufferBefore > 0 || g.BufferAfter > 0 {
+		says = append(says, fmt.Sprintf("and %d minutes before, %d after", g.BufferBefore, g.BufferAfter))
+	}
 	if g.Revoked {
 		says = append(says, "revoked")
 	}
@@ -215,7 +218,7 @@ func (x *explainer) grantSteps(id ID) ([]Step, bool) {
 	}
 	step := Step{Kind: "grant", ID: id, Says: strings.Join(says, ", "), Commits: x.s.Grants.Commits(id)}
 	step.fail(g.Revoked, unlock.DenyNoAccessRight)
-	step.window(x.s.window(x.m.site.ID, g.From, g.Until), x.at, unlock.DenyNoAccessRight, unlock.DenyNoAccessRight)
+	step.window(x.s.grantWindow(x.m.site.ID, g), x.at, unlock.DenyNoAccessRight, unlock.DenyNoAccessRight)
 	x.use(&step, g.Kinds, g.Capabilities, "")
 	rights, opens := x.rightSteps(g.Right, g.Schedule)
 	return slices.Concat([]Step{step}, x.roleSteps(g.Person), rights), opens

@@ -2,9 +2,7 @@ package domain
 
 import (
 	"slices"
-	"strings"
 	"time"
-	"unicode"
 )
 
 var fobWords = words{
@@ -14,10 +12,6 @@ var fobWords = words{
 	},
 	events: []EventType{event[FobAssigned](1), event[FobRemoved](1)},
 }
-
-// formatRaw is the format of a number that says nothing else: as the reader
-// gives it.
-const formatRaw = "raw"
 
 // AssignFob gives a fob or card to its holder. It names one of three things that
 // it is for:
@@ -33,7 +27,7 @@ const formatRaw = "raw"
 type AssignFob struct {
 	Credential ID             `json:"credential,omitempty"` // empty: an id is made
 	Kind       CredentialKind `json:"kind,omitempty"`       // fob (default) or card
-	Format     string         `json:"format,omitempty"`     // of the number: raw (default), wiegand26 …
+	Format     string         `json:"format,omitempty"`     // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
 	Number     Personal       `json:"number,omitzero" personal:"Person"`
 	Person     ID             `json:"person"`
 	Booking    ID             `json:"booking,omitempty"`
@@ -70,9 +64,11 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	}
 	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, formatRaw), Number: c.Number,
 		Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef}
-	if r := checkKey(e.Kind, e.Format, e.Number); r != nil {
+	number, r := checkKey(e.Kind, e.Format, e.Number)
+	if r != nil {
 		return r
 	}
+	e.Number = number
 	if r := c.holder(tx, &e); r != nil {
 		return r
 	}
@@ -94,21 +90,6 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 func checkTerm(tx *Tx, from, until time.Time) *Refusal {
 	if !until.IsZero() && (!from.Before(until) || !tx.At.Before(until)) {
 		return refuse("invalid_field", "until: %s is over, or not after the beginning", until.UTC().Format(time.RFC3339))
-	}
-	return nil
-}
-
-// checkKey refuses what is no physical key. Blanks would make two numbers of one.
-func checkKey(kind CredentialKind, format string, number Personal) *Refusal {
-	switch {
-	case kind != KindFob && kind != KindCard:
-		return refuse("invalid_field", "kind: it is fob or card")
-	case ID(format).check() != nil:
-		return refuse("invalid_field", "format: it is a short name as wiegand26")
-	case number.Text() == "":
-		return refuse("invalid_field", "number: it is missing")
-	case strings.ContainsFunc(number.Text(), func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }):
-		return refuse("invalid_field", "number: it has no blanks")
 	}
 	return nil
 }
@@ -188,16 +169,23 @@ func (c AssignFob) forUnitUser(tx *Tx, e *FobAssigned) *Refusal {
 // hasPlace refuses a person who has no place in the unit: neither its tenant nor a
 // unit user.
 func (tx *Tx) hasPlace(unit *Unit, person ID) *Refusal {
-	if b, ok := tx.Bookings.Get(unit.Booking); ok && b.Person == person {
-		return nil
-	}
-	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, person)); ok && tx.inPlace(u) {
+	if tx.placed(unit, person) {
 		return nil
 	}
 	if tx.hasShare(unit.Booking, person) {
 		return sharedUserFob(person)
 	}
 	return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", person, unit.ID).about(person, unit.ID)
+}
+
+// placed reports whether a person has a place in a unit: as its tenant, or as a
+// unit user.
+func (s *State) placed(unit *Unit, person ID) bool {
+	if b, ok := s.Bookings.Get(unit.Booking); ok && b.Person == person {
+		return true
+	}
+	u, ok := s.UnitUsers.Get(unitUserKey(unit.ID, person))
+	return ok && s.inPlace(u)
 }
 
 func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {

@@ -53,7 +53,7 @@ func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
 	a := g.decide(q)
 	require.Equal(t, code, a.Code.String(), "%s", q)
 	require.Equal(t, allowed, a.Allowed, "%s", q)
-	if c, ok := s.Credentials.Get(q.Credential); ok && g[q.Site] != nil && slices.Contains(c.Sites, q.Site) {
+	if c, ok := s.Credentials.Get(q.Credential); ok && g[q.Site] != nil && slices.Contains(c.Sites, q.Site) && c.Number.Text() != "" {
 		r := q.unlockRequest()
 		r.Credential = unlock.ID{}
 		r.Tag, _ = testTags(q.Site, c.Kind, c.Format, c.Number.Text())

@@ -14,9 +14,11 @@ type Grant struct {
 	Person       ID               `json:"person"`
 	Right        ID               `json:"right"`
 	From         schedule.Date    `json:"from,omitzero"`
-	Until        schedule.Date    `json:"until,omitzero"`     // last day; zero: open end
-	Schedule     ID               `json:"schedule,omitempty"` // narrows that of the right
-	Kinds        []CredentialKind `json:"kinds,omitempty"`    // that may use it, sorted; none: all
+	Until        schedule.Date    `json:"until,omitzero"`         // last day; zero: open end
+	BufferBefore int              `json:"buffer_before,omitzero"` // minutes before the first day in which it holds too
+	BufferAfter  int              `json:"buffer_after,omitzero"`  // minutes after the last day
+	Schedule     ID               `json:"schedule,omitempty"`     // narrows that of the right
+	Kinds        []CredentialKind `json:"kinds,omitempty"`        // that may use it, sorted; none: all
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
 	Revoked      bool             `json:"revoked,omitzero"`
 	By           Actor            `json:"by"`
@@ -41,11 +43,15 @@ var grantWords = words{
 // GrantRight gives a person an access right for a period of civil days of each
 // site: the whole of the first and of the last day.
 type GrantRight struct {
-	Grant        ID               `json:"grant,omitempty"` // empty: an id is made
-	Person       ID               `json:"person"`
-	Right        ID               `json:"right"`
-	From         schedule.Date    `json:"from,omitzero"`      // first day; empty: at once
-	Until        schedule.Date    `json:"until,omitzero"`     // last day; empty: open end
+	Grant  ID            `json:"grant,omitempty"` // empty: an id is made
+	Person ID            `json:"person"`
+	Right  ID            `json:"right"`
+	From   schedule.Date `json:"from,omitzero"`  // first day; empty: at once
+	Until  schedule.Date `json:"until,omitzero"` // last day; empty: open end
+	// BufferBefore and BufferAfter let it hold some minutes before the first day and
+	// after the last one, 0 to 720 (rule L6).
+	BufferBefore int              `json:"buffer_before,omitzero"`
+	BufferAfter  int              `json:"buffer_after,omitzero"`
 	Schedule     ID               `json:"schedule,omitempty"` // narrows that of the right
 	Kinds        []CredentialKind `json:"kinds,omitempty"`    // that may use it; none: all
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
@@ -73,6 +79,9 @@ func (c GrantRight) decide(tx *Tx) *Refusal {
 	if !c.Until.IsZero() && c.Until.Before(c.From) {
 		return refuse("invalid_field", "until: the last day %s is before the first day %s", c.Until, c.From)
 	}
+	if r := checkBuffers(c.BufferBefore, c.BufferAfter); r != nil {
+		return r
+	}
 	if r := tx.checkCapabilities(right, c.Capabilities); r != nil {
 		return r
 	}
@@ -80,7 +89,7 @@ func (c GrantRight) decide(tx *Tx) *Refusal {
 		return r
 	}
 	tx.emit(RightGranted{Grant: id, Person: c.Person, Right: c.Right, From: c.From, Until: c.Until, Schedule: c.Schedule,
-		Kinds: sortedSet(c.Kinds), Capabilities: sortedSet(c.Capabilities)})
+		BufferBefore: c.BufferBefore, BufferAfter: c.BufferAfter, Kinds: sortedSet(c.Kinds), Capabilities: sortedSet(c.Capabilities)})
 	return nil
 }
 
@@ -118,6 +127,8 @@ type RightGranted struct {
 	Right        ID               `json:"right"`
 	From         schedule.Date    `json:"from,omitzero"`
 	Until        schedule.Date    `json:"until,omitzero"`
+	BufferBefore int              `json:"buffer_before,omitzero"` // minutes
+	BufferAfter  int              `json:"buffer_after,omitzero"`
 	Schedule     ID               `json:"schedule,omitempty"`
 	Kinds        []CredentialKind `json:"kinds,omitempty"`
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
@@ -125,7 +136,7 @@ type RightGranted struct {
 
 func (e RightGranted) fold(s *State, m Moment) {
 	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, From: e.From, Until: e.Until,
-		Schedule: e.Schedule, Kinds: e.Kinds, Capabilities: e.Capabilities, By: m.Actor})
+		BufferBefore: e.BufferBefore, BufferAfter: e.BufferAfter, Schedule: e.Schedule, Kinds: e.Kinds, Capabilities: e.Capabilities, By: m.Actor})
 }
 func (e RightGranted) concerns(s *State) []ID { return s.atRight(e.Right).Sites }
 

@@ -64,6 +64,7 @@ func (h *history) open() {
 		SetGroupBusinessHours{Group: "o2", Times: office, FirstIn: new(bool)},
 		AddMember{Group: "o1", Person: "vera", Role: GroupUser},
 		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
+		h.withDigits(IssuePin{Credential: "k6", Person: "vera", Booking: "book-a1"}),
 	} {
 		require.Nil(h.t, h.send(PersonActor("olga"), cmd), "%T", cmd)
 	}
@@ -108,7 +109,7 @@ var (
 	storageSchedules = []ID{"office-hours", "day-hours", AlwaysID}
 	storagePeople    = []ID{"anna", "ben", "vera", "will", "stan", "gus", "mara"}
 	storageBookings  = []ID{"book-a1", "book-a2", "new-1", "new-2"}
-	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5"}
+	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5", "k6"}
 	storageShares    = []ID{"h1", "h2", "h3", "h4"}
 	storageGrants    = []ID{"g1", "g2", "g3"}
 )
@@ -242,7 +243,8 @@ func (h *history) unitUserCommand() Command {
 func (h *history) grantCommand() Command {
 	id := draw(h.t, "grant", storageGrants...)
 	from, until := h.openDays()
-	grant := GrantRight{Grant: id, Person: draw(h.t, "person", storagePeople...), Right: draw(h.t, "right", storageRights...),
+	before := draw(h.t, "before", 0, 0, 30)
+	grant := GrantRight{Grant: id, BufferBefore: before, BufferAfter: draw(h.t, "after", 0, 0, 15), Person: draw(h.t, "person", storagePeople...), Right: draw(h.t, "right", storageRights...),
 		From: from, Until: until, Schedule: draw(h.t, "schedule", append(storageSchedules, "")...), Capabilities: drawCapabilities(h.t)}
 	return draw[Command](h.t, "command", grant, grant, RevokeRight{Grant: id})
 }
@@ -264,7 +266,8 @@ func (h *history) keyCommand() Command {
 		until = h.around()
 		fob.Until, mobile.Until = until, until
 	}
-	return draw[Command](h.t, "command", fob, fob, mobile, RemoveFob{Credential: id},
+	pin := h.pin(id, person, fob)
+	return draw[Command](h.t, "command", fob, fob, mobile, RemoveFob{Credential: id}, pin, pin, h.withRotation(id),
 		ReportCredential{Credential: id, As: "lost"}, SuspendCredential{Credential: id, Until: until}, ReinstateCredential{Credential: id},
 		RevokeCredential{Credential: id}, AddToDenyList{Credential: id}, RemoveFromDenyList{Credential: id},
 	)
@@ -285,7 +288,7 @@ func (h *history) siteCommand() Command {
 		SetBlackout{Site: site, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearBlackout{Site: site, Blackout: "x1"},
 		SetSitePolicy{Site: site, Policy: Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2,
-			MembershipOverlap: draw(h.t, "overlap", "", "union")}},
+			MembershipOverlap: draw(h.t, "overlap", "", "union"), Uses: "per_gateway"}},
 	)
 }
 
@@ -331,7 +334,7 @@ func (h *history) question() asked {
 		q.Credential = draw(h.t, "key", storageKeys...)
 	} else {
 		q.Person = draw(h.t, "person", storagePeople...)
-		q.Kind = draw(h.t, "kind", "", KindFob, KindMobileKey)
+		q.Kind = draw(h.t, "kind", "", KindFob, KindMobileKey, KindPin)
 	}
 	return q
 }

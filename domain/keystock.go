@@ -19,7 +19,7 @@ type AddKeyStock struct {
 type StockKey struct {
 	Credential ID             `json:"credential,omitempty"` // empty: an id is made
 	Kind       CredentialKind `json:"kind,omitempty"`       // fob (default) or card
-	Format     string         `json:"format,omitempty"`     // of the number: raw (default), wiegand26 …
+	Format     string         `json:"format,omitempty"`     // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
 	Number     Personal       `json:"number" personal:"org"`
 }
 
@@ -36,9 +36,11 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 	for _, k := range c.Keys {
 		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, formatRaw),
 			Number: k.Number, Unit: unit.ID, Site: unit.Site}
-		if r := checkKey(e.Kind, e.Format, e.Number); r != nil {
+		number, r := checkKey(e.Kind, e.Format, e.Number)
+		if r != nil {
 			return r
 		}
+		e.Number = number
 		if tx.Credentials.Has(k.Credential) {
 			return refuse("credential_exists", "the credential %s is there already", k.Credential).about(k.Credential)
 		}

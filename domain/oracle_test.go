@@ -217,6 +217,9 @@ func (o *oracle) shown(c *Credential) (against reasons) {
 	against.add(c.Denied, "credential_revoked")
 	against.add(!c.From.IsZero() && o.At.Before(c.From), "credential_not_active")
 	against.add(!c.Until.IsZero() && !o.At.Before(c.Until), "credential_expired")
+	if len(c.Times.Windows) > 0 {
+		against = append(against, o.holds(c.Times)...)
+	}
 	if c.Booking != "" {
 		against = append(against, o.booking(c.Booking)...)
 	}

@@ -1,6 +1,10 @@
 package domain
 
-import "gatehouse/domain/schedule"
+import (
+	"time"
+
+	"gatehouse/domain/schedule"
+)
 
 // shared follows a share up to the tenant's own access: it opens when every part
 // does, while everybody who shared it is in good standing.
@@ -76,9 +80,20 @@ func (o *oracle) granted(id ID, g *Grant) way {
 		}
 	}
 	w.add(g.Revoked, "no_access_right")
-	early, late := o.outside(g.From, g.Until)
+	early, late := o.buffered(g.From, g.Until, g.BufferBefore, g.BufferAfter)
 	w.add(early || late, "no_access_right")
 	w.reasons = append(w.reasons, o.right(g.Right)...)
 	w.reasons = append(w.reasons, o.follows(g.Schedule)...)
 	return w
+}
+
+// buffered is outside for days with some minutes before and after: it was not yet
+// so long before the first, and is no longer so long after the last.
+func (o *oracle) buffered(from, until schedule.Date, before, after int) (early, late bool) {
+	sooner, later := *o, *o
+	sooner.At = o.At.Add(time.Duration(before) * time.Minute)
+	later.At = o.At.Add(-time.Duration(after) * time.Minute)
+	early, _ = sooner.outside(from, until)
+	_, late = later.outside(from, until)
+	return early, late
 }

@@ -51,7 +51,7 @@ func TestRandomCommands(t *testing.T) {
 // someCommands has those more often whose fields must fit each other.
 func someCommands() []CommandType {
 	all := Commands()
-	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "ShareAccess", "GrantRight"} {
+	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "ShareAccess", "GrantRight"} {
 		if c, ok := CommandNamed(name); ok {
 			all = append(all, c, c, c)
 		}
@@ -70,6 +70,9 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 
 	c := Context{ID: DeriveUUID(UUID{}, fmt.Sprintf("random/%d", n)), At: w.at, Actor: g.actor(typ)}
 	Complete(c.ID, ptr)
+	if needs, ok := ptr.(Candidates); ok {
+		needs.SetCandidates(candidates(c.ID))
+	}
 	cmd := typ.Command(ptr)
 	d, r := w.decideOnly(c, typ, cmd)
 	if r != nil {
@@ -164,6 +167,9 @@ func (g generator) fillKind(v reflect.Value, field string) {
 		g.fill(v.Elem(), field)
 	case reflect.Struct:
 		for i := range v.NumField() {
+			if !v.Type().Field(i).IsExported() {
+				continue
+			}
 			name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 			if option == "" || draw(g.rt, name+" is given", false, false, true) {
 				g.fill(v.Field(i), name)
@@ -288,6 +294,8 @@ func (g generator) text(typ reflect.Type, field string) string {
 		return "refuse"
 	case "consent":
 		return "required"
+	case "uses":
+		return "per_gateway"
 	case "service_fobs", "unit_manager_keys", "manager_shares":
 		return "forbidden"
 	}

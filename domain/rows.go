@@ -126,7 +126,7 @@ func (m *rowMaker) keys() keySet {
 		s.membersOfGroup(g, out)
 	}
 	for c := range s.Credentials.index[at] {
-		out.add(unlock.KindCredential, string(c))
+		credentialKeys(&s.Credentials.rows[c].v, out)
 		out.add(unlock.KindPerson, string(s.Credentials.rows[c].v.Person))
 	}
 	for k := range out {
@@ -194,7 +194,7 @@ func (m *rowMaker) rightKeys(right ID, out keySet) {
 func (s *State) mobileKeys(person ID, out keySet) {
 	for c := range s.Credentials.index["person:"+string(person)] {
 		if len(s.Credentials.rows[c].v.Sites) == 0 {
-			out.add(unlock.KindCredential, string(c))
+			credentialKeys(&s.Credentials.rows[c].v, out)
 		}
 	}
 }
@@ -341,6 +341,9 @@ func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
 	}
 	if group, ok := strings.CutPrefix(id, groupPrefix); ok {
 		return m.groupScheduleRow(id, group)
+	}
+	if credential, ok := strings.CutPrefix(id, credentialPrefix); ok {
+		return m.credentialTimesRow(ID(credential))
 	}
 	named, ok := m.s.Schedules.Get(ID(id))
 	if !ok || !m.usesSchedule(named.ID) {

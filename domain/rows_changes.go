@@ -273,19 +273,19 @@ func (c *changes) person(id ID, was []*Person) {
 			continue
 		}
 		for cr := range c.s.Credentials.index["person:"+string(id)] {
-			keys.add(unlock.KindCredential, string(cr))
+			credentialKeys(&c.s.Credentials.rows[cr].v, keys)
 		}
 	}
 }
 
 func (c *changes) credential(cr *Credential) {
 	for _, site := range cr.Sites {
-		c.at(site).add(unlock.KindCredential, string(cr.ID))
+		credentialKeys(cr, c.at(site))
 		c.move(cr.Person, site)
 	}
 	if len(cr.Sites) == 0 && cr.Person != "" {
 		for site := range c.sitesOf(cr.Person) {
-			c.at(site).add(unlock.KindCredential, string(cr.ID))
+			credentialKeys(cr, c.at(site))
 		}
 	}
 }
@@ -302,7 +302,7 @@ func (c *changes) people() {
 				continue
 			}
 			for site := range c.moved[cr.Person] {
-				c.at(site).add(unlock.KindCredential, string(t.id))
+				credentialKeys(cr, c.at(site))
 			}
 		}
 	}

@@ -42,28 +42,61 @@ func (m *rowMaker) hasCredential(person ID) bool {
 	})
 }
 
+// credentialPrefix begins the id of the schedule of a credential of its own.
+const credentialPrefix = "credential:"
+
+// credentialKeys adds what a credential has.
+func credentialKeys(c *Credential, out keySet) {
+	out.add(unlock.KindCredential, string(c.ID))
+	if len(c.Times.Windows) > 0 {
+		out.add(unlock.KindSchedule, credentialPrefix+string(c.ID))
+	}
+}
+
 // credentialRow is there when the credential has a holder and is known at the
 // site, or at no site of its own and the holder has a grant at this one. What an
 // erased person held is nowhere: not even the tag of its number stays.
 func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 	c, ok := m.s.Credentials.Get(id)
-	if !ok || c.Person == "" || c.State == CredentialStateStock {
+	if !ok || !m.hasCredentialRow(c) {
 		return nil
 	}
-	if p, ok := m.s.People.Get(c.Person); !ok || p.State == PersonStateErased {
-		return nil
-	}
-	if len(c.Sites) > 0 && !slices.Contains(c.Sites, m.site.ID) || len(c.Sites) == 0 && !m.hasGrant(c.Person) {
-		return nil
-	}
-	return &unlock.Credential{
+	r := &unlock.Credential{
 		ID: string(id), Tag: m.tag(c), Kind: unlockCredentialKinds[c.Kind], Format: c.Format,
 		Person: string(c.Person), Booking: string(c.Booking),
 		Window:         unlock.Window{From: instantOrNone(c.From), Until: instantOrNone(c.Until)},
 		State:          unlockCredentialState(c.State),
 		SuspendedUntil: instantOrNone(c.SuspendedUntil),
+		MaxUses:        uint32(c.MaxUses),
 		DenyListed:     c.Denied,
 	}
+	if len(c.Times.Windows) > 0 {
+		r.Schedule = credentialPrefix + string(id)
+	}
+	return r
+}
+
+// credentialTimesRow is the schedule of a credential that has one of its own, and
+// a row.
+func (m *rowMaker) credentialTimesRow(id ID) *unlock.Schedule {
+	c, ok := m.s.Credentials.Get(id)
+	if !ok || len(c.Times.Windows) == 0 || !m.hasCredentialRow(c) {
+		return nil
+	}
+	return &unlock.Schedule{ID: credentialPrefix + string(id), Schedule: c.Times}
+}
+
+func (m *rowMaker) hasCredentialRow(c *Credential) bool {
+	if c.Person == "" || c.State == CredentialStateStock {
+		return false
+	}
+	if p, ok := m.s.People.Get(c.Person); !ok || p.State == PersonStateErased {
+		return false
+	}
+	if len(c.Sites) == 0 {
+		return m.hasGrant(c.Person)
+	}
+	return slices.Contains(c.Sites, m.site.ID)
 }
 
 // instantOrNone is the instant of a time, none for the zero time.
@@ -269,7 +302,7 @@ func (m *rowMaker) explicitGrantRow(id ID) *unlock.Grant {
 	}
 	r := &unlock.Grant{
 		ID: string(id), Person: string(g.Person), Right: string(g.Right),
-		Window: m.s.window(m.site.ID, g.From, g.Until), Schedule: scheduleRef(g.Schedule),
+		Window: m.s.grantWindow(m.site.ID, g), Schedule: scheduleRef(g.Schedule),
 		Capabilities: unlockCapabilities(g.Capabilities),
 		Source:       unlock.SourceGrant, State: unlock.GrantActive,
 	}
@@ -286,6 +319,21 @@ func (m *rowMaker) explicitGrantRow(id ID) *unlock.Grant {
 	}
 	return r
 }
+
+// grantWindow is the period of a grant at a site, with what it holds before and
+// after.
+func (s *State) grantWindow(site ID, g *Grant) unlock.Window {
+	w := s.window(site, g.From, g.Until)
+	if w.From != 0 {
+		w.From -= minutes(g.BufferBefore)
+	}
+	if w.Until != 0 {
+		w.Until += minutes(g.BufferAfter)
+	}
+	return w
+}
+
+func minutes(n int) unlock.Instant { return unlock.Instant(n) * unlock.Instant(time.Minute) }
 
 // worksAt reports whether a person has a role from staff upwards at the site or
 // at the org, whatever the state of the person: that stands in the person's row.

@@ -390,6 +390,9 @@ func scrambleGrant(t *rapid.T, s *State, id ID) {
 	case "none":
 		g.From, g.Until = schedule.Date{}, schedule.Date{}
 	}
+	if rarely(t, "buffers") {
+		g.BufferBefore, g.BufferAfter = draw(t, "before", 15, 0, 720), draw(t, "after", 0, 15, 90)
+	}
 	if rarely(t, "kinds") {
 		g.Kinds = []CredentialKind{draw(t, "kind", KindFob, KindPin, KindMobileKey)}
 	}
@@ -421,6 +424,11 @@ func scrambleCredential(t *rapid.T, s *State, id ID) {
 		c.From = drawInstant(t)
 		c.Until = c.From.Add(36 * time.Hour)
 	}
+	if rarely(t, "times") {
+		if times := drawSchedule(t); len(times.Windows) > 0 {
+			c.Times = times
+		}
+	}
 	s.Credentials.Put(id, c)
 }
 
@@ -439,7 +447,8 @@ func drawBound(t *rapid.T, s *State) (time.Time, bool) {
 		window(sh.Site, sh.From, sh.Until)
 	}
 	for _, g := range s.Grants.All() {
-		window(draw(t, "site", slices.Sorted(maps.Keys(s.Sites.rows))...), g.From, g.Until)
+		w := s.grantWindow(draw(t, "site", slices.Sorted(maps.Keys(s.Sites.rows))...), g)
+		bounds = append(bounds, w.From.Time(), w.Until.Time())
 	}
 	for _, c := range s.Credentials.All() {
 		bounds = append(bounds, c.From, c.Until, c.SuspendedUntil)

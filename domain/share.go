@@ -88,9 +88,9 @@ var shareWords = words{
 			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
 		command[ChangeShareWindow]("Changes the first and the last day of a share.", ShareWindowChanged{}),
 		takesAway(command[RevokeShare]("Takes a share away, with what was shared on from it.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{})),
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
 		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
-			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}),
+			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
 	},
 	events: []EventType{
 		event[ShareCreated](1), event[ShareWindowChanged](1), event[ShareRevoked](1), event[ShareEnded](1),

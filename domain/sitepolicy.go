@@ -31,6 +31,10 @@ type Policy struct {
 	// MembershipOverlap says whether users and admins may have a door of the site
 	// from several groups: "forbid" (default, rules G8 and G9) or "union".
 	MembershipOverlap string `json:"membership_overlap,omitempty"`
+	// Uses says whether PINs may have a number of uses where several gateways may
+	// open for them: "one_gateway" (default), or "per_gateway", where each counts for
+	// itself and a one-time PIN may open once at each.
+	Uses string `json:"uses,omitempty"`
 }
 
 // maxShareDepth bounds Policy.ShareDepth: every further link of a chain of shares
@@ -49,6 +53,7 @@ func (p Policy) check() error {
 		{"unit_manager_keys", p.UnitManagerKeys, []string{"allowed", "forbidden"}},
 		{"manager_shares", p.ManagerShares, []string{"allowed", "forbidden"}},
 		{"membership_overlap", p.MembershipOverlap, []string{"forbid", "union"}},
+		{"uses", p.Uses, []string{"one_gateway", "per_gateway"}},
 	} {
 		if err := oneOf(f.value, f.values...); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)

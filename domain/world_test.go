@@ -103,7 +103,8 @@ func (w *world) command(space, line string) (Decision, *Refusal) {
 	w.ids[space]++
 	id := DeriveUUID(UUID{}, fmt.Sprintf("%s/%d", space, w.ids[space]))
 
-	cmds := w.commandsOf(typ, id, strings.TrimSpace(data))
+	data, made, _ := strings.Cut(data, " made ")
+	cmds := w.commandsOf(typ, id, strings.TrimSpace(data), strings.Fields(made)...)
 	c := Context{ID: id, At: w.at, Actor: specActor(actor)}
 	d, r := w.decideOnly(c, typ, cmds...)
 	if r != nil {
@@ -138,7 +139,7 @@ func specActor(text string) Actor {
 	return PersonActor(ID(text))
 }
 
-func (w *world) commandsOf(typ CommandType, id UUID, data string) []Command {
+func (w *world) commandsOf(typ CommandType, id UUID, data string, made ...string) []Command {
 	if data == "" {
 		data = "{}"
 	}
@@ -155,7 +156,12 @@ func (w *world) commandsOf(typ CommandType, id UUID, data string) []Command {
 	}
 	Complete(id, ptrs...)
 	var cmds []Command
-	for _, ptr := range ptrs {
+	for i, ptr := range ptrs {
+		if c, ok := ptr.(Candidates); ok && len(made) > 0 {
+			c.SetCandidates(made)
+		} else if ok {
+			c.SetCandidates(candidates(DeriveUUID(id, fmt.Sprintf("entry/%d", i))))
+		}
 		cmds = append(cmds, typ.Command(ptr))
 	}
 	return cmds
@@ -207,6 +213,7 @@ func (w *world) check() {
 			require.NotEqual(w.t, PersonStateErased, who.State, "a value of the erased person %s is still there", subject)
 		}
 	})
+	w.checkKeys()
 	want := w.digest(w.state)
 	again := NewState()
 	for i, c := range w.commits {

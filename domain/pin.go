@@ -1,0 +1,367 @@
+package domain
+
+import (
+	"slices"
+	"time"
+
+	"gatehouse/domain/schedule"
+)
+
+// # Why a PIN has a secret beside its id
+//
+// The digits are sealed under a key of their own, which is destroyed when they
+// end: by the end of the PIN, or because it gets other digits. A subject has one
+// key, so that the digits have a subject of their own, the secret: with the
+// credential as the subject, new digits would be sealed under the very key that
+// their event destroys. The credential stays the same, and so does the count of
+// its uses.
+
+// formatPin is the format of the digits of a PIN.
+const formatPin = "pin"
+
+// maxPins bounds how many live PINs a person may have. Each makes a guess likelier
+// to hit, and the PINs of all others longer.
+const maxPins = 20
+
+// maxUses bounds how often a PIN with a number of uses opens.
+const maxUses = 1000
+
+var pinWords = words{
+	commands: []CommandType{
+		command[IssuePin]("Makes a PIN for a person. The service makes its digits; they are told once, in the answer.", PinIssued{}),
+		command[IssueOneTimePin]("Makes a PIN that opens once. The service makes its digits; they are told once, in the answer.", PinIssued{}),
+		command[RotatePin]("Gives a PIN other digits, told once, in the answer; the old ones end.", PinRotated{}),
+	},
+	events: []EventType{event[PinIssued](1), event[PinRotated](1), event[PinRevoked](1)},
+}
+
+// IssuePin makes a PIN for a person. It names one of three things that it is for:
+//
+//   - a booking: the holder is its tenant, or somebody with whom it is shared. It
+//     opens what this booking opens for the holder, and ends with it.
+//   - a unit that is moved in: the holder has a place in it.
+//   - sites: the holder has a role, a grant or a group there. It opens what the holder may.
+//
+// Nobody chooses the digits, which would tell who else has them: the command takes
+// the first of the [Candidates] that is free.
+type IssuePin struct {
+	Credential ID        `json:"credential,omitempty"` // empty: an id is made
+	Person     ID        `json:"person"`
+	Booking    ID        `json:"booking,omitempty"`
+	Unit       ID        `json:"unit,omitempty"`
+	Sites      []ID      `json:"sites,omitempty"`
+	From       time.Time `json:"from,omitzero"`
+	Until      time.Time `json:"until,omitzero"` // exclusive
+	// Times are recurring windows of the sites' weeks within that, as of weekly
+	// visits; none: always.
+	Times schedule.Schedule `json:"times,omitzero"`
+	// BufferBefore and BufferAfter widen from and until, in minutes, 0 to 720.
+	BufferBefore int `json:"buffer_before,omitzero"`
+	BufferAfter  int `json:"buffer_after,omitzero"`
+	// MaxUses is how often it opens, at most 1,000; 0: as often as wanted. Uses are
+	// counted at the doors, so that several gateways need the site's policy uses.
+	MaxUses int `json:"max_uses,omitzero"`
+	madeDigits
+}
+
+func (IssuePin) permit() Permit {
+	return Permit{Role: RoleStaff, Primary: true, UnitManager: true, Self: true}
+}
+
+func (c IssuePin) scope(s *State) Scope {
+	sc := s.unitScope(c.Unit)
+	sc.Booking, sc.Person = c.Booking, c.Person
+	sc.Sites = append(append(sc.Sites, s.sitesOfBooking(c.Booking)...), c.Sites...)
+	return sc
+}
+
+func (c IssuePin) decide(tx *Tx) *Refusal {
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	e := PinIssued{Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), Times: c.Times,
+		BufferBefore: c.BufferBefore, BufferAfter: c.BufferAfter, MaxUses: c.MaxUses}
+	if r := e.check(tx); r != nil {
+		return r
+	}
+	if tx.Credentials.Has(c.Credential) {
+		return refuse("credential_exists", "the credential %s is there already; RotatePin gives a PIN other digits", c.Credential).about(c.Credential)
+	}
+	if r := c.holder(tx, &e); r != nil {
+		return r
+	}
+	if r := tx.checkUses(e.Sites, c.MaxUses); r != nil {
+		return r
+	}
+	if tx.pinsOf(c.Person) >= maxPins {
+		return refuse("too_many_pins", "the person %s has %d PINs, which is all that one may have; take one away first", c.Person, maxPins).about(c.Person)
+	}
+	number, r := tx.freePin(e.Sites, c.digits)
+	if r != nil {
+		return r
+	}
+	e.Number, e.Credential, e.Secret = number, tx.idFor(c.Credential, "credential"), tx.idFor("", "secret")
+	tx.emit(e)
+	return nil
+}
+
+// check refuses terms that cannot be, and gives those their one form.
+func (e *PinIssued) check(tx *Tx) *Refusal {
+	if r := checkTerm(tx, e.From, e.Until); r != nil {
+		return r
+	}
+	if r := checkTimes(e.Times); r != nil {
+		return r
+	}
+	if e.Times.Always {
+		e.Times = schedule.Schedule{}
+	} else if len(e.Times.Windows) == 0 && (!e.Times.ValidFrom.IsZero() || !e.Times.ValidUntil.IsZero() || e.Times.Holidays != "") {
+		return refuse("invalid_field", "times: there are no windows")
+	}
+	if e.MaxUses < 0 || e.MaxUses > maxUses {
+		return refuse("invalid_field", "max_uses: it is 0 to %d", maxUses)
+	}
+	return checkBuffers(e.BufferBefore, e.BufferAfter)
+}
+
+// checkUses refuses a number of uses where nobody could count them. Each gateway
+// counts what it opens, so that two of them would let a one-time PIN in twice. A
+// site has said so, or one gateway must serve all its doors, which no fact of the
+// ledger says yet.
+func (tx *Tx) checkUses(sites []ID, uses int) *Refusal {
+	if uses == 0 {
+		return nil
+	}
+	for _, id := range sites {
+		site, r := tx.Sites.find(id, "site")
+		if r != nil {
+			return r
+		}
+		if site.Policy.Uses != "per_gateway" {
+			return refuse("uses_need_one_gateway",
+				"at the site %s several gateways may open for the PIN, and each counts for itself; the policy uses: per_gateway accepts that", id).about(id)
+		}
+	}
+	return nil
+}
+
+// pinsOf counts the live PINs of a person.
+func (s *State) pinsOf(person ID) (n int) {
+	for id := range s.Credentials.index["person:"+string(person)] {
+		if c := &s.Credentials.rows[id].v; c.Kind == KindPin && c.live() {
+			n++
+		}
+	}
+	return n
+}
+
+// holder checks that the person may have the PIN for what it is made, and fills in
+// what follows.
+func (c IssuePin) holder(tx *Tx, e *PinIssued) *Refusal {
+	switch {
+	case c.Booking != "" && c.Unit == "" && len(c.Sites) == 0:
+		b, r := tx.standing(c.Booking)
+		if r != nil {
+			return r
+		}
+		if c.Person != b.Person && !tx.hasShare(b.ID, c.Person) {
+			return refuse("pin_holder_not_permitted", "the person %s is neither the tenant of the booking %s nor shares it", c.Person, b.ID).about(c.Person, b.ID)
+		}
+		e.Booking, e.Sites = b.ID, []ID{b.Site}
+		return nil
+	case c.Booking == "" && c.Unit != "" && len(c.Sites) == 0:
+		unit, r := tx.movedIn(c.Unit)
+		if r != nil {
+			return r
+		}
+		if !tx.placed(unit, c.Person) {
+			return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", c.Person, unit.ID).about(c.Person, unit.ID)
+		}
+		e.Unit, e.Booking, e.Sites = unit.ID, unit.Booking, []ID{unit.Site}
+		return nil
+	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
+		return c.forSites(tx, e)
+	}
+	return refuse("invalid_field", "a PIN is made for one of a booking, a unit, or sites")
+}
+
+func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {
+	e.Sites = sortedIDs(c.Sites)
+	for _, id := range e.Sites {
+		if _, r := tx.Sites.find(id, "site"); r != nil {
+			return r
+		}
+		if !tx.servesAt(c.Person, id) && !tx.inGroupAt(c.Person, id) {
+			return refuse("pin_holder_not_permitted", "at the site %s the person %s has neither a role nor a grant nor a group; name the booking or the unit that the PIN is for", id, c.Person).about(c.Person, id)
+		}
+	}
+	return tx.mayEquip(c.Person)
+}
+
+// inGroupAt reports whether a person is in a group with doors at a site.
+func (s *State) inGroupAt(person, site ID) bool {
+	return some(s.GroupMembers, "person:"+string(person), func(m *GroupMember) bool { return !m.Removed && s.groupAt(m.Group, site) })
+}
+
+// PinIssued makes a PIN. Its digits are sealed under the key of the secret.
+type PinIssued struct {
+	Credential   ID                `json:"credential"`
+	Number       Personal          `json:"number" personal:"Secret"`
+	Secret       ID                `json:"secret"`
+	Person       ID                `json:"person"`
+	Booking      ID                `json:"booking,omitempty"`
+	Unit         ID                `json:"unit,omitempty"`
+	Sites        []ID              `json:"sites"` // sorted
+	From         time.Time         `json:"from,omitzero"`
+	Until        time.Time         `json:"until,omitzero"` // exclusive
+	Times        schedule.Schedule `json:"times,omitzero"`
+	BufferBefore int               `json:"buffer_before,omitzero"` // minutes
+	BufferAfter  int               `json:"buffer_after,omitzero"`
+	MaxUses      int               `json:"max_uses,omitzero"`
+}
+
+func (e PinIssued) toldOnce() ID { return e.Secret }
+
+func (e PinIssued) fold(s *State, m Moment) {
+	c := Credential{ID: e.Credential, Kind: KindPin, Format: formatPin, Number: e.Number, Subject: e.Secret, Person: e.Person,
+		Booking: e.Booking, Unit: e.Unit, Sites: e.Sites, State: CredentialStateActive,
+		From: shifted(e.From, -e.BufferBefore), Until: shifted(e.Until, e.BufferAfter),
+		Times: e.Times, MaxUses: e.MaxUses, SharedBy: m.Actor}
+	if b, ok := s.Bookings.Get(e.Booking); ok && e.Unit == "" {
+		c.Shared = b.Person != e.Person
+	}
+	s.Credentials.Put(e.Credential, c)
+}
+func (e PinIssued) concerns(*State) []ID { return e.Sites }
+
+// IssueOneTimePin makes a PIN that opens once, as [IssuePin] does with one use.
+type IssueOneTimePin struct {
+	Credential   ID                `json:"credential,omitempty"` // empty: an id is made
+	Person       ID                `json:"person"`
+	Booking      ID                `json:"booking,omitempty"`
+	Unit         ID                `json:"unit,omitempty"`
+	Sites        []ID              `json:"sites,omitempty"`
+	From         time.Time         `json:"from,omitzero"`
+	Until        time.Time         `json:"until,omitzero"` // exclusive
+	Times        schedule.Schedule `json:"times,omitzero"`
+	BufferBefore int               `json:"buffer_before,omitzero"` // minutes, 0 to 720
+	BufferAfter  int               `json:"buffer_after,omitzero"`
+	madeDigits
+}
+
+// pin is the same with one use said.
+func (c IssueOneTimePin) pin() IssuePin {
+	return IssuePin{Credential: c.Credential, Person: c.Person, Booking: c.Booking, Unit: c.Unit, Sites: c.Sites, From: c.From,
+		Until: c.Until, Times: c.Times, BufferBefore: c.BufferBefore, BufferAfter: c.BufferAfter, MaxUses: 1, madeDigits: c.madeDigits}
+}
+
+func (IssueOneTimePin) permit() Permit           { return IssuePin{}.permit() }
+func (c IssueOneTimePin) scope(s *State) Scope   { return c.pin().scope(s) }
+func (c IssueOneTimePin) decide(tx *Tx) *Refusal { return c.pin().decide(tx) }
+
+// RotatePin gives a PIN other digits, for one that was forgotten or overheard: the
+// old ones cannot be told any more (rule L13). Everything else stays, a suspension
+// too, and how often it was used.
+type RotatePin struct {
+	Credential ID `json:"credential"`
+	madeDigits
+}
+
+func (RotatePin) permit() Permit         { return anyKeeper }
+func (c RotatePin) scope(s *State) Scope { return s.credentialScope(c.Credential) }
+func (c RotatePin) decide(tx *Tx) *Refusal {
+	cr, r := tx.Credentials.find(c.Credential, "credential")
+	switch {
+	case r != nil:
+		return r
+	case cr.Kind != KindPin:
+		return refuse("not_a_pin", "the credential %s is a %s", cr.ID, cr.Kind).about(cr.ID)
+	case !cr.live(), !cr.Until.IsZero() && !tx.At.Before(cr.Until):
+		return refuse("credential_ended", "the PIN %s has ended, which is final; issue a new one", cr.ID).about(cr.ID)
+	}
+	if r := tx.mayRotate(cr); r != nil {
+		return r
+	}
+	number, r := tx.freePin(cr.Sites, c.digits)
+	if r != nil {
+		return r
+	}
+	tx.emit(PinRotated{Credential: cr.ID, Number: number, Secret: tx.idFor("", "secret"), Keys: tx.keysOfPin(cr)})
+	return nil
+}
+
+// mayRotate refuses new digits for a holder who may no longer have the PIN, and,
+// where it opens whatever its holder may, to whom the holder outranks: whoever is
+// told the digits has that access too.
+func (tx *Tx) mayRotate(cr *Credential) *Refusal {
+	if cr.Booking == "" {
+		return tx.mayEquip(cr.Person)
+	}
+	b, r := tx.standing(cr.Booking)
+	if r != nil {
+		return r
+	}
+	if why := tx.credentialFallsFor(cr, b); why != "" {
+		return refuse("holder_not_permitted", "the person %s may not hold the credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
+	}
+	return nil
+}
+
+// PinRotated gives a PIN other digits, and orders the key of the old ones to be
+// destroyed.
+type PinRotated struct {
+	Credential ID       `json:"credential"`
+	Number     Personal `json:"number" personal:"Secret"`
+	Secret     ID       `json:"secret"`
+	Keys       []string `json:"keys"` // of the old digits
+}
+
+func (e PinRotated) toldOnce() ID        { return e.Secret }
+func (e PinRotated) endedKeys() []string { return e.Keys }
+func (e PinRotated) fold(s *State, _ Moment) {
+	s.endSecret(e.Credential)
+	s.setCredential(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, e.Secret })
+}
+func (e PinRotated) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// PinRevoked takes a PIN away for good, and orders the key of its digits to be
+// destroyed; they may be given anew.
+type PinRevoked struct {
+	Credential ID       `json:"credential"`
+	Cause      string   `json:"cause,omitempty"`
+	Keys       []string `json:"keys"`
+}
+
+func (e PinRevoked) endedKeys() []string { return e.Keys }
+func (e PinRevoked) fold(s *State, _ Moment) {
+	s.endSecret(e.Credential)
+	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
+}
+func (e PinRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// revocation is the event that takes a credential away for good.
+func (s *State) revocation(c *Credential, cause string) Event {
+	if c.Kind == KindPin {
+		return PinRevoked{Credential: c.ID, Cause: cause, Keys: s.keysOfPin(c)}
+	}
+	return CredentialRevoked{Credential: c.ID, Cause: cause}
+}
+
+// keysOfPin lists the key that seals the digits of a PIN; of another credential
+// none.
+func (s *State) keysOfPin(c *Credential) []string {
+	if c.Kind != KindPin {
+		return nil
+	}
+	return slices.DeleteFunc([]string{s.KeyOf(c.Subject)}, func(k string) bool { return k == "" })
+}
+
+// endSecret forgets the digits of a PIN and which key sealed them.
+func (s *State) endSecret(id ID) {
+	c, ok := s.Credentials.Get(id)
+	if !ok || c.Kind != KindPin {
+		return
+	}
+	s.Keys.Delete(c.Subject)
+	s.Credentials.Update(id, func(c *Credential) { c.Number = Personal{} })
+}

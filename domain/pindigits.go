@@ -1,0 +1,167 @@
+package domain
+
+import (
+	"math/bits"
+	"strings"
+	"time"
+)
+
+// Candidates is what a command bears that needs secrets, which the domain cannot
+// make and no client may choose: whoever reads the request makes them at random
+// and gives them before the command is decided. They are no field of the request,
+// so that they are in none of its records; those that are not taken are forgotten.
+type Candidates interface {
+	// Candidates says how many are needed, and of how many decimal digits.
+	Candidates() (n, digits int)
+	// SetCandidates gives them.
+	SetCandidates(digits []string)
+}
+
+// pinCandidates is how many PINs are made for a command to choose from. One is
+// taken or weak with a chance of less than one in a hundred.
+const pinCandidates = 16
+
+// minPinDigits is the least length of a PIN; maxPinDigits is as long as keypads
+// take, and enough for a hundred million PINs at a site.
+const (
+	minPinDigits = 6
+	maxPinDigits = 12
+)
+
+// madeDigits are the candidates of a command that needs PINs. They are as long as
+// any PIN; what is taken is as much of one as the crowd asks for.
+type madeDigits struct{ digits []Personal }
+
+// Candidates asks for PINs of the greatest length.
+func (*madeDigits) Candidates() (n, digits int) { return pinCandidates, maxPinDigits }
+
+// SetCandidates gives them.
+func (m *madeDigits) SetCandidates(digits []string) {
+	m.digits = make([]Personal, len(digits))
+	for i, d := range digits {
+		m.digits[i] = Clear(d)
+	}
+}
+
+// ToldOnce returns the subject of the secret that the service made in an event,
+// which is shown to the sender of the command and to nobody else, or "".
+func ToldOnce(e Event) ID {
+	if t, ok := e.(interface{ toldOnce() ID }); ok {
+		return t.toldOnce()
+	}
+	return ""
+}
+
+// PinLength is how many digits the next PIN for some sites has: 6, and more from
+// 101 live PINs at one of the sites on, so that a guess at a door hits one at most
+// once in 10,000. Sites are counted and not doors: whose doors they open may change
+// later.
+func PinLength(s *State, sites []ID) int {
+	crowd := 0
+	for _, site := range sites {
+		crowd = max(crowd, len(s.Credentials.index[pinsKey(site)]))
+	}
+	length := minPinDigits
+	for most := 100; most < crowd+1 && length < maxPinDigits; most *= 10 {
+		length++
+	}
+	return length
+}
+
+// freePin returns the first candidate, at the length that the sites ask for, that
+// is neither weak nor taken.
+func (tx *Tx) freePin(sites []ID, candidates []Personal) (Personal, *Refusal) {
+	length, weak := PinLength(tx.State, sites), 0
+	for _, c := range candidates {
+		digits := c.Text()
+		switch {
+		case len(digits) < length || weakPin(digits[:length]):
+			weak++
+		case !tx.pinTaken(sites, digits[:length]):
+			return Clear(digits[:length]), nil
+		}
+	}
+	if weak > 0 && weak == len(candidates) {
+		return Personal{}, refuse("pin_too_weak", "none of the PINs that were made for this is hard to guess; send it again")
+	}
+	return Personal{}, refuse("pin_in_use", "none of the PINs that were made for this is free; send it again")
+}
+
+// weakPin reports digits that people would try first: fewer than three different
+// ones, a part repeated, or equal steps up or down.
+func weakPin(pin string) bool {
+	seen := uint16(0)
+	step, steady := (pin[1]-pin[0]+10)%10, true
+	for i := range len(pin) {
+		if pin[i] < '0' || pin[i] > '9' {
+			return true
+		}
+		seen |= 1 << (pin[i] - '0')
+		steady = steady && (i == 0 || (pin[i]-pin[i-1]+10)%10 == step)
+	}
+	if bits.OnesCount16(seen) < 3 || steady {
+		return true
+	}
+	for part := 1; part <= len(pin)/2; part++ {
+		if strings.HasPrefix(strings.Repeat(pin[:part], len(pin)/part+1), pin) {
+			return true
+		}
+	}
+	return false
+}
+
+// pinTaken reports whether a live PIN at one of the sites is the same, begins
+// with it, or begins it: a keypad that opens with the last digit would take the
+// shorter for the longer. PINs of the future count, and those whose end is not on
+// record yet.
+func (s *State) pinTaken(sites []ID, pin string) bool {
+	for _, site := range sites {
+		if s.Credentials.HasBy(pinBeginKey(site, pin)) {
+			return true
+		}
+		for n := minPinDigits; n <= len(pin); n++ {
+			if s.Credentials.HasBy(numberKey(site, formatPin, pin[:n])) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pinsKey finds the live PINs of a site.
+func pinsKey(site ID) string { return "pins:" + string(site) }
+
+// pinBeginKey finds the live PINs of a site that begin with some digits and are
+// longer.
+func pinBeginKey(site ID, digits string) string { return "pin:" + string(site) + ":" + digits }
+
+// pinKeys are the further keys of a live PIN.
+func (c *Credential) pinKeys() (k []string) {
+	pin := c.Number.Text()
+	for _, s := range c.Sites {
+		k = append(k, pinsKey(s))
+		for n := minPinDigits; n < len(pin); n++ {
+			k = append(k, pinBeginKey(s, pin[:n]))
+		}
+	}
+	return k
+}
+
+// maxBuffer bounds the time before and after a period in which it holds too, in
+// minutes.
+const maxBuffer = 720
+
+func checkBuffers(before, after int) *Refusal {
+	if min(before, after) < 0 || max(before, after) > maxBuffer {
+		return refuse("invalid_field", "buffer_before, buffer_after: they are 0 to %d minutes", maxBuffer)
+	}
+	return nil
+}
+
+// shifted is a time some minutes later; no time stays none.
+func shifted(t time.Time, minutes int) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.Add(time.Duration(minutes) * time.Minute)
+}
