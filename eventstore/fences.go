@@ -109,11 +109,14 @@ func (f *fences) take(ctx context.Context, seq uint64, body []byte) error {
 		}
 		keys = append(keys, domain.EndedKeys(ev)...)
 	}
+	if len(keys) == 0 {
+		return nil
+	}
 	if err := f.store.cfg.Vault.Destroy(ctx, string(c.Org), keys, vault.Cursor{Ledger: f.store.identity(), Sequence: seq}); err != nil {
 		return fmt.Errorf("destroy the keys that %s of %s ends: %w", c.Position(), c.Org, err)
 	}
 	f.saved = seq
-	f.store.log.Info("keys of an erased person were destroyed", "org", c.Org, "position", c.Position().String(), "keys", len(keys))
+	f.store.log.Info("keys that a commit ends were destroyed", "org", c.Org, "position", c.Position().String(), "keys", len(keys))
 	return nil
 }
 

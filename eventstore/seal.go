@@ -99,7 +99,9 @@ func (x *execution) giveKeys(events []domain.Event, keys []vault.Key) {
 // requestHash is the SHA-256 over actor, command and fields, by which a repeat of
 // an id is told from another command. A personal field enters as its HMAC under
 // its subject's key, so that nothing can be guessed back once the key is gone, and
-// not at all when the commit sealed nothing of that subject. The org is held.
+// not at all when the commit sealed nothing of that subject. What the service made
+// for the command to choose from is no field of it, and so a repeat is one whatever
+// was made for it. The org is held.
 func (x *execution) requestHash(ctx context.Context) (schemas.Hash, error) {
 	h := sha256.New()
 	head, err := json.Marshal([]any{x.req.Actor, x.req.OnBehalfOf, x.req.Command, len(x.req.Fields)})
@@ -234,12 +236,15 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	}
 }
 
-// openFor makes sure that a command with personal fields is decided on a state
-// whose personal values are known in clear: else a number could be given twice.
+// openFor makes sure that a command with personal fields, or with secrets that are
+// to become some, is decided on a state whose personal values are known in clear:
+// else a number could be given twice.
 func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	personal := false
 	for _, f := range fields {
 		domain.EachPersonal(f, func(domain.ID, *domain.Personal) { personal = true })
+		_, made := f.(domain.Candidates)
+		personal = personal || made
 	}
 	if !personal {
 		return nil
