@@ -52,7 +52,7 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		w.Header().Set(positionHeader, result.Position.String())
 		var events []Event
-		if events, err = a.events(r.Context(), result.Events); err == nil {
+		if events, err = a.answer(r.Context(), req, result); err == nil {
 			w.Header().Set("Content-Type", "application/json")
 			a.write(w, r, http.StatusOK, CommandResult{result.Position, result.Hash, result.At, events, result.Warnings, result.Repeated})
 			return
@@ -92,7 +92,10 @@ func (a *API) readCommand(r *http.Request) (eventstore.Request, error) {
 		return req, notDecoded(err)
 	}
 	req.Fields = fields
-	return req, missingFields(typ, body)
+	if err := missingFields(typ, body); err != nil {
+		return req, err
+	}
+	return req, makeCandidates(fields)
 }
 
 // readOptions reads the query and the headers that say how a command is sent.

@@ -68,7 +68,7 @@ func (in *tokensInput) filters() []filter[domain.Token] {
 // credentialView is a credential with what may be seen of it.
 type credentialView struct {
 	domain.Credential
-	Number     *string `json:"number" doc:"null: not known here, sealed or erased"`
+	Number     *string `json:"number" doc:"null: not known here, sealed or erased; of a PIN always"`
 	Device     *string `json:"device" doc:"of a mobile key"`
 	Subject    *string `json:"subject,omitempty" hidden:"true"` // only says which key seals the number
 	PersonName *string `json:"person_name"`
@@ -117,7 +117,11 @@ func (a *API) registerPeople() {
 		name: "credential", path: "credentials", tag: "Credentials", many: "the credentials",
 		table: func(s *domain.State) table[domain.Credential] { return s.Credentials },
 		view: func(v *viewer, _ domain.ID, r *domain.Credential) credentialView {
-			return credentialView{Credential: *r, Number: clearValue(r.Number), Device: clearValue(r.Device), PersonName: v.name(r.Person)}
+			out := credentialView{Credential: *r, Number: clearValue(r.Number), Device: clearValue(r.Device), PersonName: v.name(r.Person)}
+			if r.Kind == domain.KindPin {
+				out.Number = nil
+			}
+			return out
 		},
 	})
 }

@@ -23,6 +23,15 @@ type Event struct {
 
 // events makes stored events fit for the caller's eyes.
 func (a *API) events(ctx context.Context, stored []schemas.Event) ([]Event, error) {
+	return a.show(ctx, stored, seesSubject)
+}
+
+// sees says of whom a viewer may see personal values.
+type sees func(s *domain.State, viewer, subject domain.ID) bool
+
+// show makes stored events fit for the caller's eyes, who sees the personal values
+// of some subjects.
+func (a *API) show(ctx context.Context, stored []schemas.Event, sees sees) ([]Event, error) {
 	decoded := make([]domain.Event, len(stored))
 	for i, e := range stored {
 		var err error
@@ -37,7 +46,7 @@ func (a *API) events(ctx context.Context, stored []schemas.Event) ([]Event, erro
 	out := make([]Event, len(stored))
 	_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		for i, e := range opened {
-			data, err := shown(s, callerOf(ctx).person, e)
+			data, err := shown(s, callerOf(ctx).person, e, sees)
 			if err != nil {
 				return err
 			}
@@ -52,11 +61,11 @@ func (a *API) events(ctx context.Context, stored []schemas.Event) ([]Event, erro
 // shown gives the data of an event with every box replaced: by the clear value
 // where it is known and the viewer may see it, else by null. Boxes are random, so
 // no other text of the event can be taken for one.
-func shown(s *domain.State, viewer domain.ID, e domain.Event) (map[string]any, error) {
+func shown(s *domain.State, viewer domain.ID, e domain.Event, sees sees) (map[string]any, error) {
 	boxes := map[string]any{}
 	domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
 		boxes[p.Box()] = nil
-		if text, known := p.Value(); known && p.Box() != "" && seesSubject(s, viewer, subject) {
+		if text, known := p.Value(); known && p.Box() != "" && sees(s, viewer, subject) {
 			boxes[p.Box()] = text
 		}
 		return p
@@ -102,7 +111,8 @@ func replaceBoxes(v any, boxes map[string]any) {
 }
 
 // seesSubject reports whether the personal values of a subject may be shown: of a
-// person, of a credential, or of the org, which are texts about nobody.
+// person, of a credential, or of the org, which are texts about nobody. The digits
+// of a PIN are of none of these.
 func seesSubject(s *domain.State, viewer, subject domain.ID) bool {
 	if subject == domain.OrgSubject {
 		return s.HighestRole(viewer).AtLeast(domain.RoleStaff)
