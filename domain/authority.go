@@ -153,7 +153,7 @@ func (s *State) RoleAt(person, site ID) Role {
 	best := Role("")
 	for _, at := range []ID{"", site} {
 		r, ok := s.RoleAssignments.Get(roleKey(person, at))
-		if ok && r.Role.rank() > best.rank() {
+		if ok && r.Role.rank() > best.rank() && !s.roleOver(r) {
 			best = r.Role
 		}
 	}
@@ -173,7 +173,7 @@ func (s *State) HighestRole(person ID) Role {
 func (s *State) heldRole(person ID) Role {
 	best := Role("")
 	for _, r := range s.RoleAssignments.Each("person:" + string(person)) {
-		if r.Role.rank() > best.rank() {
+		if r.Role.rank() > best.rank() && !s.roleOver(r) {
 			best = r.Role
 		}
 	}

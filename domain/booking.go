@@ -83,12 +83,12 @@ var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevo
 
 var bookingWords = words{
 	commands: []CommandType{
-		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}),
-		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}),
+		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}, RightRevoked{}),
+		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}, RightRevoked{}),
 		command[TransferBooking]("Makes another person the primary tenant of a booking.",
 			BookingTransferred{}, FobRemoved{}, UnitUserRemoved{}, UnitManagerCreated{}),
-		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
-		command[ReinstateBooking]("Lifts the suspension of a booking.", BookingReinstated{}),
+		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{}, RightRevoked{})),
+		command[ReinstateBooking]("Lifts the suspension of a booking.", BookingReinstated{}, RightRevoked{}),
 		takesAway(command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",
 			slices.Concat([]Event{BookingRevoked{}}, endings)...)),
 		takesAway(command[EndBooking]("Ends a booking with all that hangs on it: the service when its last day is over, staff at once.",
@@ -135,6 +135,7 @@ func (c CreateBooking) decide(tx *Tx) *Refusal {
 		tx.warn("booking_ended", "the booking %s ended on %s and opens nothing", id, c.Until)
 	}
 	tx.emit(BookingCreated{Booking: id, Unit: c.Unit, Person: c.Person, From: c.From, Until: c.Until})
+	tx.endAuction(c.Unit)
 	return nil
 }
 
@@ -219,6 +220,7 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 	}
 	if b.From != c.From || b.Until != c.Until {
 		tx.emit(BookingWindowChanged(c))
+		tx.endAuction(unit.ID)
 	}
 	return nil
 }
@@ -284,17 +286,17 @@ type BookingRevoked struct {
 	Cause   ID `json:"cause,omitempty"`
 }
 
-func (e BookingRevoked) fold(s *State, _ Moment) {
-	s.endBooking(e.Booking, BookingStateRevoked, e.Cause)
+func (e BookingRevoked) fold(s *State, m Moment) {
+	s.endBooking(e.Booking, BookingStateRevoked, e.Cause, m)
 }
 func (e BookingRevoked) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // endBooking puts the end of a booking on record. The unit is to be looked over
 // before anybody else gets it.
-func (s *State) endBooking(id ID, state BookingState, cause ID) {
+func (s *State) endBooking(id ID, state BookingState, cause ID, m Moment) {
 	s.Bookings.Update(id, func(b *Booking) { b.State, b.Level, b.Cause = state, "", string(cause) })
 	if b, ok := s.Bookings.Get(id); ok {
-		s.vacate(b.Unit, id)
+		s.vacate(b.Unit, id, m)
 	}
 	s.noteOwed(id)
 }
@@ -331,5 +333,7 @@ type BookingEnded struct {
 	Cause   ID `json:"cause"`
 }
 
-func (e BookingEnded) fold(s *State, _ Moment) { s.endBooking(e.Booking, BookingStateEnded, e.Cause) }
-func (e BookingEnded) concerns(s *State) []ID  { return s.sitesOfBooking(e.Booking) }
+func (e BookingEnded) fold(s *State, m Moment) {
+	s.endBooking(e.Booking, BookingStateEnded, e.Cause, m)
+}
+func (e BookingEnded) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }

@@ -125,7 +125,11 @@ func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *R
 		return Decision{}, refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, len(cmds))
 	}
 	start := s.journal.begin()
-	defer s.journal.rollback(start)
+	s.now = c.At
+	defer func() {
+		s.journal.rollback(start)
+		s.now = time.Time{}
+	}()
 	tx := &Tx{State: s, Context: c, room: room}
 	if len(cmds) == 1 {
 		if r := tx.run(cmds[0]); r != nil {

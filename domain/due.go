@@ -77,6 +77,7 @@ const (
 	dueEndBooking dueKind = iota
 	dueEndShare
 	dueExpireCredential
+	dueExpireRole
 )
 
 // dueThing is something that falls due.
@@ -92,6 +93,8 @@ func (d dueThing) command() Command {
 		return EndBooking{Booking: d.id}
 	case dueEndShare:
 		return EndShare{Share: d.id}
+	case dueExpireRole:
+		return expireRole(d.id)
 	}
 	return ExpireCredential{Credential: d.id}
 }
@@ -124,6 +127,9 @@ func newDueIndex(s *State) *dueIndex {
 	}
 	s.Credentials.due, s.Credentials.dueOf = x, func(id ID, c *Credential) (dueThing, bool) {
 		return dueThing{dueKey{at: unlock.InstantOf(c.Until)}, dueExpireCredential, id}, c.live() && !c.Until.IsZero()
+	}
+	s.RoleAssignments.due, s.RoleAssignments.dueOf = x, func(id ID, r *RoleAssignment) (dueThing, bool) {
+		return dueThing{dueKey{at: unlock.InstantOf(r.Until)}, dueExpireRole, id}, !r.Until.IsZero()
 	}
 	return x
 }

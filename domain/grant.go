@@ -20,6 +20,7 @@ type Grant struct {
 	Schedule     ID               `json:"schedule,omitempty"`     // narrows that of the right
 	Kinds        []CredentialKind `json:"kinds,omitempty"`        // that may use it, sorted; none: all
 	Capabilities []DoorCapability `json:"capabilities,omitempty"`
+	Auction      ID               `json:"auction,omitempty"` // the unit of which a buyer was given the right
 	Revoked      bool             `json:"revoked,omitzero"`
 	By           Actor            `json:"by"`
 }
@@ -28,6 +29,9 @@ func (g *Grant) keys() []string {
 	k := []string{"person:" + string(g.Person), "right:" + string(g.Right)}
 	if g.Schedule != "" {
 		k = append(k, "schedule:"+string(g.Schedule))
+	}
+	if g.Auction != "" && !g.Revoked {
+		k = append(k, auctionKey(g.Auction))
 	}
 	return k
 }

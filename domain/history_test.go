@@ -219,6 +219,7 @@ func (h *history) bookingCommand() Command {
 		ChangeBookingWindow{Booking: b, From: from, Until: until},
 		MoveIn{Booking: b}, MoveOut{Booking: b}, ReleaseUnit{Unit: unit},
 		SuspendBooking{Booking: b, Level: LevelGatelock}, SuspendBooking{Booking: b, Level: LevelOverlock}, ReinstateBooking{Booking: b},
+		GrantAuctionAccess{Unit: unit, Person: person, Until: h.day()},
 		TransferBooking{Booking: b, Person: person}, EndBooking{Booking: b}, RevokeBooking{Booking: b},
 	)
 }
@@ -277,6 +278,7 @@ func (h *history) personCommand() Command {
 	p, site := draw(h.t, "person", storagePeople...), draw(h.t, "site", "", storageSites[0], storageSites[1])
 	return draw[Command](h.t, "command", ReinstatePerson{Person: p}, SuspendPerson{Person: p},
 		AssignRole{Person: p, Role: draw(h.t, "role", RoleStaff, RoleGuest), Site: site}, RevokeRole{Person: p, Site: site},
+		AssignRole{Person: p, Role: RoleStaff, Site: site, Until: h.around()},
 		RegisterPerson{Person: ID("new-" + string(p)), Name: Clear("N.")}, ErasePerson{Person: p},
 	)
 }

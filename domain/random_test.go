@@ -51,7 +51,8 @@ func TestRandomCommands(t *testing.T) {
 // someCommands has those more often whose fields must fit each other.
 func someCommands() []CommandType {
 	all := Commands()
-	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "ShareAccess", "GrantRight"} {
+	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "ShareAccess", "GrantRight",
+		"SetUnitPrivacy", "UnlockFor", "SetBlackout"} {
 		if c, ok := CommandNamed(name); ok {
 			all = append(all, c, c, c)
 		}

@@ -1,10 +1,17 @@
 package domain
 
+import (
+	"strings"
+	"time"
+)
+
 // RoleAssignment gives a person a role at the org or at one site.
 type RoleAssignment struct {
 	Person ID   `json:"person"`
 	Role   Role `json:"role"`
 	Site   ID   `json:"site,omitempty"` // empty: at the org
+	// Until ends it, exclusive; zero: it lasts until it is revoked.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // roleKey is the id of a person's role at a site, or at the org with no site.
@@ -22,9 +29,10 @@ var roleWords = words{
 	commands: []CommandType{
 		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
 		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.", RoleRevoked{})),
+		command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{}),
 		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
 	},
-	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[OwnershipTransferred](1)},
+	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[RoleExpired](1), event[OwnershipTransferred](1)},
 }
 
 // above refuses what a person of the role actor may not do to another: to manage
@@ -78,6 +86,9 @@ type AssignRole struct {
 	Person ID   `json:"person"`
 	Role   Role `json:"role"`
 	Site   ID   `json:"site,omitempty"` // empty: at the org
+	// Until ends it, exclusive, as that of a guest who stays for a week; none: it
+	// lasts until it is revoked.
+	Until time.Time `json:"until,omitzero"`
 }
 
 func (AssignRole) permit() Permit       { return Permit{Role: RoleStaff} }
@@ -99,10 +110,13 @@ func (c AssignRole) decide(tx *Tx) *Refusal {
 	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, held, c.Role); r != nil {
 		return r
 	}
-	if now, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site)); ok && now.Role == c.Role {
-		return nil
+	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
+		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
 	}
-	tx.emit(RoleAssigned(c))
+	c.Until = inUTC(c.Until)
+	if now, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site)); !ok || now.Role != c.Role || !now.Until.Equal(c.Until) {
+		tx.emit(RoleAssigned(c))
+	}
 	return nil
 }
 
@@ -128,6 +142,8 @@ type RoleAssigned struct {
 	Person ID   `json:"person"`
 	Role   Role `json:"role"`
 	Site   ID   `json:"site,omitempty"`
+
+	Until time.Time `json:"until,omitzero"`
 }
 
 func (e RoleAssigned) fold(s *State, _ Moment) {
@@ -167,6 +183,51 @@ type RoleRevoked struct {
 
 func (e RoleRevoked) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
 func (e RoleRevoked) concerns(*State) []ID    { return siteOrNone(e.Site) }
+
+// roleOver reports whether the time of a role is over, whether that is on record or
+// not: at the moment of the decision, and else of the last commit.
+func (s *State) roleOver(r *RoleAssignment) bool {
+	at := s.LastAt
+	if s.now.After(at) {
+		at = s.now
+	}
+	return !r.Until.IsZero() && !at.Before(r.Until)
+}
+
+// ExpireRole puts on record that the time of a role is over. It has ended anyway.
+type ExpireRole struct {
+	Person ID `json:"person"`
+	Site   ID `json:"site,omitempty"` // empty: at the org
+}
+
+func (ExpireRole) permit() Permit       { return Permit{Service: true} }
+func (c ExpireRole) scope(*State) Scope { return atSites(c.Site) }
+func (c ExpireRole) decide(tx *Tx) *Refusal {
+	role, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site))
+	switch {
+	case !ok:
+	case !tx.roleOver(role):
+		return refuse("role_not_over", "the role of %s lasts", c.Person).about(c.Person)
+	default:
+		tx.emit(RoleExpired(c))
+	}
+	return nil
+}
+
+// expireRole makes the command of the key of a role.
+func expireRole(key ID) ExpireRole {
+	person, site, _ := strings.Cut(string(key), "@")
+	return ExpireRole{Person: ID(person), Site: ID(site)}
+}
+
+// RoleExpired puts on record that the time of a role is over.
+type RoleExpired struct {
+	Person ID `json:"person"`
+	Site   ID `json:"site,omitempty"`
+}
+
+func (e RoleExpired) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
+func (e RoleExpired) concerns(*State) []ID    { return siteOrNone(e.Site) }
 
 // TransferOwnership hands the org over. The next owner is a system manager of the
 // org before.

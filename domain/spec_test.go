@@ -39,7 +39,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 // person or credential, door, side, kind, remote or unlock_for, first_in (when
 // somebody with first-in last opened the door), fire (the fire input is on),
 // blocked (at the door itself); who sees what is one "person
-// kind id -> yes" or "person activity [@time] door=… person=… -> no".
+// kind id -> yes", "person activity [@time] door=… person=… -> no", or of the last
+// event of a name "person commit event.name -> no".
 func TestSpec(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)

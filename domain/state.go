@@ -24,14 +24,14 @@ type State struct {
 	Sites           *table[Site]           // by id; keys schedule:
 	Areas           *table[Area]           // by id; keys site:
 	Doors           *table[Door]           // by id; keys site:, area:, unit:, schedule:
-	Units           *table[Unit]           // by id; keys site:, right:, schedule:
+	Units           *table[Unit]           // by id; keys site:, right:, schedule:, privacy:
 	Bookings        *table[Booking]        // by id; keys unit:, person:, site:
 	People          *table[Person]         // by id; keys email:, phone: (in clear, in memory only)
 	RoleAssignments *table[RoleAssignment] // by roleKey; keys person:, site:, owner:
 	Tokens          *table[Token]          // by id; keys person:, hash:
 	Schedules       *table[NamedSchedule]
 	AccessRights    *table[AccessRight] // by id; keys door:, schedule:, site:
-	Grants          *table[Grant]       // explicit ones; keys person:, right:, schedule:
+	Grants          *table[Grant]       // explicit ones; keys person:, right:, schedule:, auction:
 	Shares          *table[Share]       // keys booking:, person:, unit:
 	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
 	Reviews         *table[Review]      // keys unit:, right:
@@ -41,6 +41,7 @@ type State struct {
 	Owed            *table[Owed]        // consequences that are not on record yet; keys right:
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
+	now     time.Time // of the decision that is made; zero: none is
 	journal *journal
 	zones   *sync.Map // ID of a site -> compiledZone
 	due     *dueIndex

@@ -33,6 +33,7 @@ func (c SuspendBooking) decide(tx *Tx) *Refusal {
 	}
 	if b.Level != c.Level || b.Cause != string(c.Cause) {
 		tx.emit(BookingSuspended(c))
+		tx.endAuction(b.Unit)
 	}
 	return nil
 }
@@ -49,19 +50,27 @@ func (e BookingSuspended) fold(s *State, _ Moment) {
 }
 func (e BookingSuspended) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
-// ReinstateBooking lifts the suspension of a booking.
+// ReinstateBooking lifts the suspension of a booking. With a cause it lifts none
+// that has another one: who pays a bill is not let in past a lock for damage.
 type ReinstateBooking struct {
 	Booking ID `json:"booking"`
+	Cause   ID `json:"cause,omitempty"` // none: whatever the cause
 }
 
 func (ReinstateBooking) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c ReinstateBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
 func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 	b, r := tx.standing(c.Booking)
-	if r == nil && b.Level != "" {
-		tx.emit(BookingReinstated(c))
+	switch {
+	case r != nil || b.Level == "":
+		return r
+	case c.Cause != "" && string(c.Cause) != b.Cause:
+		tx.warn("suspended_for_other_cause", "the booking %s stays suspended: the cause is %q", b.ID, b.Cause)
+		return nil
 	}
-	return r
+	tx.emit(BookingReinstated{Booking: c.Booking})
+	tx.endAuction(b.Unit)
+	return nil
 }
 
 // BookingReinstated lifts the suspension of a booking.

@@ -57,8 +57,8 @@ type UnitMovedIn struct {
 	Booking ID `json:"booking"`
 }
 
-func (e UnitMovedIn) fold(s *State, _ Moment) {
-	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking = UnitOccupied, e.Booking })
+func (e UnitMovedIn) fold(s *State, m Moment) {
+	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking, u.MovedInAt = UnitOccupied, e.Booking, m.At })
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.MovedIn = true })
 }
 func (e UnitMovedIn) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
@@ -94,9 +94,9 @@ type UnitMovedOut struct {
 	Booking ID `json:"booking"`
 }
 
-func (e UnitMovedOut) fold(s *State, _ Moment) {
+func (e UnitMovedOut) fold(s *State, m Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.MovedOut = true })
-	s.vacate(e.Unit, e.Booking)
+	s.vacate(e.Unit, e.Booking, m)
 }
 func (e UnitMovedOut) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 

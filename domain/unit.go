@@ -3,16 +3,19 @@ package domain
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // Unit is what a tenant books: a storage room, a flat, an office.
 type Unit struct {
-	ID      ID          `json:"id"`
-	Site    ID          `json:"site"`
-	Name    string      `json:"name"`
-	State   UnitState   `json:"state"`
-	Booking ID          `json:"booking,omitempty"` // under which it is moved in; none: it is not
-	Rights  []UnitRight `json:"rights,omitempty"`  // what a tenant of the unit may open, sorted by right; none: not mapped (rule B1)
+	ID        ID              `json:"id"`
+	Site      ID              `json:"site"`
+	Name      string          `json:"name"`
+	State     UnitState       `json:"state"`
+	Booking   ID              `json:"booking,omitempty"`    // under which it is moved in; none: it is not
+	MovedInAt time.Time       `json:"moved_in_at,omitzero"` // when it was last moved in
+	Rights    []UnitRight     `json:"rights,omitempty"`     // what a tenant of the unit may open, sorted by right; none: not mapped (rule B1)
+	Privacy   []PrivacyPeriod `json:"privacy,omitempty"`    // when it had privacy, ascending
 }
 
 // UnitRight is an access right that is mapped to a unit, with the unit's own
@@ -34,6 +37,9 @@ const (
 
 func (u *Unit) keys() []string {
 	k := []string{"site:" + string(u.Site)}
+	if len(u.Privacy) > 0 {
+		k = append(k, privacyKey)
+	}
 	for _, r := range u.Rights {
 		k = append(k, "right:"+string(r.Right))
 		if r.Schedule != "" {
@@ -72,7 +78,7 @@ var unitWords = words{
 		command[CreateUnit]("Makes a unit of a site, to be booked.", UnitCreated{}),
 		command[MapUnitAccess]("Sets which access rights the tenants of a unit have, each with a narrower schedule if need be.",
 			UnitAccessMapped{}, ReviewRequired{}),
-		command[ReleaseUnit]("Makes a unit vacant after it was looked over.", UnitReleased{}),
+		command[ReleaseUnit]("Makes a unit vacant after it was looked over.", UnitReleased{}, RightRevoked{}),
 	},
 	events: []EventType{event[UnitCreated](1), event[UnitAccessMapped](1), event[UnitReleased](1)},
 }
@@ -207,6 +213,9 @@ func (c ReleaseUnit) decide(tx *Tx) *Refusal {
 		return refuse("unit_occupied", "the unit %s is moved in under the booking %s; move out first", c.Unit, unit.Booking).about(c.Unit, unit.Booking)
 	}
 	tx.emit(UnitReleased(c))
+	for id := range tx.Grants.Each(auctionKey(c.Unit)) {
+		tx.emit(RightRevoked{Grant: id})
+	}
 	return nil
 }
 
@@ -222,15 +231,17 @@ type UnitReleased struct {
 	Unit ID `json:"unit"`
 }
 
-func (e UnitReleased) fold(s *State, _ Moment) {
+func (e UnitReleased) fold(s *State, m Moment) {
 	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking = UnitVacant, "" })
+	s.endPrivacy(e.Unit, m.At)
 }
 func (e UnitReleased) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // vacate leaves a unit to be looked over when it was moved in under the booking.
 // A unit that was let again meanwhile stays as it is.
-func (s *State) vacate(unit, booking ID) {
+func (s *State) vacate(unit, booking ID, m Moment) {
 	if u, ok := s.Units.Get(unit); ok && u.State == UnitOccupied && u.Booking == booking {
 		s.Units.Update(unit, func(u *Unit) { u.State, u.Booking = UnitToCheck, "" })
+		s.endPrivacy(unit, m.At)
 	}
 }

@@ -202,7 +202,12 @@ func (e UnitUserRemoved) fold(s *State, m Moment) {
 	for _, a := range u.Access {
 		s.dropReview(key, a.Right, m)
 	}
-	s.UnitUsers.Update(key, func(u *UnitUser) { u.State = UnitUserStateRemoved })
+	s.UnitUsers.Update(key, func(u *UnitUser) {
+		if u.State == UnitUserStateActive {
+			u.State, u.RemovedAt = UnitUserStateRemoved, m.At
+		}
+	})
 	s.noteOwed(u.Booking)
+	s.keepPrivacy(e.Unit, m.At)
 }
 func (e UnitUserRemoved) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }

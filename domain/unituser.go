@@ -19,6 +19,7 @@ type UnitUser struct {
 	Booking     ID            `json:"booking"`         // under which the unit is moved in
 	Associated  Actor         `json:"associated_user"` // who made the user or shared a key (rule U11)
 	CreatedAt   time.Time     `json:"created_at"`
+	RemovedAt   time.Time     `json:"removed_at,omitzero"`
 }
 
 // UnitAccess is one right of the unit as given to a unit user.

@@ -42,7 +42,7 @@ type Record struct {
 	Booking ID
 	Group   ID
 	Person  ID        // whose it is
-	At      time.Time // of an activity
+	At      time.Time // of what happened: an activity, an event, the end of a place in a unit; zero: it is so now
 }
 
 // RecordOf says where a row of the state belongs, given as the pointer that the
@@ -76,7 +76,7 @@ func RecordOf(s *State, row any) Record {
 	case *Share:
 		return Record{Kind: RecordShare, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
 	case *UnitUser:
-		return Record{Kind: RecordUnitUser, Sites: []ID{r.Site}, Unit: r.Unit, Person: r.Person}
+		return Record{Kind: RecordUnitUser, Sites: []ID{r.Site}, Unit: r.Unit, Person: r.Person, At: r.RemovedAt}
 	case *Group:
 		return Record{Kind: RecordGroup, Sites: r.Sites, Group: r.ID}
 	case *GroupMember:
@@ -108,7 +108,8 @@ func ActivityRecord(s *State, site, door, person ID, at time.Time) Record {
 //
 //   - Staff and higher roles read what concerns the sites at which they have the
 //     role, and what concerns no site; with a role at the org, all sites. Tokens,
-//     commits and refusals take a system manager of the org.
+//     commits and refusals take a system manager of the org. While a unit has
+//     privacy they read neither its users nor what those do, then or later.
 //   - Unit managers read, of their unit, the users with their keys and the
 //     activity, and nothing of the installation (rule U2): at doors of the site only
 //     what their own users did while they were.
@@ -124,6 +125,9 @@ func Visible(s *State, person ID, r Record) bool {
 }
 
 func (s *State) staffSees(person ID, r Record) bool {
+	if s.private(r) {
+		return false
+	}
 	switch r.Kind {
 	case RecordToken, RecordCommit, RecordRefusal:
 		return s.RoleAt(person, "").AtLeast(RoleSystemManager)
@@ -140,7 +144,7 @@ func (s *State) managerSees(person ID, r Record) bool {
 		return r.Unit != "" && s.manages(person, r.Unit)
 	case RecordActivity:
 		if r.Unit != "" {
-			return s.manages(person, r.Unit)
+			return s.manages(person, r.Unit) && s.sinceMovedIn(r.Unit, r.At)
 		}
 		return r.Person != "" && s.managesUser(person, r.Person, r.At)
 	case RecordPerson:
@@ -168,6 +172,13 @@ func (s *State) memberSees(person ID, r Record) bool {
 func (s *State) manages(person, unit ID) bool {
 	u, ok := s.UnitUsers.Get(unitUserKey(unit, person))
 	return ok && u.Manager && s.inPlace(u)
+}
+
+// sinceMovedIn reports whether an instant belongs to the present tenancy of a unit:
+// what the tenants before did is none of those who are there now.
+func (s *State) sinceMovedIn(unit ID, at time.Time) bool {
+	u, ok := s.Units.Get(unit)
+	return ok && !at.Before(u.MovedInAt)
 }
 
 // managesUser reports whether a person is unit manager of a unit in which the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -318,7 +319,12 @@ func (w *world) record(kind RecordKind, which string) Record {
 		door, ok := s.Doors.Get(ID(f["door"]))
 		require.True(w.t, ok, which)
 		return ActivityRecord(s, door.Site, door.ID, ID(f["person"]), at)
-	case RecordCommit, RecordRefusal:
+	case RecordCommit:
+		if which != "" {
+			return w.eventRecord(which)
+		}
+		return Record{Kind: kind}
+	case RecordRefusal:
 		return Record{Kind: kind}
 	case RecordOrg:
 		return row(s.Orgs.Get(id))
@@ -358,6 +364,21 @@ func (w *world) record(kind RecordKind, which string) Record {
 		return row(s.Credentials.Get(id))
 	}
 	w.t.Fatalf("unknown kind %s", kind)
+	return Record{}
+}
+
+// eventRecord gives the record of the last event of a name.
+func (w *world) eventRecord(name string) Record {
+	for i := len(w.commits) - 1; i >= 0; i-- {
+		c := w.commits[i]
+		if k := slices.Index(c.Names, name); k >= 0 {
+			typ, _ := EventNamed(name)
+			ptr := typ.New()
+			w.unmarshal(c.Bodies[k], ptr)
+			return EventRecord(w.state, typ.Event(ptr), c.At)
+		}
+	}
+	w.t.Fatalf("there is no event %s", name)
 	return Record{}
 }
 

@@ -51,7 +51,7 @@ func (a *API) registerCommits() {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "ListCommits", Method: http.MethodGet, Path: "/v1/orgs/{org}/commits",
 		Summary:     "Lists the commits of the ledger with their events",
-		Description: "It needs the role system_manager at the org.",
+		Description: "It needs the role system_manager at the org. What is about users of a unit that had privacy at the time is left out.",
 		Tags:        []string{"commits"}, Errors: readErrors,
 	}, a.listCommits)
 }
@@ -219,8 +219,41 @@ func (a *API) scan(ctx context.Context, sp span, f func(foundCommit) error) erro
 	return nil
 }
 
+// readable leaves out the events that the caller may not read, and commits of which
+// nothing is left.
+func (a *API) readable(ctx context.Context, found []foundCommit) (out []foundCommit, err error) {
+	_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		if !domain.HasPrivacy(s) {
+			out = found
+			return nil
+		}
+		for _, f := range found {
+			var seen []schemas.Event
+			for _, stored := range f.events {
+				e, err := stored.Decode()
+				if err != nil {
+					return fmt.Errorf("httpapi: read an event: %w", err)
+				}
+				if domain.Visible(s, callerOf(ctx).person, domain.EventRecord(s, e, f.commit.At)) {
+					seen = append(seen, stored)
+				}
+			}
+			if len(seen) > 0 || len(f.events) == 0 {
+				f.events = seen
+				out = append(out, f)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
 // showCommits makes commits fit for the caller's eyes, all their events at once.
 func (a *API) showCommits(ctx context.Context, found []foundCommit) ([]commitView, error) {
+	found, err := a.readable(ctx, found)
+	if err != nil {
+		return nil, err
+	}
 	var stored []schemas.Event
 	for _, f := range found {
 		stored = append(stored, f.events...)

@@ -1,0 +1,106 @@
+package domain
+
+import "gatehouse/domain/schedule"
+
+var auctionWords = words{
+	commands: []CommandType{
+		command[GrantAuctionAccess]("Lets somebody into a unit whose tenant is shut out, as the buyer of what is in it.", AuctionAccessGranted{}),
+	},
+	events: []EventType{event[AuctionAccessGranted](1)},
+}
+
+// GrantAuctionAccess gives a person the rights of a unit up to a day, past the
+// overlock of its booking: they hang on no booking. It ends as soon as the tenant
+// is in good standing again or the unit is let anew, and RevokeRight takes back
+// each right. How often it may be used a PIN with max_uses says, not a grant.
+type GrantAuctionAccess struct {
+	Unit   ID            `json:"unit"`
+	Person ID            `json:"person"`
+	Until  schedule.Date `json:"until"` // last day at the site
+}
+
+func (GrantAuctionAccess) permit() Permit { return Permit{Role: RoleStaff} }
+
+// scope is the site of the unit and every site of its rights, which are given with
+// all their doors.
+func (c GrantAuctionAccess) scope(s *State) Scope {
+	u, ok := s.Units.Get(c.Unit)
+	if !ok {
+		return Scope{}
+	}
+	sites := []ID{u.Site}
+	for _, id := range u.rightIDs() {
+		sites = append(sites, s.atRight(id).Sites...)
+	}
+	return atSites(sortedIDs(sites)...)
+}
+
+func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
+	unit, r := tx.Units.find(c.Unit, "unit")
+	if r != nil {
+		return r
+	}
+	if _, r := tx.person(c.Person); r != nil {
+		return r
+	}
+	switch {
+	case c.Until.IsZero():
+		return refuse("invalid_field", "until: the last day is missing")
+	case tx.passed(unit.Site, c.Until):
+		return refuse("invalid_field", "until: %s is over", c.Until)
+	case len(unit.Rights) == 0:
+		return refuse("unit_not_mapped", "no access right is mapped to the unit %s", c.Unit).about(c.Unit)
+	}
+	if b := tx.letUntil(unit.ID, c.Until); b != nil {
+		return refuse("booking_not_overlocked", "the unit %s is let %s under the booking %s, which has no overlock", c.Unit, daysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
+	}
+	if r := tx.outranks(c.Person, c.scope(tx.State).Sites); r != nil {
+		return r
+	}
+	for _, ur := range unit.Rights {
+		if some(tx.Grants, auctionKey(c.Unit), func(g *Grant) bool { return g.Person == c.Person && g.Right == ur.Right && g.Until == c.Until }) {
+			continue
+		}
+		tx.emit(AuctionAccessGranted{Grant: tx.idFor("", "grant"), Unit: c.Unit, Person: c.Person, Right: ur.Right, Schedule: ur.Schedule, Until: c.Until})
+	}
+	return nil
+}
+
+// auctionKey finds the grants to buyers of what is in a unit that were not taken
+// back.
+func auctionKey(unit ID) string { return "auction:" + string(unit) }
+
+// letUntil finds a booking that keeps a unit for its tenant at some time up to a
+// day: one that stands and has no overlock.
+func (tx *Tx) letUntil(unit ID, until schedule.Date) *Booking {
+	for _, b := range tx.Bookings.Each("unit:" + string(unit)) {
+		if tx.stands(b) == nil && b.Level != LevelOverlock && !until.Before(b.From) {
+			return b
+		}
+	}
+	return nil
+}
+
+// endAuction takes back what buyers were given of a unit that a tenant has.
+func (tx *Tx) endAuction(unit ID) {
+	for id, g := range tx.Grants.Each(auctionKey(unit)) {
+		if tx.letUntil(unit, g.Until) != nil {
+			tx.emit(RightRevoked{Grant: id})
+		}
+	}
+}
+
+// AuctionAccessGranted gives a person one right of a unit whose tenant is shut out.
+type AuctionAccessGranted struct {
+	Grant    ID            `json:"grant"`
+	Unit     ID            `json:"unit"`
+	Person   ID            `json:"person"`
+	Right    ID            `json:"right"`
+	Schedule ID            `json:"schedule,omitempty"` // that the unit has for the right
+	Until    schedule.Date `json:"until"`
+}
+
+func (e AuctionAccessGranted) fold(s *State, m Moment) {
+	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, Until: e.Until, Schedule: e.Schedule, Auction: e.Unit, By: m.Actor})
+}
+func (e AuctionAccessGranted) concerns(s *State) []ID { return s.atRight(e.Right).Sites }

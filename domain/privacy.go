@@ -1,0 +1,197 @@
+package domain
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// PrivacyPeriod is a time in which a unit has privacy: those who work at the site
+// see neither its users nor what they do. What was on record in it stays unseen by
+// them when it is over, so that it is kept.
+type PrivacyPeriod struct {
+	From  time.Time `json:"from"`           // inclusive
+	Until time.Time `json:"until,omitzero"` // inclusive; zero: it lasts
+}
+
+// maxPrivacyPeriods bounds how often a unit can get privacy, since every time is
+// kept for ever.
+const maxPrivacyPeriods = 200
+
+var privacyWords = words{
+	commands: []CommandType{
+		command[SetUnitPrivacy]("Hides the users of a unit and their activity from those who work at the site, or shows them from now on.", UnitPrivacySet{}),
+	},
+	events: []EventType{event[UnitPrivacySet](1)},
+}
+
+// SetUnitPrivacy gives a unit privacy or ends it. A unit manager sends it; where
+// there is none nobody could see who is in the unit, so that privacy ends with the
+// last one.
+type SetUnitPrivacy struct {
+	Unit    ID   `json:"unit"`
+	Enabled bool `json:"enabled"`
+}
+
+func (SetUnitPrivacy) permit() Permit         { return Permit{UnitManager: true} }
+func (c SetUnitPrivacy) scope(s *State) Scope { return s.unitScope(c.Unit) }
+func (c SetUnitPrivacy) decide(tx *Tx) *Refusal {
+	unit, r := tx.movedIn(c.Unit)
+	switch {
+	case r != nil:
+		return r
+	case unit.private() == c.Enabled:
+		return nil
+	case c.Enabled && len(unit.Privacy) >= maxPrivacyPeriods:
+		return refuse("too_many_periods", "the unit %s has had privacy %d times, which are all kept", c.Unit, maxPrivacyPeriods).about(c.Unit)
+	}
+	tx.emit(UnitPrivacySet(c))
+	return nil
+}
+
+// UnitPrivacySet gives a unit privacy or ends it.
+type UnitPrivacySet struct {
+	Unit    ID   `json:"unit"`
+	Enabled bool `json:"enabled"`
+}
+
+func (e UnitPrivacySet) fold(s *State, m Moment) {
+	if !e.Enabled {
+		s.endPrivacy(e.Unit, m.At)
+		return
+	}
+	s.Units.Update(e.Unit, func(u *Unit) {
+		if !u.private() {
+			u.Privacy = append(slices.Clip(u.Privacy), PrivacyPeriod{From: m.At})
+		}
+	})
+}
+func (e UnitPrivacySet) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+
+// endPrivacy ends the privacy of a unit that has it.
+func (s *State) endPrivacy(unit ID, at time.Time) {
+	if u, ok := s.Units.Get(unit); ok && u.private() {
+		s.Units.Update(unit, func(u *Unit) {
+			u.Privacy = slices.Clone(u.Privacy)
+			u.Privacy[len(u.Privacy)-1].Until = at
+		})
+	}
+}
+
+// keepPrivacy ends the privacy of a unit that has no unit manager any more.
+func (s *State) keepPrivacy(unit ID, at time.Time) {
+	if !some(s.UnitUsers, "unit:"+string(unit), func(u *UnitUser) bool { return u.Manager && s.inPlace(u) }) {
+		s.endPrivacy(unit, at)
+	}
+}
+
+// private reports whether a unit has privacy now.
+func (u *Unit) private() bool {
+	return len(u.Privacy) > 0 && u.Privacy[len(u.Privacy)-1].Until.IsZero()
+}
+
+// privateAt reports whether a unit had privacy at an instant; the zero instant
+// asks for now.
+func (s *State) privateAt(unit ID, at time.Time) bool {
+	u, ok := s.Units.Get(unit)
+	if !ok || at.IsZero() {
+		return ok && u.private()
+	}
+	return slices.ContainsFunc(u.Privacy, func(p PrivacyPeriod) bool {
+		return !at.Before(p.From) && (p.Until.IsZero() || !at.After(p.Until))
+	})
+}
+
+// private reports whether the privacy of a unit keeps a record from those who work
+// at the site: what is about a user of the unit now, and what was done at the time.
+func (s *State) private(r Record) bool {
+	if !s.Units.HasBy(privacyKey) {
+		return false
+	}
+	switch r.Kind {
+	case RecordUnitUser, RecordReview, RecordShare, RecordCommit:
+		return s.privateAt(r.Unit, r.At)
+	case RecordActivity:
+		return s.privateAt(r.Unit, r.At) || r.Unit == "" && s.usedPrivate(r.Person, r.Sites, r.At)
+	case RecordCredential:
+		return r.Person != "" && (s.privateAt(r.Unit, r.At) || s.onlyPrivate(r.Person))
+	case RecordPerson:
+		return s.onlyPrivate(r.Person)
+	}
+	return false
+}
+
+// privacyKey finds the units that have, or had, privacy.
+const privacyKey = "privacy:"
+
+// usedPrivate reports whether a person was a user of a unit of the sites while it
+// had privacy. Who works at the sites cannot hide there what they do.
+func (s *State) usedPrivate(person ID, sites []ID, at time.Time) bool {
+	if person == "" || slices.ContainsFunc(sites, func(site ID) bool { return s.worksAt(person, site) }) {
+		return false
+	}
+	key := "person:" + string(person)
+	return some(s.UnitUsers, key, func(u *UnitUser) bool {
+		return slices.Contains(sites, u.Site) && (u.RemovedAt.IsZero() || !at.After(u.RemovedAt)) && s.privateAt(u.Unit, at)
+	}) || some(s.Shares, key, func(sh *Share) bool { return slices.Contains(sites, sh.Site) && s.privateAt(sh.Unit, at) })
+}
+
+// onlyPrivate reports whether those who work for the operator know a person from
+// nothing but units with privacy.
+func (s *State) onlyPrivate(person ID) bool {
+	key := "person:" + string(person)
+	if person == "" || s.RoleAssignments.HasBy(key) || s.Bookings.HasBy(key) || s.Grants.HasBy(key) || s.GroupMembers.HasBy(key) ||
+		some(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" }) ||
+		some(s.UnitUsers, key, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
+		some(s.Shares, key, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
+		return false
+	}
+	return s.UnitUsers.HasBy(key) || s.Shares.HasBy(key)
+}
+
+// EventRecord says where an event of a commit belongs. [Visible] judges a commit
+// as a whole first, and then each of its events, since some may be about users of
+// a unit that had privacy at the time.
+func EventRecord(s *State, e Event, at time.Time) Record {
+	return Record{Kind: RecordCommit, Unit: s.unitOfEvent(e, at), At: at}
+}
+
+// HasPrivacy reports whether any unit has, or had, privacy: where none has, those
+// who may read commits may read every event of them.
+func HasPrivacy(s *State) bool { return s.Units.HasBy(privacyKey) }
+
+// unitOfEvent is the unit of whose users an event tells; none for all others.
+func (s *State) unitOfEvent(e Event, at time.Time) ID {
+	noun, _, _ := strings.Cut(EventName(e), ".")
+	if noun == "unit_user" || noun == "unit_manager" {
+		return idIn(e, "Unit")
+	}
+	if c, ok := s.Credentials.Get(idIn(e, "Credential")); ok && c.Person != "" {
+		return c.Unit
+	}
+	if sh, ok := s.Shares.Get(idIn(e, "Share")); ok {
+		return sh.Unit
+	}
+	if r, ok := s.Reviews.Get(idIn(e, "Review")); ok {
+		return r.Unit
+	}
+	if registered, ok := e.(PersonRegistered); ok {
+		for _, u := range s.UnitUsers.Each("person:" + string(registered.Person)) {
+			if s.privateAt(u.Unit, at) {
+				return u.Unit
+			}
+		}
+	}
+	return ""
+}
+
+// idIn is the id in a field of an event; empty: it has no such field.
+func idIn(e Event, field string) ID {
+	f := reflect.ValueOf(e).FieldByName(field)
+	if !f.IsValid() {
+		return ""
+	}
+	id, _ := f.Interface().(ID)
+	return id
+}
