@@ -36,9 +36,9 @@ func (x *explainer) way(grant string) Way {
 func (x *explainer) use(step *Step, kinds []CredentialKind, may []DoorCapability, booking ID) {
 	kind := x.kind()
 	wrong := kind != "" && len(kinds) > 0 && !slices.Contains(kinds, kind)
-	if kind == KindFob && step.Kind == "share" && x.m.site.Policy.FobHolders != "anyone" {
+	if (kind == KindFob || kind == KindCard) && step.Kind == "share" && x.m.site.Policy.FobHolders != "anyone" {
 		wrong = true
-		step.Says += ", not with a fob"
+		step.Says += ", not with a fob or card"
 	}
 	if x.credential != nil && x.credential.Booking != "" && x.credential.Booking != booking {
 		wrong = true

@@ -392,7 +392,7 @@ func (o *oracle) fobSchedule() bool { return o.kind() == KindFob && o.site.v.Pol
 func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID, shared bool) (against reasons) {
 	kind := o.kind()
 	wrong := kind != "" && len(kinds) > 0 && !slices.Contains(kinds, kind)
-	wrong = wrong || kind == KindFob && shared && o.site.v.Policy.FobHolders != "anyone"
+	wrong = wrong || (kind == KindFob || kind == KindCard) && shared && o.site.v.Policy.FobHolders != "anyone"
 	wrong = wrong || o.credential != nil && o.credential.Booking != "" && o.credential.Booking != bound
 	against.add(wrong, "credential_type_not_permitted")
 	if o.Remote {

@@ -99,6 +99,10 @@ var decideCases = []struct {
 		DenyCredentialTypeNotPermitted, nil},
 	{"a shared user's fob (F1)", func(s *storage) { s.fobA.Booking = ""; s.ask(s.fobA, s.doorB) },
 		DenyCredentialTypeNotPermitted, nil},
+	{"a shared user's card (F1)", func(s *storage) {
+		s.fobA.Kind, s.fobA.Booking = Card, ""
+		s.ask(s.fobA, s.doorB)
+	}, DenyCredentialTypeNotPermitted, nil},
 	{"a shared user's fob where the site lets them (F6)", func(s *storage) {
 		s.fobA.Booking, s.site.SharedUserFobs = "", true
 		s.ask(s.fobA, s.doorB)

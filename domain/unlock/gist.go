@@ -24,7 +24,7 @@ func (h *holder) gist() gist {
 	case h.more != nil, h.credentials != 1, h.links != 1,
 		h.fixed|c.fixed|l.fixed|b.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0, b.gatelocked,
 		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.booking != 0 && c.booking != l.booking,
-		c.kind == Fob && l.source == SourceShare:
+		physical(c.kind) && l.source == SourceShare:
 		return gist{}
 	}
 	from, until := max(c.from, l.from), min(c.until, l.until)

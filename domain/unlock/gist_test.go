@@ -28,7 +28,8 @@ var gistCases = []struct {
 	{"with his booking's card", func(s *storage) { s.visit.Booking, s.joeCard.Booking = "booking-a", "booking-a" }, true},
 	{"with a fob", func(s *storage) { s.joeCard.Kind = Fob }, true},
 	{"with a PIN", func(s *storage) { s.joeCard.Kind = Pin }, true},
-	{"with a shared card", func(s *storage) { s.visit.Source = SourceShare }, true},
+	{"with a shared card", func(s *storage) { s.visit.Source = SourceShare }, false},
+	{"with a shared phone", func(s *storage) { s.joeCard.Kind, s.visit.Source = MobileKey, SourceShare }, true},
 	{"with a parent that says the same", func(s *storage) { s.visit.Parent = "job" }, true},
 	{"with an old card of somebody else's", func(s *storage) {
 		s.card.Tag, s.card.State = s.joeCard.Tag, CredentialRevoked

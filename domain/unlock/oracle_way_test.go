@@ -189,7 +189,7 @@ func (s *slowCase) grants(p *Person, c *Credential, kind CredentialKind) (*Grant
 			failed.add(DenyBlackout)
 		}
 		if len(g.Kinds) > 0 && kind != AnyKind && !slices.Contains(g.Kinds, kind) ||
-			kind == Fob && g.Source == SourceShare && !s.site.SharedUserFobs ||
+			(kind == Fob || kind == Card) && g.Source == SourceShare && !s.site.SharedUserFobs ||
 			c != nil && c.Booking != "" && c.Booking != g.Booking {
 			failed.add(DenyCredentialTypeNotPermitted)
 		}

@@ -23,7 +23,7 @@ type Site struct {
 	Blackouts schedule.Blackouts `json:"blackouts,omitempty"` // no grant opens anything meanwhile
 	// Posture is Normal or Lockdown, for every door of the site.
 	Posture Posture `json:"posture"`
-	// SharedUserFobs lets a fob open what was shared with its holder (rule F6).
+	// SharedUserFobs lets a fob or card open what was shared with its holder (rule F6).
 	SharedUserFobs bool `json:"shared_user_fobs,omitempty"`
 	// FobSchedule is the id of the one schedule that fobs follow in place of those
 	// of rights, units and grants; empty: fobs follow the schedule of their user.

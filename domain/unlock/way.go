@@ -78,7 +78,7 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	var failed Checks
 	switch {
 	case l.kinds&(1<<kind) == 0,
-		kind == Fob && l.source == SourceShare && !q.site.sharedUserFobs,
+		physical(kind) && l.source == SourceShare && !q.site.sharedUserFobs,
 		c != nil && c.booking != 0 && c.booking != l.booking:
 		failed |= check(DenyCredentialTypeNotPermitted)
 	}
@@ -93,6 +93,10 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	}
 	return failed
 }
+
+// physical reports whether a kind can change hands without the service: what a
+// person without a tenancy is not given (rule F1).
+func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
 
 // link checks one grant of a chain; opens says whether the door is among its own.
 func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks, opens bool) {
