@@ -1,0 +1,54 @@
+package domain
+
+import (
+	"slices"
+	"strings"
+)
+
+// SeenBy leaves out of an explanation the ways that are none of a viewer's
+// business, for a viewer who is not staff of the site: those that are neither the
+// viewer's own, nor of a unit or a group that the viewer manages, nor shared from
+// the viewer's booking. What a unit manager learns of a user is what the user has
+// in the unit (rule U2). The answer itself stays.
+func (e Explanation) SeenBy(s *State, viewer ID) Explanation {
+	hidden := func(grant string) bool { return !s.SeesGrant(viewer, grant) }
+	e.Ways = slices.DeleteFunc(slices.Clone(e.Ways), func(w Way) bool { return hidden(w.Grant) })
+	e.Elsewhere = slices.DeleteFunc(slices.Clone(e.Elsewhere), hidden)
+	if e.Grant != "" && hidden(e.Grant) {
+		e.Grant = ""
+	}
+	return e
+}
+
+// SeesGrant reports whether somebody who is not staff of the site may know of the
+// grant with the id of a permission row.
+func (s *State) SeesGrant(viewer ID, grant string) bool {
+	r := s.recordOfGrant(grant)
+	return s.managerSees(viewer, r) || s.memberSees(viewer, r) || s.isOwn(viewer, r)
+}
+
+// recordOfGrant says where a grant belongs: to what it follows from.
+func (s *State) recordOfGrant(grant string) Record {
+	if id, ok := strings.CutPrefix(grant, bookingPrefix); ok {
+		return recordIn(s, s.Bookings, ID(id))
+	}
+	if id, ok := strings.CutPrefix(grant, sharePrefix); ok {
+		return recordIn(s, s.Shares, ID(id))
+	}
+	if id, ok := strings.CutPrefix(grant, unitUserPrefix); ok {
+		return recordIn(s, s.UnitUsers, ID(id[:max(0, strings.LastIndexByte(id, '/'))]))
+	}
+	if id, ok := strings.CutPrefix(grant, groupPrefix); ok {
+		return recordIn(s, s.GroupMembers, ID(id))
+	}
+	return recordIn(s, s.Grants, ID(grant))
+}
+
+// recordIn says where a row belongs; one that is not there is of no kind.
+func recordIn[T any](s *State, t *table[T], id ID) Record {
+	row, ok := t.Get(id)
+	if !ok {
+		return Record{}
+	}
+	return RecordOf(s, row)
+}

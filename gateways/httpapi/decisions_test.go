@@ -1,0 +1,53 @@
+package httpapi
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"gatehouse/domain"
+)
+
+// Who is not staff learns of others' ways nothing that they may not see anyhow
+// (rule U2): vera is a user of anna's unit, has a grant of the operator, is a
+// user of a group and has a unit of her own.
+func TestOthersLearnOfTheirOwnWaysAlone(t *testing.T) {
+	b := newWorld(t, "busy")
+	b.execute(domain.PersonActor("stan"), "CreateBooking", `{"booking":"book-vera","unit":"a3","person":"vera","from":"2026-03-01"}`)
+	b.execute(domain.PersonActor("olga"), "AddMember", `{"group":"crew","person":"vera","role":"user"}`)
+	all := []string{"booking:book-vera", "grant-vera", "group:crew/vera", "user:a1/vera/entries", "user:a1/vera/unit-a1"}
+	for viewer, sees := range map[domain.ID][]string{
+		"stan": all, "vera": all,
+		"anna": {"user:a1/vera/entries", "user:a1/vera/unit-a1"},
+	} {
+		token := b.token(viewer, domain.ScopeRead)
+		ask := func(route, door string) map[string]any {
+			return b.ask(token, http.MethodPost, "/v1/orgs/acme/sites/north/"+route,
+				`{"person":"vera","door":"`+door+`","at":"2026-03-03T10:00:00Z"}`).is(http.StatusOK).json()
+		}
+		e := ask("explain", "gate")
+		var got []string
+		for _, w := range e["ways"].([]any) {
+			got = append(got, w.(map[string]any)["grant"].(string))
+		}
+		if elsewhere, ok := e["elsewhere"].([]any); ok {
+			for _, grant := range elsewhere {
+				got = append(got, grant.(string))
+			}
+		}
+		assert.ElementsMatch(t, sees, got, viewer)
+		for _, grant := range all {
+			assert.Equal(t, slices.Contains(sees, grant), strings.Contains(e["text"].(string), grant[strings.IndexByte(grant, ':')+1:]),
+				"%s reads of %s", viewer, grant)
+		}
+		// The grant that opens the office is the operator's.
+		for _, route := range []string{"decisions", "explain"} {
+			d := ask(route, "office")
+			assert.Equal(t, true, d["allowed"], route)
+			assert.Equal(t, viewer != "anna", d["grant"] == "grant-vera", "%s, %s", viewer, route)
+		}
+	}
+}
