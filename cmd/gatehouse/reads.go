@@ -71,6 +71,9 @@ func (c *readsCmd) Run(w *world) error {
 	if remote.site == "" {
 		return usage("at which site? give --site, or set GATEHOUSE_SITE")
 	}
+	if strings.Contains(c.TimeLayout, "MST") {
+		return usage("--time-layout: letters as CET do not say which offset they mean; write them into the layout as they stand, and give --zone")
+	}
 	source, err := c.source(w, remote)
 	if err != nil {
 		return err
@@ -301,7 +304,7 @@ func (c readColumns) time(text string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("the time %q is not written as %q", text, c.layout)
 	}
-	if strings.Contains(c.layout, "07") || strings.Contains(c.layout, "MST") {
+	if strings.Contains(c.layout, "07") {
 		return at.UTC(), nil
 	}
 	reading, err := schedule.ParseDateTime(at.Format("2006-01-02T15:04"))

@@ -152,6 +152,7 @@ func TestReadsOfWhatIsNotThere(t *testing.T) {
 	assert.Equal(t, exitUsage, s.at(t.Context(), "reads", path, "--time-column", "when", "--credential-column", "card", "--door-columns", "door").code)
 	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(path, "--zone", "Europe/Nowhere")...).code)
 	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(path, "--gateway", "No Id")...).code)
+	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(path, "--time-layout", "2006-01-02 15:04 MST")...).code)
 	assert.Equal(t, exitUsage, s.at(t.Context(), readsOf(filepath.Join(s.dir, "missing.csv"))...).code)
 	assert.Equal(t, exitUsage, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--token", s.token)...).code, "no site")
 	assert.Equal(t, exitForbidden, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--site", "hq")...).code, "no token")
