@@ -141,13 +141,20 @@ func (s *State) usedPrivate(person ID, sites []ID, at time.Time) bool {
 // nothing but units with privacy.
 func (s *State) onlyPrivate(person ID) bool {
 	key := "person:" + string(person)
-	if person == "" || s.RoleAssignments.HasBy(key) || s.Bookings.HasBy(key) || s.Grants.HasBy(key) || s.GroupMembers.HasBy(key) ||
-		some(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" }) ||
+	if !s.onlyUser(person) ||
 		some(s.UnitUsers, key, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
 		some(s.Shares, key, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
 		return false
 	}
 	return s.UnitUsers.HasBy(key) || s.Shares.HasBy(key)
+}
+
+// onlyUser reports whether a person is nothing to the operator but perhaps a user of
+// units: no tenant, nobody with a role, a grant, a group or a key of a site.
+func (s *State) onlyUser(person ID) bool {
+	key := "person:" + string(person)
+	return person != "" && !s.RoleAssignments.HasBy(key) && !s.Bookings.HasBy(key) && !s.Grants.HasBy(key) && !s.GroupMembers.HasBy(key) &&
+		!some(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
 }
 
 // EventRecord says where an event of a commit belongs. [Visible] judges a commit
@@ -168,7 +175,10 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 		return idIn(e, "Unit")
 	}
 	if c, ok := s.Credentials.Get(idIn(e, "Credential")); ok && c.Person != "" {
-		return c.Unit
+		if c.Unit != "" {
+			return c.Unit
+		}
+		return s.privateUnitOf(c.Person, at)
 	}
 	if sh, ok := s.Shares.Get(idIn(e, "Share")); ok {
 		return sh.Unit
@@ -177,10 +187,20 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 		return r.Unit
 	}
 	if registered, ok := e.(PersonRegistered); ok {
-		for _, u := range s.UnitUsers.Each("person:" + string(registered.Person)) {
-			if s.privateAt(u.Unit, at) {
-				return u.Unit
-			}
+		return s.privateUnitOf(registered.Person, at)
+	}
+	return ""
+}
+
+// privateUnitOf is a unit with privacy at an instant of which a person is a user,
+// and nothing else to the operator; none: there is no such unit.
+func (s *State) privateUnitOf(person ID, at time.Time) ID {
+	if !s.onlyUser(person) {
+		return ""
+	}
+	for _, u := range s.UnitUsers.Each("person:" + string(person)) {
+		if s.privateAt(u.Unit, at) {
+			return u.Unit
 		}
 	}
 	return ""
