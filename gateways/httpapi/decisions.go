@@ -176,12 +176,22 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 	return a.cfg.Now()
 }
 
+// maxFolds is how many questions about the past are answered at the same time:
+// each folds the ledger of an org and holds a second state of it in memory.
+const maxFolds = 2
+
 // past calls f with the state of the org as it was at the position that is asked
 // about.
 func (a *API) past(ctx context.Context, in *questionInput, f func(*domain.State, eventstore.Head) error) error {
 	at, err := schemas.ParsePosition(in.Body.Position)
 	if err != nil {
 		return malformed("body.position", "%v", err)
+	}
+	select {
+	case a.folds <- struct{}{}:
+		defer func() { <-a.folds }()
+	default:
+		return problem(http.StatusServiceUnavailable, "busy", "%d questions about the past are being answered; try again", maxFolds).retry("1")
 	}
 	s, head, err := a.cfg.Store.StateAt(ctx, callerOf(ctx).org, at)
 	if errors.Is(err, eventstore.ErrNoPosition) {

@@ -44,5 +44,15 @@ func TestQuestionsAboutAPosition(t *testing.T) {
 		ask("2-3").problem(http.StatusNotFound, "unknown_position")
 		ask("1-0").problem(http.StatusNotFound, "unknown_position")
 		ask("yesterday").problem(http.StatusBadRequest, "malformed")
+
+		for range cap(b.api.folds) {
+			b.api.folds <- struct{}{}
+		}
+		ask("1-1").problem(http.StatusServiceUnavailable, "busy")
+		ask("").is(http.StatusOK)
+		for range cap(b.api.folds) {
+			<-b.api.folds
+		}
+		ask(granted.Position.String()).is(http.StatusOK)
 	}
 }

@@ -76,6 +76,7 @@ type API struct {
 	tokens   *limiter
 	remotes  *limiter
 	slots    chan struct{}
+	folds    chan struct{} // of the past, at the same time
 	gateways gateways
 	openapi  []byte
 }
@@ -90,6 +91,7 @@ func New(cfg Config) (*API, error) {
 		tokens:  newLimiter(cfg.Limits.PerToken, cfg.Now),
 		remotes: newLimiter(cfg.Limits.PerRemote, cfg.Now),
 		slots:   make(chan struct{}, cfg.Limits.Concurrent),
+		folds:   make(chan struct{}, maxFolds),
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
