@@ -116,14 +116,17 @@ func numberKey(site ID, format, number string) string {
 }
 
 // credentialScope is the scope of what concerns one credential. One that is known
-// at no site of its own is everybody's who works at any.
+// at no site of its own is of the sites of its holder.
 func (s *State) credentialScope(id ID) Scope {
 	c, ok := s.Credentials.Get(id)
 	if !ok {
 		return Scope{}
 	}
-	sc := atSites(c.Sites...)
-	sc.AnySite, sc.Booking, sc.Unit, sc.Person = len(c.Sites) == 0, c.Booking, c.Unit, c.Person
+	sc := s.personScope(c.Person)
+	if len(c.Sites) > 0 {
+		sc = atSites(c.Sites...)
+	}
+	sc.Booking, sc.Unit, sc.Person = c.Booking, c.Unit, c.Person
 	return sc
 }
 

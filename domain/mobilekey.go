@@ -28,9 +28,7 @@ func (c IssueMobileKey) scope(s *State) Scope {
 	if c.Unit != "" {
 		return s.unitScope(c.Unit)
 	}
-	sc := atSites(s.sitesOfPerson(c.Person)...)
-	sc.AnySite, sc.Person = len(sc.Sites) == 0, c.Person
-	return sc
+	return s.personScope(c.Person)
 }
 
 func (c IssueMobileKey) decide(tx *Tx) *Refusal {

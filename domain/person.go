@@ -168,8 +168,8 @@ type ChangePerson struct {
 	Clear  []PersonField `json:"clear,omitempty"` // fields to empty
 }
 
-func (ChangePerson) permit() Permit       { return Permit{Role: RoleStaff, Self: true} }
-func (c ChangePerson) scope(*State) Scope { return Scope{Person: c.Person, AnySite: true} }
+func (ChangePerson) permit() Permit         { return Permit{Role: RoleStaff, Self: true} }
+func (c ChangePerson) scope(s *State) Scope { return s.personScope(c.Person) }
 func (c ChangePerson) decide(tx *Tx) *Refusal {
 	p, r := tx.person(c.Person)
 	if r != nil {
@@ -253,8 +253,8 @@ type BindIdentity struct {
 	Person ID `json:"person"`
 }
 
-func (BindIdentity) permit() Permit     { return Permit{Role: RoleStaff, Service: true} }
-func (BindIdentity) scope(*State) Scope { return Scope{AnySite: true} }
+func (BindIdentity) permit() Permit         { return Permit{Role: RoleStaff, Service: true} }
+func (c BindIdentity) scope(s *State) Scope { return s.personScope(c.Person) }
 func (c BindIdentity) decide(tx *Tx) *Refusal {
 	p, r := tx.person(c.Person)
 	if r == nil && p.Unbound {

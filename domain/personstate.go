@@ -204,6 +204,15 @@ const reasonPersonErased = "person_erased"
 
 func (e PersonErased) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
 
+// personScope is the scope of what concerns one person: the sites at which they
+// have or had something. Who works at another site has no business with them;
+// somebody who has nothing anywhere yet is everybody's who works at any.
+func (s *State) personScope(person ID) Scope {
+	sc := atSites(s.sitesOfPerson(person)...)
+	sc.AnySite, sc.Person = len(sc.Sites) == 0, person
+	return sc
+}
+
 // sitesOfPerson returns the sites at which a person has, or had, access or a role,
 // sorted.
 func (s *State) sitesOfPerson(person ID) []ID {

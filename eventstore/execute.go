@@ -265,10 +265,14 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, error) {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
 		seq, out, err := appendGuarded(ctx, x.store.js, StreamLedger, x.org.subject, p.body, p.guard)
+		if out == stored || out == conflict {
+			x.store.unsettledSince.Store(0)
+		}
 		if out != unsettled {
 			return seq, out, err
 		}
 		x.store.metrics.Unsettled.Inc()
+		x.store.unsettledSince.CompareAndSwap(0, x.store.cfg.Now().UnixNano())
 		select {
 		case <-ctx.Done():
 			return 0, unsettled, err

@@ -38,7 +38,8 @@ type org struct {
 	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
 	seqs       []uint64               // of the commits 1, 2, 3 …
 	keys       map[string]vault.Key   // by key id; forgotten when the ledger fences them
-	sealed     bool                   // some personal values of the state are not known in clear
+	sealed     int                    // personal values of the state that are not known in clear
+	vaultPause time.Duration          // between the last two looks for their keys
 	vaultRetry time.Time              // until when the vault is not asked again while following
 	tooNew     schemas.Position       // of the first commit that later code wrote; zero: none
 	advanced   chan struct{}          // closed and replaced when the head moves
@@ -153,19 +154,37 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 	return f(o.state, o.head)
 }
 
-// openAgain opens what stayed sealed while the vault was away, at most once in
-// vaultPatience.
+// openAgain opens what stayed sealed while the vault was away. It looks again
+// after vaultPatience, then after twice that and so on up to vaultRest: walking a
+// whole state for keys that are gone must not hold up the org.
 func (s *Store) openAgain(ctx context.Context, o *org) {
 	o.mu.RLock()
-	again := o.sealed && s.cfg.Now().After(o.vaultRetry)
+	again := o.sealed > 0 && s.cfg.Now().After(o.vaultRetry)
 	o.mu.RUnlock()
 	if !again {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.vaultRetry = s.cfg.Now().Add(vaultPatience)
 	s.openState(ctx, o)
+	if o.sealed == 0 {
+		o.vaultPause = 0
+		return
+	}
+	o.vaultPause = min(max(2*o.vaultPause, vaultPatience), vaultRest)
+	o.vaultRetry = s.cfg.Now().Add(o.vaultPause)
+}
+
+// Sealed tells how many personal values of an org this node cannot read, for want
+// of the vault or of their keys. Those of erased people do not count.
+func (s *Store) Sealed(id domain.ID) int {
+	o := s.find(id)
+	if o == nil {
+		return 0
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.sealed
 }
 
 // WaitFor waits until this node has an org's ledger up to n, or the context ends.

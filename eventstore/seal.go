@@ -169,13 +169,16 @@ func (s *Store) fetchKeys(o *org, events []domain.Event) {
 // long it does not ask again after it was not there.
 const vaultPatience = time.Second
 
+// vaultRest is the longest pause between two looks for keys that are missing.
+const vaultRest = time.Minute
+
 // openEvent returns an event with the personal values in clear whose keys are
 // known. The org is held.
 func (s *Store) openEvent(o *org, e domain.Event) domain.Event {
 	return domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
 		opened, ok := o.open(subject, p)
 		if !ok {
-			o.sealed = true
+			o.sealed++
 			return p
 		}
 		return opened
@@ -215,7 +218,7 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	keys, err := s.cfg.Keys.Keys(ctx, string(o.id), ids)
 	if err != nil {
 		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
-		o.sealed = true
+		o.sealed = max(o.sealed, len(ids))
 		return
 	}
 	for id, k := range keys {
@@ -230,7 +233,7 @@ func (s *Store) openState(ctx context.Context, o *org) {
 		}
 	})
 	o.state.Reindex()
-	o.sealed = missing > 0
+	o.sealed = missing
 	if missing > 0 {
 		s.log.Error("personal values have no key in the vault", "org", o.id, "values", missing)
 	}
@@ -251,10 +254,10 @@ func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.sealed {
+	if o.sealed > 0 {
 		s.openState(ctx, o)
 	}
-	if o.sealed {
+	if o.sealed > 0 {
 		return fmt.Errorf("eventstore: personal values of %s cannot be opened: %w", o.id, vault.ErrUnavailable)
 	}
 	return nil

@@ -24,6 +24,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -62,7 +63,10 @@ type Store struct {
 	unsafe  []UnsafeSetting
 	seen    uint64 // last sequence of the ledger that the tail has seen; of its one goroutine
 	pools   keyPools
-	fences  *fences // nil on a node without the vault
+	// unsettledSince is when appends began to have no telling answer, in Unix
+	// nanoseconds; 0: the last one had.
+	unsettledSince atomic.Int64
+	fences         *fences // nil on a node without the vault
 
 	mu        sync.Mutex // guards what follows
 	orgs      map[domain.ID]*org
@@ -218,3 +222,10 @@ func (s *Store) Close(ctx context.Context) error {
 // apiTimeout bounds one request to the server. A commit is fsynced within
 // milliseconds; a leader election takes seconds.
 const apiTimeout = 5 * time.Second
+
+// Unsettled tells since when the ledger has given no telling answer to an append,
+// as when its disk is full or its cluster has no leader; false while it does.
+func (s *Store) Unsettled() (since time.Time, unsettled bool) {
+	ns := s.unsettledSince.Load()
+	return time.Unix(0, ns), ns != 0
+}

@@ -13,9 +13,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/domain"
 )
@@ -225,12 +227,13 @@ func (e Event) Decode() (domain.Event, error) {
 // array of them. It returns pointers as [domain.CommandType.New] makes them.
 func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 	body = bytes.TrimSpace(body)
+	if !utf8.Valid(body) {
+		return nil, fmt.Errorf("%s: the body is not UTF-8", typ.Name)
+	}
 	if len(body) == 0 || body[0] != '[' {
-		ptr := typ.New()
-		if len(body) > 0 {
-			if err := strict(body, ptr); err != nil {
-				return nil, fmt.Errorf("%s: %w", typ.Name, err)
-			}
+		ptr, err := decodeFields(typ, body)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", typ.Name, err)
 		}
 		return []any{ptr}, nil
 	}
@@ -240,12 +243,23 @@ func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 	}
 	ptrs := make([]any, len(raw))
 	for i, r := range raw {
-		ptrs[i] = typ.New()
-		if err := strict(r, ptrs[i]); err != nil {
+		ptr, err := decodeFields(typ, bytes.TrimSpace(r))
+		if err != nil {
 			return nil, fmt.Errorf("%s: entry %d: %w", typ.Name, i, err)
 		}
+		ptrs[i] = ptr
 	}
 	return ptrs, nil
+}
+
+// decodeFields reads the fields of one command, which are an object and nothing
+// else: null would be a command without fields.
+func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
+	if len(fields) == 0 || fields[0] != '{' {
+		return nil, errors.New("the fields of a command are a JSON object")
+	}
+	ptr := typ.New()
+	return ptr, strict(fields, ptr)
 }
 
 // strict reads exactly one JSON value without unknown fields.

@@ -158,6 +158,9 @@ func (s *service) troubles() []httpapi.Trouble {
 	if status := s.conn.Status(); status != nats.CONNECTED {
 		add("nats", "the connection is %s", status)
 	}
+	if since, unsettled := s.Store.Unsettled(); unsettled {
+		add("ledger", "appends have had no answer since %s; look at its disk and its servers, and restart this instance when they are well", since.UTC().Format(time.RFC3339))
+	}
 	l := &s.loader
 	l.mu.Lock()
 	if l.listing {
@@ -173,6 +176,9 @@ func (s *service) troubles() []httpapi.Trouble {
 	for _, id := range slices.Sorted(slices.Values(s.Store.Loaded())) {
 		if at, readOnly := s.Store.ReadOnly(id); readOnly {
 			add("org:"+string(id), "a later version wrote %s, so that it is read-only here; update this instance", at)
+		}
+		if n := s.Store.Sealed(id); n > 0 {
+			add("vault:"+string(id), "%d personal values cannot be read: the vault does not answer, or is not the one of this ledger", n)
 		}
 	}
 	for _, lag := range s.Permissions.Lags() {

@@ -129,7 +129,9 @@ func TestMalformedCommands(t *testing.T) {
 	assert.Equal(t, "enabled: it is missing", p.Detail)
 	p = b.send(token, "RenameSite", `[{"site":"north","name":"N"},{"site":"north"}]`).problem(http.StatusUnprocessableEntity, "invalid_field")
 	assert.Equal(t, "[1].name: it is missing", p.Detail)
-	b.send(token, "RenameSite", "").problem(http.StatusUnprocessableEntity, "invalid_field")
+	for _, body := range []string{"", "null", "[null]", "7", "\"\xff\""} {
+		b.send(token, "RegisterPerson", body).problem(http.StatusBadRequest, "malformed")
+	}
 	b.send(token, "RenameSite", `{"site":"north","name":"N"}`, "Content-Type: text/plain").problem(http.StatusUnsupportedMediaType, "wrong_media_type")
 	b.send(token, "RenameSite", `{"site":"north","name":"N"}`, "Content-Type: application/json; charset=utf-8").is(http.StatusOK)
 	b.send(token, "RenameSite", `{"name":"`+strings.Repeat("x", maxBody)+`"}`).problem(http.StatusRequestEntityTooLarge, "body_too_large")

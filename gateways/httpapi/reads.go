@@ -21,7 +21,14 @@ const maxGateways = 64
 // gateways holds the in-process gateways that are open, by org, site and id.
 type gateways struct {
 	mu   sync.Mutex // guards what follows
-	open map[[3]domain.ID]*local.Gateway
+	open map[[3]domain.ID]*openGateway
+}
+
+// openGateway is one of them, with a lock of its own: opening one reads all that it
+// has recorded, and must not hold up the others.
+type openGateway struct {
+	mu sync.Mutex
+	g  *local.Gateway // nil until it is open
 }
 
 // ReadPath names an in-process gateway.
@@ -33,7 +40,7 @@ type ReadPath struct {
 
 // CardRead is one use of a card at a door.
 type CardRead struct {
-	Number uint64    `json:"number" minimum:"1" doc:"of the read in its source, growing: what is recorded already is passed over"`
+	Number uint64    `json:"number" minimum:"1" maximum:"9007199254740991" doc:"of the read in its source, growing: what is recorded already is passed over"`
 	At     time.Time `json:"at" doc:"the instant that it is judged at"`
 	Door   domain.ID `json:"door" maxLength:"64"`
 	Side   string    `json:"side,omitempty" enum:"in,out" default:"in"`
@@ -121,19 +128,29 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 	if err != nil {
 		return nil, "", a.asProblem(ctx, err)
 	}
-	key := [3]domain.ID{c.org, site, id}
-	a.gateways.mu.Lock()
-	defer a.gateways.mu.Unlock()
-	if g, ok := a.gateways.open[key]; ok {
-		return g, at.String(), nil
+	slot := a.gateways.slot([3]domain.ID{c.org, site, id})
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if slot.g == nil {
+		if slot.g, err = local.Open(ctx, a.cfg.Store, a.cfg.Doors, a.cfg.Now, c.org, site, id); err != nil {
+			slot.g = nil
+			return nil, "", a.asProblem(ctx, err)
+		}
 	}
-	g, err := local.Open(ctx, a.cfg.Store, a.cfg.Doors, a.cfg.Now, c.org, site, id)
-	if err != nil {
-		return nil, "", a.asProblem(ctx, err)
+	return slot.g, at.String(), nil
+}
+
+// slot is the place of a gateway. When there are too many, all are closed: each
+// finds where it stood again.
+func (gs *gateways) slot(key [3]domain.ID) *openGateway {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	if slot, ok := gs.open[key]; ok {
+		return slot
 	}
-	if a.gateways.open == nil || len(a.gateways.open) >= maxGateways {
-		a.gateways.open = map[[3]domain.ID]*local.Gateway{} // each finds its place again
+	if gs.open == nil || len(gs.open) >= maxGateways {
+		gs.open = map[[3]domain.ID]*openGateway{}
 	}
-	a.gateways.open[key] = g
-	return g, at.String(), nil
+	gs.open[key] = &openGateway{}
+	return gs.open[key]
 }
