@@ -5,11 +5,9 @@ import (
 	"strings"
 )
 
-// SeenBy leaves out of an explanation the ways that are none of a viewer's
-// business, for a viewer who is not staff of the site: those that are neither the
-// viewer's own, nor of a unit or a group that the viewer manages, nor shared from
-// the viewer's booking. What a unit manager learns of a user is what the user has
-// in the unit (rule U2). The answer itself stays.
+// SeenBy leaves out of an explanation the ways by what a viewer may not see: a unit
+// manager learns of a user's ways in the unit alone (rule U2), staff nothing of a
+// unit with privacy. The answer itself stays.
 func (e Explanation) SeenBy(s *State, viewer ID) Explanation {
 	hidden := func(grant string) bool { return !s.SeesGrant(viewer, grant) }
 	e.Ways = slices.DeleteFunc(slices.Clone(e.Ways), func(w Way) bool { return hidden(w.Grant) })
@@ -20,11 +18,10 @@ func (e Explanation) SeenBy(s *State, viewer ID) Explanation {
 	return e
 }
 
-// SeesGrant reports whether somebody who is not staff of the site may know of the
-// grant with the id of a permission row.
+// SeesGrant reports whether a viewer may know of the grant with the id of a
+// permission row.
 func (s *State) SeesGrant(viewer ID, grant string) bool {
-	r := s.recordOfGrant(grant)
-	return s.managerSees(viewer, r) || s.memberSees(viewer, r) || s.isOwn(viewer, r)
+	return Visible(s, viewer, s.recordOfGrant(grant))
 }
 
 // recordOfGrant says where a grant belongs: to what it follows from.

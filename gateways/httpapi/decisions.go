@@ -65,7 +65,7 @@ func (a *API) registerDecisions() {
 			"Staff ask about anybody at their sites, others about people whom they may see.",
 		Tags: []string{"decisions"}, Errors: readErrors,
 	}, func(ctx context.Context, in *questionInput) (*Answer[Decision], error) {
-		t, at, staff, err := a.question(ctx, in)
+		t, at, err := a.question(ctx, in)
 		if err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func (a *API) registerDecisions() {
 		}
 		answer := unlock.Decide(t, &unlock.Local{LeaseEnd: unlock.Held}, request)
 		d := a.decision(t, answer)
-		if d.Grant != "" && !staff {
+		if d.Grant != "" {
 			if _, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 				if !s.SeesGrant(callerOf(ctx).person, d.Grant) {
 					d.Grant = ""
@@ -98,7 +98,7 @@ func (a *API) registerDecisions() {
 		Summary: "Says by which facts a person or a credential would pass a door, or would not",
 		Description: "The same question as decisions, judged on the state of the org as it is: with the things that count, " +
 			"what fails at which, and the numbers of the commits that made and changed them. " +
-			"Who is not staff of the site reads of ways that are their own, of their unit or group, or shared from their booking.",
+			"It leaves out ways by what the asker may not see.",
 		Tags: []string{"decisions"}, Errors: readErrors,
 	}, a.explain)
 }
@@ -134,7 +134,6 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	staff := false
 	explain := func(s *domain.State, head eventstore.Head) error {
 		if d, ok := s.Doors.Get(in.Body.Door); ok && d.Site != domain.ID(in.Site) {
 			return unknown("door", in.Body.Door)
@@ -147,21 +146,24 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 		if err != nil {
 			return fmt.Errorf("httpapi: explain: %w", err)
 		}
-		if !staff {
-			e = e.SeenBy(s, callerOf(ctx).person)
-		}
-		out.Body = explained{e, head.Position(), max(0, a.cfg.Now().Sub(head.At).Milliseconds()), e.String()}
+		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: max(0, a.cfg.Now().Sub(head.At).Milliseconds())}
 		return nil
 	}
 	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
-		var err error
-		if staff, err = in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
+		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
 		return explain(s, head)
 	})
 	if err == nil && in.Body.Position != "" {
 		err = a.past(ctx, in, explain)
+	}
+	if err == nil { // also of the past people see what they may see now
+		_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+			out.Body.Explanation = out.Body.SeenBy(s, callerOf(ctx).person)
+			out.Body.Text = out.Body.Explanation.String()
+			return nil
+		})
 	}
 	out.Position = at.String()
 	return out, a.orProblem(ctx, err)
@@ -259,47 +261,43 @@ func (in *questionInput) check() error {
 	return nil
 }
 
-// question checks what is asked, whether by staff of the site, and returns the
-// permissions to judge by.
-func (a *API) question(ctx context.Context, in *questionInput) (t *unlock.Table, at schemas.Position, staff bool, err error) {
+// question checks what is asked and returns the permissions to judge by.
+func (a *API) question(ctx context.Context, in *questionInput) (*unlock.Table, schemas.Position, error) {
 	if err := in.check(); err != nil {
-		return nil, at, false, err
+		return nil, schemas.Position{}, err
 	}
 	if err := a.reach(ctx, in.AtLeast); err != nil {
-		return nil, at, false, err
+		return nil, schemas.Position{}, err
 	}
-	at, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-		staff, err = in.mayAsk(s, callerOf(ctx).person)
-		return err
-	})
+	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error { return in.mayAsk(s, callerOf(ctx).person) })
 	if err != nil {
-		return nil, at, false, a.asProblem(ctx, err)
+		return nil, at, a.asProblem(ctx, err)
 	}
-	t = a.cfg.Table(callerOf(ctx).org, domain.ID(in.Site))
+	t := a.cfg.Table(callerOf(ctx).org, domain.ID(in.Site))
 	if t == nil {
-		return nil, at, false, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", in.Site).retry("1")
+		return nil, at, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", in.Site).retry("1")
 	}
-	return t, at, staff, nil
+	return t, at, nil
 }
 
 // mayAsk holds people without a role at the site to those whom they may see. Staff
 // may ask about what is not there: the answer is a denial that says so.
-func (in *questionInput) mayAsk(s *domain.State, person domain.ID) (staff bool, err error) {
+func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
 	site, ok := s.Sites.Get(domain.ID(in.Site))
 	if !ok {
-		return false, unknown("site", domain.ID(in.Site))
+		return unknown("site", domain.ID(in.Site))
 	}
 	v := viewer{s, person}
 	if v.sees(site) {
-		return true, nil
+		return nil
 	}
 	if p, ok := s.People.Get(in.Body.Person); in.Body.Person != "" && (!ok || !v.sees(p)) {
-		return false, unknown("person", in.Body.Person)
+		return unknown("person", in.Body.Person)
 	}
 	if c, ok := s.Credentials.Get(in.Body.Credential); in.Body.Credential != "" && (!ok || !v.sees(c)) {
-		return false, unknown("credential", in.Body.Credential)
+		return unknown("credential", in.Body.Credential)
 	}
-	return false, nil
+	return nil
 }
 
 // request is the question as a table takes it.
