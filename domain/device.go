@@ -18,65 +18,151 @@ func checkCapacity(n int) *Refusal {
 	return nil
 }
 
+// filling is what an event may have done to devices.
+type filling struct {
+	doors    []ID     // to which more credentials may have access
+	with     ID       // the one credential that it is about; empty: any
+	accesses []access // that it gave; nil: who has access may have changed in any way
+}
+
+// access is what lets a person pass, with what is bound to a booking or to none.
+type access struct{ person, booking ID }
+
+// filled is a credential that came to have access to a door; none: the door's were
+// counted.
+type filled struct{ door, credential ID }
+
 // checkRoom refuses what would give more credentials access to a door than its
-// device has room for. It looks at the doors that the events concern, and counts
-// only where the site has more credentials than the device has room.
+// device has room for. It looks at the doors that the events concern, counts only
+// where the site has more credentials than the device has room, and counts each
+// door once for a whole list of commands.
 func (tx *Tx) checkRoom(events []Event) *Refusal {
 	if !tx.Doors.HasBy(limitedDoors) {
 		return nil
 	}
+	var all []filled
 	for _, e := range events {
-		doors, with := tx.filledBy(e)
-		for _, id := range doors {
+		f := tx.filledBy(e)
+		for _, id := range f.doors {
 			d, ok := tx.Doors.Get(id)
 			if !ok || d.Capacity == 0 || len(tx.Credentials.index["site:"+string(d.Site)]) <= d.Capacity {
 				continue
 			}
-			if held := tx.storedAt(d); len(held) > d.Capacity && (with == "" || held[with]) {
+			all = append(all, tx.fill(d, f)...)
+			if held := tx.stored[id]; len(held) > d.Capacity && (f.with == "" || held[f.with]) {
+				n := len(held)
+				tx.empty(all)
 				return refuse("device_capacity_exceeded", "the device of the door %s has room for %d fobs, cards and PINs, and %d would have access; take some away first",
-					d.ID, d.Capacity, len(held)).about(d.ID)
+					id, d.Capacity, n).about(id)
 			}
 		}
 	}
 	return nil
 }
 
-// filledBy lists the doors to which an event may have given more credentials
-// access; with names the one credential that it is about, or none.
-func (s *State) filledBy(e Event) (doors []ID, with ID) {
+// fill adds to what is known of a door what an event gave, and returns what is new.
+func (tx *Tx) fill(d *Door, f filling) (all []filled) {
+	held, counted := tx.stored[d.ID]
+	if !counted || f.accesses == nil {
+		tx.count(d)
+		return []filled{{door: d.ID}}
+	}
+	for _, a := range f.accesses {
+		tx.store(d, a, func(c ID) {
+			if !held[c] {
+				held[c] = true
+				all = append(all, filled{d.ID, c})
+			}
+		})
+	}
+	return all
+}
+
+// count counts who has access to a door.
+func (tx *Tx) count(d *Door) {
+	if tx.stored == nil {
+		tx.stored = map[ID]map[ID]bool{}
+	}
+	tx.stored[d.ID] = tx.storedAt(d)
+}
+
+// empty takes back what a command filled that is refused. Doors that were counted
+// with it are counted again before the next.
+func (tx *Tx) empty(all []filled) {
+	for _, f := range all {
+		if f.credential == "" {
+			tx.recount = append(tx.recount, f.door)
+		} else {
+			delete(tx.stored[f.door], f.credential)
+		}
+	}
+}
+
+// countAgain counts the doors whose count was lost with a command that was refused.
+func (tx *Tx) countAgain() {
+	for _, id := range tx.recount {
+		if d, ok := tx.Doors.Get(id); ok {
+			tx.count(d)
+		}
+	}
+	tx.recount = nil
+}
+
+// filledBy says what an event may have done to devices.
+func (tx *Tx) filledBy(e Event) filling {
 	switch e := e.(type) {
 	case FobAssigned:
-		return s.doorsOfHolder(e.Person, e.Booking), e.Credential
+		return tx.filledWith(e.Credential, e.Person, e.Booking)
 	case PinIssued:
-		return s.doorsOfHolder(e.Person, e.Booking), e.Credential
+		return tx.filledWith(e.Credential, e.Person, e.Booking)
 	case RightGranted:
-		return s.doorsOfRights(e.Right), ""
-	case AccessRightChanged:
-		return e.Added, ""
-	case UnitAccessMapped:
-		return s.doorsOfUnit(e.Unit), ""
-	case BookingCreated:
-		return s.doorsOfUnit(e.Unit), ""
-	case BookingTransferred:
-		if b, ok := s.Bookings.Get(e.Booking); ok {
-			return s.doorsOfUnit(b.Unit), ""
-		}
-	case ShareCreated:
-		return s.doorsOfUnit(e.Unit), ""
-	case UnitUserCreated:
-		return s.doorsOfUser(e.Unit, e.Person), ""
-	case UnitManagerCreated:
-		return s.doorsOfUser(e.Unit, e.Person), ""
-	case UnitUserAccessChanged:
-		return s.doorsOfUser(e.Unit, e.Person), ""
+		return given(tx.doorsOfRights(e.Right), e.Person, "")
 	case GroupMemberAdded:
-		return s.doorsOfGroup(e.Group), ""
+		return given(tx.doorsOfGroup(e.Group), e.Person, "")
+	case BookingCreated:
+		return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
+	case ShareCreated:
+		return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
+	case UnitUserCreated:
+		return tx.filledByUser(e.Unit, e.Person)
+	case UnitManagerCreated:
+		return tx.filledByUser(e.Unit, e.Person)
+	case UnitUserAccessChanged:
+		return filling{doors: tx.doorsOfUser(e.Unit, e.Person)}
+	case BookingTransferred:
+		if b, ok := tx.Bookings.Get(e.Booking); ok {
+			return filling{doors: tx.doorsOfUnit(b.Unit)}
+		}
+	case UnitAccessMapped:
+		if some(tx.Bookings, "unit:"+string(e.Unit), func(b *Booking) bool { return !b.over() }) {
+			return filling{doors: tx.doorsOfUnit(e.Unit)}
+		}
+	case AccessRightChanged:
+		return filling{doors: e.Added}
 	case GroupDoorAdded:
-		return []ID{e.Door}, ""
+		return filling{doors: []ID{e.Door}}
 	case DoorChanged:
-		return []ID{e.Door}, ""
+		return filling{doors: []ID{e.Door}}
 	}
-	return nil, ""
+	return filling{}
+}
+
+func given(doors []ID, person, booking ID) filling {
+	return filling{doors: doors, accesses: []access{{person, booking}}}
+}
+
+func (tx *Tx) filledWith(credential, person, booking ID) filling {
+	f := given(tx.doorsOfHolder(person, booking), person, booking)
+	f.with = credential
+	return f
+}
+
+func (s *State) filledByUser(unit, person ID) filling {
+	u, ok := s.UnitUsers.Get(unitUserKey(unit, person))
+	if !ok {
+		return filling{}
+	}
+	return given(s.doorsOfUser(unit, person), person, u.Booking)
 }
 
 func (s *State) doorsOfRights(rights ...ID) (doors []ID) {
@@ -115,52 +201,63 @@ func (s *State) doorsOfUser(unit, person ID) []ID {
 	return s.doorsOfRights(rights...)
 }
 
-// doorsOfHolder lists the doors that a person may ever open with what is bound to
-// a booking, or to none.
-func (s *State) doorsOfHolder(person, booking ID) (doors []ID) {
+// doorsOfHolder lists the doors that a person may open, now or later, with what is
+// bound to a booking, or to none.
+func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
 	key := "person:" + string(person)
-	for id, b := range s.Bookings.Each(key) {
-		if booking == "" || booking == id {
-			doors = append(doors, s.doorsOfUnit(b.Unit)...)
+	bound := func(b ID) bool { return (booking == "" || booking == b) && !tx.overBooking(b) }
+	for id, b := range tx.Bookings.Each(key) {
+		if bound(id) {
+			doors = append(doors, tx.doorsOfUnit(b.Unit)...)
 		}
 	}
-	for _, sh := range s.Shares.Each(key) {
-		if booking == "" || booking == sh.Booking {
-			doors = append(doors, s.doorsOfUnit(sh.Unit)...)
+	for _, sh := range tx.Shares.Each(key) {
+		if bound(sh.Booking) && sh.State == ShareStateActive {
+			doors = append(doors, tx.doorsOfUnit(sh.Unit)...)
 		}
 	}
-	for _, u := range s.UnitUsers.Each(key) {
-		if booking == "" || booking == u.Booking {
-			doors = append(doors, s.doorsOfUser(u.Unit, person)...)
+	for _, u := range tx.UnitUsers.Each(key) {
+		if bound(u.Booking) && u.State == UnitUserStateActive {
+			doors = append(doors, tx.doorsOfUser(u.Unit, person)...)
 		}
 	}
-	if booking == "" {
-		for _, g := range s.Grants.Each(key) {
-			doors = append(doors, s.doorsOfRights(g.Right)...)
+	if booking != "" {
+		return sortedIDs(doors)
+	}
+	for _, g := range tx.Grants.Each(key) {
+		if !g.Revoked {
+			doors = append(doors, tx.doorsOfRights(g.Right)...)
 		}
-		for _, m := range s.GroupMembers.Each(key) {
-			doors = append(doors, s.doorsOfGroup(m.Group)...)
+	}
+	for _, m := range tx.GroupMembers.Each(key) {
+		if !m.Removed {
+			doors = append(doors, tx.doorsOfGroup(m.Group)...)
 		}
 	}
 	return sortedIDs(doors)
+}
+
+// overBooking reports whether a booking is over or not there.
+func (s *State) overBooking(id ID) bool {
+	b, ok := s.Bookings.Get(id)
+	return !ok || b.over()
 }
 
 // storedAt collects the live fobs, cards and PINs with access to a door, now or
 // later. Suspension lets them keep their room.
 func (tx *Tx) storedAt(d *Door) map[ID]bool {
 	held := map[ID]bool{}
-	store := func(person, booking ID) { tx.store(d, person, booking, held) }
+	store := func(a access) { tx.store(d, a, func(c ID) { held[c] = true }) }
 	for id := range tx.AccessRights.index["door:"+string(d.ID)] {
 		key := "right:" + string(id)
 		for g := range tx.Grants.index[key] {
 			if g := &tx.Grants.rows[g].v; !g.Revoked && !tx.passed(d.Site, g.Until) {
-				store(g.Person, "")
+				store(access{g.Person, ""})
 			}
 		}
 		for u := range tx.UnitUsers.index[key] {
-			u := &tx.UnitUsers.rows[u].v
-			if b, ok := tx.Bookings.Get(u.Booking); ok && !b.over() && u.State == UnitUserStateActive {
-				store(u.Person, u.Booking)
+			if u := &tx.UnitUsers.rows[u].v; u.State == UnitUserStateActive && !tx.overBooking(u.Booking) {
+				store(access{u.Person, u.Booking})
 			}
 		}
 		for u := range tx.Units.index[key] {
@@ -170,7 +267,7 @@ func (tx *Tx) storedAt(d *Door) map[ID]bool {
 	for g := range tx.Groups.index["door:"+string(d.ID)] {
 		for m := range tx.GroupMembers.index["group:"+string(g)] {
 			if m := &tx.GroupMembers.rows[m].v; !m.Removed {
-				store(m.Person, "")
+				store(access{m.Person, ""})
 			}
 		}
 	}
@@ -179,26 +276,25 @@ func (tx *Tx) storedAt(d *Door) map[ID]bool {
 
 // eachTenant calls f for the tenants of a unit, now or later, and for those with
 // whom they share it.
-func (s *State) eachTenant(unit ID, f func(person, booking ID)) {
+func (s *State) eachTenant(unit ID, f func(access)) {
 	for id := range s.Bookings.index["unit:"+string(unit)] {
 		b := &s.Bookings.rows[id].v
 		if b.over() {
 			continue
 		}
-		f(b.Person, id)
+		f(access{b.Person, id})
 		for sh := range s.Shares.index["active:"+string(id)] {
-			f(s.Shares.rows[sh].v.Person, id)
+			f(access{s.Shares.rows[sh].v.Person, id})
 		}
 	}
 }
 
-// store adds what a person may use of what they hold for an access: under a
-// booking, or under none.
-func (s *State) store(d *Door, person, booking ID, held map[ID]bool) {
-	for id := range s.Credentials.index["person:"+string(person)] {
+// store calls f for what a person may use of what they hold for an access.
+func (s *State) store(d *Door, a access, f func(credential ID)) {
+	for id := range s.Credentials.index["person:"+string(a.person)] {
 		c := &s.Credentials.rows[id].v
-		if c.live() && c.Kind != KindMobileKey && (c.Booking == "" || c.Booking == booking) && c.knownAt(d.Site) {
-			held[id] = true
+		if c.live() && c.Kind != KindMobileKey && (c.Booking == "" || c.Booking == a.booking) && c.knownAt(d.Site) {
+			f(id)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -26,6 +27,9 @@ func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
 			if rapid.Bool().Draw(t, "due") {
 				h.due()
 			}
+			if rarely(t, "a list") {
+				h.listOfPins()
+			}
 			cmd := h.command()
 			if r := h.send(PersonActor("olga"), cmd); r != nil && r.Code == "device_capacity_exceeded" {
 				refused++
@@ -41,4 +45,27 @@ func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
 		}
 	})
 	require.NotZero(t, refused)
+}
+
+// listOfPins sends a list of commands. When it is refused, so is one of them
+// where each is sent by itself.
+func (h *history) listOfPins() {
+	var cmds []Command
+	for i := range rapid.IntRange(2, 5).Draw(h.t, "entries") {
+		pin := IssuePin{Person: draw(h.t, "person", storagePeople...), Booking: draw(h.t, "booking", storageBookings...)}
+		if rapid.Bool().Draw(h.t, "for sites") {
+			pin.Booking, pin.Sites = "", storageSites[:rapid.IntRange(1, 2).Draw(h.t, "sites")]
+		}
+		pin.SetCandidates(candidates(DeriveUUID(UUID{}, fmt.Sprintf("list/%d/%d", h.sent, i))))
+		cmds = append(cmds, pin)
+	}
+	if h.send(PersonActor("olga"), cmds...) == nil {
+		return
+	}
+	for _, cmd := range cmds {
+		if h.send(PersonActor("olga"), cmd) != nil {
+			return
+		}
+	}
+	h.t.Fatalf("a list was refused, and none of its entries")
 }

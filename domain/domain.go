@@ -168,7 +168,9 @@ type Tx struct {
 	Context
 	decision Decision
 	made     map[string]int
-	room     int // for how many consequences the commit still has room
+	room     int                // for how many consequences the commit still has room
+	stored   map[ID]map[ID]bool // what has room in the devices of doors that were looked at
+	recount  []ID               // of those, doors to count again
 }
 
 // run checks, authorises and decides one command within the transaction. Whether
@@ -180,6 +182,7 @@ func (tx *Tx) run(cmd Command) *Refusal {
 	if r := authorize(tx, cmd); r != nil {
 		return r
 	}
+	tx.countAgain()
 	before := len(tx.decision.Events)
 	if r := cmd.decide(tx); r != nil {
 		return r
