@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // table keeps the things of one kind by id. What it holds is never changed in
@@ -18,6 +19,7 @@ type table[T any] struct {
 	rows    map[ID]*row[T]
 	keys    func(*T) []string // further keys to find a row by, as "booking:b1"
 	index   map[string]map[ID]struct{}
+	order   atomic.Pointer[[]ID] // the ids, sorted; nil: not known
 	due     *dueIndex
 	dueOf   func(ID, *T) (dueThing, bool) // what time makes of a row, kept in due; nil: nothing
 	journal *journal
@@ -143,11 +145,25 @@ func (t *table[T]) replace(id ID, old, now *row[T]) {
 			}
 		}
 	}
+	if (old == nil) != (now == nil) {
+		t.order.Store(nil)
+	}
 	if now == nil {
 		delete(t.rows, id)
 		return
 	}
 	t.rows[id] = now
+}
+
+// ids are the ids of all rows, sorted. They are kept until a row comes or goes:
+// every page of a list asks for them, and readers share the state.
+func (t *table[T]) ids() []ID {
+	if kept := t.order.Load(); kept != nil {
+		return *kept
+	}
+	ids := slices.Sorted(maps.Keys(t.rows))
+	t.order.Store(&ids)
+	return ids
 }
 
 // reschedule keeps what falls due of a row.
@@ -203,7 +219,7 @@ func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 // over.
 func (t *table[T]) All() iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
-		for _, id := range slices.Sorted(maps.Keys(t.rows)) {
+		for _, id := range t.ids() {
 			if r, ok := t.rows[id]; ok && !yield(id, &r.v) {
 				return
 			}

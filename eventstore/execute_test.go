@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -318,7 +319,7 @@ func TestTooLargeCommitsAreRefusedWhole(t *testing.T) {
 	newOrg(t, s, "acme")
 	people := make([]any, 1000)
 	for i := range people {
-		people[i] = &domain.RegisterPerson{Name: domain.Clear(string(make([]byte, 900)))}
+		people[i] = &domain.RegisterPerson{Name: domain.Clear(strings.Repeat("x", 900))}
 	}
 	_, err := s.Execute(t.Context(), "acme", request(people...))
 	assert.ErrorIs(t, err, ErrTooLarge)
