@@ -29,9 +29,20 @@ type queue struct {
 
 // job is a command that waits for its turn.
 type job struct {
-	ctx  context.Context
-	run  func(ctx context.Context)
-	done chan struct{}
+	ctx      context.Context
+	run      func(ctx context.Context)
+	done     chan struct{}
+	panicked any // what run panicked with, for the caller
+}
+
+// work runs the job. A panic is the caller's, whoever runs it: it must not end the
+// service or leave the queue standing.
+func (j *job) work() {
+	defer func() {
+		j.panicked = recover()
+		close(j.done)
+	}()
+	j.run(j.ctx)
 }
 
 func newQueue(s *Store, o *org) *queue {
@@ -67,6 +78,9 @@ func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)
 	*lane = append(*lane, j)
 	q.mu.Unlock()
 	<-j.done
+	if j.panicked != nil {
+		panic(j.panicked)
+	}
 	return nil
 }
 
@@ -95,8 +109,7 @@ func (q *queue) work() {
 			return
 		}
 		q.mu.Unlock()
-		j.run(j.ctx)
-		close(j.done)
+		j.work()
 	}
 }
 

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -132,4 +133,31 @@ func TestARefusalIsDecidedOnTheTailOfTheLedger(t *testing.T) {
 	dry.DryRun = true
 	_, err = other.Execute(t.Context(), "acme", dry)
 	assert.ErrorContains(t, err, "area_exists")
+}
+
+// A command that panics is its caller's trouble; the org goes on.
+func TestAPanicLeavesTheQueueGoing(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	o, err := s.org(t.Context(), "acme")
+	require.NoError(t, err)
+	boom := func(context.Context) { panic("boom") }
+	assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), false, boom) })
+	hold, entered, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		assert.NoError(t, o.queue.do(t.Context(), false, func(context.Context) { close(entered); <-hold }))
+	}()
+	<-entered
+	queued := make(chan struct{})
+	go func() {
+		defer close(queued)
+		assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), false, boom) })
+	}()
+	waiting(t, o.queue, 1, 0)
+	close(hold)
+	<-done
+	<-queued
+	fill(t, s, "acme", 1)
 }
