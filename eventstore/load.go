@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
@@ -184,17 +185,53 @@ func (s *Store) readAll(ctx context.Context, from, until uint64, f func(seq uint
 	return s.readThrough(ctx, StreamLedger, nil, from, until, f)
 }
 
-// readThrough reads a stream with a consumer until a sequence that is there.
+// patience is for how long a reading goes on without a message. A cluster that
+// lost the server which makes its consumers chooses another within some seconds,
+// and answers nobody until then.
+const patience = 30 * time.Second
+
+// readThrough reads a stream until a sequence that is there. A consumer that is
+// lost, or that nobody makes just now, is made again behind what was read.
 func (s *Store) readThrough(ctx context.Context, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
+	var failed error // what f answered, which no second reading mends
+	next := from
+	for begun := time.Now(); ; {
+		err := s.readOnce(ctx, stream, subjects, next, until, func(seq uint64, body []byte) error {
+			failed = f(seq, body)
+			next, begun = seq+1, time.Now()
+			return failed
+		})
+		if err == nil || failed != nil {
+			return failed
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if time.Since(begun) > patience || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("read %s: %w", stream, err)
+		}
+		s.log.Warn("reading was interrupted; trying again", "stream", stream, "from_seq", next, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// readOnce reads a stream with one consumer.
+func (s *Store) readOnce(ctx context.Context, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
+	if from > until {
+		return nil
+	}
 	cons, err := s.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
 		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", stream, err)
+		return err
 	}
 	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
-		return fmt.Errorf("read %s: %w", stream, err)
+		return err
 	}
 	defer msgs.Stop()
 	stop := context.AfterFunc(ctx, msgs.Stop)
@@ -202,24 +239,18 @@ func (s *Store) readThrough(ctx context.Context, stream string, subjects []strin
 	for {
 		msg, err := msgs.Next()
 		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("read %s: %w", stream, err)
+			return err
 		}
 		meta, err := msg.Metadata()
 		if err != nil {
-			return fmt.Errorf("read %s: %w", stream, err)
+			return err
 		}
 		seq := meta.Sequence.Stream
 		if seq > until {
 			return nil
 		}
-		if err := f(seq, msg.Data()); err != nil {
+		if err := f(seq, msg.Data()); err != nil || seq == until {
 			return err
-		}
-		if seq == until {
-			return nil
 		}
 	}
 }

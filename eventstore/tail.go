@@ -155,7 +155,7 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 	if from == 0 {
 		prev = &schemas.Hash{}
 	}
-	return s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
+	err = s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
 		c, err := schemas.DecodeCommit(body)
 		if err != nil {
 			return err
@@ -171,6 +171,10 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 		}
 		return f(c, body)
 	})
+	if err == nil && n != to+1 { // the last of them is damaged: the server passes over it
+		return fmt.Errorf("%w: %s ends before %d", ErrBrokenChain, id, to)
+	}
+	return err
 }
 
 // ErrNoPosition says that the org has not been at a position.
