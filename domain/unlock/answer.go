@@ -8,6 +8,7 @@ type Answer struct {
 
 	holder           *holder
 	credential, link uint32 // of the holder; 0: none
+	secondDuress     bool   // what was shown as the second factor is for duress
 
 	Allowed bool
 	// Code is the primary reason.
@@ -38,6 +39,13 @@ func (a Answer) Credential() *Credential {
 		return nil
 	}
 	return a.holder.credential(a.credential).row
+}
+
+// Duress reports whether somebody showed what they show when forced to, allowed
+// or not. The gateway records it and raises no sign of it at the door.
+func (a Answer) Duress() bool {
+	c := a.Credential()
+	return a.secondDuress || c != nil && c.Duress
 }
 
 // Person gives the person that the request turned out to be about; nil: nobody

@@ -221,8 +221,8 @@ var decideCases = []struct {
 	}, DenyOccupancyLimit, nil},
 	{"another door stands open", func(s *storage) { s.local.Interlock = true; s.ask(s.card, s.hall) }, DenyInterlock, nil},
 
-	{"the keypad is locked", func(s *storage) { s.local.LockedOut = true; s.ask(s.pin, s.hall) }, DenyLockout, nil},
-	{"a locked keypad is nothing to cards", func(s *storage) { s.local.LockedOut = true; s.ask(s.card, s.hall) }, AllowStaff, nil},
+	{"the keypad is locked", func(s *storage) { s.local.Keypad.Until = noon + 1; s.ask(s.pin, s.hall) }, DenyLockout, nil},
+	{"a locked keypad is nothing to cards", func(s *storage) { s.local.Keypad.Until = noon + 1; s.ask(s.card, s.hall) }, AllowStaff, nil},
 	{"digits of nobody", func(s *storage) { s.ask(s.pin, s.hall); s.r.Tag, s.r.Kind = tagged("1234"), Pin }, DenyInvalidPin, nil},
 	{"a card without its PIN", func(s *storage) { s.hall.Factor = PinFactor; s.ask(s.card, s.hall) }, DenyInvalidPin, nil},
 	{"a card with its PIN", func(s *storage) { s.hall.Factor, s.r.Second = PinFactor, s.pin.Tag; s.ask(s.card, s.hall) }, AllowStaff, nil},
@@ -231,7 +231,7 @@ var decideCases = []struct {
 		s.ask(s.joeCard, s.hall)
 	}, DenyInvalidPin, nil},
 	{"a card with a PIN at a locked keypad", func(s *storage) {
-		s.hall.Factor, s.r.Second, s.local.LockedOut = PinFactor, s.pin.Tag, true
+		s.hall.Factor, s.r.Second, s.local.Keypad.Until = PinFactor, s.pin.Tag, noon+1
 		s.ask(s.card, s.hall)
 	}, DenyLockout, []Code{DenyInvalidPin}},
 	{"one person where two are asked for", func(s *storage) { s.hall.Factor = PersonFactor; s.ask(s.card, s.hall) },

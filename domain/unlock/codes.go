@@ -139,7 +139,7 @@ var meanings = map[Code][2]string{
 	DenyOccupancyLimit: {"deny_occupancy_limit", "the area is full; side out and a door that marks are only marked"},
 	DenyInterlock:      {"deny_interlock", "another door of the interlock stands open"},
 
-	DenyLockout:              {"deny_lockout", "the reader takes no PIN for now"},
+	DenyLockout:              {"deny_lockout", "after wrong codes the reader takes no PIN for now; side out is only marked"},
 	DenyInvalidPin:           {"deny_invalid_pin", "the PIN is nobody's, or not one of the person who showed the first credential"},
 	DenySecondPersonRequired: {"deny_second_person_required", "the door asks for a second person who may pass"},
 	DenyEscortRequired:       {"deny_escort_required", "the door asks for an escort among those who pass"},

@@ -6,9 +6,10 @@ import "gatehouse/domain/schedule"
 const beforeWho Checks = 1<<(DenyWrongFacilityCode-firstDenial) - 1
 
 // neverOut are the checks that only mark for side out: a way out never depends on
-// the service, on counts or on where somebody was seen last.
+// the service, on counts, on where somebody was seen last or on what others typed.
 const neverOut Checks = 1<<(DenyLeaseEnded-firstDenial) | 1<<(DenyProjectionStale-firstDenial) |
-	1<<(DenyFirstInPending-firstDenial) | 1<<(DenyPassback-firstDenial) | 1<<(DenyOccupancyLimit-firstDenial)
+	1<<(DenyFirstInPending-firstDenial) | 1<<(DenyPassback-firstDenial) | 1<<(DenyOccupancyLimit-firstDenial) |
+	1<<(DenyLockout-firstDenial)
 
 // nothingKnown is what a nil Local stands for.
 var nothingKnown Local
@@ -40,7 +41,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 			source = a.holder.link(a.link).source
 		}
 	}
-	a.Failed = failed | who | granted
+	a.Failed, a.secondDuress = failed|who|granted, q.secondDuress
 	denied := a.Failed &^ q.marks
 	switch {
 	case local.Fire && q.door.fireRelease:
@@ -79,7 +80,8 @@ type question struct {
 	command Command
 	posture Posture
 	// escorted says that somebody comes along who makes an escort unnecessary.
-	escorted bool
+	escorted     bool
+	secondDuress bool
 }
 
 // read reads the calendar and the clock of the site.

@@ -65,7 +65,7 @@ func (q *question) plainly(r *Request) *entry[holder, gist] {
 		i = (i + 1) & (len(l) - 1)
 	}
 	g := &l[i].extra
-	if !g.holds(q.at) || q.fobHours(g.kind()) || g.kind() == Pin && q.local.LockedOut {
+	if !g.holds(q.at) || q.fobHours(g.kind()) || g.kind() == Pin && q.local.Keypad.LockedOut(q.at) {
 		return nil
 	}
 	return &l[i]

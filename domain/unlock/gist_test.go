@@ -90,7 +90,7 @@ func sameAsOracle(t *testing.T, s *storage, table *Table) {
 	o := oracleOf(s.all()...)
 	uses := s.local.Uses
 	for _, local := range []Local{
-		{LeaseEnd: Held}, {LeaseEnd: Held, LockedOut: true}, {LeaseEnd: Held, FirstInPending: true},
+		{LeaseEnd: Held}, {LeaseEnd: Held, Keypad: Keypad{Until: Held}}, {LeaseEnd: Held, FirstInPending: true},
 	} {
 		local.Uses = uses
 		for _, d := range []*Door{s.gate, s.doorA, s.doorB, s.hall} {

@@ -27,10 +27,11 @@ type verdict struct {
 	Failed                    []Code
 	Grant, Credential, Person string
 	Source                    Source
+	Duress                    bool
 }
 
 func verdictOf(a Answer) verdict {
-	v := verdict{Allowed: a.Allowed, Code: a.Code, Failed: a.Failed.Codes(), Source: a.Source()}
+	v := verdict{Allowed: a.Allowed, Code: a.Code, Failed: a.Failed.Codes(), Source: a.Source(), Duress: a.Duress()}
 	if g := a.Grant(); g != nil {
 		v.Grant = g.ID
 	}
@@ -53,6 +54,7 @@ type slowCase struct {
 	door   *Door
 	marks  codes
 	escort bool // comes along
+	duress bool // was shown as a second factor
 }
 
 type codes map[Code]bool
@@ -109,7 +111,7 @@ func (o oracle) decide(local Local, r Request) verdict {
 	cred, person, who := s.who()
 	v := verdict{}
 	if cred != nil {
-		v.Credential = cred.ID
+		v.Credential, v.Duress = cred.ID, cred.Duress
 	}
 	failed := codes{}
 	failed.addAll(who)
@@ -143,6 +145,7 @@ func (o oracle) decide(local Local, r Request) verdict {
 		if grant != nil {
 			v.Grant, v.Source = grant.ID, grant.Source
 		}
+		v.Duress = v.Duress || s.duress
 	}
 	denied := failed.but(s.marks)
 	posture := s.posture()
@@ -262,7 +265,7 @@ func (s *slowCase) atDoor() codes {
 		s.marks.add(DenyPassback, DenyOccupancyLimit)
 	}
 	if !in {
-		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending)
+		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending, DenyLockout)
 	}
 	return failed
 }
@@ -314,7 +317,7 @@ func (s *slowCase) who() (*Credential, *Person, codes) {
 			failed.add(DenyUnknownCredential, DenyCredentialDuplicate)
 		case c == nil && s.r.Kind == Pin:
 			failed.add(DenyInvalidPin)
-			if s.local.LockedOut {
+			if s.r.At < s.local.Keypad.Until {
 				failed.add(DenyLockout)
 			}
 		case c == nil:
@@ -384,7 +387,7 @@ func (s *slowCase) credential(c *Credential) codes {
 	if c.MaxUses != 0 && s.local.Uses >= c.MaxUses {
 		failed.add(DenyMaxUses)
 	}
-	if c.Kind == Pin && s.local.LockedOut {
+	if c.Kind == Pin && s.r.At < s.local.Keypad.Until {
 		failed.add(DenyLockout)
 	}
 	if s.site != nil {

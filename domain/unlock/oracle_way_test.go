@@ -226,7 +226,8 @@ func (s *slowCase) second(p *Person) codes {
 	if s.r.Second != (Tag{}) {
 		c, _ = s.byTag(s.r.Second)
 	}
-	if c != nil && c.MaxUses == 0 && len(s.credential(c)) == 0 {
+	s.duress = s.duress || c != nil && c.Duress
+	if c != nil && c.MaxUses == 0 && len(s.credential(c).but(s.marks)) == 0 {
 		other, _ = find[*Person](s.oracle, KindPerson, c.Person)
 	}
 	passes := false
@@ -239,7 +240,7 @@ func (s *slowCase) second(p *Person) codes {
 		if other == nil || other.ID != p.ID || c.Kind != Pin {
 			failed.add(DenyInvalidPin)
 		}
-		if s.local.LockedOut {
+		if s.r.At < s.local.Keypad.Until {
 			failed.add(DenyLockout)
 		}
 	case PersonFactor:

@@ -195,7 +195,7 @@ func (d *dice) door() *Door {
 func (d *dice) credential() *Credential {
 	c := &Credential{
 		ID: d.id("credential", manyCredentials), Tag: d.tag(), Kind: []CredentialKind{Fob, Card, Pin, MobileKey}[d.IntN(4)],
-		Person: d.id("person", manyPeople), Window: d.window(), MaxUses: uint32(max(0, d.IntN(6)-3)), DenyListed: d.one(12),
+		Person: d.id("person", manyPeople), Window: d.window(), MaxUses: uint32(max(0, d.IntN(6)-3)), DenyListed: d.one(12), Duress: d.one(4),
 		State: pick(d, CredentialActive, CredentialSuspended, CredentialLost, CredentialStolen, CredentialDamaged,
 			CredentialRevoked, CredentialExpired),
 	}
@@ -296,7 +296,10 @@ func (d *dice) local() Local {
 	}
 	if d.one(2) {
 		l.ClockUnsure, l.Fire, l.Blocked = d.one(6), d.one(12), d.one(12)
-		l.FirstInPending, l.Interlock, l.LockedOut = d.one(4), d.one(12), d.one(4)
+		l.FirstInPending, l.Interlock = d.one(4), d.one(12)
+		if d.one(3) {
+			l.Keypad.Until = d.instant()
+		}
 		if d.one(2) {
 			l.FirstIn = d.instant()
 		}

@@ -71,8 +71,9 @@ type Local struct {
 	// with a grant that has FirstIn; zero: it is not known that anybody has, and
 	// business hours that wait for it do not begin.
 	FirstIn   Instant `json:"first_in,omitzero"`
-	Interlock bool    `json:"interlock,omitempty"`  // another door of the interlock is open
-	LockedOut bool    `json:"locked_out,omitempty"` // the reader takes no PIN for now
+	Interlock bool    `json:"interlock,omitempty"` // another door of the interlock is open
+	// Keypad is what wrong codes have come to at the reader.
+	Keypad Keypad `json:"keypad,omitzero"`
 	// LastSide is how the person last passed a door of the area; NoSide: unknown.
 	LastSide Side `json:"last_side,omitzero"`
 	// Uses is how often the credential has opened.

@@ -163,6 +163,9 @@ type Credential struct {
 	MaxUses uint32 `json:"max_uses,omitempty"`
 	// DenyListed denies it whatever the state.
 	DenyListed bool `json:"deny_listed,omitempty"`
+	// Duress says that its holder shows it when forced to: it decides as any other,
+	// and the answer says so.
+	Duress bool `json:"duress,omitempty"`
 }
 
 // Grant lets a person through the doors of a right. It opens where and when it,

@@ -33,7 +33,7 @@ func (q *question) who(r *Request) (h *holder, credential uint32, failed Checks)
 
 // noPin is what fails where digits are nobody's.
 func (q *question) noPin() Checks {
-	if q.local.LockedOut {
+	if q.local.Keypad.LockedOut(q.at) {
 		return check(DenyInvalidPin) | check(DenyLockout)
 	}
 	return check(DenyInvalidPin)
@@ -108,7 +108,7 @@ func (q *question) credential(h *holder, c *credential) Checks {
 	if c.maxUses > 0 && q.local.Uses >= c.maxUses {
 		failed |= check(DenyMaxUses)
 	}
-	if c.kind == Pin && q.local.LockedOut {
+	if c.kind == Pin && q.local.Keypad.LockedOut(q.at) {
 		failed |= check(DenyLockout)
 	}
 	if c.marks&scheduled != 0 && q.site != nil {
@@ -143,7 +143,8 @@ func (q *question) second(h *holder, tag key) Checks {
 		var n uint32
 		if other, n, _ = q.tagged(tag); other != nil {
 			c = other.credential(n)
-			if other.fixed|q.credential(other, c) != 0 || c.maxUses > 0 {
+			q.secondDuress = c.row.Duress
+			if (other.fixed|q.credential(other, c))&^q.marks != 0 || c.maxUses > 0 {
 				other = nil // nobody counts the uses of a second credential
 			}
 		}
@@ -167,7 +168,7 @@ func (q *question) pin(right bool) Checks {
 	if !right {
 		failed = check(DenyInvalidPin)
 	}
-	if q.local.LockedOut {
+	if q.local.Keypad.LockedOut(q.at) {
 		failed |= check(DenyLockout)
 	}
 	return failed
