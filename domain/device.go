@@ -1,5 +1,11 @@
 package domain
 
+import (
+	"slices"
+
+	"gatehouse/domain/schedule"
+)
+
 // The lock or board behind a door has room for a number of fobs, cards and PINs,
 // which differs from device to device (rule L12) and is said of the door. What
 // needs more is refused: a queue would leave people before a door to which, by
@@ -116,7 +122,7 @@ func (tx *Tx) filledBy(e Event) filling {
 	case PinIssued:
 		return tx.filledWith(e.Credential, e.Person, e.Booking)
 	case RightGranted:
-		return given(tx.doorsOfRights(e.Right), e.Person, "")
+		return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
 	case GroupMemberAdded:
 		return given(tx.doorsOfGroup(e.Group), e.Person, "")
 	case BookingCreated:
@@ -174,6 +180,14 @@ func (s *State) doorsOfRights(rights ...ID) (doors []ID) {
 	return doors
 }
 
+// doorsUntil lists the doors of a right at which a last day is not over yet.
+func (tx *Tx) doorsUntil(right ID, until schedule.Date) []ID {
+	return slices.DeleteFunc(tx.doorsOfRights(right), func(door ID) bool {
+		d, ok := tx.Doors.Get(door)
+		return ok && tx.passed(d.Site, until)
+	})
+}
+
 func (s *State) doorsOfGroup(group ID) []ID {
 	if g, ok := s.Groups.Get(group); ok {
 		return g.Doors
@@ -226,7 +240,7 @@ func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
 	}
 	for _, g := range tx.Grants.Each(key) {
 		if !g.Revoked {
-			doors = append(doors, tx.doorsOfRights(g.Right)...)
+			doors = append(doors, tx.doorsUntil(g.Right, g.Until)...)
 		}
 	}
 	for _, m := range tx.GroupMembers.Each(key) {
