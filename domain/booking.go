@@ -9,17 +9,19 @@ import (
 // Booking gives a unit to a primary tenant for a period of civil days of the
 // site: [From 00:00, Until+1 day 00:00).
 type Booking struct {
-	ID       ID            `json:"id"`
-	Site     ID            `json:"site"`
-	Unit     ID            `json:"unit"`
-	Person   ID            `json:"person"` // primary tenant
-	From     schedule.Date `json:"from"`
-	Until    schedule.Date `json:"until,omitzero"` // last day; zero: open end
-	State    BookingState  `json:"state"`
-	Level    LockLevel     `json:"level,omitempty"` // of the suspension; empty: not suspended
-	Cause    string        `json:"cause,omitempty"` // of suspension, revocation or end
-	MovedIn  bool          `json:"moved_in,omitzero"`
-	MovedOut bool          `json:"moved_out,omitzero"`
+	ID     ID            `json:"id"`
+	Site   ID            `json:"site"`
+	Unit   ID            `json:"unit"`
+	Person ID            `json:"person"` // primary tenant
+	From   schedule.Date `json:"from"`
+	Until  schedule.Date `json:"until,omitzero"` // last day; zero: open end
+	State  BookingState  `json:"state"`
+	// Suspensions are sorted by cause, one for each.
+	Suspensions []Suspension `json:"suspensions,omitempty"`
+	Level       LockLevel    `json:"level,omitempty"` // the strongest of them; empty: not suspended
+	Cause       string       `json:"cause,omitempty"` // of revocation or end
+	MovedIn     bool         `json:"moved_in,omitzero"`
+	MovedOut    bool         `json:"moved_out,omitzero"`
 }
 
 // BookingState says whether a booking still gives access. Ended and revoked are
@@ -87,8 +89,8 @@ var bookingWords = words{
 		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}, RightRevoked{}),
 		command[TransferBooking]("Makes another person the primary tenant of a booking.",
 			BookingTransferred{}, FobRemoved{}, UnitUserRemoved{}, UnitManagerCreated{}),
-		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{}, RightRevoked{})),
-		command[ReinstateBooking]("Lifts the suspension of a booking.", BookingReinstated{}, RightRevoked{}),
+		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
+		command[ReinstateBooking]("Lifts the suspension of a booking for a cause, or whatever the causes.", BookingReinstated{}, RightRevoked{}),
 		takesAway(command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",
 			slices.Concat([]Event{BookingRevoked{}}, endings)...)),
 		takesAway(command[EndBooking]("Ends a booking with all that hangs on it: the service when its last day is over, staff at once.",
@@ -294,7 +296,10 @@ func (e BookingRevoked) concerns(s *State) []ID { return s.sitesOfBooking(e.Book
 // endBooking puts the end of a booking on record. The unit is to be looked over
 // before anybody else gets it.
 func (s *State) endBooking(id ID, state BookingState, cause ID, m Moment) {
-	s.Bookings.Update(id, func(b *Booking) { b.State, b.Level, b.Cause = state, "", string(cause) })
+	s.Bookings.Update(id, func(b *Booking) {
+		b.State, b.Cause = state, string(cause)
+		b.suspend(nil)
+	})
 	if b, ok := s.Bookings.Get(id); ok {
 		s.vacate(b.Unit, id, m)
 	}

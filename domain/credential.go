@@ -249,7 +249,8 @@ func (e CredentialReported) fold(s *State, _ Moment) {
 func (e CredentialReported) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // SuspendCredential lets a credential open nothing until an instant, or until
-// ReinstateCredential. One that is lost or over is left as it is.
+// ReinstateCredential. One that is lost or over is left as it is, and a suspension
+// is prolonged but never cut short: that gives access back, which is staff's.
 type SuspendCredential struct {
 	Credential ID        `json:"credential"`
 	Until      time.Time `json:"until,omitzero"` // exclusive
@@ -265,9 +266,13 @@ func (c SuspendCredential) decide(tx *Tx) *Refusal {
 	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
 		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
 	}
-	suspended := cr.State == CredentialStateSuspended
-	if cr.State == CredentialStateActive || suspended && !cr.SuspendedUntil.Equal(c.Until) {
-		tx.emit(CredentialSuspended{Credential: c.Credential, Until: c.Until.UTC()})
+	switch now := cr.SuspendedUntil; {
+	case cr.State == CredentialStateSuspended && now.Equal(c.Until):
+		return nil
+	case cr.State == CredentialStateSuspended && (now.IsZero() || tx.At.Before(now) && !c.Until.IsZero() && c.Until.Before(now)):
+		return refuse("suspension_not_shortened", "the credential %s is suspended for longer; ReinstateCredential ends that", cr.ID).about(cr.ID)
+	case cr.State == CredentialStateActive, cr.State == CredentialStateSuspended:
+		tx.emit(CredentialSuspended{Credential: c.Credential, Until: inUTC(c.Until)})
 	}
 	return nil
 }

@@ -187,7 +187,7 @@ func (x *explainer) bookingSteps(id ID) []Step {
 		step.fail(true, unlock.DenyBookingEnded)
 	}
 	if b.State == BookingStateActive && b.Level != "" {
-		says[0] = "suspended with " + string(b.Level)
+		says[0] = "suspended: " + b.suspendedFor()
 		step.fail(b.Level == LevelOverlock, unlock.DenyOverlock)
 		step.fail(b.Level == LevelGatelock && x.door.Kind != DoorUnit, unlock.DenyGatelock)
 	}

@@ -121,7 +121,7 @@ person vera at the door gate, in, on Thursday 2026-03-05 23:30 (2026-03-05T22:30
 by share s1
   share s1                        active, from 2026-03-01 to 2026-03-31, by person:olga                                                          commit 47
   person anna                     active, who shares it                                                                                          commit 23
-x booking book-a1                 suspended with gatelock (unpaid), from 2026-03-01 to 2026-12-31 -> deny_gatelock                               commits 41, 43, 48
+x booking book-a1                 suspended: gatelock for unpaid, from 2026-03-01 to 2026-12-31 -> deny_gatelock                                 commits 41, 43, 48
   unit a1 (A1)                    occupied                                                                                                       commits 27, 38, 43
   right entries (Gate and lift)   2 doors                                                                                                        commit 34
 x schedule day-hours (Day hours)  Monday to Sunday, 06:00 - 22:00; holidays included; holds next from 2026-03-06 06:00 -> deny_outside_schedule  commit 11

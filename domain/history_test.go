@@ -214,11 +214,13 @@ func (h *history) bookingCommand() Command {
 	b := draw(h.t, "booking", storageBookings...)
 	from, until := h.openDays()
 	unit, person := draw(h.t, "unit", storageUnits...), draw(h.t, "person", storagePeople...)
+	suspend := SuspendBooking{Booking: b, Level: draw(h.t, "level", LevelGatelock, LevelOverlock), Cause: draw[ID](h.t, "cause", "", "unpaid", "damage")}
 	return draw[Command](h.t, "command",
 		CreateBooking{Booking: b, Unit: unit, Person: person, From: from, Until: until},
 		ChangeBookingWindow{Booking: b, From: from, Until: until},
 		MoveIn{Booking: b}, MoveOut{Booking: b}, ReleaseUnit{Unit: unit},
-		SuspendBooking{Booking: b, Level: LevelGatelock}, SuspendBooking{Booking: b, Level: LevelOverlock}, ReinstateBooking{Booking: b},
+		suspend, suspend, ReinstateBooking{Booking: b, Cause: suspend.Cause, Level: draw(h.t, "left", "", "", LevelGatelock)},
+		ReinstateBooking{Booking: b}, ReinstateBooking{Booking: b, All: true},
 		GrantAuctionAccess{Unit: unit, Person: person, Until: h.day()},
 		TransferBooking{Booking: b, Person: person}, EndBooking{Booking: b}, RevokeBooking{Booking: b},
 	)

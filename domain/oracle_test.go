@@ -239,8 +239,7 @@ func (o *oracle) booking(id ID) (against reasons) {
 	case BookingStateEnded:
 		against = append(against, "booking_ended")
 	case BookingStateActive:
-		against.add(b.Level == LevelOverlock, "overlock")
-		against.add(b.Level == LevelGatelock && o.door.Kind != DoorUnit, "gatelock")
+		against = append(against, o.suspended(b)...)
 	}
 	early, late := o.outside(b.From, b.Until)
 	against.add(early, "booking_not_started")
@@ -248,6 +247,19 @@ func (o *oracle) booking(id ID) (against reasons) {
 	unit, ok := o.s.Units.Get(b.Unit)
 	against.add(!ok, "booking_revoked")
 	against.add(ok && unit.State == UnitToCheck, "booking_not_started")
+	return against
+}
+
+// suspended says how far a booking is shut out: of all causes the strongest counts.
+func (o *oracle) suspended(b *Booking) (against reasons) {
+	for _, s := range b.Suspensions {
+		if s.Level == LevelOverlock {
+			return reasons{"overlock"}
+		}
+		if s.Level == LevelGatelock && o.door.Kind != DoorUnit {
+			against = reasons{"gatelock"}
+		}
+	}
 	return against
 }
 

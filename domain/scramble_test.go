@@ -336,8 +336,14 @@ func scramblePerson(t *rapid.T, s *State, id ID) {
 
 func scrambleBooking(t *rapid.T, s *State, id ID) {
 	b := Booking{ID: id, Unit: unitOf(id), Site: siteOf(unitOf(id)), Person: drawID(t, "p", scrambledPeople),
-		State: draw(t, "booking state", BookingStateActive, BookingStateActive, BookingStateActive, BookingStateActive, BookingStateRevoked, BookingStateEnded),
-		Level: draw(t, "level", "", "", "", LevelGatelock, LevelOverlock)}
+		State: draw(t, "booking state", BookingStateActive, BookingStateActive, BookingStateActive, BookingStateActive, BookingStateRevoked, BookingStateEnded)}
+	var all []Suspension
+	for _, cause := range []ID{"damage", "unpaid"} {
+		if level := draw(t, "level", "", "", "", LevelGatelock, LevelOverlock); level != "" {
+			all = append(all, Suspension{cause, level})
+		}
+	}
+	b.suspend(all)
 	b.From, b.Until = drawDays(t)
 	if rapid.Bool().Draw(t, "open end") {
 		b.Until = schedule.Date{}

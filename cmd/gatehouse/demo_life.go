@@ -206,7 +206,7 @@ func (d *demo) unpaid(ctx context.Context) error {
 		if v.gone {
 			return nil
 		}
-		_, err := d.send(ctx, desk, v.name+" has paid", &domain.ReinstateBooking{Booking: v.booking})
+		_, err := d.send(ctx, desk, v.name+" has paid", &domain.ReinstateBooking{Booking: v.booking, Cause: "unpaid"})
 		return err
 	})
 	_, err := d.send(ctx, desk, fmt.Sprintf("%s has not paid: %s of %s", v.name, level, v.place.name),
