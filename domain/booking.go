@@ -130,6 +130,9 @@ func (c CreateBooking) decide(tx *Tx) *Refusal {
 	if tx.Bookings.Has(id) {
 		return refuse("booking_exists", "the booking %s is there already", id).about(id)
 	}
+	if r := tx.outranks(c.Person, []ID{unit.Site}); r != nil {
+		return r
+	}
 	if r := tx.bookable(id, unit, c.From, c.Until); r != nil {
 		return r
 	}
@@ -212,6 +215,9 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 	}
 	unit, r := tx.Units.find(b.Unit, "unit")
 	if r != nil {
+		return r
+	}
+	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
 		return r
 	}
 	if r := tx.bookable(b.ID, unit, c.From, c.Until); r != nil {

@@ -110,9 +110,11 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 	return nil
 }
 
-// outranks refuses to give access to oneself or to a person of the same or a
-// higher role (rule L1). Those who may change the access right itself, system
-// managers and owners, may give it to anybody.
+// outranks refuses staff to give access to themselves or to a person of the same
+// or a higher role (rule L1), by a grant as by a booking, a share or a place in a
+// unit. Those who may change the access rights, system managers and owners, may
+// give them to anybody. Tenants and unit managers are asked before: what they have
+// is theirs to share.
 func (tx *Tx) outranks(person ID, sites []ID) *Refusal {
 	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, sites) {
 		return nil

@@ -125,6 +125,11 @@ func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
+	if !tx.isActor(b.Person) && !tx.isActor(c.scope(tx.State).Person) {
+		if r := tx.outranks(sh.Person, []ID{b.Site}); r != nil {
+			return r
+		}
+	}
 	parent, _ := tx.Shares.Get(sh.Parent)
 	if r := tx.shareable(b, parent, c.From, c.Until); r != nil {
 		return r

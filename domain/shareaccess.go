@@ -234,6 +234,11 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 		(tx.isActor(b.Person) || b.parent != nil) {
 		return "", refuse("manager_share_forbidden", "at the site %s tenants do not share with its staff", b.Site).about(person)
 	}
+	if b.parent == nil && !tx.isActor(b.Person) {
+		if r := tx.outranks(person, []ID{b.Site}); r != nil {
+			return "", r
+		}
+	}
 	for _, sh := range tx.Shares.Each("person:" + string(person)) {
 		if sh.Booking == b.ID && sh.State == ShareStateActive && sh.From == from && sh.Until == until {
 			return "", nil

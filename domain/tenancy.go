@@ -122,6 +122,9 @@ func (c TransferBooking) decide(tx *Tx) *Refusal {
 	if b.Person == c.Person {
 		return nil
 	}
+	if r := tx.outranks(c.Person, []ID{b.Site}); r != nil {
+		return r
+	}
 	former := b.Person
 	tx.emit(BookingTransferred(c))
 	tx.transferPlace(b.Unit, former, c.Person)

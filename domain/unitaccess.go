@@ -108,6 +108,9 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 	if len(changed) == 0 {
 		return nil
 	}
+	if r := tx.outranksInUnit(c.Person, unit); r != nil {
+		return r
+	}
 	tx.emit(UnitUserAccessChanged{Unit: c.Unit, Person: c.Person, Access: access})
 	for _, right := range changed {
 		for id := range tx.Reviews.Each(openReview(key, right)) {

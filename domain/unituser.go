@@ -135,6 +135,9 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
+	if r := tx.outranksInUnit(person, unit); r != nil {
+		return r
+	}
 	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
 		return refuse("unit_user_exists", "the person %s has a place in the unit %s; ChangeUnitUserAccess changes it", person, c.Unit).about(person)
 	}
@@ -234,6 +237,9 @@ func (c CreateUnitManager) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
+	if r := tx.outranksInUnit(person, unit); r != nil {
+		return r
+	}
 	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
 		if u.Manager {
 			return refuse("unit_user_exists", "the person %s is a unit manager of the unit %s", person, c.Unit).about(person)
@@ -244,6 +250,15 @@ func (c CreateUnitManager) decide(tx *Tx) *Refusal {
 	}
 	tx.emit(UnitManagerCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, MayDelegate: c.MayDelegate})
 	return nil
+}
+
+// outranksInUnit refuses what outranks does, but for the managers of the unit, who
+// give its rights to anybody.
+func (tx *Tx) outranksInUnit(person ID, unit *Unit) *Refusal {
+	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, tx.Actor.ID)); ok && u.Manager && tx.inPlace(u) {
+		return nil
+	}
+	return tx.outranks(person, []ID{unit.Site})
 }
 
 // operates reports whether the sender is staff at a site.
