@@ -174,7 +174,13 @@ func (x *explainer) grants() []string {
 	if x.person == "" {
 		return nil
 	}
-	s, site, key := x.s, x.m.site.ID, "person:"+string(x.person)
+	return x.s.grantsAt(x.person, x.m.site.ID)
+}
+
+// grantsAt lists the ids of the grants that a person has at a site, sorted, whatever
+// their states.
+func (s *State) grantsAt(person, site ID) []string {
+	key := "person:" + string(person)
 	var out []string
 	for id, b := range s.Bookings.Each(key) {
 		if b.Site == site {

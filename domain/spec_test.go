@@ -24,6 +24,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 //	given   commands that must be accepted
 //	when    commands
 //	then    what the commands of the when section before it cause
+//	if      a command that is not sent
+//	impact  what the command of the if section before it would do
 //	decide  questions at doors with their answers
 //	see     who may read which record
 //
@@ -97,6 +99,12 @@ func runSpec(t *testing.T, file string) {
 			continue
 		case "then":
 			require.True(t, i > 0 && spec.Files[i-1].Name == "when", "a then section follows a when section")
+			continue
+		case "if":
+			out.Files = append(out.Files, section, txtar.File{Name: "impact", Data: joinLines(w.impact(t, spec.Files[i:]))})
+			continue
+		case "impact":
+			require.True(t, i > 0 && spec.Files[i-1].Name == "if", "an impact section follows an if section")
 			continue
 		case "decide", "see":
 			answer := w.decide

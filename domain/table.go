@@ -327,6 +327,8 @@ type journal struct {
 	depth   int
 	undo    []func()
 	touched map[touch]any // with the row as it was, nil when there was none; nil: nobody looks
+	// supposed is touched for what is folded only to be looked at.
+	supposed map[touch]any
 }
 
 // mark is a point to roll back to.
@@ -352,6 +354,9 @@ func (j *journal) keep() { j.depth-- }
 func (j *journal) note(t touch, before any, undo func()) {
 	if j.depth > 0 {
 		j.undo = append(j.undo, undo)
+		if _, known := j.supposed[t]; !known && j.supposed != nil {
+			j.supposed[t] = before
+		}
 		return
 	}
 	if j.touched == nil {

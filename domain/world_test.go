@@ -94,6 +94,17 @@ func (w *world) cutTime(line string, at time.Time) (time.Time, string) {
 
 // command decides the command of a line and, when it is accepted, commits it.
 func (w *world) command(space, line string) (Decision, *Refusal) {
+	c, typ, cmds := w.read(space, line)
+	d, r := w.decideOnly(c, typ, cmds...)
+	if r != nil {
+		return d, r
+	}
+	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: c.ID, Actor: c.Actor}, d.Events)
+	return d, nil
+}
+
+// read reads a line with a command, or with a list of one type.
+func (w *world) read(space, line string) (Context, CommandType, []Command) {
 	at, rest := w.cutTime(line, w.at)
 	require.False(w.t, at.Before(w.at), "time goes back: %s", line)
 	w.at = at
@@ -106,13 +117,7 @@ func (w *world) command(space, line string) (Decision, *Refusal) {
 
 	data, made, _ := strings.Cut(data, " made ")
 	cmds := w.commandsOf(typ, id, strings.TrimSpace(data), strings.Fields(made)...)
-	c := Context{ID: id, At: w.at, Actor: specActor(actor)}
-	d, r := w.decideOnly(c, typ, cmds...)
-	if r != nil {
-		return d, r
-	}
-	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: id, Actor: c.Actor}, d.Events)
-	return d, nil
+	return Context{ID: id, At: w.at, Actor: specActor(actor)}, typ, cmds
 }
 
 // decideOnly decides, and looks at the state before and after.

@@ -43,6 +43,13 @@ func (m minutes) and(other minutes) minutes {
 	return m
 }
 
+func (m minutes) or(other minutes) minutes {
+	for i := range m {
+		m[i] |= other[i]
+	}
+	return m
+}
+
 func (m *minutes) empty() bool { return *m == minutes{} }
 
 // next gives the first minute at or after from that is in the set, or that is

@@ -1,0 +1,200 @@
+package domain
+
+import (
+	"slices"
+
+	"gatehouse/domain/unlock"
+)
+
+// compare adds what differs at the site to the impact. The state is the one to come.
+func (p *prospect) compare(f *foresight) {
+	forth := newClock(p.before, p.after)
+	back := forth.turned()
+	people := sortedKeysOf(p.people)
+	lost := &changeList{to: &f.impact.Lost, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed}}
+	gained := &changeList{to: &f.impact.Gained, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened}}
+	for _, id := range people {
+		for _, l := range []*changeList{lost, gained} {
+			l.person(p.site, id)
+		}
+		f.credentials(p, id, forth, back)
+	}
+	for _, l := range []*changeList{lost, gained} {
+		l.to.People += l.people
+		l.to.Doors += len(l.doors)
+	}
+	f.doors(p, forth, back, people)
+}
+
+// changeList collects what people lose. For what they gain before and after change
+// places: to gain is to lose it the other way round.
+type changeList struct {
+	to            *AccessChanges
+	clock         *clock
+	before, after *outlook
+	effects       [2]Effect // all of it, some of it
+	people        int
+	doors         map[string]bool
+}
+
+// of gives the passages of a person by door.
+func (o *outlook) of(person ID) map[string][]passage {
+	if a := o.people[person]; a != nil {
+		return a.passages
+	}
+	return nil
+}
+
+// person adds what one person loses.
+func (l *changeList) person(site, id ID) {
+	before, after, any := l.before.of(id), l.after.of(id), false
+	for _, door := range sortedKeysOf(before) {
+		open, closed := l.difference(before[door], after[door])
+		if len(closed) == 0 {
+			continue
+		}
+		any = true
+		if l.doors == nil {
+			l.doors = map[string]bool{}
+		}
+		l.doors[door] = true
+		l.to.Pairs++
+		c := AccessChange{Person: id, Door: ID(door), Site: site, Effect: l.effects[1]}
+		if !open {
+			c.Effect = l.effects[0]
+		}
+		known := l.before.people[id].seen
+		c.Through = slices.DeleteFunc(l.through(before[door], after[door]), func(g string) bool { return !known[g] })
+		switch {
+		case len(c.Through) == 0:
+			l.to.Hidden++
+		case len(l.to.List) < MaxImpact:
+			l.describe(&c, before[door], after[door], closed)
+			c.Remains = slices.DeleteFunc(l.remains(before[door], after[door]), func(g string) bool { return !known[g] })
+			l.to.List = append(l.to.List, c)
+		}
+	}
+	if any {
+		l.people++
+	}
+}
+
+// difference says whether anything is left of what a door opened, and which aspects
+// of it are open less.
+func (l *changeList) difference(before, after []passage) (open bool, less []aspect) {
+	if l.alike(before, after) {
+		return true, nil
+	}
+	for _, a := range aspects {
+		was, is := a.stretches(before), a.stretches(after)
+		if !l.clock.within(was, is) {
+			less = append(less, a)
+		}
+	}
+	if len(less) > 0 {
+		open = !l.after.never(aspect{}.stretches(after))
+	}
+	return open, less
+}
+
+// alike reports that passages are the same, at a glance.
+func (l *changeList) alike(before, after []passage) bool {
+	return slices.EqualFunc(before, after, func(a, b passage) bool {
+		return a.grant == b.grant && a.code == b.code && a.kinds == b.kinds && a.may == b.may && a.from == b.from && a.until == b.until &&
+			slices.Equal(a.closed, b.closed) && l.clock.equal(a.times, b.times) && l.clock.equal(a.fobTimes, b.fobTimes) &&
+			l.clock.steady(a.times) && l.clock.steady(a.fobTimes)
+	})
+}
+
+// through lists the grants by which less is open than before.
+func (l *changeList) through(before, after []passage) []string {
+	var out []string
+	for _, grant := range grantsIn(before) {
+		was, is := ofGrant(before, grant), ofGrant(after, grant)
+		if slices.ContainsFunc(aspects, func(a aspect) bool { return !l.clock.within(a.stretches(was), a.stretches(is)) }) {
+			out = append(out, grant)
+		}
+	}
+	return out
+}
+
+// remains lists the grants that open something before and after.
+func (l *changeList) remains(before, after []passage) []string {
+	var out []string
+	for _, grant := range grantsIn(before) {
+		if !l.before.never(aspect{}.stretches(ofGrant(before, grant))) && !l.after.never(aspect{}.stretches(ofGrant(after, grant))) {
+			out = append(out, grant)
+		}
+	}
+	return out
+}
+
+func grantsIn(passages []passage) []string {
+	var out []string
+	for _, w := range passages {
+		out = append(out, w.grant)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func ofGrant(passages []passage, grant string) []passage {
+	return slices.DeleteFunc(slices.Clone(passages), func(w passage) bool { return w.grant != grant })
+}
+
+// describe says what is less. Of what is gained it says how it is then.
+func (l *changeList) describe(c *AccessChange, before, after []passage, less []aspect) {
+	then := after
+	o := l.after
+	if l.effects[0] == EffectGained {
+		then, o = before, l.before
+	}
+	if c.Effect == EffectLost {
+		c.Code = furthest(after)
+		return
+	}
+	was, is := aspect{}.stretches(before), aspect{}.stretches(after)
+	var times bool
+	for _, a := range less {
+		gone := len(a.stretches(after)) == 0
+		switch {
+		case a.capability != 0 && (gone || c.Effect == EffectGained):
+			c.Capabilities = append(c.Capabilities, a.capability.String())
+		case a.kind != unlock.AnyKind && gone && len(is) > 0:
+			c.Kinds = append(c.Kinds, credentialKindOf(a.kind))
+		case a.capability == 0:
+			times = true
+		}
+	}
+	if !times && c.Effect != EffectGained {
+		return
+	}
+	left := aspect{}.stretches(then)
+	c.Times = o.text(left)
+	from, until := ends(left)
+	oldFrom, oldUntil := ends(was)
+	newFrom, newUntil := ends(is)
+	if from > l.clock.now && (c.Effect == EffectGained || oldFrom != newFrom) {
+		c.From = from.Time()
+	}
+	if until != forEver && (c.Effect == EffectGained || oldUntil != newUntil) {
+		c.Until = until.Time()
+	}
+}
+
+// furthest is the denial of the passage that comes closest, as a gateway answers it.
+func furthest(passages []passage) unlock.Code {
+	code := unlock.DenyNoAccessRight
+	for i, w := range passages {
+		c := w.code
+		if c == unlock.NoCode {
+			c = unlock.DenyOutsideSchedule
+		}
+		if i == 0 || c > code {
+			code = c
+		}
+	}
+	return code
+}
+
+func credentialKindOf(k unlock.CredentialKind) CredentialKind { return CredentialKind(k.String()) }

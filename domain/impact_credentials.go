@@ -1,0 +1,184 @@
+package domain
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"gatehouse/domain/unlock"
+)
+
+// token is a credential with what bounds it beside the grants of its holder.
+type token struct {
+	row   *unlock.Credential
+	from  unlock.Instant
+	until unlock.Instant // exclusive
+	code  unlock.Code
+	gate  bool // its booking is shut out of gates
+	seen  bool // the sender may read it
+}
+
+func (o *outlook) token(c *unlock.Credential) *token {
+	t := &token{row: c, from: max(o.now, c.Window.From), until: bound(c.Window.Until)}
+	if t.until <= o.now {
+		t.code = unlock.DenyCredentialExpired
+	}
+	switch c.State {
+	case unlock.CredentialSuspended:
+		if t.from = max(t.from, bound(c.SuspendedUntil)); c.SuspendedUntil == 0 {
+			t.code = first(t.code, unlock.DenyCredentialSuspended)
+		}
+	case unlock.CredentialLost:
+		t.code = first(t.code, unlock.DenyCredentialLost)
+	case unlock.CredentialStolen:
+		t.code = first(t.code, unlock.DenyCredentialStolen)
+	case unlock.CredentialDamaged:
+		t.code = first(t.code, unlock.DenyCredentialDamaged)
+	case unlock.CredentialExpired:
+		t.code = first(t.code, unlock.DenyCredentialExpired)
+	case unlock.CredentialRevoked:
+		t.code = first(t.code, unlock.DenyCredentialRevoked)
+	case unlock.CredentialActive:
+	}
+	if c.DenyListed {
+		t.code = first(t.code, unlock.DenyCredentialRevoked)
+	}
+	if c.Booking != "" {
+		code, window, gate := o.booking(c.Booking)
+		t.code, t.gate = first(t.code, code), gate
+		t.from, t.until = max(t.from, window.From), min(t.until, bound(window.Until))
+		if bound(window.Until) <= o.now {
+			t.code = first(t.code, unlock.DenyBookingEnded)
+		}
+	}
+	return t
+}
+
+// stretches are when the credential opens a door by passages of its holder.
+func (o *outlook) stretches(t *token, door string, passages []passage) []stretch {
+	if t == nil || t.code != unlock.NoCode || t.gate && o.door(door).Entry {
+		return nil
+	}
+	var fit []passage
+	for _, w := range passages {
+		if t.row.Booking != "" && t.row.Booking != w.booking && !w.free {
+			continue
+		}
+		w.from, w.until = max(w.from, t.from), min(w.until, t.until)
+		fit = append(fit, w)
+	}
+	out := aspect{kind: t.row.Kind}.stretches(fit)
+	for i := range out {
+		out[i].times = o.joined(out[i].times, t.row.Schedule)
+	}
+	return out
+}
+
+// credentialOf finds a credential among those of a person.
+func (o *outlook) credentialOf(person ID, id string) *token {
+	if a := o.people[person]; a != nil {
+		if i, ok := slices.BinarySearchFunc(a.credentials, id, func(t *token, id string) int { return cmp.Compare(t.row.ID, id) }); ok {
+			return a.credentials[i]
+		}
+	}
+	return nil
+}
+
+// joined is join of a key with one more schedule.
+func (o *outlook) joined(key, more string) string {
+	if more == "" {
+		return key
+	}
+	return o.join(append(strings.Split(key, " "), more)...)
+}
+
+// works reports whether a credential opens any door of the site, now or later.
+func (o *outlook) works(t *token, person ID) bool {
+	for door, passages := range o.of(person) {
+		if !o.never(o.stretches(t, door, passages)) {
+			return true
+		}
+	}
+	return false
+}
+
+// credentials adds what becomes of the credentials of one person: of those that stop
+// or begin to work or get another number, and of those that open less or more at a door
+// where their holder does not.
+func (f *foresight) credentials(p *prospect, person ID, forth, back *clock) {
+	var ids []string
+	for _, o := range []*outlook{p.before, p.after} {
+		if a := o.people[person]; a != nil {
+			for _, t := range a.credentials {
+				ids = append(ids, t.row.ID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
+		was, is := p.before.credentialOf(person, id), p.after.credentialOf(person, id)
+		worked, works := p.before.works(was, person), p.after.works(is, person)
+		renumbered := was != nil && is != nil && was.row.Tag != is.row.Tag && was.row.Tag != unlock.Tag{}
+		less, alone := fewer(p.before, p.after, forth, person, was, is)
+		switch {
+		case worked && !works:
+			f.credential(p, person, was, EffectStops, less, renumbered)
+		case alone || worked && renumbered:
+			f.credential(p, person, was, EffectNarrowed, less, renumbered)
+		}
+		more, alone := fewer(p.after, p.before, back, person, is, was)
+		switch {
+		case works && !worked:
+			f.credential(p, person, is, EffectWorks, more, false)
+		case alone:
+			f.credential(p, person, is, EffectWidened, more, false)
+		}
+	}
+}
+
+// fewer lists the doors at which a credential opens less than before, and reports
+// whether at one of them it is the credential alone, and not what its holder may do
+// with one of its kind.
+func fewer(before, after *outlook, c *clock, person ID, was, is *token) (doors []ID, alone bool) {
+	if was == nil {
+		return nil, false
+	}
+	own := aspect{kind: was.row.Kind}
+	old, now := before.of(person), after.of(person)
+	for _, door := range sortedKeysOf(old) {
+		if c.within(before.stretches(was, door, old[door]), after.stretches(is, door, now[door])) {
+			continue
+		}
+		doors = append(doors, ID(door))
+		alone = alone || c.within(own.stretches(old[door]), own.stretches(now[door]))
+	}
+	return doors, alone
+}
+
+func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, doors []ID, renumbered bool) {
+	to := &f.impact.Credentials
+	to.Count++
+	switch {
+	case !t.seen:
+		to.Hidden++
+	case len(to.List) < MaxImpact:
+		to.List = append(to.List, CredentialChange{
+			Credential: ID(t.row.ID), Kind: credentialKindOf(t.row.Kind), Person: person, Site: p.site, Effect: effect,
+			Doors: doors[:min(len(doors), maxNamed)], DoorCount: len(doors), NewNumber: renumbered, Beside: p.after.beside(person, t),
+		})
+	}
+}
+
+// beside lists the kinds of what a person holds that works beside a credential.
+func (o *outlook) beside(person ID, t *token) []CredentialKind {
+	var kinds []CredentialKind
+	if a := o.people[person]; a != nil {
+		for _, other := range a.credentials {
+			if kind := credentialKindOf(other.row.Kind); other.row.ID != t.row.ID && !slices.Contains(kinds, kind) && o.works(other, person) {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
+}

@@ -1,0 +1,434 @@
+package domain
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// passage is one chain of facts that lets a person through a door, with all that
+// bounds it. It says of all instants at once what [unlock.Decide] says of one.
+type passage struct {
+	grant   string // id of the permission row
+	booking string // the one that it hangs on; empty: none
+	stretch
+	fobTimes string // in the place of times where it is a fob
+	kinds    uint8  // bits of unlock.CredentialKind
+	may      uint8  // bits of unlock.Capability
+	code     unlock.Code
+	free     bool // the door lets in any live credential
+}
+
+// stretch is a part of time: an interval in which a schedule holds.
+type stretch struct {
+	from, until unlock.Instant  // until is exclusive; none is the last instant
+	times       string          // key of outlook.times
+	closed      []unlock.Window // without these
+}
+
+const forEver unlock.Instant = math.MaxInt64
+
+// allKinds are the kinds of credential with unlock.AnyKind, which stands for
+// whatever the person may carry.
+const allKinds uint8 = 1<<unlock.AnyKind | 1<<unlock.Fob | 1<<unlock.Card | 1<<unlock.Pin | 1<<unlock.MobileKey
+
+// prospect is one site in an impact.
+type prospect struct {
+	site          ID
+	changed       []rowChange
+	people        map[ID]struct{} // whose access may differ
+	doors         map[ID]struct{} // that may differ for everybody
+	before, after *outlook
+}
+
+// outlook is what the people of a prospect can open by one state, from an instant on.
+type outlook struct {
+	m    *rowMaker // nil: there is no such site
+	row  *unlock.Site
+	zone *schedule.Zone
+	now  unlock.Instant
+	rows map[unlock.Key]unlock.Row // made so far
+	// times are intersections of schedules, by the joined ids of their rows.
+	times  map[string]schedule.Schedule
+	opened map[string]map[string][]choice // by right or unit: its doors with the schedules that bound each
+	open   []*unlock.Door                 // that let in any live credential, and are not in the prospect
+	people map[ID]*abilities
+	doors  map[ID]*doorTimes
+	self   *clock // of this outlook with itself
+}
+
+// abilities are what one person can open.
+type abilities struct {
+	active      bool
+	passages    map[string][]passage // by door
+	credentials []*token             // sorted by id
+	seen        map[string]bool      // the grants of which the sender may know
+	visible     bool                 // the sender may read the person
+}
+
+// choice are schedules that bound a right together; any choice of several opens.
+type choice struct {
+	schedules []string
+	closed    []unlock.Window
+}
+
+// outlook looks at the prospect by the state as it is now.
+func (p *prospect) outlook(f *foresight) *outlook {
+	o := &outlook{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
+	m, ok := newRowMaker(f.s, p.site, numberTags)
+	if !ok {
+		return o
+	}
+	o.m, o.row, o.zone = m, m.siteRow(), f.s.zone(p.site)
+	o.rows, o.times, o.opened = map[unlock.Key]unlock.Row{}, map[string]schedule.Schedule{"": always}, map[string]map[string][]choice{}
+	for id := range f.s.Doors.index["site:"+string(p.site)] {
+		d := o.door(string(id))
+		if _, apart := p.doors[id]; !apart && d.Posture == unlock.FreeAccess && (d.PostureUntil == 0 || d.PostureUntil > o.now) {
+			o.open = append(o.open, d)
+		}
+	}
+	for id := range p.people {
+		if a := o.abilities(id); a != nil {
+			a.visible = f.sees(recordIn(f.s, f.s.People, id))
+			for _, list := range a.passages {
+				for _, w := range list {
+					if _, known := a.seen[w.grant]; !known {
+						a.seen[w.grant] = f.s.SeesGrant(f.viewer, w.grant) || w.free && a.visible
+					}
+				}
+			}
+			for _, t := range a.credentials {
+				c, _ := f.s.Credentials.Get(ID(t.row.ID))
+				t.seen = f.sees(RecordOf(f.s, c))
+			}
+			o.people[id] = a
+		}
+	}
+	for id := range p.doors {
+		if d := o.doorTimes(id); d != nil {
+			o.doors[id] = d
+			d.seen = f.seesDoor(id)
+		}
+	}
+	return o
+}
+
+func (o *outlook) get(kind unlock.Kind, id string) unlock.Row {
+	k := unlock.Key{Kind: kind, ID: id}
+	r, known := o.rows[k]
+	if !known && id != "" {
+		r = o.m.row(k)
+		o.rows[k] = r
+	}
+	return r
+}
+
+func (o *outlook) door(id string) *unlock.Door {
+	d, _ := o.get(unlock.KindDoor, id).(*unlock.Door)
+	return d
+}
+
+func (o *outlook) grant(id string) *unlock.Grant {
+	g, _ := o.get(unlock.KindGrant, id).(*unlock.Grant)
+	return g
+}
+
+// first is the denial that comes first in order of precedence.
+func first(a, b unlock.Code) unlock.Code {
+	if a == unlock.NoCode || b != unlock.NoCode && b < a {
+		return b
+	}
+	return a
+}
+
+// personCode is what stands against a person.
+func (o *outlook) personCode(id string) unlock.Code {
+	p, ok := o.get(unlock.KindPerson, id).(*unlock.Person)
+	switch {
+	case !ok:
+		return unlock.DenyUnknownCredential
+	case p.State == unlock.PersonActive:
+		return unlock.NoCode
+	case p.State == unlock.PersonPending:
+		return unlock.DenyIdentityPending
+	}
+	return unlock.DenyPersonSuspended
+}
+
+// abilities finds what a person can open; nil when the site does not know them.
+func (o *outlook) abilities(person ID) *abilities {
+	if _, known := o.get(unlock.KindPerson, string(person)).(*unlock.Person); !known {
+		return nil
+	}
+	a := &abilities{passages: map[string][]passage{}, seen: map[string]bool{}}
+	who := o.personCode(string(person))
+	a.active = who == unlock.NoCode
+	for _, id := range o.m.s.grantsAt(person, o.m.site.ID) {
+		if g := o.grant(id); g != nil {
+			o.passages(a.passages, g, who)
+		}
+	}
+	for _, d := range o.open {
+		free := passage{grant: posturePrefix + d.ID, kinds: allKinds, may: ^uint8(0), code: who, free: true}
+		free.stretch = stretch{from: o.now, until: bound(d.PostureUntil)}
+		a.passages[d.ID] = append(a.passages[d.ID], free)
+	}
+	for id := range o.m.s.Credentials.index["person:"+string(person)] {
+		if c, ok := o.get(unlock.KindCredential, string(id)).(*unlock.Credential); ok {
+			a.credentials = append(a.credentials, o.token(c))
+		}
+	}
+	slices.SortFunc(a.credentials, func(a, b *token) int { return strings.Compare(a.row.ID, b.row.ID) })
+	return a
+}
+
+// posturePrefix begins what stands for a grant where the door lets everybody in.
+const posturePrefix = "posture:"
+
+// bound is the end of a window as an instant; none is the last one.
+func bound(until unlock.Instant) unlock.Instant {
+	if until == 0 {
+		return forEver
+	}
+	return until
+}
+
+// narrowTo narrows a passage to a window; over is what the door says after it.
+func (w *passage) narrowTo(window unlock.Window, now unlock.Instant, over unlock.Code) {
+	w.from, w.until = max(w.from, window.From), min(w.until, bound(window.Until))
+	if bound(window.Until) <= now {
+		w.code = first(w.code, over)
+	}
+}
+
+// passages adds those of a grant at all of its doors.
+func (o *outlook) passages(to map[string][]passage, leaf *unlock.Grant, who unlock.Code) {
+	base := passage{grant: leaf.ID, booking: leaf.Booking, kinds: o.kindsOf(leaf), code: who}
+	base.stretch, base.may = stretch{from: o.now, until: forEver}, capabilityBits(leaf.Capabilities)
+	if right, ok := o.get(unlock.KindRight, leaf.Right).(*unlock.Right); ok {
+		base.may |= capabilityBits(right.Capabilities)
+	}
+	gate := o.link(&base, leaf, leaf.Source)
+	doors := o.opens(leaf)
+	for g, parents := leaf, 0; g.Parent != ""; parents++ {
+		parent := o.grant(g.Parent)
+		if parent == nil || parents == unlock.MaxParents {
+			base.code = first(base.code, notInForce(leaf.Source, unlock.GrantRevoked))
+			break
+		}
+		gate = o.link(&base, parent, leaf.Source) || gate
+		if o.personCode(parent.Person) != unlock.NoCode {
+			base.code = first(base.code, notInForce(leaf.Source, unlock.GrantRevoked))
+		}
+		if parent.Right != g.Right || parent.Booking != g.Booking || parent.Schedule != "" {
+			doors = both(doors, o.opens(parent))
+		}
+		g = parent
+	}
+	for id, choices := range doors {
+		d := o.door(id)
+		if d == nil {
+			continue
+		}
+		for _, c := range choices {
+			w := base
+			w.closed, w.times = c.closed, o.join(c.schedules...)
+			if w.fobTimes = w.times; o.row.FobSchedule != "" {
+				w.fobTimes = o.join(o.row.FobSchedule)
+			}
+			w.may &= 1<<unlock.FirstIn | capabilityBits(d.Capabilities)
+			if gate && d.Entry {
+				w.code = first(w.code, unlock.DenyGatelock)
+			}
+			to[id] = append(to[id], w)
+		}
+	}
+}
+
+func capabilityBits(list []unlock.Capability) (set uint8) {
+	for _, c := range list {
+		set |= 1 << c
+	}
+	return set
+}
+
+// kindsOf are the kinds of credential that may use a grant.
+func (o *outlook) kindsOf(g *unlock.Grant) uint8 {
+	kinds := allKinds
+	if len(g.Kinds) > 0 {
+		kinds = 1 << unlock.AnyKind
+		for _, k := range g.Kinds {
+			kinds |= 1 << k
+		}
+	}
+	if g.Source == unlock.SourceShare && !o.row.SharedUserFobs {
+		kinds &^= 1<<unlock.Fob | 1<<unlock.Card
+	}
+	return kinds
+}
+
+// link narrows a passage by one grant of its chain, which begins with one of the
+// source, and reports whether gates are shut by it.
+func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatelocked bool) {
+	over := unlock.DenyNoAccessRight
+	if source == unlock.SourceShare {
+		over = unlock.DenyShareEnded
+	}
+	w.narrowTo(g.Window, o.now, over)
+	w.code = first(w.code, notInForce(source, g.State))
+	if g.Booking == "" {
+		return false
+	}
+	code, window, gatelocked := o.booking(g.Booking)
+	w.narrowTo(window, o.now, unlock.DenyBookingEnded)
+	w.code = first(w.code, code)
+	return gatelocked
+}
+
+// notInForce is what the door says of a grant in a state, in a chain that begins with
+// one of the source.
+func notInForce(source unlock.Source, state unlock.GrantState) unlock.Code {
+	switch {
+	case state == unlock.GrantActive:
+		return unlock.NoCode
+	case source != unlock.SourceShare:
+		return unlock.DenyNoAccessRight
+	case state == unlock.GrantEnded:
+		return unlock.DenyShareEnded
+	}
+	return unlock.DenyShareRevoked
+}
+
+// booking says what stands against a booking and its unit.
+func (o *outlook) booking(id string) (code unlock.Code, window unlock.Window, gatelocked bool) {
+	b, ok := o.get(unlock.KindBooking, id).(*unlock.Booking)
+	if !ok {
+		return unlock.DenyBookingRevoked, unlock.Window{}, false
+	}
+	switch b.State {
+	case unlock.BookingRevoked:
+		code = unlock.DenyBookingRevoked
+	case unlock.BookingEnded:
+		code = unlock.DenyBookingEnded
+	case unlock.BookingOverlock:
+		code = unlock.DenyOverlock
+	case unlock.BookingGatelock, unlock.BookingActive:
+	}
+	u, ok := o.get(unlock.KindUnit, b.Unit).(*unlock.Unit)
+	switch {
+	case !ok:
+		code = first(code, unlock.DenyBookingRevoked)
+	case u.State == unlock.UnitToCheck:
+		code = first(code, unlock.DenyBookingNotStarted)
+	}
+	return code, b.Window, b.State == unlock.BookingGatelock
+}
+
+// opens gives the doors of a grant with the schedules that bound each.
+func (o *outlook) opens(g *unlock.Grant) map[string][]choice {
+	var doors map[string][]choice
+	if g.Right != "" {
+		doors = o.right(g.Right, "")
+	} else if b, ok := o.get(unlock.KindBooking, g.Booking).(*unlock.Booking); ok {
+		doors = o.unit(b.Unit)
+	}
+	if g.Schedule == "" {
+		return doors
+	}
+	narrowed := make(map[string][]choice, len(doors))
+	for id, choices := range doors {
+		for _, c := range choices {
+			narrowed[id] = append(narrowed[id], o.and(c, g.Schedule))
+		}
+	}
+	return narrowed
+}
+
+// and bounds a choice by one more schedule.
+func (o *outlook) and(c choice, more string) choice {
+	if more == "" {
+		return c
+	}
+	c.schedules = append(slices.Clip(c.schedules), more)
+	if s, ok := o.get(unlock.KindSchedule, more).(*unlock.Schedule); ok && len(s.Closed) > 0 {
+		c.closed = slices.Concat(c.closed, s.Closed)
+	}
+	return c
+}
+
+func (o *outlook) right(id, narrower string) map[string][]choice {
+	key := "right/" + id + "/" + narrower
+	doors, known := o.opened[key]
+	if known {
+		return doors
+	}
+	doors = map[string][]choice{}
+	if r, ok := o.get(unlock.KindRight, id).(*unlock.Right); ok {
+		c := o.and(o.and(choice{}, r.Schedule), narrower)
+		for _, d := range r.Doors {
+			doors[d] = []choice{c}
+		}
+	}
+	o.opened[key] = doors
+	return doors
+}
+
+// unit gives the doors of what is mapped to a unit.
+func (o *outlook) unit(id string) map[string][]choice {
+	key := "unit/" + id
+	doors, known := o.opened[key]
+	if known {
+		return doors
+	}
+	doors = map[string][]choice{}
+	if u, ok := o.get(unlock.KindUnit, id).(*unlock.Unit); ok {
+		for _, r := range u.Rights {
+			for d, choices := range o.right(r.Right, r.Schedule) {
+				doors[d] = append(doors[d], choices...)
+			}
+		}
+	}
+	o.opened[key] = doors
+	return doors
+}
+
+// both gives what two grants of a chain open together.
+func both(a, b map[string][]choice) map[string][]choice {
+	out := map[string][]choice{}
+	for d, choices := range a {
+		for _, x := range choices {
+			for _, y := range b[d] {
+				out[d] = append(out[d], choice{slices.Concat(x.schedules, y.schedules), slices.Concat(x.closed, y.closed)})
+			}
+		}
+	}
+	return out
+}
+
+// join gives the key of the intersection of schedules; empty: it always holds.
+func (o *outlook) join(ids ...string) string {
+	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	key := strings.Join(ids, " ")
+	if _, known := o.times[key]; known {
+		return key
+	}
+	held := always
+	for i, id := range ids {
+		var next schedule.Schedule // of a schedule that is not there: never
+		if s, ok := o.get(unlock.KindSchedule, id).(*unlock.Schedule); ok {
+			next = s.Schedule
+		}
+		if i == 0 {
+			held = next
+		} else {
+			held = schedule.Intersect(held, next)
+		}
+	}
+	o.times[key] = held
+	return key
+}

@@ -1,0 +1,291 @@
+package domain
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gatehouse/domain/unlock"
+)
+
+// rowChange is a permission row as it is and as it would be; nil: there is none.
+type rowChange struct {
+	key           unlock.Key
+	before, after unlock.Row
+}
+
+// numberTags tell numbers apart and are good for nothing else.
+func numberTags(_ ID, _ CredentialKind, format, number string) (unlock.Tag, bool) {
+	h := sha256.Sum256([]byte(format + "/" + number))
+	return unlock.Tag(h[:16]), true
+}
+
+// rowsAfter makes the rows that may differ, as they would be.
+func (f *foresight) rowsAfter() {
+	c := &changes{s: f.s, touched: f.s.journal.supposed, keys: map[ID]keySet{}, moved: map[ID]map[ID]struct{}{}}
+	for t, before := range c.touched {
+		c.touch(t, before)
+	}
+	c.people()
+	for site, keys := range c.keys {
+		m, ok := newRowMaker(f.s, site, numberTags)
+		if !ok {
+			continue
+		}
+		p := &prospect{site: site, people: map[ID]struct{}{}, doors: map[ID]struct{}{}}
+		for k := range keys {
+			p.changed = append(p.changed, rowChange{key: k, after: m.row(k)})
+		}
+		f.sites[site] = p
+	}
+}
+
+// rowsBefore makes the same rows as they are, drops those that stay, and reports
+// whether any is left.
+func (f *foresight) rowsBefore() bool {
+	for site, p := range f.sites {
+		if m, ok := newRowMaker(f.s, site, numberTags); ok {
+			for i := range p.changed {
+				p.changed[i].before = m.row(p.changed[i].key)
+			}
+		}
+		p.changed = slices.DeleteFunc(p.changed, func(c rowChange) bool { return reflect.DeepEqual(c.before, c.after) })
+		if len(p.changed) == 0 {
+			delete(f.sites, site)
+			continue
+		}
+		slices.SortFunc(p.changed, func(a, b rowChange) int { return a.key.Compare(b.key) })
+		p.reach(f.s)
+	}
+	return len(f.sites) > 0
+}
+
+// reach adds whom the changed rows concern by one of the two states: whose access
+// may differ, and which doors may for everybody.
+func (p *prospect) reach(s *State) {
+	for _, c := range p.changed {
+		r := reach{s, p}
+		id := ID(c.key.ID)
+		switch c.key.Kind {
+		case unlock.KindSite:
+			r.site(c)
+		case unlock.KindDoor:
+			r.door(id, c)
+		case unlock.KindRight:
+			r.rightRow(c.key.ID)
+		case unlock.KindSchedule:
+			r.schedule(c.key.ID)
+		case unlock.KindPerson:
+			r.person(id)
+		case unlock.KindUnit:
+			r.unit(id)
+		case unlock.KindBooking:
+			r.booking(id)
+		case unlock.KindCredential:
+			for _, row := range []unlock.Row{c.before, c.after} {
+				if cr, ok := row.(*unlock.Credential); ok {
+					r.add(ID(cr.Person))
+				}
+			}
+		case unlock.KindGrant:
+			for _, row := range []unlock.Row{c.before, c.after} {
+				if g, ok := row.(*unlock.Grant); ok {
+					r.add(ID(g.Person))
+					r.shares(ID(g.Booking))
+				}
+			}
+		}
+	}
+}
+
+// reach finds who hangs on what, by one state.
+type reach struct {
+	s *State
+	p *prospect
+}
+
+func (r reach) add(person ID) {
+	if person != "" {
+		r.p.people[person] = struct{}{}
+	}
+}
+
+func (r reach) site(c rowChange) {
+	before, was := c.before.(*unlock.Site)
+	after, is := c.after.(*unlock.Site)
+	if !was || !is {
+		return
+	}
+	if !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
+		before.SharedUserFobs != after.SharedUserFobs || before.FobSchedule != after.FobSchedule {
+		r.everybody()
+	}
+	if !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
+		before.Posture != after.Posture || !reflect.DeepEqual(before.Blackouts, after.Blackouts) {
+		for d := range r.s.Doors.index["site:"+string(r.p.site)] {
+			r.p.doors[d] = struct{}{}
+		}
+		r.everybody()
+	}
+}
+
+// everybody adds whoever has anything of the site.
+func (r reach) everybody() {
+	m, ok := newRowMaker(r.s, r.p.site, noTags)
+	if !ok {
+		return
+	}
+	for k := range m.keys() {
+		if k.Kind == unlock.KindPerson {
+			r.add(ID(k.ID))
+		}
+	}
+}
+
+func (r reach) door(id ID, c rowChange) {
+	r.p.doors[id] = struct{}{}
+	for right := range r.s.AccessRights.index["door:"+string(id)] {
+		r.right(right)
+	}
+	for g := range r.s.Groups.index["door:"+string(id)] {
+		r.members(g)
+	}
+	for _, row := range []unlock.Row{c.before, c.after} {
+		if d, ok := row.(*unlock.Door); ok && d.Posture == unlock.FreeAccess {
+			r.everybody()
+		}
+	}
+}
+
+func (r reach) rightRow(id string) {
+	if group, ok := strings.CutPrefix(id, groupPrefix); ok {
+		r.group(ID(group))
+	} else if door, ok := strings.CutPrefix(id, hoursPrefix); ok {
+		r.p.doors[ID(door)] = struct{}{}
+	} else {
+		r.right(ID(id))
+	}
+}
+
+// group adds the members and the doors, which may keep its business hours.
+func (r reach) group(id ID) {
+	r.members(id)
+	if g, ok := r.s.Groups.Get(id); ok {
+		for _, d := range g.Doors {
+			if door, ok := r.s.Doors.Get(d); ok && door.Site == r.p.site {
+				r.p.doors[d] = struct{}{}
+			}
+		}
+	}
+}
+
+func (r reach) members(group ID) {
+	for m := range r.s.GroupMembers.index["group:"+string(group)] {
+		r.add(r.s.GroupMembers.rows[m].v.Person)
+	}
+}
+
+func (r reach) right(id ID) {
+	key := "right:" + string(id)
+	for g := range r.s.Grants.index[key] {
+		r.add(r.s.Grants.rows[g].v.Person)
+	}
+	for u := range r.s.Units.index[key] {
+		r.unit(u)
+	}
+	for u := range r.s.UnitUsers.index[key] {
+		r.add(r.s.UnitUsers.rows[u].v.Person)
+	}
+}
+
+func (r reach) schedule(id string) {
+	s := r.s
+	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
+		if u, ok := s.UnitUsers.Get(ID(user[:max(0, strings.LastIndexByte(user, '/'))])); ok {
+			r.add(u.Person)
+		}
+		return
+	}
+	if group, ok := strings.CutPrefix(id, groupPrefix); ok {
+		r.group(ID(strings.TrimSuffix(group, hoursSuffix)))
+		return
+	}
+	if credential, ok := strings.CutPrefix(id, credentialPrefix); ok {
+		if c, ok := s.Credentials.Get(ID(credential)); ok {
+			r.add(c.Person)
+		}
+		return
+	}
+	if site, ok := s.Sites.Get(r.p.site); ok && site.Policy.FobSchedule == ID(id) {
+		r.everybody()
+	}
+	key := "schedule:" + id
+	for d := range s.Doors.index[key] {
+		if s.Doors.rows[d].v.Site == r.p.site {
+			r.p.doors[d] = struct{}{}
+		}
+	}
+	for right := range s.AccessRights.index[key] {
+		r.right(right)
+	}
+	for u := range s.Units.index[key] {
+		r.unit(u)
+	}
+	for g := range s.Grants.index[key] {
+		r.add(s.Grants.rows[g].v.Person)
+	}
+}
+
+// person adds a person, and whoever has what they share.
+func (r reach) person(id ID) {
+	r.add(id)
+	key := "person:" + string(id)
+	for b := range r.s.Bookings.index[key] {
+		r.shares(b)
+	}
+	for sh := range r.s.Shares.index[key] {
+		r.shares(r.s.Shares.rows[sh].v.Booking)
+	}
+}
+
+func (r reach) shares(booking ID) {
+	for sh := range r.s.Shares.index["booking:"+string(booking)] {
+		r.add(r.s.Shares.rows[sh].v.Person)
+	}
+}
+
+func (r reach) booking(id ID) {
+	b, ok := r.s.Bookings.Get(id)
+	if !ok {
+		return
+	}
+	r.add(b.Person)
+	r.shares(id)
+	for u := range r.s.UnitUsers.index["unit:"+string(b.Unit)] {
+		r.add(r.s.UnitUsers.rows[u].v.Person)
+	}
+}
+
+func (r reach) unit(id ID) {
+	key := "unit:" + string(id)
+	for b := range r.s.Bookings.index[key] {
+		r.booking(b)
+	}
+	for u := range r.s.UnitUsers.index[key] {
+		r.add(r.s.UnitUsers.rows[u].v.Person)
+	}
+}
+
+// sortedKeysOf lists the keys of a map in order.
+func sortedKeysOf[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+func (a ReviewDue) compare(b ReviewDue) int {
+	return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Person, b.Person), cmp.Compare(a.Right, b.Right))
+}
+
+func (a Ending) compare(b Ending) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID), cmp.Compare(a.Person, b.Person))
+}

@@ -1,0 +1,232 @@
+package domain
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// aspect is one use of a door: with a kind of credential, or from afar.
+type aspect struct {
+	kind       unlock.CredentialKind
+	capability unlock.Capability // zero: at the door
+}
+
+var aspects = []aspect{
+	{kind: unlock.AnyKind}, {kind: unlock.Fob}, {kind: unlock.Card}, {kind: unlock.Pin}, {kind: unlock.MobileKey},
+	{unlock.MobileKey, unlock.RemoteUnlock}, {unlock.MobileKey, unlock.UnlockFor}, {unlock.AnyKind, unlock.FirstIn},
+}
+
+// stretches are the times of passages in which an aspect is open.
+func (a aspect) stretches(passages []passage) []stretch {
+	var out []stretch
+	for _, w := range passages {
+		if w.code != unlock.NoCode || w.until <= w.from || w.kinds&(1<<a.kind) == 0 || a.capability != 0 && w.may&(1<<a.capability) == 0 {
+			continue
+		}
+		s := w.stretch
+		if a.kind == unlock.Fob {
+			s.times = w.fobTimes
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// clock compares times of two outlooks of one site.
+type clock struct {
+	a, b      *outlook
+	now       unlock.Instant
+	changed   []dayChange     // days that the calendars of the two mark differently
+	moved     bool            // the zones read different clocks
+	same      map[string]bool // by keys of times of a and of b: the schedules are equal
+	intervals map[string]bool // answers for whole intervals
+}
+
+// dayChange is a date of another kind than before.
+type dayChange struct {
+	date    schedule.Date
+	was, is schedule.Kind
+}
+
+// maxChangedDays bounds how many days of one change of a calendar are looked at one
+// by one; of the later ones nothing is taken to be left that holidays can take away.
+const maxChangedDays = 1000
+
+func newClock(a, b *outlook) *clock {
+	c := &clock{a: a, b: b, now: b.now, same: map[string]bool{}, intervals: map[string]bool{}}
+	if a.m == nil || b.m == nil {
+		return c
+	}
+	c.moved = !a.zone.SameClock(b.zone)
+	today := b.zone.Local(int64(b.now)).Date
+	was, is := a.row.Calendar.Compile(), b.row.Calendar.Compile()
+	for _, special := range slices.Concat(a.row.Calendar, b.row.Calendar) {
+		last := special.Until
+		if last.IsZero() {
+			last = special.Date
+		}
+		date := special.Date
+		if date.Before(today) {
+			date = today
+		}
+		for ; !last.Before(date) && len(c.changed) < maxChangedDays; date = date.AddDays(1) {
+			if d := (dayChange{date, was.Kind(date), is.Kind(date)}); d.was != d.is && !slices.Contains(c.changed, d) {
+				c.changed = append(c.changed, d)
+			}
+		}
+	}
+	return c
+}
+
+// turned compares the other way round.
+func (c *clock) turned() *clock {
+	t := &clock{a: c.b, b: c.a, now: c.now, moved: c.moved, same: map[string]bool{}, intervals: map[string]bool{}}
+	for _, d := range c.changed {
+		t.changed = append(t.changed, dayChange{d.date, d.is, d.was})
+	}
+	return t
+}
+
+// equal reports whether times of a and of b are the same schedule.
+func (c *clock) equal(a, b string) bool {
+	if a == "" || b == "" {
+		return a == b
+	}
+	key := a + "/" + b
+	same, known := c.same[key]
+	if !known {
+		same = schedule.Equal(c.a.times[a], c.b.times[b])
+		c.same[key] = same
+	}
+	return same
+}
+
+// steady reports whether the same schedule holds at the same instants in both.
+func (c *clock) steady(times string) bool { return times == "" || !c.moved && len(c.changed) == 0 }
+
+// within reports whether some of b is open whenever any of a is.
+func (c *clock) within(a, b []stretch) bool {
+	for _, x := range a {
+		if !c.steady(x.times) || !slices.ContainsFunc(b, func(y stretch) bool { return c.holds(y, x) }) {
+			return c.everywhere(a, b)
+		}
+	}
+	return true
+}
+
+// holds reports whether a stretch of b has a stretch of a in it, at a glance.
+func (c *clock) holds(y, x stretch) bool {
+	return y.from <= x.from && x.until <= y.until && (len(y.closed) == 0 || slices.Equal(x.closed, y.closed)) && (y.times == "" || c.equal(x.times, y.times))
+}
+
+// everywhere is within without a short cut: it cuts time where anything begins or ends.
+func (c *clock) everywhere(a, b []stretch) bool {
+	cuts := []unlock.Instant{c.now, forEver}
+	for _, s := range slices.Concat(a, b) {
+		cuts = append(cuts, s.from, s.until)
+		for _, w := range s.closed {
+			cuts = append(cuts, w.From, bound(w.Until))
+		}
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	for i, from := range cuts[:len(cuts)-1] {
+		if from >= c.now && !c.interval(from, cuts[i+1], inForce(a, from), inForce(b, from)) {
+			return false
+		}
+	}
+	return true
+}
+
+// inForce gives the times of the stretches that an instant is in.
+func inForce(list []stretch, at unlock.Instant) (times []string) {
+	for _, s := range list {
+		if s.from <= at && at < s.until && !slices.ContainsFunc(s.closed, func(w unlock.Window) bool { return w.From <= at && at < bound(w.Until) }) {
+			times = append(times, s.times)
+		}
+	}
+	slices.Sort(times)
+	return slices.Compact(times)
+}
+
+// interval is within for an interval in which the same times are in force all along.
+func (c *clock) interval(from, until unlock.Instant, a, b []string) bool {
+	if len(a) == 0 || slices.Contains(b, "") {
+		return true
+	}
+	key := fmt.Sprint(from, until, strings.Join(a, "|"), "/", len(b), strings.Join(b, "|"))
+	answer, known := c.intervals[key]
+	if !known {
+		answer = c.dates(from, until, a, b)
+		c.intervals[key] = answer
+	}
+	return answer
+}
+
+func (c *clock) dates(from, until unlock.Instant, a, b []string) bool {
+	zone := c.a.zone
+	if c.a.m == nil {
+		zone = c.b.zone
+	}
+	first, last := zone.Local(int64(from)).Date, schedule.Date{}
+	if until != forEver {
+		last = zone.Local(int64(until) - 1).Date
+	}
+	var old, left []schedule.Schedule
+	for _, key := range a {
+		s := c.a.times[key]
+		if s.ValidFrom.Before(first) {
+			s.ValidFrom = first
+		}
+		if !last.IsZero() && (s.ValidUntil.IsZero() || last.Before(s.ValidUntil)) {
+			s.ValidUntil = last
+		}
+		old = append(old, s)
+	}
+	for _, key := range b {
+		left = append(left, c.b.times[key])
+	}
+	if !schedule.Within(old, left) {
+		return false
+	}
+	if c.moved || len(c.changed) == maxChangedDays {
+		return schedule.Within(old, nil)
+	}
+	return !slices.ContainsFunc(c.changed, func(d dayChange) bool { return !schedule.WithinOn(old, left, d.date, d.was, d.is) })
+}
+
+// never reports whether stretches hold nothing.
+func (o *outlook) never(list []stretch) bool {
+	if slices.ContainsFunc(list, func(s stretch) bool { return s.times == "" && len(s.closed) == 0 }) {
+		return false
+	}
+	if o.self == nil {
+		o.self = newClock(o, o)
+	}
+	return len(list) == 0 || o.self.everywhere(list, nil)
+}
+
+// ends are the first and the last instant of stretches.
+func ends(list []stretch) (from, until unlock.Instant) {
+	from = forEver
+	for _, s := range list {
+		from, until = min(from, s.from), max(until, s.until)
+	}
+	return from, until
+}
+
+// text says in words when stretches are open, whatever their bounds.
+func (o *outlook) text(list []stretch) string {
+	var texts []string
+	for _, s := range list {
+		if t := o.times[s.times].String(); !slices.Contains(texts, t) {
+			texts = append(texts, t)
+		}
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, "; ")
+}
