@@ -27,6 +27,7 @@ var allowed = []struct {
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
 	{"gateways/local", "eventstore schemas domain domain/unlock", "a gateway within the service"},
+	{"gateways/admission", "eventstore schemas domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 }

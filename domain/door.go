@@ -21,6 +21,7 @@ type Door struct {
 	Lockdown     string           `json:"lockdown,omitempty"` // id of the command that shut it; none: it is not locked down by itself
 	// Capacity is how many fobs, cards and PINs its device has room for; 0: any number.
 	Capacity int `json:"capacity,omitzero"`
+	Gateway  ID  `json:"gateway,omitempty"` // that opens it; none: no gateway was assigned
 }
 
 // DoorKind says what the door leads to. Gatelock shuts every kind but unit,
@@ -87,6 +88,9 @@ func (d *Door) keys() []string {
 	}
 	if d.Hours != "" {
 		k = append(k, "schedule:"+string(d.Hours))
+	}
+	if d.Gateway != "" {
+		k = append(k, "gateway:"+string(d.Gateway))
 	}
 	return k
 }

@@ -52,7 +52,7 @@ func TestRandomCommands(t *testing.T) {
 func someCommands() []CommandType {
 	all := Commands()
 	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "ShareAccess", "GrantRight",
-		"SetUnitPrivacy", "UnlockFor", "SetBlackout"} {
+		"SetUnitPrivacy", "UnlockFor", "SetBlackout", "RotateGatewayKey"} {
 		if c, ok := CommandNamed(name); ok {
 			all = append(all, c, c, c)
 		}
@@ -199,6 +199,9 @@ func (g generator) id(field string) ID {
 	if g.name == "GrantRight" {
 		makes = field == "grant"
 	}
+	if g.name == "AssignDoorToGateway" {
+		makes = false
+	}
 	known := g.known(field)
 	if len(known) == 0 || makes {
 		known = []ID{"", "new1", "new2"}
@@ -237,6 +240,8 @@ func (g generator) known(field string) []ID {
 		return ids(s.Reviews)
 	case "credential":
 		return ids(s.Credentials)
+	case "gateway":
+		return ids(s.Gateways)
 	}
 	return nil
 }
@@ -276,6 +281,9 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[GroupRole]():        {"owner", "admin", "user"},
 	reflect.TypeFor[GroupOption]():      {"remote_unlock", "admins_modify_settings"},
 	reflect.TypeFor[Posture]():          {"unlocked", "free_access"},
+	reflect.TypeFor[GatewayReason]():    {"replaced", "stolen"},
+	reflect.TypeFor[GatewayKey](): {"UDHMYFIH3QO524UVSUOCSCEI6CK23OIEJUNXHVUW43PQMXLIHPKPY3OP", "UBVXTRL6NIEVEOJIFQCIDDUWCEXT6A5EAAN2S6SWJQRYKKR7D2S7ZZV2",
+		"UDNNXUMEULKSN4PL3VOAN7NNSNM3EKDVTNGX66OWM2E7UJKKVWCUMJSD", "UCN6GKDXSWIHQCKAPYKEHH7RTDK37R644343Y5B4WNURI33BBNEADPBS"},
 }
 
 func (g generator) text(typ reflect.Type, field string) string {

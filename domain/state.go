@@ -23,7 +23,7 @@ type State struct {
 	Orgs            *table[Org]            // one row; in the org _system one per org of the ledger
 	Sites           *table[Site]           // by id; keys schedule:
 	Areas           *table[Area]           // by id; keys site:
-	Doors           *table[Door]           // by id; keys site:, area:, unit:, schedule:
+	Doors           *table[Door]           // by id; keys site:, area:, unit:, schedule:, gateway:
 	Units           *table[Unit]           // by id; keys site:, right:, schedule:, privacy:
 	Bookings        *table[Booking]        // by id; keys unit:, person:, site:
 	People          *table[Person]         // by id; keys email:, phone: (in clear, in memory only)
@@ -38,6 +38,7 @@ type State struct {
 	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
 	Groups          *table[Group]       // by id; keys site:, door:
 	GroupMembers    *table[GroupMember] // by memberKey; keys person:, group:, owner:, single:
+	Gateways        *table[Gateway]     // by id; keys site:, key:
 	Owed            *table[Owed]        // consequences that are not on record yet; keys right:
 	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
 
@@ -75,6 +76,7 @@ func NewState() *State {
 	s.Credentials = newTable(j, "credentials", (*Credential).keys)
 	s.Groups = newTable(j, "groups", (*Group).keys)
 	s.GroupMembers = newTable(j, "group_members", (*GroupMember).keys)
+	s.Gateways = newTable(j, "gateways", (*Gateway).keys)
 	s.Owed = newTable(j, "owed", (*Owed).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)

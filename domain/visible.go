@@ -27,6 +27,7 @@ const (
 	RecordGroup       RecordKind = "group"
 	RecordGroupMember RecordKind = "group_member"
 	RecordReview      RecordKind = "review"
+	RecordGateway     RecordKind = "gateway"
 	RecordCredential  RecordKind = "credential"
 	RecordActivity    RecordKind = "activity" // what was observed at a door
 	RecordCommit      RecordKind = "commit"   // a commit of the ledger, with its events
@@ -83,6 +84,8 @@ func RecordOf(s *State, row any) Record {
 		return Record{Kind: RecordGroupMember, Sites: s.sitesOfGroup(r.Group), Group: r.Group, Person: r.Person}
 	case *Review:
 		return Record{Kind: RecordReview, Sites: s.sitesOfUnit(r.Unit), Unit: r.Unit, Person: r.Person}
+	case *Gateway:
+		return Record{Kind: RecordGateway, Sites: []ID{r.Site}}
 	case *Credential:
 		sites := r.Sites
 		if len(sites) == 0 {

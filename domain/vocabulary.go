@@ -32,7 +32,7 @@ var allWords = []words{
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
 	fobWords, keyStockWords, pinWords, mobileKeyWords, consequencesWords,
 	groupWords, groupMemberWords, groupSettingsWords,
-	lockdownWords, postureWords, remoteUnlockWords, privacyWords, auctionWords,
+	gatewayWords, lockdownWords, postureWords, remoteUnlockWords, privacyWords, auctionWords,
 }
 
 // CommandType describes a command.

@@ -363,6 +363,8 @@ func (w *world) record(kind RecordKind, which string) Record {
 		return row(s.Groups.Get(id))
 	case RecordGroupMember:
 		return row(s.GroupMembers.Get(id))
+	case RecordGateway:
+		return row(s.Gateways.Get(id))
 	case RecordReview:
 		return row(s.Reviews.Get(id))
 	case RecordCredential:

@@ -20,7 +20,7 @@ import (
 func benchBed(b *testing.B) (*Store, *nats.Conn) {
 	b.Helper()
 	dir := b.TempDir()
-	e, err := StartEmbedded(dir, "", quiet())
+	e, err := StartEmbedded(EmbeddedConfig{Dir: dir, Log: quiet()})
 	require.NoError(b, err)
 	nc, err := e.Connect()
 	require.NoError(b, err)

@@ -51,7 +51,7 @@ func newR1(t *testing.T) *testbed {
 }
 
 func (b *testbed) startR1() {
-	e, err := StartEmbedded(b.dir, "", quiet())
+	e, err := StartEmbedded(EmbeddedConfig{Dir: b.dir, Log: quiet()})
 	require.NoError(b.t, err)
 	b.embedded, b.servers = e, []*server.Server{e.Server}
 }

@@ -1,6 +1,8 @@
 package eventstore
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,61 +12,169 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 )
 
 // serverStart is how long the embedded server may take to be ready; recovery of a
 // large store needs most of it.
 const serverStart = 2 * time.Minute
 
+// EmbeddedConfig says how to run a server within this process.
+type EmbeddedConfig struct {
+	Dir string // the server keeps its streams in Dir/jetstream; the caller holds the [DataLock] of Dir
+	// Listen is the address for gateways; empty: the server takes no connection but
+	// those of this process.
+	Listen string
+	TLS    *tls.Config // optional: of that address
+	Log    *slog.Logger
+}
+
 // Embedded is a nats-server within this process, with JetStream in a directory.
 type Embedded struct {
 	Server *server.Server
+	// Issuer signs who may connect from outside; nil when the server does not
+	// listen. It is made at every start: no connection outlives the server.
+	Issuer nkeys.KeyPair
+
+	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
 }
 
-// StartEmbedded starts the server in dir/jetstream. Every write is fsynced before
-// it is acknowledged. Without a listen address it takes no connection but those
-// of this process. The caller holds the [DataLock] of dir.
-func StartEmbedded(dir, listen string, log *slog.Logger) (*Embedded, error) {
+// GatewaysAccount is the account of gateways in the embedded server. They have one
+// of their own because JetStream sends the acknowledgement of what they publish
+// to whatever reply subject they name: in the account of the streams, that could be
+// the subject of a ledger.
+const GatewaysAccount = "GATEWAYS"
+
+// GatewaySubjects are the subjects by which gateways reach the service, and
+// GatewayDoSubjects those by which it reaches them: services, in the terms of
+// NATS, that one account exports and the other imports.
+var (
+	GatewaySubjects   = []string{"activity.*.*.*", "control.*.*.ask"}
+	GatewayDoSubjects = []string{"control.*.*.do"}
+)
+
+// StartEmbedded starts the server. Every write is fsynced before it is
+// acknowledged. From outside it takes only those whom a responder to auth callouts
+// admits, which the caller runs with the Issuer.
+func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
+	e := &Embedded{}
 	opts := &server.Options{
 		ServerName: "gatehouse",
 		JetStream:  true,
-		StoreDir:   filepath.Join(dir, "jetstream"),
+		StoreDir:   filepath.Join(cfg.Dir, "jetstream"),
 		SyncAlways: true,
 		NoSigs:     true,
-		DontListen: listen == "",
-		// Gateways will log in with nkeys, which need a nonce from the start.
-		AlwaysEnableNonce: true,
+		DontListen: cfg.Listen == "",
 	}
-	if listen != "" {
-		host, port, err := net.SplitHostPort(listen)
-		if err != nil {
-			return nil, fmt.Errorf("eventstore: listen address %q: %w", listen, err)
-		}
-		n, err := strconv.Atoi(port)
-		if err != nil {
-			return nil, fmt.Errorf("eventstore: listen address %q: %w", listen, err)
-		}
-		opts.Host, opts.Port = host, n
-		if n == 0 {
-			opts.Port = server.RANDOM_PORT
+	if cfg.Listen != "" {
+		if err := e.listen(opts, cfg); err != nil {
+			return nil, err
 		}
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: make the embedded server: %w", err)
 	}
-	srv.SetLoggerV2(natsLog{log}, false, false, false)
+	e.Server = srv
+	srv.SetLoggerV2(natsLog{cfg.Log}, false, false, false)
 	srv.Start()
 	if !srv.ReadyForConnections(serverStart) {
 		srv.Shutdown()
 		return nil, fmt.Errorf("eventstore: the embedded server is not ready after %s", serverStart)
 	}
-	return &Embedded{srv}, nil
+	if e.Issuer != nil {
+		if err := e.letGatewaysIn(); err != nil {
+			e.Stop()
+			return nil, fmt.Errorf("eventstore: make the account of gateways: %w", err)
+		}
+	}
+	return e, nil
 }
 
-// Connect makes a connection within the process.
-func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(opts, nats.InProcessServer(e.Server), nats.MaxReconnects(-1))...)
+// listen gives the server an address, users for this process, and auth callouts
+// for everybody else.
+func (e *Embedded) listen(opts *server.Options, cfg EmbeddedConfig) error {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("eventstore: listen address %q: %w", cfg.Listen, err)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("eventstore: listen address %q: %w", cfg.Listen, err)
+	}
+	if opts.Port == 0 {
+		opts.Port = server.RANDOM_PORT
+	}
+	opts.Host = host
+	if cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig = true, cfg.TLS
+	}
+	if e.Issuer, err = nkeys.CreateAccount(); err != nil {
+		return fmt.Errorf("eventstore: make a key: %w", err)
+	}
+	if e.user, err = nkeys.CreateUser(); err != nil {
+		return fmt.Errorf("eventstore: make a key: %w", err)
+	}
+	if e.system, err = nkeys.CreateUser(); err != nil {
+		return fmt.Errorf("eventstore: make a key: %w", err)
+	}
+	issuer, err1 := e.Issuer.PublicKey()
+	user, err2 := e.user.PublicKey()
+	system, err3 := e.system.PublicKey()
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return fmt.Errorf("eventstore: make a key: %w", err)
+	}
+	sys := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
+	opts.Accounts, opts.SystemAccount = []*server.Account{sys}, server.DEFAULT_SYSTEM_ACCOUNT
+	opts.Nkeys = []*server.NkeyUser{{Nkey: user}, {Nkey: system, Account: sys}}
+	// Gateways log in with nkeys, which need a nonce from the start.
+	opts.AlwaysEnableNonce = true
+	opts.AuthCallout = &server.AuthCallout{Issuer: issuer, Account: server.DEFAULT_GLOBAL_ACCOUNT, AuthUsers: []string{user, system}}
+	return nil
+}
+
+// letGatewaysIn makes the account of gateways and joins it to that of the streams.
+// It is made after the start, for a server that starts with accounts of its own
+// gives the one of the streams no JetStream.
+func (e *Embedded) letGatewaysIn() error {
+	gateways, err := e.Server.RegisterAccount(GatewaysAccount)
+	if err != nil {
+		return err
+	}
+	streams := e.Server.GlobalAccount()
+	join := func(from, to *server.Account, subject string) error {
+		return errors.Join(from.AddServiceExport(subject, []*server.Account{to}), to.AddServiceImport(from, subject, subject))
+	}
+	for _, subject := range GatewaySubjects {
+		err = errors.Join(err, join(streams, gateways, subject))
+	}
+	for _, subject := range GatewayDoSubjects {
+		err = errors.Join(err, join(gateways, streams, subject))
+	}
+	return err
+}
+
+// Connect makes a connection within the process, to the account of the streams.
+func (e *Embedded) Connect(opts ...nats.Option) (*nats.Conn, error) { return e.connect(e.user, opts) }
+
+// ConnectSystem makes a connection within the process to the system account; nil
+// when the server does not listen, so that there is nobody to look after.
+func (e *Embedded) ConnectSystem(opts ...nats.Option) (*nats.Conn, error) {
+	if e.system == nil {
+		return nil, nil
+	}
+	return e.connect(e.system, opts)
+}
+
+func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, error) {
+	opts = append(opts, nats.InProcessServer(e.Server), nats.MaxReconnects(-1))
+	if user != nil {
+		name, err := user.PublicKey()
+		if err != nil {
+			return nil, fmt.Errorf("eventstore: connect within the process: %w", err)
+		}
+		opts = append(opts, nats.Nkey(name, user.Sign))
+	}
+	nc, err := nats.Connect("", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: connect within the process: %w", err)
 	}

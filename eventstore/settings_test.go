@@ -76,7 +76,7 @@ func TestALazyServerStopsTheStartAndAnOverrideIsRecorded(t *testing.T) {
 	srv.Start()
 	require.True(t, srv.ReadyForConnections(10*time.Second))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}, embedded: &Embedded{srv}}
+	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}, embedded: &Embedded{Server: srv}}
 	b.openVault()
 	cfg := b.config()
 	err = openError(t, cfg)

@@ -62,7 +62,7 @@ func longLedger(b *testing.B, n int) Config {
 	require.NoError(b, err)
 	srv.Start()
 	require.True(b, srv.ReadyForConnections(10*time.Second))
-	e := &Embedded{srv}
+	e := &Embedded{Server: srv}
 	nc, err := e.Connect()
 	require.NoError(b, err)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")

@@ -23,7 +23,7 @@ func TestCompletion(t *testing.T) {
 		{words: []string{"token", "issue", "--sc"}, has: []string{"--scope"}, complete: true},
 		{words: []string{"token", "issue", "--scope", ""}, has: []string{"full", "metrics", "read"}, complete: true},
 		{words: []string{"token", "issue", "--person", ""}, nothing: true},
-		{words: []string{"do", "--url", "http://x", "Assign"}, has: []string{"AssignFob", "AssignRole"}, complete: true},
+		{words: []string{"do", "--url", "http://x", "Assign"}, has: []string{"AssignDoorToGateway", "AssignFob", "AssignRole"}, complete: true},
 		{words: []string{"do", "Set"}, has: []string{"SetSitePolicy"}, hasNot: []string{"SetZoneRules"}},
 		{words: []string{"do", "--json", "CreateDoor", "k"}, has: []string{"kind="}, complete: true},
 		{words: []string{"do", "CreateDoor", "site=north", "kind=g"}, has: []string{"kind=gate"}, complete: true},

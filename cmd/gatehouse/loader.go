@@ -41,12 +41,14 @@ type loader struct {
 	failed  map[domain.ID]struct{} // those of them that could not be
 }
 
-// load loads all orgs in the background.
+// load loads all orgs in the background, and admits gateways once that was tried.
 func (s *service) load() {
 	s.loader.listing = true
+	var admit sync.Once
 	s.running.Go(func() {
 		for {
 			err := s.loadAll()
+			admit.Do(s.admit)
 			if err == nil || s.loader.ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
 				return
 			}
@@ -54,6 +56,18 @@ func (s *service) load() {
 			if pause(s.loader.ctx, loadAgain) != nil {
 				return
 			}
+		}
+	})
+}
+
+// admit begins to say which gateways may connect.
+func (s *service) admit() {
+	if s.admission == nil {
+		return
+	}
+	s.running.Go(func() {
+		if err := s.admission.Run(s.loader.ctx); err != nil {
+			s.fail(fmt.Errorf("gateways are not admitted any more: %w", err))
 		}
 	})
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
 
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
@@ -13,10 +15,14 @@ import (
 
 // natsConfig says which NATS the service stands on. Everything is optional.
 type natsConfig struct {
-	URL, Creds, SystemCreds string // of an external cluster; empty: a server within the process
-	CA, Cert, Key           string // files for TLS to it
-	Listen                  string // address of the server within the process; empty: it does not listen
-	Replicas                int
+	URL                string // of an external cluster; empty: a server within the process
+	Creds, SystemCreds string // files to log in to it with, of the account with the streams and of the system
+	Nkey, SystemNkey   string // the same as files with seeds; creds and nkeys exclude each other
+	CA, Cert, Key      string // files for TLS to it
+	CalloutSeed        string // file with the seed that signs who may connect to it; empty: others do that
+	Gateways           string // account of gateways in it
+	Listen             string // address of the server within the process; empty: it does not listen
+	Replicas           int
 }
 
 // check finds what does not go together, before anything is touched.
@@ -28,11 +34,28 @@ func (n natsConfig) check() error {
 		return usage("--replicas %d: copies need an external cluster, which --nats-url names", n.Replicas)
 	case (n.Cert == "") != (n.Key == ""):
 		return usage("--nats-tls-cert and --nats-tls-key go together")
-	case n.Listen == "":
+	case n.Creds != "" && n.Nkey != "" || n.SystemCreds != "" && n.SystemNkey != "":
+		return usage("--nats-creds and --nats-nkey exclude each other, as do --nats-system-creds and --nats-system-nkey")
+	case n.CalloutSeed != "" && n.URL == "":
+		return usage("--nats-callout-seed is for an external cluster, which --nats-url names; the server within the process has keys of its own")
+	case n.CalloutSeed != "" && (n.Nkey == "" || n.SystemNkey == ""):
+		return usage("--nats-callout-seed needs --nats-nkey and --nats-system-nkey: by the first the servers send what gateways sign, by the second gateways are cut off")
+	}
+	return nil
+}
+
+// checkListen refuses an address beyond the loopback without TLS: what gateways
+// decide on and what they observe would cross the network in clear.
+func (c *serviceConfig) checkListen() error {
+	if c.NATS.Listen == "" {
 		return nil
 	}
-	if addr, err := net.ResolveTCPAddr("tcp", n.Listen); err != nil || !isLoopback(addr) {
-		return usage("--nats-listen %s: the server within the process knows no users, so it listens on the loopback alone, as 127.0.0.1:4222", n.Listen)
+	addr, err := net.ResolveTCPAddr("tcp", c.NATS.Listen)
+	if err != nil {
+		return usage("--nats-listen: %v", err)
+	}
+	if !isLoopback(addr) && c.TLSCert == "" {
+		return usage("--nats-listen %s: beyond the loopback it needs --tls-cert and --tls-key, which serve gateways too", c.NATS.Listen)
 	}
 	return nil
 }
@@ -41,7 +64,9 @@ func (n natsConfig) check() error {
 type natsConns struct {
 	embedded *eventstore.Embedded // nil with an external cluster
 	conn     *nats.Conn
-	system   *nats.Conn // to the system account; nil: none was given
+	system   *nats.Conn    // to the system account; nil: none was given, or nobody listens
+	issuer   nkeys.KeyPair // signs who may connect; nil: this instance admits nobody
+	gateways string        // account of gateways
 }
 
 // connect starts the server within the process, or connects to the external one.
@@ -50,42 +75,104 @@ func (s *service) connect() error {
 	if n.URL != "" {
 		return s.connectOut()
 	}
-	embedded, err := eventstore.StartEmbedded(s.cfg.Data, n.Listen, s.cfg.Log)
+	cfg := eventstore.EmbeddedConfig{Dir: s.cfg.Data, Listen: n.Listen, Log: s.cfg.Log}
+	if n.Listen != "" && s.cfg.TLSCert != "" {
+		var err error
+		if cfg.TLS, err = s.cfg.serverTLS(); err != nil {
+			return err
+		}
+	}
+	embedded, err := eventstore.StartEmbedded(cfg)
 	if err != nil {
 		return err
 	}
-	s.embedded = embedded
+	s.embedded, s.issuer, s.gateways = embedded, embedded.Issuer, eventstore.GatewaysAccount
 	s.onStop(func(context.Context) error { embedded.Stop(); return nil })
-	if s.conn, err = embedded.Connect(s.natsOptions("")...); err != nil {
+	if n.Listen != "" {
+		s.cfg.Log.Info("NATS listens for gateways", "address", embedded.Server.Addr().String())
+	}
+	options := s.natsOptions()
+	if s.conn, err = embedded.Connect(options...); err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
+	if s.system, err = embedded.ConnectSystem(options...); err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { s.system.Close(); return nil })
 	return nil
 }
 
 func (s *service) connectOut() error {
 	n := s.cfg.NATS
-	var err error
-	if s.conn, err = nats.Connect(n.URL, s.natsOptions(n.Creds)...); err != nil {
+	if n.CalloutSeed != "" {
+		var err error
+		if s.issuer, err = readSeed("--nats-callout-seed", n.CalloutSeed); err != nil {
+			return err
+		}
+		s.gateways = n.Gateways
+	}
+	login, err := loginOf("--nats-nkey", n.Creds, n.Nkey)
+	if err != nil {
+		return err
+	}
+	if s.conn, err = nats.Connect(n.URL, append(s.natsOptions(), login...)...); err != nil {
 		return &unreachableError{base: n.URL, err: err}
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
 	if n.Replicas == 1 {
 		s.cfg.Log.Warn("the streams have one copy: a disk that is lost takes the ledger with it; see --replicas")
 	}
-	if n.SystemCreds == "" {
+	if n.SystemCreds == "" && n.SystemNkey == "" {
 		return nil
 	}
-	if s.system, err = nats.Connect(n.URL, s.natsOptions(n.SystemCreds)...); err != nil {
+	if login, err = loginOf("--nats-system-nkey", n.SystemCreds, n.SystemNkey); err != nil {
+		return err
+	}
+	if s.system, err = nats.Connect(n.URL, append(s.natsOptions(), login...)...); err != nil {
 		return &unreachableError{base: n.URL, err: err}
 	}
 	s.onStop(func(context.Context) error { s.system.Close(); return nil })
 	return nil
 }
 
+// loginOf is how a connection logs in: with a file of credentials or of a seed, or
+// without either.
+func loginOf(flag, creds, nkey string) ([]nats.Option, error) {
+	switch {
+	case creds != "":
+		return []nats.Option{nats.UserCredentials(creds)}, nil
+	case nkey != "":
+		pair, err := readSeed(flag, nkey)
+		if err != nil {
+			return nil, err
+		}
+		public, err := pair.PublicKey()
+		if err != nil || !nkeys.IsValidPublicUserKey(public) {
+			return nil, usage("%s: %s holds no seed of a user, which begins with SU", flag, nkey)
+		}
+		return []nats.Option{nats.Nkey(public, pair.Sign)}, nil
+	}
+	return nil, nil
+}
+
+// readSeed reads an nkey from a file with its seed. The error does not tell what
+// the file holds.
+func readSeed(flag, file string) (nkeys.KeyPair, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, usage("%s: %v", flag, err)
+	}
+	pair, err := nkeys.ParseDecoratedNKey(text)
+	if err != nil {
+		return nil, usage("%s: %s holds no seed of an nkey: %v", flag, file, err)
+	}
+	return pair, nil
+}
+
 // natsOptions are the terms of a connection: it is made anew for as long as the
 // service runs.
-func (s *service) natsOptions(creds string) []nats.Option {
+func (s *service) natsOptions() []nats.Option {
 	n := s.cfg.NATS
 	options := []nats.Option{
 		nats.Name("gatehouse"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.Timeout(5 * time.Second),
@@ -104,9 +191,6 @@ func (s *service) natsOptions(creds string) []nats.Option {
 			}
 			s.cfg.Log.Warn("NATS reports an error", "subject", subject, "error", err)
 		}),
-	}
-	if creds != "" {
-		options = append(options, nats.UserCredentials(creds))
 	}
 	if n.CA != "" {
 		options = append(options, nats.RootCAs(n.CA))

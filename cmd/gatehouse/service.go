@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
+	"gatehouse/gateways/admission"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/projections/due"
 	"gatehouse/projections/permissions"
@@ -56,12 +57,24 @@ func (c *serviceConfig) check() error {
 			return usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, or in %s", c.masterFile())
 		}
 	}
-	return c.NATS.check()
+	if err := c.NATS.check(); err != nil {
+		return err
+	}
+	return c.checkListen()
 }
 
 // masterFile is where the master key lies when it does not come with the
 // environment.
 func (c *serviceConfig) masterFile() string { return filepath.Join(c.Data, "vault.key") }
+
+// serverTLS is how the instance proves who it is.
+func (c *serviceConfig) serverTLS() (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, usage("--tls-cert: %v", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+}
 
 // A service is a running instance.
 type service struct {
@@ -75,10 +88,11 @@ type service struct {
 	cfg     serviceConfig
 	metrics *prometheus.Registry
 	natsConns
-	loader  loader
-	ending  context.CancelFunc // of what runs until the API is shut
-	running sync.WaitGroup     // what ends with it
-	stops   []func(context.Context) error
+	loader    loader
+	admission *admission.Admission // nil: this instance admits nobody
+	ending    context.CancelFunc   // of what runs until the API is shut
+	running   sync.WaitGroup       // what ends with it
+	stops     []func(context.Context) error
 }
 
 // startService starts an instance: the lock of the data directory, the vault, the
@@ -197,6 +211,13 @@ func (s *service) project(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.issuer != nil {
+		s.admission, err = admission.New(admission.Config{Conn: s.conn, System: s.system, Issuer: s.issuer, Gateways: s.gateways,
+			Store: s.Store, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+		if err != nil {
+			return err
+		}
+	}
 	timer := due.New(due.Config{Store: s.Store, Now: s.cfg.Now, Log: s.cfg.Log}, due.NewMetrics(s.metrics))
 	var publishing sync.WaitGroup
 	publish, stopPublishing := context.WithCancel(context.Background())
@@ -233,11 +254,9 @@ func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
 	server := api.Server()
 	scheme := "http"
 	if s.cfg.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
-		if err != nil {
-			return usage("--tls-cert: %v", err)
+		if server.TLSConfig, err = s.cfg.serverTLS(); err != nil {
+			return err
 		}
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 		scheme = "https"
 	} else if !isLoopback(listener.Addr()) {
 		s.cfg.Log.Warn("tokens and personal data cross the network in clear: give --tls-cert and --tls-key, or put a proxy with TLS before it", "listen", listener.Addr().String())

@@ -54,7 +54,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 	b := &bed{t: t, now: start, tables: true}
 	dir := t.TempDir()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	server, err := eventstore.StartEmbedded(dir, "", quiet)
+	server, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Log: quiet})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	conn, err := server.Connect(nats.Name("test"))

@@ -53,7 +53,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t: t, dir: t.TempDir()}
 	var err error
-	b.server, err = eventstore.StartEmbedded(b.dir, "127.0.0.1:0", quiet())
+	b.server, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: b.dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.server.Stop)
 	master, _, err := vault.LoadOrCreateMaster(b.dir, "")

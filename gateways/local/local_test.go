@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -200,8 +201,8 @@ func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
 // call whose acknowledgement never came.
 func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	b := newBed(t)
-	wire := &wire{}
-	conn, err := nats.Connect(b.server.Server.ClientURL(), nats.SetCustomDialer(wire))
+	wire := &wire{server: b.server.Server}
+	conn, err := nats.Connect("nats://within-the-process:4222", nats.SetCustomDialer(wire))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	store := b.open(conn)
@@ -227,7 +228,8 @@ func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 
 // wire dials connections that can keep acknowledgements back.
 type wire struct {
-	held atomic.Pointer[holding]
+	server *server.Server
+	held   atomic.Pointer[holding]
 }
 
 // holding waits for an acknowledgement, tells that it came and keeps it back.
@@ -241,8 +243,8 @@ func (w *wire) hold(came func()) { w.held.Store(&holding{came, make(chan struct{
 
 func (w *wire) release() { close(w.held.Swap(nil).done) }
 
-func (w *wire) Dial(network, address string) (net.Conn, error) {
-	conn, err := net.Dial(network, address)
+func (w *wire) Dial(string, string) (net.Conn, error) {
+	conn, err := w.server.InProcessConn()
 	return &heldConn{conn, w}, err
 }
 

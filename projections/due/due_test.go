@@ -40,7 +40,7 @@ func newBed(t *testing.T) *bed {
 	b.clock.Store(began.UnixNano())
 	dir := t.TempDir()
 	var err error
-	b.embedded, err = eventstore.StartEmbedded(dir, "", quiet())
+	b.embedded, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.embedded.Stop)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")

@@ -43,7 +43,7 @@ func newBed(t testing.TB) *bed {
 	b := &bed{t: t, dir: t.TempDir()}
 	b.now.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixNano())
 	var err error
-	b.server, err = eventstore.StartEmbedded(b.dir, "", quiet())
+	b.server, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: b.dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.server.Stop)
 	master, _, err := vault.LoadOrCreateMaster(b.dir, "")

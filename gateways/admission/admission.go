@@ -1,0 +1,211 @@
+// Package admission decides which gateway may connect to NATS, and what it may say
+// and hear there.
+//
+// NATS asks for every connection that is not of the service itself (auth callout),
+// and this package answers from the ledger: the connection must prove by the nonce
+// that it holds the key with which its gateway is registered, and the gateway must
+// not be retired. The same code answers for the server within the process and for
+// a cluster; the responders of several instances form a queue group. Without a
+// responder nobody new gets in, and those who are in stay.
+//
+// # Who a connection says it is
+//
+// The name of the connection is <org>/<gateway>. The key alone would not do:
+// public keys are no secret, so another org could register the key of a gateway
+// for one of its own, and nobody could tell whose it is.
+//
+// # Why gateways have an account of their own
+//
+// JetStream sends the acknowledgement of a message to whatever reply subject the
+// message names, and nothing checks that the sender may publish there. In the
+// account of the streams a gateway that may publish its own activity, and nothing
+// else, can so append to the ledger of any org: the chain of commits breaks. From
+// an account of its own the same message gives a reply in that account, where no
+// stream listens, and a reply is not passed on through imports.
+//
+// What remains is that a gateway can let such an acknowledgement be sent to the
+// subject on which another gateway takes its orders. It bears no reply subject and
+// no order, and an order without a reply subject is none.
+//
+// # Servers of a cluster
+//
+// The accounts stand in the configuration of the servers, here APP that holds the
+// streams and GATEWAYS:
+//
+//	accounts {
+//	  APP {
+//	    jetstream: enabled
+//	    users: [ { nkey: U… } ]
+//	    exports: [ { service: "activity.*.*.*", accounts: [GATEWAYS] }, { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
+//	    imports: [ { service: { account: GATEWAYS, subject: "control.*.*.do" } } ]
+//	  }
+//	  GATEWAYS {
+//	    exports: [ { service: "control.*.*.do", accounts: [APP] } ]
+//	    imports: [ { service: { account: APP, subject: "activity.*.*.*" } }, { service: { account: APP, subject: "control.*.*.ask" } } ]
+//	  }
+//	  SYS { users: [ { nkey: U… } ] }
+//	}
+//	system_account: SYS
+//	authorization { auth_callout { issuer: A…, account: APP, auth_users: [ U…, U… ] } }
+//
+// The issuer is the public half of the seed with which the service answers; the
+// auth_users are the nkeys of APP and SYS with which it logs in. The first of them
+// makes the servers send the nonce that gateways sign.
+package admission
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"gatehouse/eventstore"
+)
+
+const (
+	// requestSubject is where servers ask, and queue the group that answers.
+	requestSubject = "$SYS.REQ.USER.AUTH"
+	queue          = "gatehouse-admission"
+	// requestAudience marks the question of a server.
+	requestAudience = "nats-authorization-request"
+	// answersAtOnce bounds how many questions are looked at side by side. What
+	// comes above that waits, and the server gives up on it after two seconds.
+	answersAtOnce = 8
+	// waiting bounds how many questions wait; what comes above that is dropped.
+	waiting = 4096
+	// lookTime bounds one look at an org, which may have to be loaded.
+	lookTime = 10 * time.Second
+	// stale is how old a question may be, by the clocks of two machines, beyond
+	// the instant until which its server waits.
+	stale = 30 * time.Second
+)
+
+// Config says how to admit gateways. All of it is required.
+type Config struct {
+	Conn     *nats.Conn        // to the account of the streams, of a user that servers do not ask about
+	System   *nats.Conn        // to the system account, by which gateways are cut off
+	Issuer   nkeys.KeyPair     // of an account: signs the answers
+	Gateways string            // name of the account of gateways
+	Store    *eventstore.Store // whose orgs' gateways are admitted
+	Metrics  prometheus.Registerer
+	Now      func() time.Time // the clock
+	Log      *slog.Logger
+}
+
+// Admission answers the servers, and cuts off whom the ledger has let go.
+type Admission struct {
+	cfg     Config
+	metrics *metrics
+	known   *registry
+	wake    chan struct{} // capacity 1: somebody may have to be cut off
+	places  chan struct{} // one for each question that is looked at
+	telling *rate.Limiter // of lines about refusals in the log
+}
+
+// New makes an admission that observes the store. It comes before the first use of
+// an org.
+func New(cfg Config) (*Admission, error) {
+	issuer, err := cfg.Issuer.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("admission: the key that signs answers: %w", err)
+	}
+	if !nkeys.IsValidPublicAccountKey(issuer) {
+		return nil, errors.New("admission: the key that signs answers is not the seed of an account, which begins with SA")
+	}
+	a := &Admission{cfg: cfg, metrics: newMetrics(cfg.Metrics), wake: make(chan struct{}, 1),
+		places: make(chan struct{}, answersAtOnce), telling: rate.NewLimiter(1, 20)}
+	a.known = newRegistry(a.look)
+	cfg.Store.Observe(a.known)
+	return a, nil
+}
+
+// Run answers until the context ends. It comes after the orgs are loaded, so that
+// an instance that starts turns nobody away whom others admit.
+func (a *Admission) Run(ctx context.Context) error {
+	asked := make(chan *nats.Msg, waiting)
+	sub, err := a.cfg.Conn.ChanQueueSubscribe(requestSubject, queue, asked)
+	if err != nil {
+		return fmt.Errorf("admission: listen for questions of servers: %w", err)
+	}
+	if err := a.cfg.Conn.Flush(); err != nil {
+		return fmt.Errorf("admission: listen for questions of servers: %w", err)
+	}
+	answering := a.answerAll(ctx, asked)
+	a.cutOff(ctx)
+	err = sub.Unsubscribe()
+	<-answering
+	if errors.Is(err, nats.ErrConnectionClosed) {
+		return nil
+	}
+	return err
+}
+
+// answerAll answers what is asked until the context ends, and then closes the
+// channel that it returns.
+func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				for range answersAtOnce {
+					a.places <- struct{}{} // the last answers are given
+				}
+				return
+			case msg := <-asked:
+				a.places <- struct{}{}
+				go func() {
+					defer func() { <-a.places }()
+					a.answer(ctx, msg)
+				}()
+			}
+		}
+	}()
+	return done
+}
+
+// answer answers one question of a server. A question that is none stays without
+// an answer: no server sent it.
+func (a *Admission) answer(ctx context.Context, msg *nats.Msg) {
+	q, err := jwt.DecodeAuthorizationRequestClaims(string(msg.Data))
+	if err == nil && (q.Audience != requestAudience || q.Issuer != q.Server.ID) {
+		err = errors.New("it is not signed by the server that it names")
+	}
+	if err != nil {
+		a.metrics.asked("malformed")
+		a.cfg.Log.Warn("a question about a connection cannot be read", "error", err)
+		return
+	}
+	if a.cfg.Now().After(time.Unix(q.Expires, 0).Add(stale)) {
+		a.metrics.asked("late")
+		return // its server has given up
+	}
+	who, why := a.judge(ctx, q)
+	if why != "" {
+		a.metrics.asked(why)
+		if a.telling.Allow() {
+			a.cfg.Log.Warn("a connection to NATS is refused", "why", why, "name", q.ConnectOptions.Name, "key", q.ConnectOptions.Nkey,
+				"host", q.ClientInformation.Host, "server", q.Server.Name)
+		}
+	}
+	text, err := a.ticket(q, who, why)
+	if err == nil {
+		err = msg.Respond([]byte(text))
+	}
+	if err != nil {
+		a.cfg.Log.Error("a question about a connection could not be answered", "error", err)
+		return
+	}
+	if why == "" {
+		a.metrics.asked("admitted")
+		a.cfg.Log.Info("a gateway is admitted", "org", who.org, "gateway", who.gateway, "host", q.ClientInformation.Host, "server", q.Server.Name)
+	}
+}

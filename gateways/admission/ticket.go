@@ -1,0 +1,91 @@
+package admission
+
+import (
+	"hash/crc32"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+
+	"gatehouse/domain"
+)
+
+const (
+	// lifetime is after what time a gateway must connect anew, at most; early is
+	// by how much it may come sooner, so that gateways which came at once do not
+	// come back at once.
+	lifetime = time.Hour
+	early    = 10 * time.Minute
+	// A gateway subscribes to its orders and to one inbox, and a library may make
+	// an inbox for each request.
+	maxSubscriptions = 64
+	// maxPayload bounds one message of a gateway, in bytes. Records of activity have
+	// some hundred.
+	maxPayload = 256 << 10
+	// answerTime is how long a gateway may take to answer an order.
+	answerTime = 10 * time.Second
+)
+
+// ticket writes the answer to a server: what the gateway may do, or that it may
+// not connect. The server tells the client nothing of why.
+func (a *Admission) ticket(q *jwt.AuthorizationRequestClaims, who passport, why string) (string, error) {
+	answer := jwt.NewAuthorizationResponseClaims(q.UserNkey)
+	answer.Audience = q.Server.ID
+	if why != "" {
+		answer.Error = "not admitted"
+		return answer.Encode(a.cfg.Issuer)
+	}
+	user := jwt.NewUserClaims(q.UserNkey)
+	user.Name = who.name()
+	user.Audience = a.cfg.Gateways
+	user.Permissions = permissions(who)
+	user.Limits.Subs, user.Limits.Payload = maxSubscriptions, maxPayload
+	user.AllowedConnectionTypes = jwt.StringList{jwt.ConnectionTypeStandard, jwt.ConnectionTypeInProcess}
+	spread := time.Duration(crc32.ChecksumIEEE([]byte(who.key))) % early
+	user.Expires = a.cfg.Now().Add(lifetime - spread).Unix()
+	text, err := user.Encode(a.cfg.Issuer)
+	if err != nil {
+		return "", err
+	}
+	answer.Jwt = text
+	return answer.Encode(a.cfg.Issuer)
+}
+
+// permissions are what a gateway may say and hear: what it observed, its questions,
+// its orders, and answers to its own requests. It may use nothing of JetStream:
+// one that may make consumers can take over those of others.
+func permissions(who passport) jwt.Permissions {
+	own := string(who.org) + "." + string(who.gateway)
+	return jwt.Permissions{
+		Pub:  jwt.Permission{Allow: jwt.StringList{"activity." + string(who.org) + "." + string(who.site) + "." + string(who.gateway), "control." + own + ".ask"}},
+		Sub:  jwt.Permission{Allow: jwt.StringList{"control." + own + ".do", InboxPrefix(who.org, who.gateway) + ".>"}},
+		Resp: &jwt.ResponsePermission{MaxMsgs: 1, Expires: answerTime},
+	}
+}
+
+// InboxPrefix is below what a gateway must have its inboxes
+// ([nats.CustomInboxPrefix]), so that it hears no answer that is for another.
+func InboxPrefix(org, gateway domain.ID) string {
+	return "_INBOX." + string(org) + "." + string(gateway)
+}
+
+// passport is a gateway with the key by which it came.
+type passport struct {
+	org, gateway, site domain.ID
+	key                domain.GatewayKey
+}
+
+// name is that of the user that a connection becomes. It tells whose connection it
+// is and by which key it came.
+func (p passport) name() string {
+	return string(p.org) + "/" + string(p.gateway) + "/" + string(p.key)
+}
+
+// parseName reads what name wrote; false: something else.
+func parseName(s string) (p passport, ok bool) {
+	parts := strings.Split(s, "/")
+	if len(parts) != 3 {
+		return passport{}, false
+	}
+	return passport{org: domain.ID(parts[0]), gateway: domain.ID(parts[1]), key: domain.GatewayKey(parts[2])}, true
+}
