@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"gatehouse/domain"
 )
@@ -139,4 +140,23 @@ func TestTheLedgerCannotBeDeletedFromOrPurged(t *testing.T) {
 	rollup.Header.Set("Nats-Rollup", "all")
 	_, err := s.js.PublishMsg(t.Context(), rollup)
 	assert.Error(t, err)
+}
+
+// Two nodes that start at once on servers that are empty both get their streams,
+// though each finds those of the other half made.
+func TestTwoNodesMakeTheStreamsAtOnce(t *testing.T) {
+	onEach(t, func(t *testing.T, b *testbed) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		var nodes errgroup.Group
+		for range 2 {
+			js, err := jetstream.New(b.connect("app"), jetstream.WithDefaultTimeout(apiTimeout))
+			require.NoError(t, err)
+			nodes.Go(func() error {
+				_, err := reconcile(ctx, js, b.replicas)
+				return err
+			})
+		}
+		require.NoError(t, nodes.Wait())
+	})
 }

@@ -96,17 +96,19 @@ func reconcile(ctx context.Context, js jetstream.JetStream, replicas int) ([]Uns
 // up and has no place for a stream yet.
 const clusterPatience = 20 * time.Second
 
+// streamTry is how long one try to open or make a stream may take. When two
+// instances make the same stream at once, the cluster answers one of them alone.
+const streamTry = 2 * time.Second
+
 // openStream opens a stream or makes it.
 func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
 	for deadline := time.Now().Add(clusterPatience); ; {
-		stream, err := js.Stream(ctx, want.Name)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			stream, err = js.CreateStream(ctx, want)
-		}
+		stream, err := tryStream(ctx, js, want)
 		if err == nil {
 			return stream, nil
 		}
-		later := errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) // another instance was first
+		later := errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) || // another instance was first
+			errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 		if js, ok := errors.AsType[jetstream.JetStreamError](err); ok && js.APIError() != nil {
 			later = later || notYetCodes[js.APIError().ErrorCode]
 		}
@@ -119,6 +121,16 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+func tryStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, streamTry)
+	defer cancel()
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+	}
+	return stream, err
 }
 
 // notYetCodes are the server's errors while a cluster is coming up.
