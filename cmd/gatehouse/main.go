@@ -26,6 +26,8 @@ import (
 type verbs struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service: the ledger, the permissions and the HTTP API."`
 	Demo       demoCmd       `cmd:"" help:"Show a self-storage site in fast motion."`
+	Ready      readyCmd      `cmd:"" help:"Ask whether an instance serves, and what keeps it from serving."`
+	Keys       keysCmd       `cmd:"" help:"Make the keys of a set of NATS servers and instances."`
 	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things, as JSON."`
@@ -42,7 +44,7 @@ type verbs struct {
 
 // Help tells what every verb has in common.
 func (verbs) Help() string {
-	return `Every verb but serve and completion speaks HTTP to a running service, named by
+	return `Every verb but serve, keys and completion speaks HTTP to a running service, named by
 --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
 
 Exit codes:

@@ -35,6 +35,8 @@ type serveCmd struct {
 	Replicas        int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams: 1, 3 or 5."`
 	Vault           string `env:"GATEHOUSE_VAULT" default:"local" enum:"local,remote" group:"External NATS:" help:"local: this instance holds the keys of personal data. remote: it asks the one that does; they share GATEHOUSE_VAULT_KEY."`
 
+	VaultKeyFile string `env:"GATEHOUSE_VAULT_KEY_FILE" placeholder:"FILE" help:"Read the master key of personal data here instead of from GATEHOUSE_VAULT_KEY."`
+
 	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the NATS server within the process listen for gateways; beyond the loopback it needs --tls-cert. Without it, it does not listen."`
 
 	AllowUnsafeStore bool `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
@@ -48,8 +50,8 @@ type serveCmd struct {
 func (serveCmd) Help() string {
 	return `The first start on an empty ledger writes DATA/bootstrap.token, good for a day and for
 making one org. The master key of personal data is GATEHOUSE_VAULT_KEY, 32 bytes in
-base64 or hexadecimal; without it DATA/vault.key is made: keep a copy of it, but not in
-the backups of DATA.
+base64 or hexadecimal, or what --vault-key-file holds; without them DATA/vault.key is
+made: keep a copy of it, but not in the backups of DATA.
 
 A first SIGINT or SIGTERM stops in good order: commands under way finish, permissions
 are published, snapshots are written. A second one ends the process at once; nothing
@@ -77,6 +79,11 @@ func (c *serveCmd) Run(w *world) error {
 		return usage("--data: %v", err)
 	}
 	cfg := c.config(w, data)
+	if c.VaultKeyFile != "" {
+		if cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
+			return usage("--vault-key-file: %v", err)
+		}
+	}
 	if err := os.Remove(c.URLFile); c.URLFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return usage("--url-file: %v", err) // what an earlier service left must not be taken for this one's
 	}

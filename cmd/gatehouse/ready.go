@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"gatehouse/gateways/httpapi"
+)
+
+// readyCmd asks whether an instance serves.
+type readyCmd struct {
+	URL  string        `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
+	Wait time.Duration `placeholder:"DURATION" help:"Ask again for so long, until it serves."`
+	JSON bool          `name:"json" help:"Write JSON on one line, for scripts."`
+}
+
+// Help gives examples.
+func (readyCmd) Help() string {
+	return `It ends with 0 when the instance serves, else with 5 and what keeps it from serving.
+
+Examples:
+
+  gatehouse ready
+  gatehouse ready --url http://127.0.0.1:8081 --wait 30s`
+}
+
+// readyPause is how long it waits before it asks again.
+const readyPause = 100 * time.Millisecond
+
+// maxReadiness bounds the answer in bytes: a line for each org that is in trouble.
+const maxReadiness = 16 << 20
+
+// Run asks until the instance serves or the time is over.
+func (c *readyCmd) Run(w *world) error {
+	remote, err := remote{URL: c.URL}.client()
+	if err != nil {
+		return err
+	}
+	until := w.now().Add(c.Wait)
+	for {
+		body, err := remote.ready(w.ctx)
+		if err == nil && c.JSON {
+			return w.printJSON(body, true)
+		}
+		if err == nil || !w.now().Before(until) {
+			return err
+		}
+		if err := pause(w.ctx, readyPause); err != nil {
+			return err
+		}
+	}
+}
+
+// ready returns the answer of an instance that serves, else an error that tells
+// what keeps it from serving.
+func (c *client) ready(ctx context.Context) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
+	if err != nil {
+		return nil, usage("--url %s: %v", c.base, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, &unreachableError{c.base, unwrapURL(err), "; is gatehouse serve running there?"}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReadiness))
+	if err != nil {
+		return nil, &unreachableError{c.base, err, ""}
+	}
+	var answer httpapi.Readiness
+	if err := json.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusOK && len(answer.Troubles) == 0 {
+		return nil, asAnswerError(resp, body, "")
+	}
+	if answer.Ready {
+		return body, nil
+	}
+	text := "not ready:"
+	for _, t := range answer.Troubles {
+		text += "\n  " + t.Part + ": " + t.Message
+	}
+	return nil, &codedError{exitUnavailable, errors.New(text)}
+}
