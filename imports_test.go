@@ -30,6 +30,8 @@ var allowed = []struct {
 	{"gateways/admission", "eventstore schemas domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
+	{"deploy", "", "starts programs and links none"},
+	{"deploy/processes", "deploy", "the command line of deploy alone"},
 }
 
 // forbidden says which modules a package may not link, however indirectly.
