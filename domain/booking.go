@@ -88,7 +88,7 @@ var bookingWords = words{
 		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}, RightRevoked{}),
 		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}, RightRevoked{}),
 		command[TransferBooking]("Makes another person the primary tenant of a booking.",
-			BookingTransferred{}, FobRemoved{}, UnitUserRemoved{}, UnitManagerCreated{}),
+			BookingTransferred{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}, UnitManagerCreated{}),
 		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
 		command[ReinstateBooking]("Lifts the suspension of a booking for a cause, or whatever the causes.", BookingReinstated{}, RightRevoked{}),
 		takesAway(command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",

@@ -146,7 +146,7 @@ func (tx *Tx) settleCredentials(b *Booking) {
 		switch {
 		case tx.room <= 0:
 			return
-		case reason == "":
+		case reason == "", c.DuressOf != "": // it falls with its PIN
 		case c.Kind == KindFob || c.Kind == KindCard:
 			tx.follow(FobRemoved{Credential: id, Reason: reason})
 		default:

@@ -27,6 +27,8 @@ type Credential struct {
 	// Times are the recurring windows within that of a PIN; none: always.
 	Times   schedule.Schedule `json:"times,omitzero"`
 	MaxUses int               `json:"max_uses,omitzero"` // how often it opens; 0: as often as wanted
+	// DuressOf is the PIN that it is for duress of, and follows; none: it is not.
+	DuressOf ID `json:"duress_of,omitempty"`
 	// SuspendedUntil ends a suspension by itself, exclusive; zero: until it is lifted.
 	SuspendedUntil time.Time `json:"suspended_until,omitzero"`
 	Shared         bool      `json:"shared,omitzero"` // held by somebody with whom the booking is shared (rule F6)
@@ -106,6 +108,9 @@ func (c *Credential) keys() []string {
 	}
 	if c.Kind == KindPin && c.live() {
 		k = append(k, c.pinKeys()...)
+		if c.DuressOf != "" {
+			k = append(k, duressKey(c.DuressOf))
+		}
 	}
 	return k
 }
@@ -116,7 +121,8 @@ func numberKey(site ID, format, number string) string {
 }
 
 // credentialScope is the scope of what concerns one credential. One that is known
-// at no site of its own is of the sites of its holder.
+// at no site of its own is of the sites of its holder; one for duress is nothing to
+// tenants and unit managers.
 func (s *State) credentialScope(id ID) Scope {
 	c, ok := s.Credentials.Get(id)
 	if !ok {
@@ -126,7 +132,10 @@ func (s *State) credentialScope(id ID) Scope {
 	if len(c.Sites) > 0 {
 		sc = atSites(c.Sites...)
 	}
-	sc.Booking, sc.Unit, sc.Person = c.Booking, c.Unit, c.Person
+	sc.Person = c.Person
+	if c.DuressOf == "" {
+		sc.Booking, sc.Unit = c.Booking, c.Unit
+	}
 	return sc
 }
 
@@ -143,10 +152,12 @@ func (s *State) sitesOfCredential(id ID) []ID {
 	return c.Sites
 }
 
-// setCredential changes a credential that is there, and notes whether its booking
-// still has to end it.
+// setCredential changes a credential that is there, with what follows it, and notes
+// whether its booking still has to end it.
 func (s *State) setCredential(id ID, change func(*Credential)) {
-	s.Credentials.Update(id, change)
+	for _, id := range s.withDuress(id) {
+		s.Credentials.Update(id, change)
+	}
 	if c, ok := s.Credentials.Get(id); ok && c.Booking != "" {
 		s.noteOwed(c.Booking)
 	}
@@ -303,6 +314,8 @@ func (c ReinstateCredential) decide(tx *Tx) *Refusal {
 		return r
 	case cr.State == CredentialStateActive:
 		return nil
+	case cr.DuressOf != "":
+		return cr.followsPin()
 	case !cr.live():
 		return refuse("credential_ended", "the credential %s is %s, which is final; give a new one", cr.ID, cr.State).about(cr.ID)
 	case cr.Person == "" && cr.State == CredentialStateStock:
@@ -353,7 +366,7 @@ func (c ExpireCredential) decide(tx *Tx) *Refusal {
 	case cr.Until.IsZero() || tx.At.Before(cr.Until):
 		return refuse("credential_not_over", "the time of the credential %s is not over", cr.ID).about(cr.ID)
 	}
-	tx.emit(CredentialExpired{Credential: cr.ID, Keys: tx.keysOfPin(cr)})
+	tx.emit(CredentialExpired{Credential: cr.ID, Keys: tx.keysOfPins(tx.withDuress(cr.ID)...)})
 	return nil
 }
 
@@ -367,7 +380,7 @@ type CredentialExpired struct {
 func (e CredentialExpired) endedKeys() []string { return e.Keys }
 
 func (e CredentialExpired) fold(s *State, _ Moment) {
-	s.endSecret(e.Credential)
+	s.endSecrets(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State = CredentialStateExpired })
 }
 func (e CredentialExpired) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -23,7 +23,7 @@ type CredentialDenied struct {
 }
 
 func (e CredentialDenied) fold(s *State, _ Moment) {
-	s.Credentials.Update(e.Credential, func(c *Credential) { c.Denied = true })
+	s.setCredential(e.Credential, func(c *Credential) { c.Denied = true })
 }
 func (e CredentialDenied) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
@@ -37,10 +37,14 @@ func (RemoveFromDenyList) permit() Permit         { return Permit{Role: RoleStaf
 func (c RemoveFromDenyList) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RemoveFromDenyList) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
-	if r == nil && cr.Denied {
-		tx.emit(CredentialDenialLifted(c))
+	if r != nil || !cr.Denied {
+		return r
 	}
-	return r
+	if r := cr.followsPin(); r != nil {
+		return r
+	}
+	tx.emit(CredentialDenialLifted(c))
+	return nil
 }
 
 // CredentialDenialLifted takes a credential off the deny list.
@@ -49,6 +53,6 @@ type CredentialDenialLifted struct {
 }
 
 func (e CredentialDenialLifted) fold(s *State, _ Moment) {
-	s.Credentials.Update(e.Credential, func(c *Credential) { c.Denied = false })
+	s.setCredential(e.Credential, func(c *Credential) { c.Denied = false })
 }
 func (e CredentialDenialLifted) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

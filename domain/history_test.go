@@ -65,6 +65,7 @@ func (h *history) open() {
 		AddMember{Group: "o1", Person: "vera", Role: GroupUser},
 		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
 		h.withDigits(IssuePin{Credential: "k6", Person: "vera", Booking: "book-a1"}),
+		h.duress("k6"),
 	} {
 		require.Nil(h.t, h.send(PersonActor("olga"), cmd), "%T", cmd)
 	}
@@ -109,7 +110,7 @@ var (
 	storageSchedules = []ID{"office-hours", "day-hours", AlwaysID}
 	storagePeople    = []ID{"anna", "ben", "vera", "will", "stan", "gus", "mara"}
 	storageBookings  = []ID{"book-a1", "book-a2", "new-1", "new-2"}
-	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5", "k6"}
+	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5", "k6", "k6-duress"}
 	storageShares    = []ID{"h1", "h2", "h3", "h4"}
 	storageGrants    = []ID{"g1", "g2", "g3"}
 )
@@ -270,7 +271,7 @@ func (h *history) keyCommand() Command {
 		fob.Until, mobile.Until = until, until
 	}
 	pin := h.pin(id, person, fob)
-	return draw[Command](h.t, "command", fob, fob, mobile, RemoveFob{Credential: id}, pin, pin, h.withRotation(id),
+	return draw[Command](h.t, "command", fob, fob, mobile, RemoveFob{Credential: id}, pin, pin, h.withRotation(id), h.duress(id),
 		ReportCredential{Credential: id, As: "lost"}, SuspendCredential{Credential: id, Until: until}, ReinstateCredential{Credential: id},
 		RevokeCredential{Credential: id}, AddToDenyList{Credential: id}, RemoveFromDenyList{Credential: id},
 	)

@@ -214,6 +214,9 @@ func (o *oracle) shown(c *Credential) (against reasons) {
 	case CredentialStateExpired:
 		against = append(against, "credential_expired")
 	}
+	if pin, ok := o.s.Credentials.Get(c.DuressOf); ok {
+		against = append(against, o.shown(pin)...)
+	}
 	against.add(c.Denied, "credential_revoked")
 	against.add(!c.From.IsZero() && o.At.Before(c.From), "credential_not_active")
 	against.add(!c.Until.IsZero() && !o.At.Before(c.Until), "credential_expired")

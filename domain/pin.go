@@ -93,8 +93,8 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 	if r := tx.checkUses(e.Sites, c.MaxUses); r != nil {
 		return r
 	}
-	if tx.pinsOf(c.Person) >= maxPins {
-		return refuse("too_many_pins", "the person %s has %d PINs, which is all that one may have; take one away first", c.Person, maxPins).about(c.Person)
+	if r := tx.roomForPin(c.Person); r != nil {
+		return r
 	}
 	number, r := tx.freePin(e.Sites, c.digits)
 	if r != nil {
@@ -143,6 +143,14 @@ func (tx *Tx) checkUses(sites []ID, uses int) *Refusal {
 		}
 	}
 	return nil
+}
+
+// roomForPin refuses more PINs than one person may have.
+func (tx *Tx) roomForPin(person ID) *Refusal {
+	if tx.pinsOf(person) < maxPins {
+		return nil
+	}
+	return refuse("too_many_pins", "the person %s has %d PINs, which is all that one may have; take one away first", person, maxPins).about(person)
 }
 
 // pinsOf counts the live PINs of a person.
@@ -218,6 +226,7 @@ type PinIssued struct {
 	BufferBefore int               `json:"buffer_before,omitzero"` // minutes
 	BufferAfter  int               `json:"buffer_after,omitzero"`
 	MaxUses      int               `json:"max_uses,omitzero"`
+	DuressOf     ID                `json:"duress_of,omitempty"` // PIN that it is for duress of; none: an ordinary one
 }
 
 func (e PinIssued) toldOnce() ID { return e.Secret }
@@ -226,7 +235,10 @@ func (e PinIssued) fold(s *State, m Moment) {
 	c := Credential{ID: e.Credential, Kind: KindPin, Format: formatPin, Number: e.Number, Subject: e.Secret, Person: e.Person,
 		Booking: e.Booking, Unit: e.Unit, Sites: e.Sites, State: CredentialStateActive,
 		From: shifted(e.From, -e.BufferBefore), Until: shifted(e.Until, e.BufferAfter),
-		Times: e.Times, MaxUses: e.MaxUses, SharedBy: m.Actor}
+		Times: e.Times, MaxUses: e.MaxUses, DuressOf: e.DuressOf, SharedBy: m.Actor}
+	if pin, ok := s.Credentials.Get(e.DuressOf); ok {
+		c.State, c.Reason, c.SuspendedUntil, c.Denied = pin.State, pin.Reason, pin.SuspendedUntil, pin.Denied
+	}
 	if b, ok := s.Bookings.Get(e.Booking); ok && e.Unit == "" {
 		c.Shared = b.Person != e.Person
 	}
@@ -270,24 +282,33 @@ type RotatePin struct {
 func (RotatePin) permit() Permit         { return anyKeeper }
 func (c RotatePin) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RotatePin) decide(tx *Tx) *Refusal {
-	cr, r := tx.Credentials.find(c.Credential, "credential")
-	switch {
-	case r != nil:
+	cr, r := tx.livePin(c.Credential)
+	if r != nil {
 		return r
-	case cr.Kind != KindPin:
-		return refuse("not_a_pin", "the credential %s is a %s", cr.ID, cr.Kind).about(cr.ID)
-	case !cr.live(), !cr.Until.IsZero() && !tx.At.Before(cr.Until):
-		return refuse("credential_ended", "the PIN %s has ended, which is final; issue a new one", cr.ID).about(cr.ID)
 	}
 	if r := tx.mayRotate(cr); r != nil {
 		return r
 	}
-	number, r := tx.freePin(cr.Sites, c.digits)
+	number, r := tx.freePin(cr.Sites, c.digits, tx.besides(cr)...)
 	if r != nil {
 		return r
 	}
-	tx.emit(PinRotated{Credential: cr.ID, Number: number, Secret: tx.idFor("", "secret"), Keys: tx.keysOfPin(cr)})
+	tx.emit(PinRotated{Credential: cr.ID, Number: number, Secret: tx.idFor("", "secret"), Keys: tx.keysOfPins(cr.ID)})
 	return nil
+}
+
+// livePin finds a PIN that has not ended.
+func (tx *Tx) livePin(id ID) (*Credential, *Refusal) {
+	c, r := tx.Credentials.find(id, "credential")
+	switch {
+	case r != nil:
+		return nil, r
+	case c.Kind != KindPin:
+		return nil, refuse("not_a_pin", "the credential %s is a %s", c.ID, c.Kind).about(c.ID)
+	case !c.live(), !c.Until.IsZero() && !tx.At.Before(c.Until):
+		return nil, refuse("credential_ended", "the PIN %s has ended, which is final; issue a new one", c.ID).about(c.ID)
+	}
+	return c, nil
 }
 
 // mayRotate refuses new digits for a holder who may no longer have the PIN, and,
@@ -320,7 +341,7 @@ func (e PinRotated) toldOnce() ID        { return e.Secret }
 func (e PinRotated) endedKeys() []string { return e.Keys }
 func (e PinRotated) fold(s *State, _ Moment) {
 	s.endSecret(e.Credential)
-	s.setCredential(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, e.Secret })
+	s.Credentials.Update(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, e.Secret })
 }
 func (e PinRotated) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
@@ -334,7 +355,7 @@ type PinRevoked struct {
 
 func (e PinRevoked) endedKeys() []string { return e.Keys }
 func (e PinRevoked) fold(s *State, _ Moment) {
-	s.endSecret(e.Credential)
+	s.endSecrets(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
 }
 func (e PinRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
@@ -342,18 +363,32 @@ func (e PinRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Crede
 // revocation is the event that takes a credential away for good.
 func (s *State) revocation(c *Credential, cause string) Event {
 	if c.Kind == KindPin {
-		return PinRevoked{Credential: c.ID, Cause: cause, Keys: s.keysOfPin(c)}
+		return PinRevoked{Credential: c.ID, Cause: cause, Keys: s.keysOfPins(s.withDuress(c.ID)...)}
 	}
 	return CredentialRevoked{Credential: c.ID, Cause: cause}
 }
 
-// keysOfPin lists the key that seals the digits of a PIN; of another credential
-// none.
-func (s *State) keysOfPin(c *Credential) []string {
-	if c.Kind != KindPin {
-		return nil
+// keysOfPins lists the keys that seal the digits of PINs, sorted; of other
+// credentials none.
+func (s *State) keysOfPins(ids ...ID) (keys []string) {
+	for _, id := range ids {
+		if c, ok := s.Credentials.Get(id); ok && c.Kind == KindPin {
+			keys = append(keys, s.KeyOf(c.Subject))
+		}
 	}
-	return slices.DeleteFunc([]string{s.KeyOf(c.Subject)}, func(k string) bool { return k == "" })
+	slices.Sort(keys)
+	return slices.DeleteFunc(keys, func(k string) bool { return k == "" })
+}
+
+// withDuress gives a credential with the live one for duress that follows it.
+func (s *State) withDuress(id ID) []ID { return append([]ID{id}, s.Credentials.By(duressKey(id))...) }
+
+// endSecrets forgets the digits of a PIN and of what follows it, and which keys
+// sealed them.
+func (s *State) endSecrets(id ID) {
+	for _, id := range s.withDuress(id) {
+		s.endSecret(id)
+	}
 }
 
 // endSecret forgets the digits of a PIN and which key sealed them.

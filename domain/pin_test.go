@@ -191,6 +191,12 @@ func (h *history) withDigits(pin IssuePin) Command {
 	return pin
 }
 
+func (h *history) duress(pin ID) Command {
+	c := IssueDuressPin{Credential: pin + "-duress", Pin: pin}
+	c.SetCandidates(candidates(DeriveUUID(UUID{}, fmt.Sprintf("duress/%d", h.sent))))
+	return c
+}
+
 func (h *history) withRotation(id ID) Command {
 	rotate := RotatePin{Credential: id}
 	rotate.SetCandidates(candidates(DeriveUUID(UUID{}, fmt.Sprintf("digits/%d", h.sent))))

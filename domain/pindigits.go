@@ -2,6 +2,7 @@ package domain
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 	"time"
 )
@@ -69,13 +70,13 @@ func PinLength(s *State, sites []ID) int {
 }
 
 // freePin returns the first candidate, at the length that the sites ask for, that
-// is neither weak nor taken.
-func (tx *Tx) freePin(sites []ID, candidates []Personal) (Personal, *Refusal) {
+// is neither weak nor taken, nor near other digits.
+func (tx *Tx) freePin(sites []ID, candidates []Personal, others ...Personal) (Personal, *Refusal) {
 	length, weak := PinLength(tx.State, sites), 0
 	for _, c := range candidates {
 		digits := c.Text()
 		switch {
-		case len(digits) < length || weakPin(digits[:length]):
+		case len(digits) < length || weakPin(digits[:length]) || near(digits[:length], others):
 			weak++
 		case !tx.pinTaken(sites, digits[:length]):
 			return Clear(digits[:length]), nil
@@ -85,6 +86,10 @@ func (tx *Tx) freePin(sites []ID, candidates []Personal) (Personal, *Refusal) {
 		return Personal{}, refuse("pin_too_weak", "none of the PINs that were made for this is hard to guess; send it again")
 	}
 	return Personal{}, refuse("pin_in_use", "none of the PINs that were made for this is free; send it again")
+}
+
+func near(pin string, others []Personal) bool {
+	return slices.ContainsFunc(others, func(p Personal) bool { return !p.Empty() && nearPin(pin, p.Text()) })
 }
 
 // weakPin reports digits that people would try first: fewer than three different

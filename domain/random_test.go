@@ -51,7 +51,7 @@ func TestRandomCommands(t *testing.T) {
 // someCommands has those more often whose fields must fit each other.
 func someCommands() []CommandType {
 	all := Commands()
-	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "ShareAccess", "GrantRight",
+	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "IssueDuressPin", "ShareAccess", "GrantRight",
 		"SetUnitPrivacy", "UnlockFor", "SetBlackout", "RotateGatewayKey"} {
 		if c, ok := CommandNamed(name); ok {
 			all = append(all, c, c, c)
@@ -238,7 +238,7 @@ func (g generator) known(field string) []ID {
 		return ids(s.Shares)
 	case "review":
 		return ids(s.Reviews)
-	case "credential":
+	case "credential", "pin":
 		return ids(s.Credentials)
 	case "gateway":
 		return ids(s.Gateways)

@@ -69,6 +69,7 @@ func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 		SuspendedUntil: instantOrNone(c.SuspendedUntil),
 		MaxUses:        uint32(c.MaxUses),
 		DenyListed:     c.Denied,
+		Duress:         c.DuressOf != "",
 	}
 	if len(c.Times.Windows) > 0 {
 		r.Schedule = credentialPrefix + string(id)

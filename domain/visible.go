@@ -43,6 +43,7 @@ type Record struct {
 	Booking ID
 	Group   ID
 	Person  ID        // whose it is
+	Duress  bool      // a PIN for duress, which unit managers do not see
 	At      time.Time // of what happened: an activity, an event, the end of a place in a unit; zero: it is so now
 }
 
@@ -91,7 +92,7 @@ func RecordOf(s *State, row any) Record {
 		if len(sites) == 0 {
 			sites = s.sitesOfPerson(r.Person)
 		}
-		return Record{Kind: RecordCredential, Sites: sites, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
+		return Record{Kind: RecordCredential, Sites: sites, Unit: r.Unit, Booking: r.Booking, Person: r.Person, Duress: r.DuressOf != ""}
 	}
 	return Record{}
 }
@@ -144,7 +145,7 @@ func (s *State) staffSees(person ID, r Record) bool {
 func (s *State) managerSees(person ID, r Record) bool {
 	switch r.Kind {
 	case RecordUnit, RecordDoor, RecordUnitUser, RecordReview, RecordCredential:
-		return r.Unit != "" && s.manages(person, r.Unit)
+		return !r.Duress && r.Unit != "" && s.manages(person, r.Unit)
 	case RecordActivity:
 		if r.Unit != "" {
 			return s.manages(person, r.Unit) && s.sinceMovedIn(r.Unit, r.At)

@@ -30,7 +30,7 @@ type words struct {
 var allWords = []words{
 	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
 	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
-	fobWords, keyStockWords, pinWords, mobileKeyWords, consequencesWords,
+	fobWords, keyStockWords, pinWords, duressWords, mobileKeyWords, consequencesWords,
 	groupWords, groupMemberWords, groupSettingsWords,
 	gatewayWords, lockdownWords, postureWords, remoteUnlockWords, privacyWords, auctionWords,
 }

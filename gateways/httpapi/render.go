@@ -83,6 +83,9 @@ func shown(s *domain.State, viewer domain.ID, e domain.Event, sees sees) (map[st
 	if len(boxes) > 0 {
 		replaceBoxes(data, boxes)
 	}
+	if domain.EndedKeys(e) != nil {
+		delete(data, "keys") // an order to the vault; their number would tell of a PIN for duress
+	}
 	return data, nil
 }
 
