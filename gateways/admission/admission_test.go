@@ -12,9 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore"
 )
 
-func TestAGatewayPublishesItsOwnActivity(t *testing.T) {
+func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2")
@@ -22,13 +24,97 @@ func TestAGatewayPublishesItsOwnActivity(t *testing.T) {
 		require.NoError(t, err)
 		js, err := jetstream.New(nc)
 		require.NoError(t, err)
-		ack, err := js.Publish(t.Context(), "activity.acme.north.gw-1", []byte("{}"))
+		ack, err := js.Publish(t.Context(), "activity.acme.north.gw-1", []byte("{}"), jetstream.WithExpectLastSequencePerSubject(0))
 		require.NoError(t, err)
 		assert.Equal(t, uint64(1), ack.Sequence)
+
+		for _, subject := range []string{
+			"activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
+			eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
+			"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
+		} {
+			require.NoError(t, nc.Publish(subject, []byte("{}")))
+			require.NoError(t, nc.Flush())
+			require.ErrorContains(t, nc.LastError(), `Publish to "`+subject+`"`)
+		}
+		for _, subject := range []string{
+			">", "*.acme.>", "activity.>", "activity.acme.north.gw-1", "ledger.>", "permissions.>", "permissions.acme.north", "permissions.other.north", "events.>",
+			"control.acme.gw-2.do", "control.*.*.do", "_INBOX.>", "_INBOX.acme.gw-2.>", "_INBOX.acme.>", "$SYS.>", "$JS.>", "vault.>",
+		} {
+			_, err := nc.SubscribeSync(subject)
+			require.NoError(t, err)
+			require.NoError(t, nc.Flush())
+			require.ErrorContains(t, nc.LastError(), `Subscription to "`+subject+`"`)
+		}
+	})
+}
+
+// A server acknowledges what is published to any reply subject. None of them is one
+// of a stream, and nothing of another gateway's activity.
+func TestAReplyReachesNoStream(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, b *bed) {
+		i, _ := b.instance()
+		keys := i.house("acme", "gw-1", "gw-2")
+		nc, err := b.dial("acme/gw-1", keys["gw-1"])
+		require.NoError(t, err)
+		js, err := jetstream.New(i.conn)
+		require.NoError(t, err)
+		count := func(name string) uint64 {
+			stream, err := js.Stream(t.Context(), name)
+			require.NoError(t, err)
+			return stream.CachedInfo().State.Msgs
+		}
+		streams := []string{eventstore.StreamLedger, eventstore.StreamPermissions, eventstore.StreamRefusals}
+		before := map[string]uint64{}
+		for _, name := range streams {
+			before[name] = count(name)
+		}
+		replies := []string{eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "activity.acme.north.gw-2", "$JS.API.STREAM.PURGE.ACTIVITY"}
+		for _, reply := range replies {
+			require.NoError(t, nc.PublishRequest("activity.acme.north.gw-1", reply, []byte("{}")))
+		}
+		_, err = nc.RequestWithContext(t.Context(), "activity.acme.north.gw-1", []byte("{}"))
+		require.NoError(t, err, "all before it are stored and acknowledged")
+		activity, err := js.Stream(t.Context(), eventstore.StreamActivity)
+		require.NoError(t, err)
+		info, err := activity.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+		require.NoError(t, err)
+		assert.Equal(t, map[string]uint64{"activity.acme.north.gw-1": uint64(len(replies) + 1)}, info.State.Subjects)
+		for _, name := range streams {
+			assert.Equal(t, before[name], count(name), name)
+		}
+		i.send("acme", &domain.RenameSite{Site: "north", Name: "Far north"})
+	})
+}
+
+func TestQuestionsAndOrdersPassBetweenTheAccounts(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, b *bed) {
+		i, _ := b.instance()
+		keys := i.house("acme", "gw-1")
+		nc, err := b.dial("acme/gw-1", keys["gw-1"])
+		require.NoError(t, err)
+		answering := func(nc *nats.Conn, subject, answer string) {
+			_, err := nc.Subscribe(subject, func(m *nats.Msg) { assert.NoError(t, m.Respond([]byte(answer))) })
+			require.NoError(t, err)
+			require.NoError(t, nc.Flush())
+		}
+		answering(i.conn, "control.*.*.ask", "hello")
+		answering(nc, "control.acme.gw-1.do", "done")
+		b.eventually("the service is asked", func() bool {
+			m, err := nc.Request("control.acme.gw-1.ask", nil, time.Second)
+			return err == nil && string(m.Data) == "hello"
+		})
+		b.eventually("the gateway is told", func() bool {
+			m, err := i.conn.Request("control.acme.gw-1.do", nil, time.Second)
+			return err == nil && string(m.Data) == "done"
+		})
 	})
 }
 
 func TestWhoIsRefused(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2")
@@ -61,6 +147,7 @@ func TestWhoIsRefused(t *testing.T) {
 }
 
 func TestARetiredGatewayIsCutOff(t *testing.T) {
+	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2", "gw-3")
@@ -84,4 +171,69 @@ func TestARetiredGatewayIsCutOff(t *testing.T) {
 		b.eventually("they are cut off", func() bool { return !publishes("gw-1") && !publishes("gw-2") })
 		assert.True(t, publishes("gw-3"))
 	})
+}
+
+func TestInstancesStandInForEachOther(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, b *bed) {
+		one, stopOne := b.instance()
+		keys := one.house("acme", "gw-1", "gw-2")
+		two, stopTwo := b.instance()
+		admitted := func() {
+			t.Helper()
+			for range 4 {
+				nc, err := b.dial("acme/gw-1", keys["gw-1"])
+				require.NoError(t, err)
+				nc.Close()
+			}
+		}
+		admitted()
+		one.house("later", "gw-1") // an org that the other has not seen yet
+		stopOne()
+		nc, err := b.dial("acme/gw-2", keys["gw-2"])
+		require.NoError(t, err)
+		admitted()
+		two.send("acme", &domain.RetireGateway{Gateway: "gw-1", Reason: domain.GatewayBroken})
+		_, err = b.dial("acme/gw-1", keys["gw-1"])
+		require.ErrorIs(t, err, nats.ErrAuthorization)
+
+		stopTwo()
+		_, err = b.dial("acme/gw-2", keys["gw-2"])
+		require.Error(t, err, "nobody new gets in")
+		_, err = nc.RequestWithContext(t.Context(), "activity.acme.north.gw-2", []byte("{}"))
+		require.NoError(t, err, "who is in stays")
+		b.instance()
+		b.eventually("the next instance admits", func() bool {
+			_, err := b.dial("acme/gw-2", keys["gw-2"])
+			return err == nil
+		})
+	})
+}
+
+func TestAnOrgOfAnotherInstanceIsLoaded(t *testing.T) {
+	t.Parallel()
+	b := newEmbedded(t)
+	one, stopOne := b.instance()
+	b.instance()
+	keys := one.house("acme", "gw-1")
+	stopOne()
+	nc, err := b.dial("acme/gw-1", keys["gw-1"])
+	require.NoError(t, err)
+	nc.Close()
+}
+
+func TestTheKeyThatSignsIsOneOfAnAccount(t *testing.T) {
+	t.Parallel()
+	_, err := New(Config{Issuer: pair(t, nkeys.CreateUser)})
+	require.ErrorContains(t, err, "the seed of an account")
+}
+
+func TestTheServerWithinTheProcessTakesNobodyElse(t *testing.T) {
+	t.Parallel()
+	b := newEmbedded(t)
+	b.instance()
+	for name, option := range map[string]nats.Option{"nobody": nats.Name("x"), "password": nats.UserInfo("sys", "sys"), "token": nats.Token("s3cret")} {
+		_, err := nats.Connect(b.servers[0].ClientURL(), option, nats.NoReconnect())
+		assert.ErrorIs(t, err, nats.ErrAuthorization, name)
+	}
 }

@@ -40,8 +40,8 @@ type bed struct {
 
 // onEach runs a test on the server within the process and on a cluster of three.
 func onEach(t *testing.T, test func(t *testing.T, b *bed)) {
-	t.Run("embedded", func(t *testing.T) { test(t, newEmbedded(t)) })
-	t.Run("cluster", func(t *testing.T) { test(t, newCluster(t)) })
+	t.Run("embedded", func(t *testing.T) { t.Parallel(); test(t, newEmbedded(t)) })
+	t.Run("cluster", func(t *testing.T) { t.Parallel(); test(t, newCluster(t)) })
 }
 
 func newEmbedded(t *testing.T) *bed {

@@ -115,7 +115,7 @@ func (b *bed) secondOrg() string {
 }
 
 // everyPath lists the lists of the API.
-var everyPath = []string{"sites", "areas", "doors", "units", "schedules", "people", "roles", "tokens", "credentials",
+var everyPath = []string{"sites", "areas", "doors", "gateways", "units", "schedules", "people", "roles", "tokens", "credentials",
 	"bookings", "rights", "grants", "shares", "unit-users", "reviews?done=true"}
 
 func TestEachSeesWhatTheDomainShows(t *testing.T) {

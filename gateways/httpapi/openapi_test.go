@@ -116,7 +116,7 @@ var defined = regexp.MustCompile(`"#/\$defs/([^"]+)"`)
 
 // samples are the ids that stand for {id} of each list.
 var samples = map[string]string{
-	"areas": "yard", "bookings": "book-a1", "credentials": "fob-anna", "doors": "gate", "grants": "grant-vera", "groups": "crew", "group-members": "crew%2Frita",
+	"areas": "yard", "bookings": "book-a1", "credentials": "fob-anna", "doors": "gate", "gateways": "cabinet", "grants": "grant-vera", "groups": "crew", "group-members": "crew%2Frita",
 	"people": "anna", "rights": "entries", "roles": "stan@north", "schedules": "day-hours", "shares": "share-will",
 	"sites": "north", "tokens": "token-stan", "unit-users": "a1%2Fvera", "units": "a1",
 }

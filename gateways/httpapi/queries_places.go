@@ -36,17 +36,34 @@ type doorView struct{ domain.Door }
 
 type doorsInput struct {
 	List
-	Site string `query:"site"`
-	Unit string `query:"unit" doc:"the doors of a unit"`
-	Area string `query:"area" doc:"the doors that lead into an area or out of it"`
+	Site    string `query:"site"`
+	Unit    string `query:"unit" doc:"the doors of a unit"`
+	Area    string `query:"area" doc:"the doors that lead into an area or out of it"`
+	Gateway string `query:"gateway" doc:"the doors that a gateway opens"`
 }
 
 func (in *doorsInput) filters() []filter[domain.Door] {
 	return []filter[domain.Door]{
 		{"unit:", in.Unit, func(r *domain.Door) bool { return string(r.Unit) == in.Unit }},
+		{"gateway:", in.Gateway, func(r *domain.Door) bool { return string(r.Gateway) == in.Gateway }},
 		{"area:", in.Area, func(r *domain.Door) bool { return string(r.In) == in.Area || string(r.Out) == in.Area }},
 		{"site:", in.Site, func(r *domain.Door) bool { return string(r.Site) == in.Site }},
 	}
+}
+
+// gatewayView is a gateway with the doors that it opens.
+type gatewayView struct {
+	domain.Gateway
+	Doors []domain.ID `json:"doors" doc:"that it opens, sorted"`
+}
+
+type gatewaysInput struct {
+	List
+	Site string `query:"site"`
+}
+
+func (in *gatewaysInput) filters() []filter[domain.Gateway] {
+	return []filter[domain.Gateway]{{"site:", in.Site, func(r *domain.Gateway) bool { return string(r.Site) == in.Site }}}
 }
 
 type areaView struct{ domain.Area }
@@ -109,6 +126,13 @@ func (a *API) registerPlaces() {
 		name: "door", path: "doors", tag: "Doors", many: "the doors",
 		table: func(s *domain.State) table[domain.Door] { return s.Doors },
 		view:  func(_ *viewer, _ domain.ID, r *domain.Door) doorView { return doorView{*r} },
+	})
+	registerNoun[domain.Gateway, gatewayView, gatewaysInput](a, noun[domain.Gateway, gatewayView]{
+		name: "gateway", path: "gateways", tag: "Gateways", many: "the gateways",
+		table: func(s *domain.State) table[domain.Gateway] { return s.Gateways },
+		view: func(v *viewer, id domain.ID, r *domain.Gateway) gatewayView {
+			return gatewayView{*r, orEmpty(v.state.Doors.By("gateway:" + string(id)))}
+		},
 	})
 	registerNoun[domain.Unit, unitView, unitsInput](a, noun[domain.Unit, unitView]{
 		name: "unit", path: "units", tag: "Units", many: "the units",
