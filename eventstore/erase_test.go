@@ -136,7 +136,7 @@ func TestErasureEndToEnd(t *testing.T) {
 	assertErased(t, b, s)
 	_, err := stale.Execute(t.Context(), "acme", request(&domain.ChangePerson{Person: "canary", Name: domain.Clear(canaries[0])}))
 	assert.ErrorContains(t, err, "person_erased", "an append after the erasure brings no key back")
-	o := s.find("acme")
+	o := s.present("acme")
 	o.mu.RLock()
 	for id := range o.keys {
 		for _, key := range o.state.Keys.All() {

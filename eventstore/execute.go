@@ -80,6 +80,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	if err != nil {
 		return Result{}, err
 	}
+	defer s.release(o)
 	limit := deadline
 	if typ.TakesAway {
 		limit = urgentDeadline
@@ -187,7 +188,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	o := x.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.loaded {
+	if !o.loaded.Load() {
 		return prepared{}, fmt.Errorf("eventstore: org %s is being loaded: %w", o.id, ErrBusy)
 	}
 	if o.tooNew != (schemas.Position{}) {
@@ -299,7 +300,7 @@ func (x *execution) fold(p prepared, seq uint64) (ends bool) {
 	o := x.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.loaded && o.head.seq < seq {
+	if o.loaded.Load() && o.head.seq < seq {
 		// The guard says that nothing stands between the head that was decided on
 		// and this commit.
 		moment := domain.Moment{N: p.commit.N, At: p.commit.At, CommandID: p.commit.ID, Actor: p.commit.Actor}

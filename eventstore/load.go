@@ -27,8 +27,8 @@ var ErrTooNew = errors.New("the org was written by a later version; update this 
 var ErrClosed = errors.New("eventstore: the store is closed")
 
 // load brings an org into memory: from its snapshot where that is good, then
-// commit by commit.
-func (s *Store) load(ctx context.Context, o *org) error {
+// commit by commit. An org that cannot be loaded takes no memory.
+func (s *Store) load(ctx context.Context, o *org) (err error) {
 	begin, err := s.observeFrom(ctx, o.id)
 	if err != nil {
 		return err
@@ -39,6 +39,12 @@ func (s *Store) load(ctx context.Context, o *org) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer func() {
+		if err != nil {
+			o.loaded.Store(false)
+			o.reset()
+		}
+	}()
 	o.reset()
 	if err := s.restoreSnapshot(ctx, o, begin, stored); errors.Is(err, ErrBrokenChain) {
 		return err
@@ -71,7 +77,12 @@ func (s *Store) load(ctx context.Context, o *org) error {
 		s.beginObserving(o)
 	}
 	s.openState(ctx, o)
-	o.loaded = true
+	// The tail waits for no load, so it has passed over what came in meanwhile. From
+	// here on it waits for the org.
+	o.loaded.Store(true)
+	if err := s.catchUp(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {
+		return err
+	}
 	return nil
 }
 

@@ -15,6 +15,9 @@ type Metrics struct {
 	Duration  *prometheus.HistogramVec // by outcome
 	Conflicts prometheus.Counter
 	Unsettled prometheus.Counter
+	Held      prometheus.Gauge // orgs in memory
+	Loads     prometheus.Counter
+	Evictions prometheus.Counter
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -29,8 +32,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Appends that lost against another writer of the org."}),
 		Unsettled: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_append_unsettled_total",
 			Help: "Appends without a telling answer, repeated under the same guard."}),
+		Held: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_orgs_held",
+			Help: "Orgs in memory."}),
+		Loads: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_org_loads_total",
+			Help: "Orgs that were brought into memory."}),
+		Evictions: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_org_evictions_total",
+			Help: "Orgs that were let go, as others were used since."}),
 	}
-	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled)
+	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions)
 	return m
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/domain"
@@ -31,8 +32,14 @@ type org struct {
 
 	loading sync.Mutex // held while the org is loaded, so that one load runs at a time
 
-	mu         sync.RWMutex // guards what follows
-	loaded     bool
+	// loaded is written under mu. It becomes true when the state is whole but for
+	// what the tail has passed over meanwhile, which is read before mu is let go.
+	loaded atomic.Bool
+
+	users   int    // guarded by the store's mutex: who has it now; more than none keeps it in memory
+	lastUse uint64 // guarded by the store's mutex
+
+	mu         sync.RWMutex // guards what follows; whoever locks it is among the users
 	state      *domain.State
 	head       Head
 	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
@@ -44,49 +51,6 @@ type org struct {
 	tooNew     schemas.Position       // of the first commit that later code wrote; zero: none
 	advanced   chan struct{}          // closed and replaced when the head moves
 	snapped    uint64                 // n of the last snapshot
-}
-
-// org returns the org loaded and following. A load that fails is tried again by
-// the next caller.
-func (s *Store) org(ctx context.Context, id domain.ID) (*org, error) {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return nil, ErrClosed
-	}
-	o, ok := s.orgs[id]
-	if !ok {
-		o = &org{id: id, subject: Subject(id), advanced: make(chan struct{})}
-		o.queue = newQueue(s, o)
-		s.orgs[id] = o
-	}
-	s.mu.Unlock()
-
-	o.mu.RLock()
-	loaded := o.loaded
-	o.mu.RUnlock()
-	if loaded {
-		return o, nil
-	}
-	o.loading.Lock()
-	defer o.loading.Unlock()
-	o.mu.RLock()
-	loaded = o.loaded
-	o.mu.RUnlock()
-	if loaded {
-		return o, nil
-	}
-	if err := s.load(ctx, o); err != nil {
-		return nil, fmt.Errorf("eventstore: load org %s: %w", id, err)
-	}
-	return o, nil
-}
-
-// find returns the org if this node holds it.
-func (s *Store) find(id domain.ID) *org {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.orgs[id]
 }
 
 // apply folds the next commit as read from the ledger. The caller holds o.mu. The
@@ -127,7 +91,7 @@ func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 		return ErrTooNew
 	}
 	events := r.applied.Events
-	if o.loaded {
+	if o.loaded.Load() {
 		s.fetchKeys(o, events)
 	}
 	for i := range events {
@@ -170,6 +134,7 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 	if err != nil {
 		return err
 	}
+	defer s.release(o)
 	s.openAgain(ctx, o)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -200,10 +165,11 @@ func (s *Store) openAgain(ctx context.Context, o *org) {
 // Sealed tells how many personal values of an org this node cannot read, for want
 // of the vault or of their keys. Those of erased people do not count.
 func (s *Store) Sealed(id domain.ID) int {
-	o := s.find(id)
+	o := s.present(id)
 	if o == nil {
 		return 0
 	}
+	defer s.release(o)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.sealed
@@ -216,6 +182,7 @@ func (s *Store) WaitFor(ctx context.Context, id domain.ID, n uint64) (Head, erro
 	if err != nil {
 		return Head{}, err
 	}
+	defer s.release(o)
 	for {
 		o.mu.RLock()
 		head, advanced := o.head, o.advanced
@@ -236,8 +203,10 @@ func (s *Store) Loaded() []domain.ID {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := make([]domain.ID, 0, len(s.orgs))
-	for id := range s.orgs {
-		out = append(out, id)
+	for id, o := range s.orgs {
+		if o.loaded.Load() {
+			out = append(out, id)
+		}
 	}
 	return out
 }
@@ -245,10 +214,11 @@ func (s *Store) Loaded() []domain.ID {
 // ReadOnly tells of an org that later code has written to: the position of the
 // first commit that this code may not fold.
 func (s *Store) ReadOnly(id domain.ID) (schemas.Position, bool) {
-	o := s.find(id)
+	o := s.present(id)
 	if o == nil {
 		return schemas.Position{}, false
 	}
+	defer s.release(o)
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return o.tooNew, o.tooNew != schemas.Position{}

@@ -67,7 +67,7 @@ func (s *Store) snapshotLoop() {
 		case <-tick.C:
 		}
 		for _, id := range s.Loaded() {
-			if err := s.snapshot(s.find(id), snapshotMin); err != nil {
+			if err := s.snapshotOf(id, snapshotMin); err != nil {
 				s.log.Warn("a snapshot could not be written", "org", id, "error", err)
 			}
 		}
@@ -81,16 +81,26 @@ func (s *Store) SnapshotAll(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return errors.Join(append(errs, context.Cause(ctx))...)
 		}
-		errs = append(errs, s.snapshot(s.find(id), 1))
+		errs = append(errs, s.snapshotOf(id, 1))
 	}
 	return errors.Join(errs...)
+}
+
+// snapshotOf writes an org that is in memory, see snapshot.
+func (s *Store) snapshotOf(id domain.ID, least uint64) error {
+	o := s.present(id)
+	if o == nil {
+		return nil
+	}
+	defer s.release(o)
+	return s.snapshot(o, least)
 }
 
 // snapshot writes an org when it moved on by at least so many commits and no
 // observer has work left behind its head.
 func (s *Store) snapshot(o *org, least uint64) error {
 	o.mu.RLock()
-	if !o.loaded || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
+	if !o.loaded.Load() || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
 		o.mu.RUnlock()
 		return nil
 	}

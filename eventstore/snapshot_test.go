@@ -40,7 +40,7 @@ func TestASnapshotGivesTheSameStateAsTheLedger(t *testing.T) {
 	got, head2 := digest(t, again, "acme")
 	assert.Equal(t, want, got)
 	assert.Equal(t, head, head2)
-	assert.Equal(t, first.Position.N, again.find("acme").snapped, "the snapshot was used")
+	assert.Equal(t, first.Position.N, again.present("acme").snapped, "the snapshot was used")
 
 	fresh, head3 := digest(t, b.store(), "acme")
 	assert.Equal(t, want, fresh)
@@ -100,7 +100,7 @@ func TestABadSnapshotIsThrownAway(t *testing.T) {
 			got, head2 := digest(t, again, "acme")
 			assert.Equal(t, want, got)
 			assert.Equal(t, head, head2)
-			assert.Zero(t, again.find("acme").snapped, "the snapshot was not used")
+			assert.Zero(t, again.present("acme").snapped, "the snapshot was not used")
 			_, err = again.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo"}))
 			assert.NoError(t, err)
 		})

@@ -104,7 +104,7 @@ func (s *Store) snapshotGone(id domain.ID) error {
 	if err := os.Remove(s.snapshotPath(id)); err != nil {
 		return err
 	}
-	s.find(id).snapped = math.MaxUint64 - 1
+	s.present(id).snapped = math.MaxUint64 - 1
 	s.cancel()
 	s.running.Wait()
 	return nil

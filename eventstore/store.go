@@ -16,6 +16,15 @@
 // Every node that executes commands of an org holds its state and follows the
 // ledger; any number of nodes may write. Commands of one org on one node pass one
 // queue with two lanes: what takes access away goes first.
+//
+// # What is in memory
+//
+// An org is loaded on its first use. Beyond a number of orgs, those unused for
+// longest are let go, see [Config.Memory]: never while somebody has one, and only
+// when its snapshot stands at its head and its observers have nothing left to do.
+// A load is a snapshot and the commits behind it, so an org that was let go answers
+// as it did. What another node commits to an org that is not here makes this one
+// visit it, since that node may be gone before its projections have worked.
 package eventstore
 
 import (
@@ -44,6 +53,7 @@ type Config struct {
 	Snapshots   string           // directory for snapshots of the orgs' states
 	Keys        vault.Keeper     // keys of personal data
 	Vault       *vault.Vault     // optional: the same, on the instance that holds the vault
+	Memory      int              // orgs to hold in memory, those in use aside; 0 means 500
 	AllowUnsafe bool             // run on settings that can lose acknowledged commits
 	Now         func() time.Time // the clock
 	Log         *slog.Logger
@@ -68,8 +78,16 @@ type Store struct {
 	unsettledSince atomic.Int64
 	fences         *fences // nil on a node without the vault
 
-	mu        sync.Mutex // guards what follows
+	crowded  signal     // there are more orgs in memory than may be
+	visits   signal     // there are orgs in wanted
+	trimming sync.Mutex // held while orgs are let go
+
+	mu        sync.Mutex // guards what follows; never taken while waiting for an org's own
 	orgs      map[domain.ID]*org
+	uses      uint64                 // of orgs, counted: the order of their last uses
+	left      map[domain.ID]uint64   // of orgs that were let go: the sequence up to which observers saw them
+	wanted    map[domain.ID]struct{} // orgs with commits that observers have not seen
+	damaged   map[domain.ID]damage
 	observers []Observer
 	closed    bool
 }
@@ -88,6 +106,10 @@ type Observer interface {
 	// Settled names the last commit of an org of which the observer has nothing
 	// left to do. Snapshots are not taken beyond it.
 	Settled(org domain.ID) uint64
+	// End lets go of an org that leaves memory, until it begins again. It reports
+	// false when the observer still works on the org, which then stays; so it may be
+	// asked without effect when another observer does.
+	End(org domain.ID) bool
 }
 
 // Head is where the ledger of an org stands on this node.
@@ -114,6 +136,9 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
 	}
+	if cfg.Memory == 0 {
+		cfg.Memory = defaultMemory
+	}
 	js, err := jetstream.New(cfg.Conn, jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: %w", err)
@@ -137,7 +162,8 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
 	}
 	s := &Store{cfg: cfg, js: js, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
-		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}}
+		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
+		damaged: map[domain.ID]damage{}, crowded: newSignal(), visits: newSignal()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.cancel()
@@ -162,6 +188,8 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	s.running.Go(s.snapshotLoop)
+	s.running.Go(s.trimLoop)
+	s.running.Go(s.visitLoop)
 	return s.recordOverrides(ctx)
 }
 

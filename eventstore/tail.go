@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -87,13 +88,15 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 func (s *Store) deliver(subject string, seq uint64, body []byte) {
 	_, rest, _ := strings.Cut(subject, ".")
 	_, id, _ := strings.Cut(rest, ".")
-	o := s.find(domain.ID(id))
-	if o == nil {
+	o := s.present(domain.ID(id))
+	if o == nil { // what is being loaded now reads the message itself
+		s.elsewhere(domain.ID(id), seq)
 		return
 	}
+	defer s.release(o)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.loaded || seq <= o.head.seq {
+	if !o.loaded.Load() || seq <= o.head.seq {
 		return
 	}
 	err := s.take(o, seq, body)
@@ -110,7 +113,8 @@ func (s *Store) stopIfBroken(o *org, err error) {
 		return
 	}
 	s.log.Error("an org cannot follow its ledger", "org", o.id, "position", o.head.Position().String(), "error", err)
-	o.loaded = false
+	o.loaded.Store(false)
+	s.elsewhere(o.id, math.MaxUint64)
 }
 
 // settle waits for the store's own view of an org to be at least at the tail of
@@ -120,6 +124,7 @@ func (s *Store) settle(ctx context.Context, id domain.ID) (Head, error) {
 	if err != nil {
 		return Head{}, err
 	}
+	defer s.release(o)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err := s.catchUp(ctx, o); err != nil {
@@ -140,6 +145,7 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 	if err != nil {
 		return err
 	}
+	defer s.release(o)
 	o.mu.RLock()
 	if to == 0 || to > o.head.N {
 		to = o.head.N

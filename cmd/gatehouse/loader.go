@@ -29,8 +29,9 @@ const (
 	laggard = 30 * time.Second
 )
 
-// loader brings every org of the ledger into memory after the start: what is due
-// in an org, and its permissions, are looked after while it is there.
+// loader visits every org of the ledger after the start: whatever a stop or another
+// instance left undone of its permissions is published, and what falls due in it
+// when is known from then on, whether it stays in memory or not.
 type loader struct {
 	ctx context.Context
 
@@ -139,7 +140,7 @@ func (l *loader) loaded(id domain.ID, err error) {
 // loadOne loads an org, and warns of a clock that is behind what the ledger holds:
 // commits would bear the time of the last one until it has caught up.
 func (s *service) loadOne(id domain.ID) error {
-	return s.Store.View(s.loader.ctx, id, func(_ *domain.State, head eventstore.Head) error {
+	return s.Store.Visit(s.loader.ctx, id, func(_ *domain.State, head eventstore.Head) error {
 		if ahead := head.At.Sub(s.cfg.Now()); ahead > time.Second {
 			s.cfg.Log.Warn("the clock of this machine is behind the ledger", "org", id, "by", ahead.String())
 		}
@@ -183,10 +184,16 @@ func (s *service) troubles() []httpapi.Trouble {
 	if n := len(l.waiting) - len(l.failed); n > 0 {
 		add("orgs", "%d of %d are being loaded", n, l.total)
 	}
+	damaged := s.Store.Damaged()
 	for _, id := range slices.Sorted(maps.Keys(l.failed)) {
-		add("org:"+string(id), "it could not be loaded, and is tried again; the log tells why")
+		if damaged[id] == nil {
+			add("org:"+string(id), "it could not be loaded, and is tried again; the log tells why")
+		}
 	}
 	l.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(damaged)) {
+		add("org:"+string(id), "its ledger is damaged, so that it serves nothing: %v; %s", damaged[id], eventstore.DamageAdvice)
+	}
 	for _, id := range slices.Sorted(slices.Values(s.Store.Loaded())) {
 		if at, readOnly := s.Store.ReadOnly(id); readOnly {
 			add("org:"+string(id), "a later version wrote %s, so that it is read-only here; update this instance", at)

@@ -37,6 +37,7 @@ type serviceConfig struct {
 	NATS            natsConfig
 	RemoteVault     bool   // another instance holds the vault
 	VaultKey        string // optional: the master key as text
+	OrgMemory       int    // optional: orgs to hold in memory
 	AllowUnsafe     bool
 	Bootstrap       bool // write a bootstrap token though there are orgs
 	Now             func() time.Time
@@ -46,6 +47,9 @@ type serviceConfig struct {
 
 // check finds what does not go together, before anything is touched.
 func (c *serviceConfig) check() error {
+	if c.OrgMemory < 0 {
+		return usage("--org-memory %d: at least one org is held", c.OrgMemory)
+	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usage("--tls-cert and --tls-key go together")
 	}
@@ -192,7 +196,7 @@ func (s *service) openStore(ctx context.Context) error {
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
-		AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
+		Memory: s.cfg.OrgMemory, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
 	if err != nil {
 		return err
 	}

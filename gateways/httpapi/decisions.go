@@ -269,11 +269,14 @@ func (a *API) question(ctx context.Context, in *questionInput) (*unlock.Table, s
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, schemas.Position{}, err
 	}
-	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error { return in.mayAsk(s, callerOf(ctx).person) })
+	var t *unlock.Table // there while the org is
+	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		t = a.cfg.Table(callerOf(ctx).org, domain.ID(in.Site))
+		return in.mayAsk(s, callerOf(ctx).person)
+	})
 	if err != nil {
 		return nil, at, a.asProblem(ctx, err)
 	}
-	t := a.cfg.Table(callerOf(ctx).org, domain.ID(in.Site))
 	if t == nil {
 		return nil, at, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", in.Site).retry("1")
 	}

@@ -140,6 +140,11 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 			return Tally{}, err
 		}
 	}
+	release, err := g.store.Hold(ctx, g.org) // and with it its tables
+	if err != nil {
+		return Tally{}, fmt.Errorf("local: gateway %s: %w", g.id, err)
+	}
+	defer release()
 	table := g.doors.Table(g.org, g.site)
 	if table == nil {
 		return Tally{}, ErrNoTable

@@ -47,7 +47,7 @@ type Config struct {
 	Log   *slog.Logger
 }
 
-// A Timer sends what is due in every org that the store holds.
+// A Timer sends what is due in every org that the store has held since the start.
 type Timer struct {
 	cfg     Config
 	metrics *Metrics
@@ -55,6 +55,7 @@ type Timer struct {
 
 	mu      sync.Mutex             // guards what follows
 	stirred map[domain.ID]struct{} // orgs with commits that were not looked at yet
+	looked  map[domain.ID]uint64   // the commit at which each org was looked at last
 
 	// What follows is of the one goroutine of Run.
 	orgs  map[domain.ID]*org
@@ -71,7 +72,7 @@ type org struct {
 // org.
 func New(cfg Config, metrics *Metrics) *Timer {
 	t := &Timer{cfg: cfg, metrics: metrics, wake: make(chan struct{}, 1), stirred: map[domain.ID]struct{}{},
-		orgs: map[domain.ID]*org{}, rules: map[string]schedule.ZoneRules{}}
+		looked: map[domain.ID]uint64{}, orgs: map[domain.ID]*org{}, rules: map[string]schedule.ZoneRules{}}
 	cfg.Store.Observe(t)
 	return t
 }
@@ -79,8 +80,17 @@ func New(cfg Config, metrics *Metrics) *Timer {
 // From implements [eventstore.Observer]: no commit of the past is needed.
 func (t *Timer) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 
-// Begin implements [eventstore.Observer].
-func (t *Timer) Begin(id domain.ID, _ *domain.State, _ eventstore.Head) { t.stir(id) }
+// Begin implements [eventstore.Observer]. An org that comes back into memory as it
+// was is not looked at again: its next instant is known, and the look would bring
+// back the org that left for it.
+func (t *Timer) Begin(id domain.ID, _ *domain.State, head eventstore.Head) {
+	t.mu.Lock()
+	n, known := t.looked[id]
+	t.mu.Unlock()
+	if !known || n != head.N {
+		t.stir(id)
+	}
+}
 
 // Applied implements [eventstore.Observer].
 func (t *Timer) Applied(id domain.ID, _ *domain.State, _ *schemas.Commit, _ eventstore.Head) {
@@ -90,6 +100,10 @@ func (t *Timer) Applied(id domain.ID, _ *domain.State, _ *schemas.Commit, _ even
 // Settled implements [eventstore.Observer]: whatever is left to do can be found in
 // the state again.
 func (t *Timer) Settled(domain.ID) uint64 { return math.MaxUint64 }
+
+// End implements [eventstore.Observer]. When the org is to be looked at next is
+// known without it, and the look loads it.
+func (t *Timer) End(domain.ID) bool { return true }
 
 func (t *Timer) stir(id domain.ID) {
 	t.mu.Lock()

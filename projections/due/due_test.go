@@ -29,6 +29,7 @@ type bed struct {
 	vault    *vault.Vault
 	clock    atomic.Int64 // nanoseconds since 1970
 	ids      int
+	memory   int // orgs that each further store may hold; 0: many
 }
 
 // began is a Monday, in the morning in Berlin.
@@ -60,7 +61,7 @@ func (b *bed) open() *eventstore.Store {
 	nc, err := b.embedded.Connect()
 	require.NoError(b.t, err)
 	s, err := eventstore.Open(b.t.Context(), eventstore.Config{Conn: nc, Embedded: b.embedded, Snapshots: b.t.TempDir(),
-		Keys: b.vault, Vault: b.vault, Now: b.now, Log: quiet()}, eventstore.NewMetrics(prometheus.NewRegistry()))
+		Keys: b.vault, Vault: b.vault, Memory: b.memory, Now: b.now, Log: quiet()}, eventstore.NewMetrics(prometheus.NewRegistry()))
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() {
 		assert.NoError(b.t, s.Close(context.Background()))

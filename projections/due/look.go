@@ -39,7 +39,10 @@ type task struct {
 func (t *Timer) look(ctx context.Context, id domain.ID, o *org) (next time.Time) {
 	now := t.cfg.Now()
 	var tasks []task
-	err := t.cfg.Store.View(ctx, id, func(s *domain.State, _ eventstore.Head) error {
+	err := t.cfg.Store.View(ctx, id, func(s *domain.State, head eventstore.Head) error {
+		t.mu.Lock()
+		t.looked[id] = head.N
+		t.mu.Unlock()
 		tasks = t.zoneTasks(s)
 		var cmds []domain.DueCommand
 		cmds, next = s.Due(now)

@@ -34,6 +34,7 @@ type bed struct {
 	vault  *vault.Vault
 	dir    string
 	nodes  int
+	memory int // orgs that each further node may hold; 0: many
 	ids    atomic.Int64
 	now    atomic.Int64 // unix nanoseconds
 }
@@ -104,7 +105,7 @@ func (b *bed) nodeAt(snapshots string, k *keys) *node {
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
 	store, err := eventstore.Open(b.t.Context(), eventstore.Config{
-		Conn: nc, Embedded: b.server, Snapshots: filepath.Join(b.dir, snapshots), Keys: k, Now: b.clock, Log: quiet(),
+		Conn: nc, Embedded: b.server, Snapshots: filepath.Join(b.dir, snapshots), Keys: k, Memory: b.memory, Now: b.clock, Log: quiet(),
 	}, eventstore.NewMetrics(prometheus.NewRegistry()))
 	require.NoError(b.t, err)
 	js, err := jetstream.New(nc)

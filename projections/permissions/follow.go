@@ -97,6 +97,10 @@ func (s *site) beginAnew(ctx context.Context, p *Projector, cause error) outcome
 // own deltas up to that commit for published. The own head is there already.
 func (s *site) meet() {
 	o, pub := s.org, s.published
+	if pub.head.Before(s.began) {
+		s.rebase()
+		return
+	}
 	o.mu.Lock()
 	var own []*entry
 	for _, e := range o.queue {
@@ -123,6 +127,42 @@ func (s *site) meet() {
 	if len(own) > 0 {
 		s.take(own[len(own)-1], pub.head)
 	}
+}
+
+// rebase takes what another instance published of a commit before this one began
+// with the site. The rows of that time were never made here, so that nothing can be
+// compared; what leads from the published table to the own one waits in place of
+// what led there from the table that was published before.
+func (s *site) rebase() {
+	o, pub := s.org, s.published
+	o.mu.Lock()
+	i := slices.IndexFunc(o.queue, func(e *entry) bool { return e.site == s })
+	at, own := s.mine, i >= 0 && o.queue[i].cause != schemas.CauseCommit
+	var was *entry
+	if own {
+		was = o.queue[i]
+		at = s.step(s.mine, was)
+	}
+	rows := slices.Collect(at.All())
+	e := &entry{site: s, cause: schemas.CauseBegin, head: s.began, since: o.p.cfg.Now()}
+	e.put, e.gone = differing(pub.table, rows, everyKey(pub.table, rows))
+	if own {
+		e.cause, e.head, e.since = was.cause, was.head, was.since
+		o.remove(func(q *entry) bool { return q == was })
+	} else {
+		i = slices.IndexFunc(o.queue, func(q *entry) bool { return s.began.Before(q.head) })
+	}
+	if e.rows() > 0 {
+		if i < 0 {
+			i = len(o.queue)
+		}
+		o.queue = slices.Insert(o.queue, i, e)
+		o.rows += e.rows()
+	}
+	s.offerTags(pub.table)
+	o.mu.Unlock()
+	s.ahead = false
+	s.advance(pub.table, pub)
 }
 
 // reconcile says what is to be done about published rows that differ from the own

@@ -72,20 +72,14 @@ func newOrg(p *Projector, id domain.ID, pub published, head eventstore.Head) *or
 }
 
 // begin makes the tables of all sites at the state.
-func (o *org) begin(state *domain.State, old *org) {
+func (o *org) begin(state *domain.State, keys tagKeys) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	sites := map[domain.ID]*site{}
 	for id := range state.Sites.All() {
 		s := o.newSite(id)
-		if old != nil {
-			if was := old.site(id); was != nil {
-				old.mu.Lock()
-				if was.key != nil {
-					s.setKey(*was.key)
-				}
-				old.mu.Unlock()
-			}
+		if key, ok := keys[id]; ok {
+			s.setKey(key)
 		}
 		sites[id] = s
 		rows, untagged := state.Rows(id, s.tag)
@@ -99,6 +93,26 @@ func (o *org) begin(state *domain.State, old *org) {
 func (o *org) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.endLocked()
+}
+
+// endIdle takes the org out unless there is something to do for it.
+func (o *org) endIdle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.queued || o.waiting || len(o.queue) > 0 || o.durable < o.head.N || o.lacksTags() {
+		return false
+	}
+	for _, s := range *o.sites.Load() {
+		if s.diverged > 0 {
+			return false
+		}
+	}
+	o.endLocked()
+	return true
+}
+
+func (o *org) endLocked() {
 	o.ended = true
 	if o.delay != nil {
 		o.delay.Stop()

@@ -92,6 +92,7 @@ type Projector struct {
 
 	mu    sync.Mutex // guards what follows, and the replacing of orgs
 	found map[domain.ID]published
+	kept  map[domain.ID]tagKeys // of orgs that left memory
 }
 
 // New makes a projector and makes it an observer of its store. Nothing is
@@ -104,7 +105,7 @@ func New(ctx context.Context, cfg Config) (*Projector, error) {
 	if cfg.Horizon == 0 {
 		cfg.Horizon = 400 * 24 * time.Hour
 	}
-	p := &Projector{cfg: cfg, stream: stream, found: map[domain.ID]published{}, bases: make(chan baseJob, 64),
+	p := &Projector{cfg: cfg, stream: stream, found: map[domain.ID]published{}, kept: map[domain.ID]tagKeys{}, bases: make(chan baseJob, 64),
 		maxWaiting: maxWaiting, minBase: minBase}
 	p.turns.init()
 	p.tagging.init()
@@ -129,8 +130,8 @@ func (p *Projector) Run(ctx context.Context) error {
 }
 
 // Table is the table of a site as of the last commit that the store has applied,
-// for decisions of the service itself; nil when the store does not hold the org or
-// there is no such site. It takes no lock.
+// for decisions of the service itself; nil when the store does not hold the org
+// (see [eventstore.Store.Hold]) or there is no such site. It takes no lock.
 func (p *Projector) Table(orgID, siteID domain.ID) *unlock.Table {
 	if o := p.org(orgID); o != nil {
 		if s := o.site(siteID); s != nil {
@@ -171,11 +172,15 @@ func (p *Projector) Begin(id domain.ID, state *domain.State, head eventstore.Hea
 	p.mu.Lock()
 	pub := p.found[id]
 	delete(p.found, id)
+	keys := p.kept[id]
 	p.mu.Unlock()
 
 	old := p.org(id)
+	if old != nil {
+		keys = old.tagKeys()
+	}
 	o := newOrg(p, id, pub, head)
-	o.begin(state, old)
+	o.begin(state, keys)
 	if old != nil {
 		old.end()
 	}
@@ -205,9 +210,29 @@ func (p *Projector) Settled(id domain.ID) uint64 {
 	return math.MaxUint64
 }
 
+// End implements [eventstore.Observer]. An org stays while a delta or a tag of it
+// waits, or something published of it differs.
+func (p *Projector) End(id domain.ID) bool {
+	o := p.org(id)
+	if o == nil {
+		return true
+	}
+	if !o.endIdle() {
+		return false
+	}
+	keys := o.tagKeys()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.kept[id] = keys
+	next := maps.Clone(*p.orgs.Load())
+	delete(next, id)
+	p.orgs.Store(&next)
+	return true
+}
+
 // Published is the last commit of an org up to which every change of rows stands
 // in the stream, 0 for an org that the store does not hold: what a lease is
-// answered by, beside the ledger's head.
+// answered by, beside the ledger's head, while the store is made to hold the org.
 func (p *Projector) Published(id domain.ID) uint64 {
 	o := p.org(id)
 	if o == nil {
@@ -220,6 +245,11 @@ func (p *Projector) Published(id domain.ID) uint64 {
 
 // Wait waits until an org is published up to commit n, or the context ends.
 func (p *Projector) Wait(ctx context.Context, id domain.ID, n uint64) error {
+	release, err := p.cfg.Store.Hold(ctx, id)
+	if err != nil {
+		return fmt.Errorf("permissions: wait for %s: %w", id, err)
+	}
+	defer release()
 	return p.await(ctx, id, func(o *org) bool { return o.publishedTo() >= n })
 }
 
@@ -241,8 +271,8 @@ func (p *Projector) Flush(ctx context.Context) error {
 func (p *Projector) await(ctx context.Context, id domain.ID, holds func(*org) bool) error {
 	for {
 		o := p.org(id)
-		if o == nil {
-			return fmt.Errorf("permissions: the org %s is not held", id)
+		if o == nil { // it left memory, when everything was published
+			return nil
 		}
 		o.mu.Lock()
 		ok, moved := holds(o), o.moved

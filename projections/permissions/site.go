@@ -26,18 +26,20 @@ type site struct {
 	untagged map[string]struct{}
 	diverged uint64 // since which commit other rows are published; 0: none
 
-	known     bool          // something is published
-	published publishedSite // of the turn, but for table, which is read when tags are looked for
-	mine      *unlock.Table // of the turn: the table before the site's first waiting delta
-	ahead     bool          // of the turn: published at a later commit than mine, and not compared yet
-	frozen    bool          // of the turn: later code published, which this code cannot read
-	sinceBase int           // of the turn: bytes of deltas behind the last base
-	baseSize  atomic.Int64  // bytes of the last base
-	basing    atomic.Bool   // a base is being written
+	began     schemas.PermissionHead // where the org stood when its rows were first made here; zero: before the site was there
+	known     bool                   // something is published
+	published publishedSite          // of the turn, but for table, which is read when tags are looked for
+	mine      *unlock.Table          // of the turn: the table before the site's first waiting delta
+	ahead     bool                   // of the turn: published at a later commit than mine, and not compared yet
+	frozen    bool                   // of the turn: later code published, which this code cannot read
+	sinceBase int                    // of the turn: bytes of deltas behind the last base
+	baseSize  atomic.Int64           // bytes of the last base
+	basing    atomic.Bool            // a base is being written
 }
 
 // begin takes all rows of the site as the state has them. The org is locked.
 func (s *site) begin(rows []unlock.Row, untagged []domain.ID) {
+	s.began = s.org.position()
 	s.ahead = s.known && s.org.position().Before(s.published.head)
 	s.unreadable()
 	change := s.complete(domain.SiteChange{Put: rows, Untagged: untagged})

@@ -70,6 +70,22 @@ func (s *site) tag(_ domain.ID, kind domain.CredentialKind, format, number strin
 	return s.tagger.Tag(TagKind(kind), TagFormat(format), number), true
 }
 
+// tagKeys are the keys of tags of an org's sites.
+type tagKeys map[domain.ID]vault.TagKey
+
+// tagKeys are those that the org has.
+func (o *org) tagKeys() tagKeys {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	keys := tagKeys{}
+	for id, s := range *o.sites.Load() {
+		if s.key != nil {
+			keys[id] = *s.key
+		}
+	}
+	return keys
+}
+
 func (s *site) setKey(k vault.TagKey) { s.key, s.tagger = &k, k.Tagger() }
 
 // tagging lists the orgs that lack keys of tags, or tags.

@@ -1,0 +1,47 @@
+package due
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+)
+
+// What falls due in an org that left memory is put on record at its instant.
+func TestAnOrgThatLeftMemoryIsLookedAtWhenItIsDue(t *testing.T) {
+	b := newBed(t)
+	b.memory = 1
+	s := b.open()
+	timer := b.timer(s)
+	stop := b.run(timer)
+	b.house(s)
+	var head eventstore.Head
+	require.NoError(t, s.View(t.Context(), "acme", func(_ *domain.State, h eventstore.Head) error { head = h; return nil }))
+	b.eventually("it is looked at", func() bool {
+		timer.mu.Lock()
+		defer timer.mu.Unlock()
+		return timer.looked["acme"] == head.N
+	})
+	for _, other := range []domain.ID{"beta", "core"} { // both are looked at too, and one of them stays
+		require.NoError(t, s.View(t.Context(), other, func(*domain.State, eventstore.Head) error { return nil }))
+	}
+	b.eventually("it leaves memory", func() bool { return !slices.Contains(s.Loaded(), "acme") })
+	b.clock.Store(time.Date(2026, 3, 3, 23, 0, 0, 0, time.UTC).UnixNano())
+	timer.stir("beta")
+	b.eventually("the booking ends", func() bool { return len(b.ended(s)) == 1 })
+	stop()
+
+	require.NoError(t, s.View(t.Context(), "acme", func(_ *domain.State, h eventstore.Head) error { head = h; return nil }))
+	timer.takeStirred()
+	timer.round(t.Context())
+	timer.Begin("acme", nil, head)
+	assert.Empty(t, timer.stirred, "an org that comes back as it was is not looked at again")
+	head.N++
+	timer.Begin("acme", nil, head)
+	assert.Contains(t, timer.stirred, domain.ID("acme"))
+}

@@ -1,0 +1,59 @@
+package permissions
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+)
+
+// Three orgs in the memory of one, each written to while the others push it out:
+// everything is published once, and readers are known as before.
+func TestPermissionsFlowWhileOrgsLeaveMemory(t *testing.T) {
+	b := newBed(t)
+	b.memory = 1
+	n := b.node().start()
+	orgs := []domain.ID{"acme", "beta", "core"}
+	var writers sync.WaitGroup
+	for _, org := range orgs {
+		writers.Go(func() {
+			n.do(org, strings.ReplaceAll(house, `"org":"acme"`, `"org":"`+string(org)+`"`))
+			for range 10 {
+				n.do(org, `olga SuspendPerson {"person":"anna"}
+olga ReinstatePerson {"person":"anna"}`)
+			}
+		})
+	}
+	writers.Wait()
+	for _, org := range orgs {
+		head, err := n.store.Head(t.Context(), org)
+		require.NoError(t, err)
+		release, err := n.store.Hold(t.Context(), org)
+		require.NoError(t, err)
+		n.agreeAfter(org, head.N)
+		release()
+	}
+	assert.Zero(t, n.divergence())
+	for _, org := range orgs {
+		require.Eventually(t, func() bool {
+			_, err := n.store.Head(t.Context(), orgs[(slices.Index(orgs, org)+1)%3]) // pushes the org out
+			return err == nil && n.Table(org, "north") == nil
+		}, 10*time.Second, time.Millisecond)
+		release, err := n.store.Hold(t.Context(), org)
+		require.NoError(t, err)
+		table := n.Table(org, "north")
+		require.NotNil(t, table)
+		tag, ok := n.Tag(org, "north", domain.KindFob, "", "1001")
+		require.True(t, ok, "the key of the site is at hand at once")
+		answer := unlock.Decide(table, &unlock.Local{LeaseEnd: unlock.Held}, unlock.Request{Door: unlock.IDOf("gate"), At: unlock.InstantOf(b.clock()), Tag: tag})
+		assert.NotNil(t, answer.Credential())
+		release()
+	}
+}
