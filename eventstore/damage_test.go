@@ -1,6 +1,8 @@
 package eventstore
 
 import (
+	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,6 +35,87 @@ func (b *testbed) damageTail() {
 	require.NoError(b.t, err)
 	bytes[len(bytes)-100] ^= 1
 	require.NoError(b.t, os.WriteFile(blocks[0], bytes, 0o600))
+}
+
+// damage flips a bit behind the first place of a text in the ledger while nobody has
+// it open, or flips it back.
+func (b *testbed) damage(text string) {
+	b.t.Helper()
+	blocks, err := filepath.Glob(filepath.Join(b.ledgerFiles(), "*.blk"))
+	require.NoError(b.t, err)
+	require.Len(b.t, blocks, 1)
+	file, err := os.ReadFile(blocks[0])
+	require.NoError(b.t, err)
+	at := bytes.Index(file, []byte(text))
+	require.Positive(b.t, at)
+	file[at+len(text)] ^= 1
+	require.NoError(b.t, os.WriteFile(blocks[0], file, 0o600))
+}
+
+// restart ends a node and the server, and starts the server again.
+func (b *testbed) restart(s *Store, between func()) {
+	b.t.Helper()
+	require.NoError(b.t, s.Close(context.Background()))
+	b.embedded.Stop()
+	between()
+	b.startR1()
+}
+
+// A damaged commit that a snapshot stands behind is not read when the org is loaded.
+func TestTheCheckFindsDamageBeforeASnapshot(t *testing.T) {
+	b := newR1(t)
+	cfg := b.config()
+	s := b.open(cfg)
+	newOrg(t, s, "beta")
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 3)
+	_, err := s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "victim"}))
+	require.NoError(t, err)
+	fill(t, s, "acme", 3)
+	require.NoError(t, s.check(t.Context(), 0))
+	broken, unread := s.Flaws()
+	assert.Empty(t, broken)
+	assert.Zero(t, unread)
+	b.restart(s, func() { b.damage(`"person":"victim`) })
+
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	again := b.open(cfg)
+	_, head := digest(t, again, "acme")
+	assert.Equal(t, uint64(8), head.N, "the state is that of the snapshot")
+	require.NoError(t, again.check(t.Context(), 0))
+	broken, unread = again.Flaws()
+	assert.Equal(t, uint64(1), unread)
+	assert.ErrorContains(t, broken["acme"], "commit 1-6 does not follow 1-4")
+	assert.Len(t, broken, 1, "others are whole")
+}
+
+// A damaged commit may order an erasure: the vault does not note that it is past
+// it, later erasures are carried out, and this one when the ledger is whole again.
+func TestAnErasureThatCannotBeReadIsNotPassedOver(t *testing.T) {
+	b := newR1(t)
+	s := b.store() // the holder of the vault is down
+	plant(t, s)
+	erase(t, s)
+	r := request(&domain.ErasePerson{Person: "other"})
+	_, err := s.Execute(t.Context(), "acme", r)
+	require.NoError(t, err)
+	whole := opened(t, s, b.vault)
+	require.Contains(t, whole, canaries[0])
+	b.restart(s, func() { b.damage(`"command":"ErasePerson","events":[{"type":"person.erased","version":1,"sites":[`) })
+
+	holder := b.open(b.holder())
+	assert.True(t, holder.ErasuresMissed())
+	at, err := b.vault.Cursor(t.Context(), holder.identity(), 1000)
+	require.NoError(t, err)
+	assert.Less(t, at, uint64(8))
+	b.restart(holder, func() { b.damage(`"command":"ErasePerson","events":[{"type":"person.erased","version":1,"sites":[`) })
+
+	holder = b.open(b.holder())
+	assert.False(t, holder.ErasuresMissed())
+	left := opened(t, holder, b.vault)
+	assert.NotContains(t, left, canaries[0])
+	assert.NotContains(t, left, "Other Person")
+	assert.Contains(t, left, "Olga Owner")
 }
 
 // held fails unless an org serves neither questions nor commands, while another

@@ -196,6 +196,44 @@ func TestARestoredVaultFileBringsNoKeyBack(t *testing.T) {
 	require.NoError(t, again.Close(ctx))
 }
 
+// A vault that was made anew, or is another ledger's, would seal beside what it
+// cannot open.
+func TestAForeignVaultIsRefused(t *testing.T) {
+	b := newR1(t)
+	s := b.open(b.holder())
+	plant(t, s)
+	require.NoError(t, s.Close(t.Context()))
+	own := b.vault
+	master, _, err := vault.LoadOrCreateMaster(b.dir, "")
+	require.NoError(t, err)
+	foreign, err := vault.Open(t.Context(), t.TempDir(), master)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, foreign.Close()) })
+	cfg := b.holder()
+	cfg.Vault, cfg.Keys = foreign, foreign
+	_, err = Open(t.Context(), cfg, NewMetrics(prometheus.NewRegistry()))
+	require.ErrorIs(t, err, ErrForeignVault)
+	assert.ErrorContains(t, err, "--adopt-vault")
+
+	back := b.holder()
+	back.Vault, back.Keys = own, own
+	s = b.open(back)
+	assert.Contains(t, opened(t, s, own), canaries[0], "the right one is taken again")
+	require.NoError(t, s.Close(t.Context()))
+
+	cfg.AdoptVault = true
+	adopted := b.open(cfg)
+	found := ""
+	require.NoError(t, adopted.Commits(t.Context(), domain.SystemOrg, 0, 0, func(c *schemas.Commit, body []byte) error {
+		found = string(body)
+		return nil
+	}))
+	assert.Contains(t, found, "gatehouse_vault", "it is recorded")
+	require.NoError(t, adopted.Close(t.Context()))
+	cfg.AdoptVault = false
+	b.open(cfg)
+}
+
 func copyVault(t *testing.T, from, to string) {
 	t.Helper()
 	old, err := filepath.Glob(filepath.Join(to, "vault.db*"))

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
@@ -343,10 +345,13 @@ func (x *execution) afterConflicts() (Result, error) {
 // repeat answers a command whose id is in the ledger. The org is held.
 func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 	msg, err := x.store.ledger.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Result{}, fmt.Errorf("%w: what command %s led to cannot be read", ErrBrokenChain, x.req.ID)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("eventstore: read what command %s led to: %w", x.req.ID, err)
 	}
-	c, err := schemas.DecodeCommit(msg.Data)
+	c, err := decodeBody(msg.Data)
 	if err != nil {
 		return Result{}, err
 	}

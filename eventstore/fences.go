@@ -3,31 +3,35 @@ package eventstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
 )
 
 // fencesEvery is how often the vault's cursor is moved on while nothing is erased.
 const fencesEvery = 30 * time.Second
 
 // startFences destroys every key that the ledger has fenced and the vault still
-// has, up to the ledger's last message, before anything is served. The tail goes
+// has, from the ledger's first message to its last, before anything is served. The tail goes
 // on from there. The vault's cursor lies in the vault's own file: one that was
 // restored from a backup has an older cursor, and so meets every later erasure
 // again.
-func (s *Store) startFences(ctx context.Context, last uint64) error {
+func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	cursor, err := s.cfg.Vault.Cursor(ctx, s.identity(), last)
 	if err != nil {
 		return fmt.Errorf("eventstore: %w", err)
 	}
+	cursor = max(cursor, max(first, 1)-1)
 	s.fences = &fences{store: s, cursor: cursor, saved: cursor, moved: make(chan struct{}), lastSave: s.cfg.Now()}
-	err = s.readAll(ctx, cursor+1, last, func(seq uint64, body []byte) error {
-		if err := s.fences.take(ctx, seq, body); err != nil {
+	err = s.readWhole(ctx, cursor+1, last, func(seq uint64, body []byte) error {
+		s.fences.meet(seq)
+		if err := s.fences.take(ctx, seq, body); errors.Is(err, ErrBrokenChain) {
+			s.fences.miss(seq, err)
+		} else if err != nil {
 			return err
 		}
 		s.fences.move(seq)
@@ -36,6 +40,8 @@ func (s *Store) startFences(ctx context.Context, last uint64) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: destroy what the ledger has fenced: %w", err)
 	}
+	s.fences.meet(last + 1)
+	s.fences.move(last)
 	return s.fences.save(ctx)
 }
 
@@ -53,6 +59,7 @@ type fences struct {
 
 	mu     sync.Mutex // guards what follows
 	cursor uint64
+	missed uint64        // first sequence that cannot be read; 0: none. The vault's cursor stays before it
 	moved  chan struct{} // closed and replaced when the cursor moves
 }
 
@@ -68,6 +75,46 @@ func (f *fences) move(seq uint64) {
 	f.cursor = seq
 	close(f.moved)
 	f.moved = make(chan struct{})
+}
+
+// meet notes that a sequence is the next one that could be read. What could not is
+// an erasure, perhaps: others are carried out, but the vault's cursor stays before
+// it, so that the start after the ledger was mended meets it again.
+func (f *fences) meet(seq uint64) {
+	if next := f.at() + 1; seq > next {
+		f.miss(next, errors.New("the server does not give it"))
+	}
+}
+
+// miss notes a message that cannot be read.
+func (f *fences) miss(seq uint64, cause error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missed == 0 {
+		f.missed = seq
+	}
+	f.store.log.Error("a message of the ledger cannot be read; if it orders an erasure, the keys are there until the ledger is mended", "sequence", seq, "error", cause)
+}
+
+// seenTo is how far the vault may note that erasures are carried out.
+func (f *fences) seenTo(seq uint64) vault.Cursor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.missed > 0 {
+		seq = min(seq, f.missed-1)
+	}
+	return vault.Cursor{Ledger: f.store.identity(), Sequence: seq}
+}
+
+// ErasuresMissed reports that the ledger has a message that this node, which holds
+// the vault, cannot read: it may order an erasure.
+func (s *Store) ErasuresMissed() bool {
+	if s.fences == nil {
+		return false
+	}
+	s.fences.mu.Lock()
+	defer s.fences.mu.Unlock()
+	return s.fences.missed > 0
 }
 
 // wait returns when the fences up to a sequence are carried out.
@@ -97,7 +144,7 @@ func (f *fences) take(ctx context.Context, seq uint64, body []byte) error {
 	if !ends {
 		return nil
 	}
-	c, err := schemas.DecodeCommit(body)
+	c, err := decodeBody(body)
 	if err != nil {
 		return err
 	}
@@ -105,30 +152,30 @@ func (f *fences) take(ctx context.Context, seq uint64, body []byte) error {
 	for _, e := range c.Events {
 		ev, err := e.Decode()
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrBrokenChain, err)
 		}
 		keys = append(keys, domain.EndedKeys(ev)...)
 	}
 	if len(keys) == 0 {
 		return nil
 	}
-	if err := f.store.cfg.Vault.Destroy(ctx, string(c.Org), keys, vault.Cursor{Ledger: f.store.identity(), Sequence: seq}); err != nil {
+	if err := f.store.cfg.Vault.Destroy(ctx, string(c.Org), keys, f.seenTo(seq)); err != nil {
 		return fmt.Errorf("destroy the keys that %s of %s ends: %w", c.Position(), c.Org, err)
 	}
-	f.saved = seq
+	f.saved = f.seenTo(seq).Sequence
 	f.store.log.Info("keys that a commit ends were destroyed", "org", c.Org, "position", c.Position().String(), "keys", len(keys))
 	return nil
 }
 
 func (f *fences) save(ctx context.Context) error {
-	at := f.at()
-	if at == f.saved {
+	at := f.seenTo(f.at())
+	if at.Sequence == f.saved {
 		return nil
 	}
-	if err := f.store.cfg.Vault.SetCursor(ctx, vault.Cursor{Ledger: f.store.identity(), Sequence: at}); err != nil {
+	if err := f.store.cfg.Vault.SetCursor(ctx, at); err != nil {
 		return fmt.Errorf("eventstore: save how far erasures are done: %w", err)
 	}
-	f.saved = at
+	f.saved = at.Sequence
 	return nil
 }
 
@@ -139,7 +186,10 @@ func (f *fences) seen(seq uint64, body []byte) {
 	if f.broken {
 		return
 	}
-	if err := f.take(s.ctx, seq, body); err != nil {
+	f.meet(seq)
+	if err := f.take(s.ctx, seq, body); errors.Is(err, ErrBrokenChain) {
+		f.miss(seq, err)
+	} else if err != nil {
 		f.broken = true
 		s.log.Error("an erasure could not be carried out; it is at the next start, and so are later ones", "sequence", seq, "error", err)
 		return

@@ -100,7 +100,7 @@ func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f 
 	go func() {
 		defer close(decoded)
 		readErr = s.read(ctx, subject, from, math.MaxUint64, func(seq uint64, body []byte) error {
-			c, err := schemas.DecodeCommit(body)
+			c, err := decodeBody(body)
 			if err != nil {
 				return err
 			}
@@ -186,14 +186,6 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 		return f(last.Sequence, last.Data)
 	}
 	return s.readThrough(ctx, StreamLedger, []string{subject}, from, until, f)
-}
-
-// readAll gives the messages of all orgs between two sequences, both inclusive.
-func (s *Store) readAll(ctx context.Context, from, until uint64, f func(seq uint64, body []byte) error) error {
-	if from > until {
-		return nil
-	}
-	return s.readThrough(ctx, StreamLedger, nil, from, until, f)
 }
 
 // patience is for how long a reading goes on without a message. A cluster that
@@ -295,7 +287,7 @@ func (s *Store) take(o *org, seq uint64, body []byte) error {
 	if seq <= o.head.seq {
 		return nil
 	}
-	c, err := schemas.DecodeCommit(body)
+	c, err := decodeBody(body)
 	if err != nil {
 		return err
 	}

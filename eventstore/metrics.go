@@ -18,6 +18,8 @@ type Metrics struct {
 	Held      prometheus.Gauge // orgs in memory
 	Loads     prometheus.Counter
 	Evictions prometheus.Counter
+	Checked   prometheus.Gauge // commits that the present walk through the ledger found whole
+	Damaged   prometheus.Gauge // orgs whose chain is broken, and messages that cannot be read
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -38,8 +40,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Orgs that were brought into memory."}),
 		Evictions: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_org_evictions_total",
 			Help: "Orgs that were let go, as others were used since."}),
+		Checked: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_ledger_checked_commits",
+			Help: "Commits that the present walk through the ledger has found whole."}),
+		Damaged: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_ledger_damage",
+			Help: "Orgs whose chain of commits is broken, and messages of the ledger that cannot be read."}),
 	}
-	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions)
+	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged)
 	return m
 }
 

@@ -77,6 +77,9 @@ func decodeCommit(c *schemas.Commit, body []byte, seq uint64) (r readCommit, err
 	if !c.TooNew() {
 		r.applied, err = c.Applied()
 	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrBrokenChain, err)
+	}
 	return r, err
 }
 

@@ -54,6 +54,7 @@ type Config struct {
 	Keys        vault.Keeper     // keys of personal data
 	Vault       *vault.Vault     // optional: the same, on the instance that holds the vault
 	Memory      int              // orgs to hold in memory, those in use aside; 0 means 500
+	AdoptVault  bool             // take Vault for the ledger's though it is another than before
 	AllowUnsafe bool             // run on settings that can lose acknowledged commits
 	Now         func() time.Time // the clock
 	Log         *slog.Logger
@@ -69,7 +70,7 @@ type Store struct {
 	created time.Time // of the ledger stream: its identity
 	ctx     context.Context
 	cancel  context.CancelFunc
-	running sync.WaitGroup // tail, workers, snapshots, fences
+	running sync.WaitGroup // tail, workers, snapshots, fences, what keeps memory, the check
 	unsafe  []UnsafeSetting
 	seen    uint64 // last sequence of the ledger that the tail has seen; of its one goroutine
 	pools   keyPools
@@ -88,6 +89,7 @@ type Store struct {
 	left      map[domain.ID]uint64   // of orgs that were let go: the sequence up to which observers saw them
 	wanted    map[domain.ID]struct{} // orgs with commits that observers have not seen
 	damaged   map[domain.ID]damage
+	flaws     flaws
 	observers []Observer
 	closed    bool
 }
@@ -163,7 +165,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, js: js, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
-		damaged: map[domain.ID]damage{}, crowded: newSignal(), visits: newSignal()}
+		damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.cancel()
@@ -180,7 +182,10 @@ func (s *Store) start(ctx context.Context) error {
 	}
 	s.seen = info.State.LastSeq
 	if s.cfg.Vault != nil {
-		if err := s.startFences(ctx, s.seen); err != nil {
+		if err := s.bindVault(ctx); err != nil {
+			return err
+		}
+		if err := s.startFences(ctx, info.State.FirstSeq, s.seen); err != nil {
 			return err
 		}
 	}
@@ -190,6 +195,7 @@ func (s *Store) start(ctx context.Context) error {
 	s.running.Go(s.snapshotLoop)
 	s.running.Go(s.trimLoop)
 	s.running.Go(s.visitLoop)
+	s.running.Go(s.checkLoop)
 	return s.recordOverrides(ctx)
 }
 

@@ -162,7 +162,7 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 		prev = &schemas.Hash{}
 	}
 	err = s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
-		c, err := schemas.DecodeCommit(body)
+		c, err := decodeBody(body)
 		if err != nil {
 			return err
 		}
@@ -194,7 +194,7 @@ func (s *Store) StateAt(ctx context.Context, id domain.ID, at schemas.Position) 
 	err := s.Commits(ctx, id, 0, at.N, func(c *schemas.Commit, body []byte) error {
 		a, err := c.Applied()
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrBrokenChain, err)
 		}
 		state.Apply(a)
 		head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At}

@@ -194,6 +194,18 @@ func (s *service) troubles() []httpapi.Trouble {
 	for _, id := range slices.Sorted(maps.Keys(damaged)) {
 		add("org:"+string(id), "its ledger is damaged, so that it serves nothing: %v; %s", damaged[id], eventstore.DamageAdvice)
 	}
+	broken, unread := s.Store.Flaws()
+	for _, id := range slices.Sorted(maps.Keys(broken)) {
+		if damaged[id] == nil {
+			add("org:"+string(id), "its ledger is damaged before its last snapshot: %v; %s", broken[id], eventstore.DamageAdvice)
+		}
+	}
+	if unread > 0 {
+		add("ledger", "%d messages cannot be read; %s", unread, eventstore.DamageAdvice)
+	}
+	if s.Store.ErasuresMissed() {
+		add("vault", "a message of the ledger cannot be read that may order an erasure, which is not carried out then; %s", eventstore.DamageAdvice)
+	}
 	for _, id := range slices.Sorted(slices.Values(s.Store.Loaded())) {
 		if at, readOnly := s.Store.ReadOnly(id); readOnly {
 			add("org:"+string(id), "a later version wrote %s, so that it is read-only here; update this instance", at)

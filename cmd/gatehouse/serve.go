@@ -41,6 +41,7 @@ type serveCmd struct {
 
 	OrgMemory int `name:"org-memory" env:"GATEHOUSE_ORG_MEMORY" default:"500" placeholder:"N" help:"Orgs held in memory; beyond them, those unused for longest are written to snapshots and let go until they are used again."`
 
+	AdoptVault       bool `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault than the one that the ledger was sealed with, when that is lost for ever; it is recorded in the ledger."`
 	AllowUnsafeStore bool `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
 	Bootstrap        bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
 
@@ -125,7 +126,7 @@ func (c *serveCmd) config(w *world, data string) serviceConfig {
 			Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey, CalloutSeed: c.NATSCalloutSeed, Gateways: c.NATSGateways,
 			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
 		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
-		OrgMemory: c.OrgMemory, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap, Now: w.now, Log: c.logger(w),
+		OrgMemory: c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap, Now: w.now, Log: c.logger(w),
 	}
 }
 

@@ -38,6 +38,7 @@ type serviceConfig struct {
 	RemoteVault     bool   // another instance holds the vault
 	VaultKey        string // optional: the master key as text
 	OrgMemory       int    // optional: orgs to hold in memory
+	AdoptVault      bool   // take the vault for the ledger's though it is another than before
 	AllowUnsafe     bool
 	Bootstrap       bool // write a bootstrap token though there are orgs
 	Now             func() time.Time
@@ -196,7 +197,7 @@ func (s *service) openStore(ctx context.Context) error {
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
-		Memory: s.cfg.OrgMemory, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
+		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
 	if err != nil {
 		return err
 	}

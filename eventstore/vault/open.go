@@ -2,7 +2,9 @@ package vault
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,6 +94,16 @@ func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return v, nil
+}
+
+// ID tells this vault from every other, one made anew in its place included. It is not secret.
+func (v *Vault) ID(ctx context.Context) (string, error) {
+	var sealed []byte
+	if err := v.db.QueryRowContext(ctx, `SELECT sealed FROM master`).Scan(&sealed); err != nil {
+		return "", fmt.Errorf("vault: read its id: %w", err)
+	}
+	sum := sha256.Sum256(sealed) // with a nonce that was drawn when the file was made
+	return hex.EncodeToString(sum[:8]), nil
 }
 
 // Close closes the file. Calls under way fail or finish.

@@ -172,6 +172,10 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		a.log(ctx, "a command is unsettled", err)
 		return problem(http.StatusGatewayTimeout, "unsettled",
 			"it is not known whether the command took effect; send it again with the same Idempotency-Key, which the answer names").retry("1")
+	case errors.Is(err, eventstore.ErrBrokenChain):
+		a.log(ctx, "the ledger of an org is damaged", err)
+		return problem(http.StatusServiceUnavailable, "ledger_damaged", "the ledger of this org is damaged, so nothing is answered from it and nothing is written; "+
+			"whoever operates the service is to %s. Other orgs go on", eventstore.DamageAdvice)
 	case errors.Is(err, eventstore.ErrTooNew):
 		return problem(http.StatusServiceUnavailable, "read_only", "%v", eventstore.ErrTooNew)
 	case errors.Is(err, vault.ErrUnavailable):

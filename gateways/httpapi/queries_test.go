@@ -321,16 +321,17 @@ func TestTheVaultIsAway(t *testing.T) {
 func TestErrorsOfTheStoreHaveAMeaning(t *testing.T) {
 	a := &API{cfg: Config{Log: quietLog()}}
 	for err, want := range map[error]Problem{
-		eventstore.ErrBusy:      {Status: 503, Code: "busy"},
-		eventstore.ErrClosed:    {Status: 503, Code: "stopping"},
-		eventstore.ErrUnsettled: {Status: 504, Code: "unsettled"},
-		eventstore.ErrReused:    {Status: 422, Code: "command_id_reused"},
-		eventstore.ErrTooLarge:  {Status: 413, Code: "commit_too_large"},
-		eventstore.ErrTooNew:    {Status: 503, Code: "read_only"},
-		eventstore.ErrRejected:  {Status: 503, Code: "not_stored"},
-		eventstore.ErrPosition:  {Status: 409, Code: "version_conflict"},
-		errAway:                 {Status: 503, Code: "vault_unavailable"},
-		http.ErrAbortHandler:    {Status: 500, Code: "internal"},
+		eventstore.ErrBusy:        {Status: 503, Code: "busy"},
+		eventstore.ErrClosed:      {Status: 503, Code: "stopping"},
+		eventstore.ErrUnsettled:   {Status: 504, Code: "unsettled"},
+		eventstore.ErrReused:      {Status: 422, Code: "command_id_reused"},
+		eventstore.ErrTooLarge:    {Status: 413, Code: "commit_too_large"},
+		eventstore.ErrTooNew:      {Status: 503, Code: "read_only"},
+		eventstore.ErrRejected:    {Status: 503, Code: "not_stored"},
+		eventstore.ErrBrokenChain: {Status: 503, Code: "ledger_damaged"},
+		eventstore.ErrPosition:    {Status: 409, Code: "version_conflict"},
+		errAway:                   {Status: 503, Code: "vault_unavailable"},
+		http.ErrAbortHandler:      {Status: 500, Code: "internal"},
 	} {
 		p := a.asProblem(t.Context(), fmt.Errorf("somewhere: %w", err))
 		assert.Equal(t, want.Status, p.Status, err)
