@@ -57,3 +57,31 @@ olga ReinstatePerson {"person":"anna"}`)
 		release()
 	}
 }
+
+// An instance that loads an org while another has deltas of it to publish never
+// made the rows of those commits: it takes them as they are, and goes on to its own.
+func TestWhatIsPublishedOfCommitsBeforeTheLoadIsNotCompared(t *testing.T) {
+	b := newBed(t)
+	one := b.node()
+	one.do("acme", house)
+	one.settle("acme")
+	one.do("acme", `olga RevokeRight {"grant":"g-ben-n"}
+olga RegisterPerson {"person":"carl","name":"Carl"}
+olga GrantRight {"grant":"g-carl-n","person":"carl","right":"north-doors"}
+olga RevokeRight {"grant":"g-carl-n"}
+olga SuspendPerson {"person":"anna"}`)
+	two := b.node()
+	two.caughtUp("acme", one)
+	one.turnAll()
+	require.True(t, two.makeTags(t.Context(), two.org("acme")))
+	two.do("acme", `olga ReinstatePerson {"person":"anna"}`)
+	two.turnAll()
+	one.caughtUp("acme", two)
+	one.turnAll()
+	for _, n := range []*node{one, two} {
+		n.agree("acme", "north", "south")
+		assert.Zero(t, n.divergence())
+		assert.Empty(t, n.Lags()[0].Diverged)
+		assert.Zero(t, n.Lags()[0].Waiting)
+	}
+}
