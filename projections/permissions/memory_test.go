@@ -64,7 +64,6 @@ func TestWhatIsPublishedOfCommitsBeforeTheLoadIsNotCompared(t *testing.T) {
 	b := newBed(t)
 	one := b.node()
 	one.do("acme", house)
-	one.settle("acme")
 	one.do("acme", `olga RevokeRight {"grant":"g-ben-n"}
 olga RegisterPerson {"person":"carl","name":"Carl"}
 olga GrantRight {"grant":"g-carl-n","person":"carl","right":"north-doors"}
@@ -72,7 +71,7 @@ olga RevokeRight {"grant":"g-carl-n"}
 olga SuspendPerson {"person":"anna"}`)
 	two := b.node()
 	two.caughtUp("acme", one)
-	one.turnAll()
+	one.settle("acme")
 	require.True(t, two.makeTags(t.Context(), two.org("acme")))
 	two.do("acme", `olga ReinstatePerson {"person":"anna"}`)
 	two.turnAll()
