@@ -100,6 +100,10 @@ func (r *registry) From(context.Context, domain.ID) (uint64, error) { return mat
 // Settled implements [eventstore.Observer].
 func (r *registry) Settled(domain.ID) uint64 { return math.MaxUint64 }
 
+// End implements [eventstore.Observer]. The gateways of an org that left memory
+// stay known: a commit of another instance brings the org in again.
+func (r *registry) End(domain.ID) bool { return true }
+
 // Begin implements [eventstore.Observer].
 func (r *registry) Begin(id domain.ID, s *domain.State, _ eventstore.Head) { r.take(id, s) }
 
