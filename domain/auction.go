@@ -48,7 +48,7 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "until: the last day is missing")
 	case tx.passed(unit.Site, c.Until):
 		return refuse("invalid_field", "until: %s is over", c.Until)
-	case len(unit.Rights) == 0:
+	case !tx.isMapped(unit):
 		return refuse("unit_not_mapped", "no access right is mapped to the unit %s", c.Unit).about(c.Unit)
 	}
 	if b := tx.letUntil(unit.ID, c.Until); b != nil {

@@ -176,7 +176,7 @@ var credentialWords = words{
 	events: []EventType{
 		event[CredentialRevoked](1), event[CredentialReported](1), event[CredentialSuspended](1),
 		event[CredentialReinstated](1), event[CredentialExpired](1), event[CredentialDenied](1),
-		event[CredentialDenialLifted](1),
+		event[CredentialDenialLifted](1), event[CredentialNumberKept](1),
 	},
 }
 

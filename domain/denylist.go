@@ -1,8 +1,8 @@
 package domain
 
 // AddToDenyList denies a credential whatever becomes of it, also after it ended:
-// its number is given to nobody. It is for gateways that may still hold what they
-// last heard of it.
+// its number is given to nobody, not even when its holder was erased. It is for
+// gateways that may still hold what they last heard of it, and for copies of it.
 type AddToDenyList struct {
 	Credential ID `json:"credential"`
 }
@@ -53,6 +53,36 @@ type CredentialDenialLifted struct {
 }
 
 func (e CredentialDenialLifted) fold(s *State, _ Moment) {
-	s.setCredential(e.Credential, func(c *Credential) { c.Denied = false })
+	s.setCredential(e.Credential, func(c *Credential) {
+		c.Denied = false
+		if p, ok := s.People.Get(c.Person); ok && p.State == PersonStateErased {
+			c.Number = Personal{}
+		}
+	})
 }
 func (e CredentialDenialLifted) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+
+// keepDenied emits what keeps the numbers of a person on the deny list when the key
+// that seals them goes with the person: they are those of things.
+func (tx *Tx) keepDenied(person ID) {
+	for id, c := range tx.Credentials.Each("person:" + string(person)) {
+		if c.keepsNumber() && c.Subject != OrgSubject && !c.Number.Empty() {
+			tx.emit(CredentialNumberKept{Credential: id, Number: Clear(c.Number.Text())})
+		}
+	}
+}
+
+// keepsNumber reports whether the number stays known whatever becomes of the
+// holder.
+func (c *Credential) keepsNumber() bool { return c.Denied && c.Kind != KindPin }
+
+// CredentialNumberKept seals a number on the deny list as what belongs to the org.
+type CredentialNumberKept struct {
+	Credential ID       `json:"credential"`
+	Number     Personal `json:"number" personal:"org"`
+}
+
+func (e CredentialNumberKept) fold(s *State, _ Moment) {
+	s.Credentials.Update(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, OrgSubject })
+}
+func (e CredentialNumberKept) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -23,6 +23,9 @@ func (x *explainer) memberSteps(member ID) ([]Step, bool) {
 	if m.Removed {
 		says += ", removed"
 	}
+	if g.Ended {
+		says += ", which has ended"
+	}
 	step := Step{Kind: "group_member", ID: member, Says: says, Commits: x.s.GroupMembers.Commits(member)}
 	step.fail(m.Removed, unlock.DenyNoAccessRight)
 	may := []DoorCapability{CapabilityRemoteUnlock, CapabilityUnlockFor}

@@ -39,16 +39,21 @@ func (x *explainer) doorSays() string {
 	if d.Lockdown != "" {
 		says = append(says, "locked down")
 	}
-	if p := d.Posture; p.inForce(x.q.At) {
+	says = append(says, x.postureSays(d.Posture)...)
+	if d.Hours != "" {
+		says = append(says, "stands open on the schedule "+string(d.Hours))
+	}
+	return strings.Join(says, ", ")
+}
+
+func (x *explainer) postureSays(p DoorPosture) (says []string) {
+	if p.inForce(x.q.At) {
 		says = append(says, "posture "+string(p.Posture))
 		if !p.Until.IsZero() {
 			says = append(says, "until "+x.when(p.Until))
 		}
 	}
-	if d.Hours != "" {
-		says = append(says, "stands open on the schedule "+string(d.Hours))
-	}
-	return strings.Join(says, ", ")
+	return says
 }
 
 func (x *explainer) siteStep() Step {
@@ -61,6 +66,9 @@ func (x *explainer) siteStep() Step {
 	if site.Lockdown != "" {
 		says = append(says, "locked down")
 		step.fail(true, unlock.DenyLockdown)
+	}
+	if x.door.Unit == "" {
+		says = append(says, x.postureSays(site.Posture)...)
 	}
 	z := x.s.zone(site.ID)
 	for _, b := range site.Blackouts {

@@ -202,7 +202,7 @@ func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {
 			return refuse("service_fobs_forbidden", "the site %s gives no fobs to staff and vendors", id).about(id)
 		}
 	}
-	return tx.mayEquip(c.Person)
+	return tx.mayEquip(c.Person, e.Sites)
 }
 
 // servesAt reports whether a person is staff or a vendor at a site: has a role
@@ -225,14 +225,21 @@ func (tx *Tx) notInService(person, site ID) *Refusal {
 	return refuse("fob_holder_not_permitted", "at the site %s fobs are for primary tenants, staff and vendors; the person %s is none", site, person).about(person, site)
 }
 
-// mayEquip refuses to give what opens for a person whose role is above that of
-// the sender (rule L1): whoever holds it would have the higher role's access.
-func (tx *Tx) mayEquip(person ID) *Refusal {
+// mayEquip refuses to give what opens for a person whose role is above that of the
+// sender at one of the sites where it does (rule L1): whoever holds it would have
+// the higher role's access.
+func (tx *Tx) mayEquip(person ID, sites []ID) *Refusal {
 	if tx.isActor(person) || tx.Actor.Kind != ActorPerson {
 		return nil
 	}
-	if theirs, own := tx.heldRole(person), tx.HighestRole(tx.Actor.ID); own.rank() < theirs.rank() {
-		return refuse("role_not_permitted", "the person %s is %s: it needs that role or a higher one, and %s is %s", person, theirs, tx.Actor.ID, roleName(own)).about(person)
+	if len(sites) == 0 {
+		sites = []ID{""}
+	}
+	for _, site := range sites {
+		if theirs, own := tx.roleHeldFor(person, site), tx.RoleAt(tx.Actor.ID, site); theirs.AtLeast(RoleStaff) && own.rank() < theirs.rank() {
+			return refuse("role_not_permitted", "the person %s is %s: it needs that role or a higher one (%s), and %s is %s",
+				person, theirs, atSites(site).place(), tx.Actor.ID, roleName(own)).about(person)
+		}
 	}
 	return nil
 }

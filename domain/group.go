@@ -17,7 +17,8 @@ type Group struct {
 	ID    ID       `json:"id"`
 	Name  Personal `json:"name,omitzero" personal:"org"`
 	Doors []ID     `json:"doors"` // sorted
-	Sites []ID     `json:"sites"` // of the doors, sorted
+	Sites []ID     `json:"sites"` // of the doors, sorted; those that it had when it ended
+	Ended bool     `json:"ended,omitzero"`
 	// Options are those that are on, sorted.
 	Options []GroupOption `json:"options,omitempty"`
 	// Times are when members pass; always at first.
@@ -60,9 +61,10 @@ var groupWords = words{
 		command[RenameGroup]("Gives a group another name.", GroupRenamed{}),
 		command[AddDoorToGroup]("Puts a door into a group, for all of its members.", GroupDoorAdded{}),
 		takesAway(command[RemoveDoorFromGroup]("Takes a door out of a group, for all of its members.", GroupDoorRemoved{})),
+		takesAway(command[EndGroup]("Ends a group for good: none of its members has its doors by it.", GroupEnded{})),
 	},
 	events: []EventType{
-		event[GroupCreated](1), event[GroupRenamed](1), event[GroupDoorAdded](1), event[GroupDoorRemoved](1),
+		event[GroupCreated](1), event[GroupRenamed](1), event[GroupDoorAdded](1), event[GroupDoorRemoved](1), event[GroupEnded](1),
 	},
 }
 
@@ -87,6 +89,15 @@ func (s *State) setDoors(group ID, change func(doors []ID) []ID) {
 		g.Doors = sortedIDs(change(slices.Clone(g.Doors)))
 		g.Sites = s.sitesOfDoors(g.Doors)
 	})
+}
+
+// group finds a group that has not ended.
+func (tx *Tx) group(id ID) (*Group, *Refusal) {
+	g, r := tx.Groups.find(id, "group")
+	if r == nil && g.Ended {
+		return nil, refuse("group_ended", "the group %s has ended, which is final; make a new one", id).about(id)
+	}
+	return g, r
 }
 
 // CreateGroup makes a group.
@@ -175,7 +186,7 @@ type AddDoorToGroup struct {
 func (AddDoorToGroup) permit() Permit         { return Permit{Role: RoleSystemManager} }
 func (c AddDoorToGroup) scope(s *State) Scope { return s.atGroup(c.Group, s.atDoor(c.Door).Sites...) }
 func (c AddDoorToGroup) decide(tx *Tx) *Refusal {
-	g, r := tx.Groups.find(c.Group, "group")
+	g, r := tx.group(c.Group)
 	if r != nil {
 		return r
 	}
@@ -246,3 +257,30 @@ func (e GroupDoorRemoved) fold(s *State, _ Moment) {
 func (e GroupDoorRemoved) concerns(s *State) []ID {
 	return append(s.atDoor(e.Door).Sites, s.sitesOfGroup(e.Group)...)
 }
+
+// EndGroup ends a group that is no longer needed. Who was in it stays on record;
+// what they have otherwise stays theirs.
+type EndGroup struct {
+	Group ID `json:"group"`
+}
+
+func (EndGroup) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
+func (c EndGroup) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (c EndGroup) decide(tx *Tx) *Refusal {
+	g, r := tx.Groups.find(c.Group, "group")
+	if r == nil && !g.Ended {
+		tx.emit(GroupEnded(c))
+	}
+	return r
+}
+
+// GroupEnded ends a group for good. Without doors its members have nothing by it,
+// however many they are.
+type GroupEnded struct {
+	Group ID `json:"group"`
+}
+
+func (e GroupEnded) fold(s *State, _ Moment) {
+	s.Groups.Update(e.Group, func(g *Group) { g.Ended, g.Doors = true, []ID{} })
+}
+func (e GroupEnded) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }

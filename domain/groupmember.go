@@ -105,6 +105,9 @@ func (tx *Tx) aboveInGroup(g *Group, person ID, roles ...GroupRole) *Refusal {
 
 // lastGroupOwner refuses to leave a group without an owner.
 func (s *State) lastGroupOwner(group, person ID) *Refusal {
+	if g, ok := s.Groups.Get(group); ok && g.Ended {
+		return nil
+	}
 	if s.RoleInGroup(person, group) != GroupOwner || len(s.GroupMembers.index["owner:"+string(group)]) > 1 {
 		return nil
 	}
@@ -135,7 +138,7 @@ type AddMember struct {
 func (AddMember) permit() Permit         { return membershipPermit }
 func (c AddMember) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c AddMember) decide(tx *Tx) *Refusal {
-	g, r := tx.Groups.find(c.Group, "group")
+	g, r := tx.group(c.Group)
 	if r != nil {
 		return r
 	}
@@ -192,7 +195,7 @@ type ChangeMemberRole struct {
 func (ChangeMemberRole) permit() Permit         { return membershipPermit }
 func (c ChangeMemberRole) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c ChangeMemberRole) decide(tx *Tx) *Refusal {
-	g, r := tx.Groups.find(c.Group, "group")
+	g, r := tx.group(c.Group)
 	if r != nil {
 		return r
 	}
@@ -234,15 +237,21 @@ func (s *State) setMemberRole(group, person ID, role GroupRole) {
 	s.GroupMembers.Update(memberKey(group, person), func(m *GroupMember) { m.Role = role })
 }
 
-// RemoveMember takes the doors of a group from a member. What they have otherwise,
-// by a grant or another group, stays.
+// RemoveMember takes the doors of a group from a member, whoever is above them or
+// they themselves. What they have otherwise, by a grant or another group, stays.
 type RemoveMember struct {
 	Group  ID `json:"group"`
 	Person ID `json:"person"`
 }
 
-func (RemoveMember) permit() Permit         { return membershipPermit }
-func (c RemoveMember) scope(s *State) Scope { return s.atGroup(c.Group) }
+func (RemoveMember) permit() Permit {
+	return Permit{Role: RoleSystemManager, GroupRole: GroupAdmin, Self: true}
+}
+func (c RemoveMember) scope(s *State) Scope {
+	sc := s.atGroup(c.Group)
+	sc.Person = c.Person
+	return sc
+}
 func (c RemoveMember) decide(tx *Tx) *Refusal {
 	g, r := tx.Groups.find(c.Group, "group")
 	if r != nil {
@@ -255,7 +264,7 @@ func (c RemoveMember) decide(tx *Tx) *Refusal {
 	case m.Removed:
 		return nil
 	}
-	if r := tx.aboveInGroup(g, c.Person, m.Role); r != nil {
+	if r := tx.aboveInGroup(g, c.Person, m.Role); r != nil && !tx.isActor(c.Person) {
 		return r
 	}
 	if r := tx.lastGroupOwner(c.Group, c.Person); r != nil {
@@ -287,7 +296,7 @@ type TransferGroupOwnership struct {
 func (TransferGroupOwnership) permit() Permit         { return Permit{GroupRole: GroupOwner} }
 func (c TransferGroupOwnership) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c TransferGroupOwnership) decide(tx *Tx) *Refusal {
-	g, r := tx.Groups.find(c.Group, "group")
+	g, r := tx.group(c.Group)
 	if r != nil {
 		return r
 	}

@@ -45,7 +45,7 @@ var settingsPermit = Permit{Role: RoleSystemManager, GroupRole: GroupAdmin}
 // settingsOf returns a group whose settings the actor may change, or refuses: an
 // admin may not while the option is off (rule G5).
 func (tx *Tx) settingsOf(id ID) (*Group, *Refusal) {
-	g, r := tx.Groups.find(id, "group")
+	g, r := tx.group(id)
 	if r != nil {
 		return nil, r
 	}
@@ -66,7 +66,7 @@ type SetGroupOption struct {
 func (SetGroupOption) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
 func (c SetGroupOption) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c SetGroupOption) decide(tx *Tx) *Refusal {
-	g, r := tx.Groups.find(c.Group, "group")
+	g, r := tx.group(c.Group)
 	if r != nil {
 		return r
 	}

@@ -203,8 +203,10 @@ func (h *history) doorCommand() Command {
 	caps := drawCapabilities(h.t)
 	until := h.around()
 	area := draw[ID](h.t, "area", "yard", "hall")
+	posture := draw(h.t, "posture", PostureUnlocked, PostureFreeAccess, PostureNormal)
 	return draw[Command](h.t, "command", EnableDoor{Door: door}, DisableDoor{Door: door}, ChangeDoor{Door: door, Capabilities: &caps},
-		SetPosture{Door: door, Posture: draw(h.t, "posture", PostureUnlocked, PostureFreeAccess), Until: until}, ClearPosture{Door: door},
+		SetPosture{Door: door, Posture: posture, Until: until}, ClearPosture{Door: door},
+		SetPosture{Site: "north", Posture: posture, Until: until}, ClearPosture{Site: "north"}, SetPosture{Door: door, Posture: PostureNormal, UntilChange: true},
 		SchedulePosture{Door: door, Schedule: draw(h.t, "schedule", append(storageSchedules, "", "")...)}, UnlockFor{Door: door, Minutes: 30},
 		Lockdown{Door: door}, ReleaseLockdown{Door: door}, Lockdown{Area: area}, ReleaseLockdown{Area: area},
 		Lockdown{Site: "north"}, ReleaseLockdown{Site: "north"}, ReleaseLockdown{Site: "north"},
@@ -298,7 +300,7 @@ func (h *history) siteCommand() Command {
 }
 
 func (h *history) groupCommand() Command {
-	group, person := draw[ID](h.t, "group", "o1", "o2"), draw(h.t, "person", storagePeople...)
+	group, person := draw[ID](h.t, "group", "o1", "o2", "o3"), draw(h.t, "person", storagePeople...)
 	door, role := draw(h.t, "door", storageDoors...), draw(h.t, "group role", GroupRoles...)
 	day, firstIn := h.day(), rapid.Bool().Draw(h.t, "first in")
 	return draw[Command](h.t, "command",
@@ -310,6 +312,7 @@ func (h *history) groupCommand() Command {
 		SetGroupBusinessHours{Group: group, Times: draw(h.t, "hours", drawSchedule(h.t), schedule.Schedule{}), FirstIn: &firstIn},
 		SetGroupBlackout{Group: group, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearGroupBlackout{Group: group, Blackout: "x1"},
+		CreateGroup{Group: "o3", Name: Clear("Three"), Doors: []ID{door}, Owner: person}, EndGroup{Group: "o3"},
 	)
 }
 

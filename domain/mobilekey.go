@@ -40,7 +40,7 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 	}
 	e := MobileKeyIssued{Person: c.Person, Unit: c.Unit, Device: c.Device, From: c.From.UTC(), Until: c.Until.UTC()}
 	if c.Unit == "" {
-		if r := tx.mayEquip(c.Person); r != nil {
+		if r := tx.mayEquip(c.Person, tx.sitesOfPerson(c.Person)); r != nil {
 			return r
 		}
 	} else {
@@ -59,9 +59,26 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 		}
 		return refuse("credential_exists", "the credential %s is there already", c.Credential).about(c.Credential)
 	}
+	if tx.mobileKeysOf(c.Person) >= maxMobileKeys {
+		return refuse("too_many_mobile_keys", "the person %s has %d mobile keys, which is all that one may have; take one away first", c.Person, maxMobileKeys).about(c.Person)
+	}
 	e.Credential = tx.idFor(c.Credential, "credential")
 	tx.emit(e)
 	return nil
+}
+
+// maxMobileKeys bounds how many live mobile keys a person has: a device that is
+// forgotten in a drawer opens as well.
+const maxMobileKeys = 20
+
+// mobileKeysOf counts the live mobile keys of a person.
+func (s *State) mobileKeysOf(person ID) (n int) {
+	for id := range s.Credentials.index["person:"+string(person)] {
+		if c := &s.Credentials.rows[id].v; c.Kind == KindMobileKey && c.live() {
+			n++
+		}
+	}
+	return n
 }
 
 // MobileKeyIssued makes a device a key of a person.

@@ -10,12 +10,18 @@ func (o *oracle) lockedDown() bool {
 	return o.site.v.Lockdown != "" || o.door.Lockdown != ""
 }
 
-// posture says what the door does at the instant: what it was told to, or to
+// posture says what the door does at the instant: what it was told to, what the
+// doors of the site were, or to
 // stand open by its schedule or by business hours, unless a blackout closes the site.
 func (o *oracle) posture() Posture {
-	p := o.door.Posture
-	if p.Posture != "" && (p.Until.IsZero() || p.Until.After(o.At)) {
-		return p.Posture
+	given := []DoorPosture{o.door.Posture}
+	if o.door.Kind != DoorUnit {
+		given = append(given, o.site.v.Posture)
+	}
+	for _, p := range given {
+		if p.Posture != "" && (p.Until.IsZero() || p.Until.After(o.At)) {
+			return p.Posture
+		}
 	}
 	named, ok := o.s.Schedules.Get(o.door.Hours)
 	if !o.blackout() && (ok && len(o.holds(named.Schedule)) == 0 || o.standsOpen()) {

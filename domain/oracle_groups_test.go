@@ -6,7 +6,7 @@ import "slices"
 func (o *oracle) memberships() (ways []way) {
 	for _, m := range o.s.GroupMembers.All() {
 		g, ok := o.s.Groups.Get(m.Group)
-		if !ok || m.Person != o.person || !slices.Contains(g.Doors, o.Door) {
+		if !ok || g.Ended || m.Person != o.person || !slices.Contains(g.Doors, o.Door) {
 			continue
 		}
 		w := way{id: "group:" + string(m.Group) + "/" + string(m.Person), source: "group"}

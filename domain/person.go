@@ -49,7 +49,7 @@ var personWords = words{
 		takesAway(command[SuspendPerson]("Lets nothing open for a person and takes no command from them, until they are reinstated.", PersonSuspended{})),
 		command[ReinstatePerson]("Ends the suspension of a person.", PersonReinstated{}),
 		takesAway(command[ErasePerson]("Forgets a person: destroys the key of their personal values and ends all that they may do. It is final.",
-			PersonErased{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{})),
+			PersonErased{}, CredentialNumberKept{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{})),
 	},
 	events: []EventType{
 		event[PersonRegistered](1), event[PersonChanged](1), event[IdentityBound](1), event[PersonSuspended](1),

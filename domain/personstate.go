@@ -103,6 +103,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 	if r := tx.owesOwner(c.Person); r != nil {
 		return r
 	}
+	tx.keepDenied(c.Person)
 	tx.emit(PersonErased{Person: c.Person, Keys: tx.keysOf(c.Person)})
 	for _, b := range tx.bookingsOf(c.Person) {
 		tx.settle(b)
@@ -190,7 +191,10 @@ func (s *State) eraseCredentials(person ID) {
 			s.Keys.Delete(c.Subject)
 		}
 		s.setCredential(id, func(c *Credential) {
-			c.Number, c.Device = Personal{}, Personal{}
+			c.Device = Personal{}
+			if c.Subject != OrgSubject || !c.keepsNumber() {
+				c.Number = Personal{}
+			}
 			if c.live() {
 				c.State, c.Reason = CredentialStateRevoked, reasonPersonErased
 			}

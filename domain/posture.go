@@ -1,20 +1,27 @@
 package domain
 
-import "time"
+import (
+	"time"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
 
 // Posture is what a door does with credentials. A door without one lets them
-// decide; that everybody is shut out is a [Lockdown].
+// decide but where its schedule or business hours let it stand open; that everybody
+// is shut out is a [Lockdown].
 type Posture string
 
 // The postures that a door can be given.
 const (
 	PostureUnlocked   Posture = "unlocked"    // the door stands open to anybody
 	PostureFreeAccess Posture = "free_access" // any live credential of an active person opens
+	PostureNormal     Posture = "normal"      // credentials decide, whatever schedule and business hours say
 )
 
-func (p Posture) check() error { return oneOf(p, PostureUnlocked, PostureFreeAccess) }
+func (p Posture) check() error { return oneOf(p, PostureUnlocked, PostureFreeAccess, PostureNormal) }
 
-// DoorPosture is the posture that a door was given last.
+// DoorPosture is the posture that a door or a site was given last.
 type DoorPosture struct {
 	Posture Posture   `json:"posture"`
 	Until   time.Time `json:"until,omitzero"` // exclusive; zero: until it is cleared
@@ -33,27 +40,33 @@ const MaxUnlockMinutes = 24 * 60
 
 var postureWords = words{
 	commands: []CommandType{
-		takesAway(command[SetPosture]("Lets a door stand open, or open for any live credential, until an instant or for good.", PostureSet{})),
-		takesAway(command[ClearPosture]("Lets credentials decide at a door again.", PostureCleared{})),
+		takesAway(command[SetPosture]("Lets a door, or those of a site, stand open, open for any live credential or for those that may, until an instant or for good.", PostureSet{})),
+		takesAway(command[ClearPosture]("Ends the posture of a door or a site: credentials decide again, and schedules when they stand open.", PostureCleared{})),
 		command[UnlockFor]("Lets a door stand open for some minutes.", PostureSet{}),
 		command[SchedulePosture]("Lets a door stand open whenever a schedule holds.", PostureScheduled{}),
 	},
 	events: []EventType{event[PostureSet](1), event[PostureCleared](1), event[PostureScheduled](1)},
 }
 
-// SetPosture gives a door a posture in place of the one that it has. To go from
-// unlocked to free access takes access away, so that it passes with the commands
-// that do, in their order.
+// SetPosture gives a door, or a site, a posture in place of the one that it has. At
+// a door its own comes first, then that of the site, which doors of units do not
+// take, and last its schedule and business hours. To go from unlocked to free
+// access or normal takes access away, so that it passes with the commands that do,
+// in their order.
 type SetPosture struct {
-	Door    ID        `json:"door"`
+	Door    ID        `json:"door,omitempty"` // one of door and site
+	Site    ID        `json:"site,omitempty"`
 	Posture Posture   `json:"posture"`
 	Until   time.Time `json:"until,omitzero"` // exclusive; none: until it is cleared
+	// UntilChange ends it when the schedule on which the door stands open next begins
+	// or ends, as it is now.
+	UntilChange bool `json:"until_change,omitzero"`
 }
 
 func (SetPosture) permit() Permit         { return Permit{Role: RoleStaff} }
-func (c SetPosture) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c SetPosture) scope(s *State) Scope { return s.atPlace(c.Site, c.Door) }
 func (c SetPosture) decide(tx *Tx) *Refusal {
-	door, r := tx.Doors.find(c.Door, "door")
+	now, r := tx.postureOf(c.Site, c.Door)
 	if r != nil {
 		return r
 	}
@@ -63,11 +76,61 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
 		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
 	}
-	now := door.Posture
-	if !now.inForce(tx.At) || now.Posture != c.Posture || !now.Until.Equal(c.Until) {
-		tx.emit(PostureSet{Door: c.Door, Posture: c.Posture, Until: inUTC(c.Until)})
+	until := inUTC(c.Until)
+	if c.UntilChange {
+		if until, r = c.change(tx); r != nil {
+			return r
+		}
+	}
+	if !now.inForce(tx.At) || now.Posture != c.Posture || !now.Until.Equal(until) {
+		tx.emit(PostureSet{Door: c.Door, Site: c.Site, Posture: c.Posture, Until: until})
 	}
 	return nil
+}
+
+// change is when the schedule on which the door stands open next begins or ends.
+func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
+	door, ok := tx.Doors.Get(c.Door)
+	if !ok || door.Hours == "" || !c.Until.IsZero() {
+		return time.Time{}, refuse("invalid_field", "until_change: it is for a door that SchedulePosture gave a schedule, and without until")
+	}
+	site, r := tx.Sites.find(door.Site, "site")
+	if r != nil {
+		return time.Time{}, r
+	}
+	times, r := tx.Schedules.find(door.Hours, "schedule")
+	if r != nil {
+		return time.Time{}, r
+	}
+	next, ok := schedule.NextChange(times.Schedule, tx.zone(site.ID), site.Calendar, int64(unlock.InstantOf(tx.At)))
+	if !ok {
+		return time.Time{}, refuse("invalid_field", "until_change: the schedule %s of the door never changes", door.Hours).about(door.Hours)
+	}
+	return time.Unix(0, next).UTC(), nil
+}
+
+// atPlace is the scope of what concerns a site or a door.
+func (s *State) atPlace(site, door ID) Scope {
+	return atSites(append(s.atDoor(door).Sites, site)...)
+}
+
+// postureOf is the posture that a door, or a site, was given last.
+func (tx *Tx) postureOf(site, door ID) (DoorPosture, *Refusal) {
+	switch {
+	case (site == "") == (door == ""):
+		return DoorPosture{}, refuse("invalid_field", "door: one of door and site is given")
+	case site != "":
+		at, r := tx.Sites.find(site, "site")
+		if r != nil {
+			return DoorPosture{}, r
+		}
+		return at.Posture, nil
+	}
+	at, r := tx.Doors.find(door, "door")
+	if r != nil {
+		return DoorPosture{}, r
+	}
+	return at.Posture, nil
 }
 
 // inUTC gives a time in UTC; none stays none.
@@ -78,47 +141,57 @@ func inUTC(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// PostureSet gives a door a posture. That its time is over is no fact of its own.
+// PostureSet gives a door or a site a posture. That its time is over is no fact of
+// its own.
 type PostureSet struct {
-	Door    ID        `json:"door"`
+	Door    ID        `json:"door,omitempty"`
+	Site    ID        `json:"site,omitempty"`
 	Posture Posture   `json:"posture"`
 	Until   time.Time `json:"until,omitzero"`
 }
 
 func (e PostureSet) fold(s *State, m Moment) {
-	s.Doors.Update(e.Door, func(d *Door) { d.Posture = DoorPosture{e.Posture, e.Until, m.Actor, m.CommandID.String()} })
+	s.setPosture(e.Site, e.Door, DoorPosture{e.Posture, e.Until, m.Actor, m.CommandID.String()})
 }
-func (e PostureSet) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e PostureSet) concerns(s *State) []ID { return s.atPlace(e.Site, e.Door).Sites }
 
-// ClearPosture ends the posture of a door. Beside staff whoever set it may.
+func (s *State) setPosture(site, door ID, p DoorPosture) {
+	s.Sites.Update(site, func(at *Site) { at.Posture = p })
+	s.Doors.Update(door, func(d *Door) { d.Posture = p })
+}
+
+// ClearPosture ends the posture of a door or a site. Beside staff whoever set it
+// may.
 type ClearPosture struct {
-	Door ID `json:"door"`
+	Door ID `json:"door,omitempty"` // one of door and site
+	Site ID `json:"site,omitempty"`
 }
 
 func (ClearPosture) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
-func (c ClearPosture) scope(s *State) Scope { return s.atDoor(c.Door) }
+func (c ClearPosture) scope(s *State) Scope { return s.atPlace(c.Site, c.Door) }
 func (c ClearPosture) decide(tx *Tx) *Refusal {
-	door, r := tx.Doors.find(c.Door, "door")
-	switch {
-	case r != nil:
+	now, r := tx.postureOf(c.Site, c.Door)
+	if r != nil {
 		return r
-	case !tx.operates(door.Site) && door.Posture.By != tx.Actor:
-		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having set the posture", door.Site).about(c.Door)
-	case door.Posture.inForce(tx.At):
+	}
+	site := c.scope(tx.State).Sites[0]
+	switch {
+	case !tx.operates(site) && now.By != tx.Actor:
+		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having set the posture", site).about(orDefault(c.Door, c.Site))
+	case now.inForce(tx.At):
 		tx.emit(PostureCleared(c))
 	}
 	return nil
 }
 
-// PostureCleared ends the posture of a door.
+// PostureCleared ends the posture of a door or a site.
 type PostureCleared struct {
-	Door ID `json:"door"`
+	Door ID `json:"door,omitempty"`
+	Site ID `json:"site,omitempty"`
 }
 
-func (e PostureCleared) fold(s *State, _ Moment) {
-	s.Doors.Update(e.Door, func(d *Door) { d.Posture = DoorPosture{} })
-}
-func (e PostureCleared) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e PostureCleared) fold(s *State, _ Moment) { s.setPosture(e.Site, e.Door, DoorPosture{}) }
+func (e PostureCleared) concerns(s *State) []ID  { return s.atPlace(e.Site, e.Door).Sites }
 
 // UnlockFor lets a door stand open for some minutes from the command on. It is a
 // posture with an end, so that a gateway that hears of it late shuts in time. Who

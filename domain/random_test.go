@@ -280,7 +280,7 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[TenantManages]():    {"users", "nothing"},
 	reflect.TypeFor[GroupRole]():        {"owner", "admin", "user"},
 	reflect.TypeFor[GroupOption]():      {"remote_unlock", "admins_modify_settings"},
-	reflect.TypeFor[Posture]():          {"unlocked", "free_access"},
+	reflect.TypeFor[Posture]():          {"unlocked", "free_access", "normal"},
 	reflect.TypeFor[GatewayReason]():    {"replaced", "stolen"},
 	reflect.TypeFor[GatewayKey](): {"UDHMYFIH3QO524UVSUOCSCEI6CK23OIEJUNXHVUW43PQMXLIHPKPY3OP", "UBVXTRL6NIEVEOJIFQCIDDUWCEXT6A5EAAN2S6SWJQRYKKR7D2S7ZZV2",
 		"UDNNXUMEULKSN4PL3VOAN7NNSNM3EKDVTNGX66OWM2E7UJKKVWCUMJSD", "UCN6GKDXSWIHQCKAPYKEHH7RTDK37R644343Y5B4WNURI33BBNEADPBS"},

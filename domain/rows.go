@@ -253,8 +253,11 @@ func (m *rowMaker) siteRow() *unlock.Site {
 		LeaseStandard:  leaseStandard,
 		LeaseCritical:  leaseCritical,
 	}
-	if m.site.Lockdown != "" {
-		r.Posture = unlock.Lockdown
+	switch p := m.site.Posture; {
+	case m.site.Lockdown != "":
+		r.Posture, r.PostureSource = unlock.Lockdown, m.site.Lockdown
+	case p.Posture != "":
+		r.Posture, r.PostureUntil, r.PostureSource = unlockPostures[p.Posture], instantOrNone(p.Until), p.Command
 	}
 	return r
 }
@@ -280,23 +283,6 @@ func (m *rowMaker) doorRow(id ID) *unlock.Door {
 	}
 	m.posture(r, d)
 	return r
-}
-
-// posture gives a door's row its posture, or that of a lockdown, which comes
-// first.
-func (m *rowMaker) posture(r *unlock.Door, d *Door) {
-	switch areas := m.s.lockedAreas(d); {
-	case d.Lockdown != "":
-		r.Posture, r.PostureSource = unlock.Lockdown, d.Lockdown
-	case len(areas) > 0:
-		r.Posture, r.PostureSource = unlock.Lockdown, areas[0].Lockdown
-	case d.Posture.Posture != "":
-		r.Posture, r.PostureUntil = unlock.Unlocked, instantOrNone(d.Posture.Until)
-		r.PostureSource = d.Posture.Command
-		if d.Posture.Posture == PostureFreeAccess {
-			r.Posture = unlock.FreeAccess
-		}
-	}
 }
 
 // hoursRow is the right that has the hours in which a door stands open.

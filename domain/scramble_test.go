@@ -249,8 +249,19 @@ func drawLockdown(t *rapid.T) string {
 	return ""
 }
 
+// drawPosture gives a posture, mostly none.
+func drawPosture(t *rapid.T) (p DoorPosture) {
+	if rarely(t, "posture") && rapid.Bool().Draw(t, "at all") {
+		p = DoorPosture{Posture: draw(t, "posture", PostureUnlocked, PostureFreeAccess, PostureNormal), Command: "command"}
+		if rapid.Bool().Draw(t, "for a while") {
+			p.Until = drawInstant(t)
+		}
+	}
+	return p
+}
+
 func scrambleSite(t *rapid.T, s *State, id ID) {
-	site := Site{ID: id, Rules: oneZone(t), Lockdown: drawLockdown(t)}
+	site := Site{ID: id, Rules: oneZone(t), Lockdown: drawLockdown(t), Posture: drawPosture(t)}
 	site.Policy.FobSchedule = draw[ID](t, "fob schedule", "", "", AlwaysID, "t1", "t2")
 	site.Policy.FobHolders = draw(t, "fob holders", "", "anyone")
 	if often(t, "holiday") {
@@ -274,13 +285,7 @@ func scrambleDoor(t *rapid.T, s *State, id ID) {
 	if area := numbered("a", 2-number(d.Site)%2); often(t, "in an area") {
 		d.In = area
 	}
-	d.Lockdown = drawLockdown(t)
-	if rarely(t, "posture") && rapid.Bool().Draw(t, "at all") {
-		d.Posture = DoorPosture{Posture: draw(t, "posture", PostureUnlocked, PostureFreeAccess), Command: "command"}
-		if rapid.Bool().Draw(t, "for a while") {
-			d.Posture.Until = drawInstant(t)
-		}
-	}
+	d.Lockdown, d.Posture = drawLockdown(t), drawPosture(t)
 	if rarely(t, "hours") {
 		d.Hours = draw[ID](t, "hours", "t1", "t2", AlwaysID)
 	}

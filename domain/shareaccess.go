@@ -119,7 +119,7 @@ func (tx *Tx) toShare(id ID, from, until schedule.Date) (sharedBooking, *Refusal
 		return sharedBooking{}, r
 	case site.LockSystem == "":
 		return sharedBooking{}, refuse("site_not_connected", "the site %s is not connected to a lock system; ConnectSite does that", site.ID).about(site.ID)
-	case len(unit.Rights) == 0:
+	case !tx.isMapped(unit):
 		return sharedBooking{}, refuse("unit_not_mapped", "no access is mapped to the unit %s; MapUnitAccess does that", unit.ID).about(unit.ID)
 	case !site.notifies() && site.Policy.MissingNotification == "refuse":
 		return sharedBooking{}, refuse("notification_not_configured", notConfigured, site.ID).about(site.ID)

@@ -17,6 +17,7 @@ type Site struct {
 	LockSystem    string             `json:"lock_system,omitempty"`   // set by ConnectSite; empty: not connected (rule B1)
 	Notifications []NotificationKind `json:"notifications,omitempty"` // that are set up, sorted (rule B2)
 	Policy        Policy             `json:"policy"`
+	Posture       DoorPosture        `json:"posture,omitzero"`   // of its doors, but those of units
 	Lockdown      string             `json:"lockdown,omitempty"` // id of the command that shut all doors; none: it is not locked down
 }
 

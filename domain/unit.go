@@ -35,6 +35,15 @@ const (
 	UnitToCheck  UnitState = "to_check" // moved out, not yet looked over
 )
 
+// isMapped reports whether any access right is mapped to a unit that was not
+// retired: one that was opens nothing (rule B1).
+func (s *State) isMapped(u *Unit) bool {
+	return slices.ContainsFunc(u.Rights, func(ur UnitRight) bool {
+		r, ok := s.AccessRights.Get(ur.Right)
+		return ok && !r.Retired
+	})
+}
+
 func (u *Unit) keys() []string {
 	k := []string{"site:" + string(u.Site)}
 	if len(u.Privacy) > 0 {

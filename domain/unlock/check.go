@@ -14,14 +14,11 @@ const maxSet = 200_000
 const maxLease = 72 * 3600
 
 func (r *Site) check() error {
-	var posture, leases error
-	if r.Posture != Normal && r.Posture != Lockdown {
-		posture = fmt.Errorf("the posture of a site is normal or lockdown, not %s", r.Posture)
-	}
+	var leases error
 	if min(r.LeaseStandard, r.LeaseCritical) < 1 || max(r.LeaseStandard, r.LeaseCritical) > maxLease {
 		leases = fmt.Errorf("leases run for 1 to %d s, not %d and %d", maxLease, r.LeaseStandard, r.LeaseCritical)
 	}
-	return errors.Join(checkID(r.ID), checkRef(r.FobSchedule), posture, leases,
+	return errors.Join(checkID(r.ID), checkRef(r.FobSchedule), checkRef(r.PostureSource), checkEnum(postureTexts, r.Posture), leases,
 		r.Zone.Validate(), r.Calendar.Validate(), r.Blackouts.Validate())
 }
 

@@ -17,6 +17,8 @@ type site struct {
 	blackouts   *schedule.Spans
 	fobSchedule key
 
+	postureUntil   Instant // never zero
+	posture        Posture // of doors without a unit; Normal in a lockdown
 	lockdown       bool
 	sharedUserFobs bool
 }
@@ -25,7 +27,10 @@ type site struct {
 func compileSite(r *Site, before *site) *site {
 	s := &site{
 		row: r, days: r.Calendar.Compile(), fobSchedule: keyOf(IDOf(r.FobSchedule)),
-		lockdown: r.Posture == Lockdown, sharedUserFobs: r.SharedUserFobs,
+		postureUntil: end(r.PostureUntil), posture: r.Posture, sharedUserFobs: r.SharedUserFobs,
+	}
+	if r.Posture == Lockdown {
+		s.posture, s.lockdown = Normal, true
 	}
 	if before != nil && reflect.DeepEqual(r.Zone, before.row.Zone) {
 		s.zone = before.zone

@@ -99,6 +99,9 @@ func (q *question) atDoor(side Side) Checks {
 	if q.at < d.postureUntil {
 		q.posture = d.posture
 	}
+	if s := q.site; q.posture == Normal && s.posture != Normal && q.at < s.postureUntil && d.row.Unit == "" {
+		q.posture = s.posture
+	}
 	if q.posture == Normal && d.hours != nil && q.standsOpen() {
 		q.posture = Unlocked
 	}

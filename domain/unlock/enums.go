@@ -33,12 +33,13 @@ func Kinds() []Kind {
 // Posture overrides what a door, or every door of a site, does with credentials.
 type Posture uint8
 
-// The postures. A site is normal or locked down.
+// The postures.
 const (
 	Normal     Posture = iota // credentials decide
 	Unlocked                  // the door stands open to anybody
 	FreeAccess                // any live credential of an active person opens
 	Lockdown                  // no credential opens
+	Secured                   // credentials decide, also in business hours
 )
 
 // DoorClass sets how long the lease of a gateway runs for a door.
@@ -189,7 +190,7 @@ const (
 
 var (
 	kindTexts            = []string{"", "site", "door", "right", "schedule", "person", "unit", "booking", "credential", "grant"}
-	postureTexts         = []string{"normal", "unlocked", "free_access", "lockdown"}
+	postureTexts         = []string{"normal", "unlocked", "free_access", "lockdown", "secured"}
 	doorClassTexts       = []string{"standard", "critical"}
 	afterLeaseTexts      = []string{"deny", "last_table"}
 	factorTexts          = []string{"none", "pin", "person", "escort"}

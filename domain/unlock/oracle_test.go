@@ -182,6 +182,10 @@ func (s *slowCase) posture() Posture {
 	if s.door.PostureUntil != 0 && s.r.At >= s.door.PostureUntil {
 		posture = Normal
 	}
+	site := s.site.Posture
+	if posture == Normal && s.door.Unit == "" && site != Lockdown && (s.site.PostureUntil == 0 || s.r.At < s.site.PostureUntil) {
+		posture = site
+	}
 	for _, id := range s.door.Hours {
 		if r, ok := find[*Right](s.oracle, KindRight, id); ok && posture == Normal && r.Hours != nil && s.open(r.Hours) {
 			return Unlocked

@@ -127,7 +127,7 @@ func (d *dice) row(k Kind) Row {
 		holiday, _ := schedule.DateOf(2026, 10, 24+d.IntN(3))
 		s := &Site{
 			ID: "site", Zone: d.rules, LeaseStandard: 900, LeaseCritical: 30, Blackouts: d.blackouts(),
-			Posture: pick(d, Normal, Normal, Lockdown), SharedUserFobs: d.one(2),
+			Posture: pick(d, Normal, Normal, Lockdown, Unlocked, FreeAccess, Secured), PostureUntil: d.window().Until, SharedUserFobs: d.one(2),
 		}
 		if d.one(2) {
 			s.Calendar = schedule.Calendar{{Date: holiday, Kind: schedule.Holiday}}
@@ -184,8 +184,8 @@ func (d *dice) row(k Kind) Row {
 func (d *dice) door() *Door {
 	return &Door{
 		Hours: subset(d, "right0", "right1", "right2"),
-		ID:    d.id("door", manyDoors), Entry: d.one(2), Class: pick(d, Standard, Critical), Enabled: !d.one(10),
-		Posture: pick(d, Normal, Unlocked, FreeAccess, Lockdown), PostureUntil: d.window().Until, FireRelease: d.one(2),
+		ID:    d.id("door", manyDoors), Unit: pick(d, "", "unit0"), Entry: d.one(2), Class: pick(d, Standard, Critical), Enabled: !d.one(10),
+		Posture: pick(d, Normal, Unlocked, FreeAccess, Lockdown, Secured), PostureUntil: d.window().Until, FireRelease: d.one(2),
 		Capabilities: subset(d, RemoteUnlock, UnlockFor), AfterLease: pick(d, AfterLeaseDeny, LastTable),
 		Blackouts: d.blackouts(), Factor: pick(d, NoFactor, PinFactor, PersonFactor, EscortFactor),
 		Presence: pick(d, PresenceOff, PresenceMark, PresenceDeny), Occupancy: uint32(d.IntN(3)),

@@ -21,8 +21,12 @@ type Site struct {
 	Zone      schedule.ZoneRules `json:"zone"`
 	Calendar  schedule.Calendar  `json:"calendar,omitempty"`
 	Blackouts schedule.Blackouts `json:"blackouts,omitempty"` // no grant opens anything meanwhile
-	// Posture is Normal or Lockdown, for every door of the site.
-	Posture Posture `json:"posture"`
+	// Posture is that of every door whose own is Normal, but of doors of units only
+	// Lockdown, which comes before any other. It holds until PostureUntil, exclusive;
+	// zero: until it is changed. PostureSource is the id of the commit it comes from.
+	Posture       Posture `json:"posture"`
+	PostureUntil  Instant `json:"posture_until,omitzero"`
+	PostureSource string  `json:"posture_source,omitempty"`
 	// SharedUserFobs lets a fob or card open what was shared with its holder (rule F6).
 	SharedUserFobs bool `json:"shared_user_fobs,omitempty"`
 	// FobSchedule is the id of the one schedule that fobs follow in place of those
@@ -64,7 +68,8 @@ type Door struct {
 	// Occupancy is how many people AreaIn may hold; 0: any number.
 	Occupancy uint32 `json:"occupancy,omitempty"`
 	// Hours are the ids of the rights whose business hours the door keeps, sorted:
-	// while any of them hold and its posture is Normal, it stands open.
+	// while any of them hold and its posture, and that of the site, is Normal, it
+	// stands open.
 	Hours []string `json:"hours,omitempty"`
 }
 

@@ -78,7 +78,7 @@ func TestApplyRefuses(t *testing.T) {
 		"a grant of nothing":     {Put: Rows{&Grant{ID: "g", Person: "p", Source: SourceGrant, State: GrantActive}}},
 		"any kind":               {Put: Rows{&Grant{ID: "g", Person: "p", Right: "r", Kinds: []CredentialKind{AnyKind}, Source: SourceGrant, State: GrantActive}}},
 		"a door that escorts":    {Put: Rows{&Door{ID: "d", Capabilities: []Capability{Escort}}}},
-		"an unlocked site":       {Put: Rows{&Site{ID: "site", Zone: s.site.Zone, LeaseStandard: 1, LeaseCritical: 1, Posture: Unlocked}}},
+		"a site of no posture":   {Put: Rows{&Site{ID: "site", Zone: s.site.Zone, LeaseStandard: 1, LeaseCritical: 1, Posture: 99}}},
 		"an endless lease":       {Put: Rows{&Site{ID: "site", Zone: s.site.Zone, LeaseStandard: 72*3600 + 1, LeaseCritical: 1}}},
 		"another site":           {Put: Rows{&site}},
 		"a site twice":           {Put: Rows{s.site, s.site}},
