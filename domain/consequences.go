@@ -16,6 +16,7 @@ const maxConsequences = 200
 // in the same commit while there is room, the rest by [SettleConsequences].
 type Owed struct {
 	Booking ID `json:"booking,omitempty"`
+	Gateway ID `json:"gateway,omitempty"` // of PINs that it counted
 	// Of a review that is due.
 	Unit   ID `json:"unit,omitempty"`
 	Person ID `json:"person,omitempty"`
@@ -55,9 +56,12 @@ func (SettleConsequences) decide(tx *Tx) *Refusal {
 		if tx.room <= 0 {
 			return nil
 		}
-		if o.Booking != "" {
+		switch {
+		case o.Booking != "":
 			tx.settle(o.Booking)
-		} else {
+		case o.Gateway != "":
+			tx.settlePins(o.Gateway)
+		default:
 			tx.requireReview(o)
 		}
 	}

@@ -27,6 +27,7 @@ type Credential struct {
 	// Times are the recurring windows within that of a PIN; none: always.
 	Times   schedule.Schedule `json:"times,omitzero"`
 	MaxUses int               `json:"max_uses,omitzero"` // how often it opens; 0: as often as wanted
+	Home    ID                `json:"home,omitempty"`    // gateway that counts the uses; none: each counts for itself
 	// DuressOf is the PIN that it is for duress of, and follows; none: it is not.
 	DuressOf ID `json:"duress_of,omitempty"`
 	// SuspendedUntil ends a suspension by itself, exclusive; zero: until it is lifted.
@@ -108,6 +109,12 @@ func (c *Credential) keys() []string {
 	}
 	if c.Kind == KindPin && c.live() {
 		k = append(k, c.pinKeys()...)
+		if c.Home != "" {
+			k = append(k, homeKey(c.Home))
+		}
+		if c.MaxUses > 0 && c.Home == "" {
+			k = append(k, homelessKey)
+		}
 		if c.DuressOf != "" {
 			k = append(k, duressKey(c.DuressOf))
 		}
@@ -158,8 +165,12 @@ func (s *State) setCredential(id ID, change func(*Credential)) {
 	for _, id := range s.withDuress(id) {
 		s.Credentials.Update(id, change)
 	}
-	if c, ok := s.Credentials.Get(id); ok && c.Booking != "" {
+	c, ok := s.Credentials.Get(id)
+	if ok && c.Booking != "" {
 		s.noteOwed(c.Booking)
+	}
+	if ok && c.Home != "" {
+		s.noteOwedGateway(c.Home)
 	}
 }
 

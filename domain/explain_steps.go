@@ -142,12 +142,16 @@ func (x *explainer) credentialSteps() []Step {
 	if c.MaxUses > 0 {
 		says = append(says, fmt.Sprintf("for %d uses", c.MaxUses))
 	}
+	if c.Home != "" {
+		says = append(says, "at doors of the gateway "+string(c.Home))
+	}
 	step.Says = strings.Join(says, ", ")
 	lifted := !c.SuspendedUntil.IsZero() && !x.q.At.Before(c.SuspendedUntil)
 	if code, ok := credentialDenials[c.State]; ok {
 		step.fail(c.State != CredentialStateSuspended || !lifted, code)
 	}
 	step.fail(c.Denied, unlock.DenyCredentialRevoked)
+	step.fail(c.Home != "" && x.door.Gateway != c.Home, unlock.DenyOtherGateway)
 	step.fail(!c.From.IsZero() && x.q.At.Before(c.From), unlock.DenyCredentialNotActive)
 	step.fail(!c.Until.IsZero() && !x.q.At.Before(c.Until), unlock.DenyCredentialExpired)
 	steps := []Step{step}

@@ -83,7 +83,7 @@ var gatewayWords = words{
 	commands: []CommandType{
 		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect.", GatewayRegistered{}),
 		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more.", GatewayKeyRotated{}),
-		takesAway(command[RetireGateway]("Takes a gateway out of service for good: it is cut off.", GatewayRetired{})),
+		takesAway(command[RetireGateway]("Takes a gateway out of service for good: it is cut off.", GatewayRetired{}, PinRevoked{})),
 		command[AssignDoorToGateway]("Says which gateway opens a door; it is one at a time.", GatewayDoorAssigned{}),
 		takesAway(command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{})),
 	},
@@ -190,7 +190,7 @@ func (e GatewayKeyRotated) fold(s *State, _ Moment) {
 func (e GatewayKeyRotated) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }
 
 // RetireGateway takes a gateway out of service for good. Its doors are without a
-// gateway until another is assigned.
+// gateway until another is assigned, and PINs end whose uses it counted.
 type RetireGateway struct {
 	Gateway ID            `json:"gateway"`
 	Reason  GatewayReason `json:"reason"`
@@ -208,6 +208,7 @@ func (c RetireGateway) decide(tx *Tx) *Refusal {
 	}
 	if g.Retired == "" {
 		tx.emit(GatewayRetired(c))
+		tx.settlePins(c.Gateway)
 	}
 	return nil
 }
@@ -223,6 +224,7 @@ func (e GatewayRetired) fold(s *State, _ Moment) {
 		s.Doors.Update(door, func(d *Door) { d.Gateway = "" })
 	}
 	s.Gateways.Update(e.Gateway, func(g *Gateway) { g.Retired = e.Reason })
+	s.noteOwedGateway(e.Gateway)
 }
 func (e GatewayRetired) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }
 
@@ -248,6 +250,7 @@ func (c AssignDoorToGateway) decide(tx *Tx) *Refusal {
 		return refuse("other_site", "the door %s is at the site %s, and the gateway %s at %s", door.ID, door.Site, g.ID, g.Site).about(door.ID, g.ID)
 	}
 	if door.Gateway != g.ID {
+		tx.warnOfHome(door)
 		tx.emit(GatewayDoorAssigned(c))
 	}
 	return nil
@@ -277,7 +280,8 @@ func (c RemoveDoorFromGateway) decide(tx *Tx) *Refusal {
 		return r
 	}
 	door, r := tx.Doors.find(c.Door, "door")
-	if r == nil && door.Gateway == c.Gateway {
+	if r == nil && door.Gateway != "" && door.Gateway == c.Gateway {
+		tx.warnOfHome(door)
 		tx.emit(GatewayDoorRemoved(c))
 	}
 	return r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -66,6 +67,9 @@ func (h *history) open() {
 		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
 		h.withDigits(IssuePin{Credential: "k6", Person: "vera", Booking: "book-a1"}),
 		h.duress("k6"),
+		RegisterGateway{Gateway: "w0", Site: "north", PublicKey: someGatewayKeys[0]},
+		AssignDoorToGateway{Gateway: "w0", Door: "gate"}, AssignDoorToGateway{Gateway: "w0", Door: "lift"}, AssignDoorToGateway{Gateway: "w0", Door: "door-a1"},
+		h.withDigits(IssuePin{Credential: "k7", Person: "anna", Booking: "book-a1", MaxUses: 2}),
 	} {
 		require.Nil(h.t, h.send(PersonActor("olga"), cmd), "%T", cmd)
 	}
@@ -110,7 +114,7 @@ var (
 	storageSchedules = []ID{"office-hours", "day-hours", AlwaysID}
 	storagePeople    = []ID{"anna", "ben", "vera", "will", "stan", "gus", "mara"}
 	storageBookings  = []ID{"book-a1", "book-a2", "new-1", "new-2"}
-	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5", "k6", "k6-duress"}
+	storageKeys      = []ID{"k1", "k2", "k3", "k4", "k5", "k6", "k6-duress", "k7"}
 	storageShares    = []ID{"h1", "h2", "h3", "h4"}
 	storageGrants    = []ID{"g1", "g2", "g3"}
 )
@@ -175,7 +179,7 @@ func (h *history) step() {
 }
 
 func (h *history) command() Command {
-	switch draw(h.t, "noun", "booking", "share", "unit user", "grant", "key", "person", "site", "right", "door", "group") {
+	switch draw(h.t, "noun", "booking", "share", "unit user", "grant", "key", "person", "site", "right", "door", "group", "gateway") {
 	case "booking":
 		return h.bookingCommand()
 	case "share":
@@ -192,6 +196,8 @@ func (h *history) command() Command {
 		return h.siteCommand()
 	case "right":
 		return h.rightCommand()
+	case "gateway":
+		return h.gatewayCommand()
 	case "group":
 		return h.groupCommand()
 	}
@@ -295,7 +301,7 @@ func (h *history) siteCommand() Command {
 		SetBlackout{Site: site, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearBlackout{Site: site, Blackout: "x1"},
 		SetSitePolicy{Site: site, Policy: Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2,
-			MembershipOverlap: draw(h.t, "overlap", "", "union"), Uses: "per_gateway"}},
+			MembershipOverlap: draw(h.t, "overlap", "", "union"), Uses: draw(h.t, "uses", "", "per_gateway")}},
 	)
 }
 
@@ -329,6 +335,15 @@ func (h *history) rightCommand() Command {
 	)
 }
 
+// gatewayCommand mostly moves doors; gateways are registered anew as they retire.
+func (h *history) gatewayCommand() Command {
+	n := rapid.IntRange(0, 3).Draw(h.t, "gateway")
+	id, door := numbered("w", n), draw(h.t, "door", storageDoors[:6]...)
+	assign := AssignDoorToGateway{Gateway: id, Door: door}
+	return draw[Command](h.t, "command", assign, assign, assign, RemoveDoorFromGateway{Gateway: id, Door: door},
+		RegisterGateway{Gateway: id, Site: "north", PublicKey: someGatewayKeys[n]}, RetireGateway{Gateway: id, Reason: GatewayBroken})
+}
+
 func (h *history) question() asked {
 	door := draw(h.t, "door", storageDoors...)
 	q := asked{Site: h.s.Doors.rows[door].v.Site, Door: door, At: h.at, Remote: rarely(h.t, "remote")}
@@ -347,10 +362,26 @@ func (h *history) question() asked {
 	return q
 }
 
+// countedAtOne: a PIN whose uses one gateway counts opens at no other, ever, but
+// where the door stands open anyway.
+func (h *history) countedAtOne(q asked, code string, opened map[ID]ID) {
+	c, ok := h.s.Credentials.Get(q.Credential)
+	if !ok || c.MaxUses == 0 || c.Home == "" || !strings.HasPrefix(code, "allow_") || code == "allow_posture_unlocked" {
+		return
+	}
+	at := h.s.Doors.rows[q.Door].v.Gateway
+	require.NotEmpty(h.t, at)
+	if opened[c.ID] == "" {
+		opened[c.ID] = at
+	}
+	require.Equal(h.t, opened[c.ID], at, "%s opens at two gateways", c.ID)
+}
+
 // decideProperty is the promise: over any history, the table that a gateway makes
 // of changes decides every question as the state does.
 func decideProperty(t *rapid.T, seen func(code string)) {
 	h := newHistory(t)
+	opened := map[ID]ID{} // a PIN with a number of uses -> the gateway at which it opened
 	for range rapid.IntRange(1, 40).Draw(t, "commands") {
 		h.pass()
 		if rapid.Bool().Draw(t, "due") {
@@ -362,6 +393,7 @@ func decideProperty(t *rapid.T, seen func(code string)) {
 			h.gates.agree(t, h.s, q)
 			_, code := slowDecide(h.s, q)
 			seen(code)
+			h.countedAtOne(q, code, opened)
 		}
 	}
 	rows := scratch(t, h.s)

@@ -56,7 +56,7 @@ func (o *outlook) token(c *unlock.Credential) *token {
 
 // stretches are when the credential opens a door by passages of its holder.
 func (o *outlook) stretches(t *token, door string, passages []passage) []stretch {
-	if t == nil || t.code != unlock.NoCode || t.gate && o.door(door).Entry {
+	if t == nil || t.code != unlock.NoCode || t.gate && o.door(door).Entry || t.row.Home != "" && o.door(door).Gateway != t.row.Home {
 		return nil
 	}
 	var fit []passage

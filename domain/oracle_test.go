@@ -29,7 +29,7 @@ func (q asked) String() string {
 var precedence = strings.Fields(`
 	unknown_access_point point_disabled lockdown
 	unknown_credential credential_stolen credential_lost credential_revoked credential_damaged
-	credential_suspended credential_expired credential_not_active credential_type_not_permitted
+	credential_suspended credential_expired credential_not_active credential_type_not_permitted other_gateway
 	person_suspended identity_pending
 	booking_revoked booking_ended booking_not_started overlock gatelock
 	share_revoked share_ended share_not_started no_access_right
@@ -220,6 +220,7 @@ func (o *oracle) shown(c *Credential) (against reasons) {
 	against.add(c.Denied, "credential_revoked")
 	against.add(!c.From.IsZero() && o.At.Before(c.From), "credential_not_active")
 	against.add(!c.Until.IsZero() && !o.At.Before(c.Until), "credential_expired")
+	against.add(c.Home != "" && o.door.Gateway != c.Home, "other_gateway")
 	if len(c.Times.Windows) > 0 {
 		against = append(against, o.holds(c.Times)...)
 	}

@@ -58,8 +58,8 @@ type IssuePin struct {
 	// BufferBefore and BufferAfter widen from and until, in minutes, 0 to 720.
 	BufferBefore int `json:"buffer_before,omitzero"`
 	BufferAfter  int `json:"buffer_after,omitzero"`
-	// MaxUses is how often it opens, at most 1,000; 0: as often as wanted. Uses are
-	// counted at the doors, so that several gateways need the site's policy uses.
+	// MaxUses is how often it opens, at most 1,000; 0: as often as wanted. The gateway
+	// of its doors counts; several gateways need the site's policy uses.
 	MaxUses int `json:"max_uses,omitzero"`
 	madeDigits
 }
@@ -90,7 +90,7 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 	if r := c.holder(tx, &e); r != nil {
 		return r
 	}
-	if r := tx.checkUses(e.Sites, c.MaxUses); r != nil {
+	if r := e.findHome(tx); r != nil {
 		return r
 	}
 	if r := tx.roomForPin(c.Person); r != nil {
@@ -122,27 +122,6 @@ func (e *PinIssued) check(tx *Tx) *Refusal {
 		return refuse("invalid_field", "max_uses: it is 0 to %d", maxUses)
 	}
 	return checkBuffers(e.BufferBefore, e.BufferAfter)
-}
-
-// checkUses refuses a number of uses where nobody could count them. Each gateway
-// counts what it opens, so that two of them would let a one-time PIN in twice. A
-// site has said so, or one gateway must serve all its doors, which no fact of the
-// ledger says yet.
-func (tx *Tx) checkUses(sites []ID, uses int) *Refusal {
-	if uses == 0 {
-		return nil
-	}
-	for _, id := range sites {
-		site, r := tx.Sites.find(id, "site")
-		if r != nil {
-			return r
-		}
-		if site.Policy.Uses != "per_gateway" {
-			return refuse("uses_need_one_gateway",
-				"at the site %s several gateways may open for the PIN, and each counts for itself; the policy uses: per_gateway accepts that", id).about(id)
-		}
-	}
-	return nil
 }
 
 // roomForPin refuses more PINs than one person may have.
@@ -229,6 +208,7 @@ type PinIssued struct {
 	BufferBefore int               `json:"buffer_before,omitzero"` // minutes
 	BufferAfter  int               `json:"buffer_after,omitzero"`
 	MaxUses      int               `json:"max_uses,omitzero"`
+	Home         ID                `json:"home,omitempty"`      // gateway that counts the uses; none: each counts for itself
 	DuressOf     ID                `json:"duress_of,omitempty"` // PIN that it is for duress of; none: an ordinary one
 }
 
@@ -238,7 +218,7 @@ func (e PinIssued) fold(s *State, m Moment) {
 	c := Credential{ID: e.Credential, Kind: KindPin, Format: formatPin, Number: e.Number, Subject: e.Secret, Person: e.Person,
 		Booking: e.Booking, Unit: e.Unit, Sites: e.Sites, State: CredentialStateActive,
 		From: shifted(e.From, -e.BufferBefore), Until: shifted(e.Until, e.BufferAfter),
-		Times: e.Times, MaxUses: e.MaxUses, DuressOf: e.DuressOf, SharedBy: m.Actor}
+		Times: e.Times, MaxUses: e.MaxUses, Home: e.Home, DuressOf: e.DuressOf, SharedBy: m.Actor}
 	if pin, ok := s.Credentials.Get(e.DuressOf); ok {
 		c.State, c.Reason, c.SuspendedUntil, c.Denied = pin.State, pin.Reason, pin.SuspendedUntil, pin.Denied
 	}

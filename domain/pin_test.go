@@ -183,6 +183,9 @@ func (h *history) pin(id, person ID, fob AssignFob) Command {
 	if rarely(h.t, "buffers") {
 		pin.BufferAfter = 15
 	}
+	if rarely(h.t, "uses") {
+		pin.MaxUses = 2
+	}
 	return h.withDigits(pin)
 }
 

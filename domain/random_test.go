@@ -263,6 +263,12 @@ func (g generator) personal(field string) Personal {
 	return Clear(draw(g.rt, field, "4711", "4712", "4713", "4714"))
 }
 
+// someGatewayKeys are public keys that no gateway of a base has.
+var someGatewayKeys = []GatewayKey{
+	"UDHMYFIH3QO524UVSUOCSCEI6CK23OIEJUNXHVUW43PQMXLIHPKPY3OP", "UBVXTRL6NIEVEOJIFQCIDDUWCEXT6A5EAAN2S6SWJQRYKKR7D2S7ZZV2",
+	"UDNNXUMEULKSN4PL3VOAN7NNSNM3EKDVTNGX66OWM2E7UJKKVWCUMJSD", "UCN6GKDXSWIHQCKAPYKEHH7RTDK37R644343Y5B4WNURI33BBNEADPBS",
+}
+
 // someTexts are values of the types that do not take any text.
 var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[Role]():             {"system_manager", "staff", "guest"},
@@ -282,8 +288,7 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[GroupOption]():      {"remote_unlock", "admins_modify_settings"},
 	reflect.TypeFor[Posture]():          {"unlocked", "free_access", "normal"},
 	reflect.TypeFor[GatewayReason]():    {"replaced", "stolen"},
-	reflect.TypeFor[GatewayKey](): {"UDHMYFIH3QO524UVSUOCSCEI6CK23OIEJUNXHVUW43PQMXLIHPKPY3OP", "UBVXTRL6NIEVEOJIFQCIDDUWCEXT6A5EAAN2S6SWJQRYKKR7D2S7ZZV2",
-		"UDNNXUMEULKSN4PL3VOAN7NNSNM3EKDVTNGX66OWM2E7UJKKVWCUMJSD", "UCN6GKDXSWIHQCKAPYKEHH7RTDK37R644343Y5B4WNURI33BBNEADPBS"},
+	reflect.TypeFor[GatewayKey]():       {string(someGatewayKeys[0]), string(someGatewayKeys[1]), string(someGatewayKeys[2]), string(someGatewayKeys[3])},
 }
 
 func (g generator) text(typ reflect.Type, field string) string {

@@ -268,7 +268,7 @@ func (m *rowMaker) doorRow(id ID) *unlock.Door {
 		return nil
 	}
 	r := &unlock.Door{
-		ID: string(id), AreaIn: string(d.In), AreaOut: string(d.Out), Unit: string(d.Unit),
+		ID: string(id), AreaIn: string(d.In), AreaOut: string(d.Out), Unit: string(d.Unit), Gateway: string(d.Gateway),
 		Entry: d.Kind != DoorUnit, Enabled: !d.Disabled, FireRelease: d.FireRelease,
 		Capabilities: unlockCapabilities(d.Capabilities), Hours: m.hoursOf(id),
 	}

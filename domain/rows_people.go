@@ -68,6 +68,7 @@ func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 		State:          unlockCredentialState(c.State),
 		SuspendedUntil: instantOrNone(c.SuspendedUntil),
 		MaxUses:        uint32(c.MaxUses),
+		Home:           string(c.Home),
 		DenyListed:     c.Denied,
 		Duress:         c.DuressOf != "",
 	}

@@ -289,6 +289,9 @@ func scrambleDoor(t *rapid.T, s *State, id ID) {
 	if rarely(t, "hours") {
 		d.Hours = draw[ID](t, "hours", "t1", "t2", AlwaysID)
 	}
+	if often(t, "with a gateway") {
+		d.Gateway = draw[ID](t, "gateway", "w1", "w2")
+	}
 	s.Doors.Put(id, d)
 }
 
@@ -439,6 +442,9 @@ func scrambleCredential(t *rapid.T, s *State, id ID) {
 		if times := drawSchedule(t); len(times.Windows) > 0 {
 			c.Times = times
 		}
+	}
+	if c.Kind == KindPin && rarely(t, "counted") {
+		c.MaxUses, c.Home = 2, draw[ID](t, "home", "", "w1", "w2")
 	}
 	s.Credentials.Put(id, c)
 }

@@ -95,6 +95,11 @@ func (c SetSitePolicy) decide(tx *Tx) *Refusal {
 			return r
 		}
 	}
+	if site.Policy.countsPerGateway() && !c.Policy.countsPerGateway() {
+		if r := tx.refuseHomeless(c.Site); r != nil {
+			return r
+		}
+	}
 	if site.Policy != c.Policy {
 		tx.emit(SitePolicySet(c))
 	}

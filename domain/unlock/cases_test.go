@@ -110,6 +110,15 @@ var decideCases = []struct {
 	{"another kind than the grant's", func(s *storage) { s.job.Kinds = []CredentialKind{Pin}; s.ask(s.card, s.hall) },
 		DenyCredentialTypeNotPermitted, nil},
 	{"used up", func(s *storage) { s.card.MaxUses, s.local.Uses = 1, 1; s.ask(s.card, s.hall) }, DenyMaxUses, nil},
+	{"counted by its home", func(s *storage) {
+		s.card.MaxUses, s.card.Home, s.hall.Gateway = 1, "cabinet", "cabinet"
+		s.ask(s.card, s.hall)
+	}, AllowStaff, nil},
+	{"counted by another gateway", func(s *storage) {
+		s.card.MaxUses, s.card.Home, s.hall.Gateway = 1, "cabinet", "other"
+		s.ask(s.card, s.hall)
+	}, DenyOtherGateway, nil},
+	{"counted, at a door of no gateway", func(s *storage) { s.card.MaxUses, s.card.Home = 1, "cabinet"; s.ask(s.card, s.hall) }, DenyOtherGateway, nil},
 	{"not used up", func(s *storage) { s.card.MaxUses, s.local.Uses = 2, 1; s.ask(s.card, s.hall) }, AllowStaff, nil},
 	{"a suspended person", func(s *storage) { s.sue.State = PersonSuspended; s.ask(s.card, s.hall) }, DenyPersonSuspended, nil},
 	{"an identity that is not bound (L7)", func(s *storage) { s.anna.State = PersonPending; s.ask(s.keyA, s.doorB) },

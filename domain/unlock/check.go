@@ -23,7 +23,7 @@ func (r *Site) check() error {
 }
 
 func (r *Door) check() error {
-	return errors.Join(checkID(r.ID), checkRef(r.AreaIn), checkRef(r.AreaOut), checkRef(r.Unit), checkRef(r.PostureSource),
+	return errors.Join(checkID(r.ID), checkRef(r.AreaIn), checkRef(r.AreaOut), checkRef(r.Unit), checkRef(r.Gateway), checkRef(r.PostureSource),
 		checkIDs("hours", r.Hours),
 		checkEnum(doorClassTexts, r.Class), checkEnum(postureTexts, r.Posture), checkEnum(afterLeaseTexts, r.AfterLease),
 		checkEnum(factorTexts, r.Factor), checkEnum(presenceTexts, r.Presence),
@@ -90,8 +90,12 @@ func (r *Credential) check() error {
 	if r.Kind == AnyKind {
 		kind = errors.New("a credential has a kind")
 	}
-	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Format), checkRef(r.Booking), checkRef(r.Schedule), r.Window.check(),
-		checkEnum(credentialKindTexts, r.Kind), kind, checkEnum(credentialStateTexts, r.State))
+	var home error
+	if r.Home != "" && r.MaxUses == 0 {
+		home = errors.New("a credential with a home has a number of uses")
+	}
+	return errors.Join(checkID(r.ID), checkID(r.Person), checkRef(r.Format), checkRef(r.Booking), checkRef(r.Schedule), checkRef(r.Home), r.Window.check(),
+		checkEnum(credentialKindTexts, r.Kind), kind, home, checkEnum(credentialStateTexts, r.State))
 }
 
 func (r *Grant) check() error {

@@ -48,6 +48,7 @@ const (
 	DenyCredentialExpired
 	DenyCredentialNotActive
 	DenyCredentialTypeNotPermitted
+	DenyOtherGateway
 	DenyMaxUses
 
 	DenyPersonSuspended
@@ -112,6 +113,7 @@ var meanings = map[Code][2]string{
 	DenyCredentialExpired:          {"deny_credential_expired", "the credential's window is over"},
 	DenyCredentialNotActive:        {"deny_credential_not_active", "the credential's window has not begun"},
 	DenyCredentialTypeNotPermitted: {"deny_credential_type_not_permitted", "the person may pass, but not with this kind of credential or with one bound to another booking"},
+	DenyOtherGateway:               {"deny_other_gateway", "the credential opens a number of times, and another gateway counts them"},
 	DenyMaxUses:                    {"deny_max_uses", "the credential was used as often as it may be"},
 
 	DenyPersonSuspended: {"deny_person_suspended", "the person is suspended"},

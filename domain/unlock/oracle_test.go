@@ -388,6 +388,9 @@ func (s *slowCase) credential(c *Credential) codes {
 	if after(c.Window, s.r.At) {
 		failed.add(DenyCredentialExpired)
 	}
+	if c.Home != "" && s.door != nil && s.door.Gateway != c.Home {
+		failed.add(DenyOtherGateway)
+	}
 	if c.MaxUses != 0 && s.local.Uses >= c.MaxUses {
 		failed.add(DenyMaxUses)
 	}

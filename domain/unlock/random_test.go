@@ -188,6 +188,7 @@ func (d *dice) door() *Door {
 		Posture: pick(d, Normal, Unlocked, FreeAccess, Lockdown, Secured), PostureUntil: d.window().Until, FireRelease: d.one(2),
 		Capabilities: subset(d, RemoteUnlock, UnlockFor), AfterLease: pick(d, AfterLeaseDeny, LastTable),
 		Blackouts: d.blackouts(), Factor: pick(d, NoFactor, PinFactor, PersonFactor, EscortFactor),
+		Gateway:  []string{"", "gw0", "gw1"}[d.IntN(3)],
 		Presence: pick(d, PresenceOff, PresenceMark, PresenceDeny), Occupancy: uint32(d.IntN(3)),
 	}
 }
@@ -198,6 +199,9 @@ func (d *dice) credential() *Credential {
 		Person: d.id("person", manyPeople), Window: d.window(), MaxUses: uint32(max(0, d.IntN(6)-3)), DenyListed: d.one(12), Duress: d.one(4),
 		State: pick(d, CredentialActive, CredentialSuspended, CredentialLost, CredentialStolen, CredentialDamaged,
 			CredentialRevoked, CredentialExpired),
+	}
+	if c.MaxUses > 0 && d.one(2) {
+		c.Home = []string{"gw0", "gw1"}[d.IntN(2)]
 	}
 	if d.one(3) {
 		c.Booking = d.id("booking", manyBookings)
@@ -271,7 +275,7 @@ func (d *dice) plain(rows oracle) {
 			c.State, c.SuspendedUntil, c.DenyListed, g.State = CredentialActive, 0, false, GrantActive
 		}
 		if !d.one(4) {
-			c.MaxUses, g.Kinds = 0, nil
+			c.MaxUses, c.Home, g.Kinds = 0, "", nil
 		}
 		if !d.one(4) && c.Booking != "" {
 			c.Booking = g.Booking

@@ -49,6 +49,8 @@ type Door struct {
 	AreaOut string `json:"area_out,omitempty"`
 	// Unit is set on the doors of a unit.
 	Unit string `json:"unit,omitempty"`
+	// Gateway is the id of the one that opens it; empty: none was assigned.
+	Gateway string `json:"gateway,omitempty"`
 	// Entry says that a gatelock shuts it: gates, entries, lifts, inner doors.
 	Entry   bool      `json:"entry,omitempty"`
 	Class   DoorClass `json:"class"`
@@ -166,6 +168,9 @@ type Credential struct {
 	SuspendedUntil Instant `json:"suspended_until,omitzero"`
 	// MaxUses is how often it opens, as its gateway counts; 0: as often as wanted.
 	MaxUses uint32 `json:"max_uses,omitempty"`
+	// Home is the id of the gateway that counts the uses: it opens no door of another,
+	// which would count for itself. Empty: each gateway counts for itself.
+	Home string `json:"home,omitempty"`
 	// DenyListed denies it whatever the state.
 	DenyListed bool `json:"deny_listed,omitempty"`
 	// Duress says that its holder shows it when forced to: it decides as any other,

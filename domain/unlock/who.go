@@ -105,8 +105,8 @@ func (q *question) credential(h *holder, c *credential) Checks {
 	if q.at >= c.until {
 		failed |= check(DenyCredentialExpired)
 	}
-	if c.maxUses > 0 && q.local.Uses >= c.maxUses {
-		failed |= check(DenyMaxUses)
+	if c.maxUses > 0 {
+		failed |= q.uses(c)
 	}
 	if c.kind == Pin && q.local.Keypad.LockedOut(q.at) {
 		failed |= check(DenyLockout)
@@ -114,6 +114,20 @@ func (q *question) credential(h *holder, c *credential) Checks {
 	if c.marks&scheduled != 0 && q.site != nil {
 		q.read()
 		failed |= q.times(keyOf(IDOf(c.row.Schedule)))
+	}
+	return failed
+}
+
+// uses checks a credential that opens a number of times. It does at the doors of
+// the gateway that counts them: the table of a site is the same at every gateway,
+// so that the row of the door says whose it is.
+func (q *question) uses(c *credential) Checks {
+	var failed Checks
+	if home := c.row.Home; home != "" && q.door != nil && q.door.row.Gateway != home {
+		failed = check(DenyOtherGateway)
+	}
+	if q.local.Uses >= c.maxUses {
+		failed |= check(DenyMaxUses)
 	}
 	return failed
 }

@@ -1,0 +1,126 @@
+package domain
+
+import "slices"
+
+// # Who counts how often a PIN opens
+//
+// A gateway decides without asking anybody, so it counts what it opens by itself,
+// and two gateways that open for one PIN let a one-time PIN in twice. A PIN with a
+// number of uses therefore has a home: the one gateway of all doors that it opens
+// when it is made. It stands in the row of the credential, and the gateway of a door
+// in that of the door, so that the PIN opens no door of another gateway whatever
+// becomes of doors and grants later. A site may choose the policy uses: per_gateway,
+// and a PIN that was made under it has no home.
+//
+// A door that gets another gateway, or none, is so lost to such PINs, and the answer
+// warns of it: refusing would let a guest's one-time PIN stand against the repair of
+// a door. The PINs of a gateway that is retired end, as nobody else knows how often
+// they were used.
+
+// homeKey finds the live PINs that a gateway counts.
+func homeKey(gateway ID) string { return "home:" + string(gateway) }
+
+// homelessKey finds the live PINs with a number of uses that each gateway counts for
+// itself.
+const homelessKey = "homeless"
+
+// maxHomeless is how many PINs a refusal names.
+const maxHomeless = 100
+
+// countsPerGateway reports whether PINs at a site need no home.
+func (p Policy) countsPerGateway() bool { return p.Uses == "per_gateway" }
+
+// findHome finds the gateway that counts the uses of a PIN, or refuses it.
+func (e *PinIssued) findHome(tx *Tx) *Refusal {
+	if e.MaxUses == 0 {
+		return nil
+	}
+	open := true
+	for _, id := range e.Sites {
+		site, r := tx.Sites.find(id, "site")
+		if r != nil {
+			return r
+		}
+		open = open && site.Policy.countsPerGateway()
+	}
+	if open {
+		return nil
+	}
+	for _, id := range tx.doorsOfHolder(e.Person, e.Booking) {
+		d, ok := tx.Doors.Get(id)
+		if !ok || !slices.Contains(e.Sites, d.Site) {
+			continue
+		}
+		if d.Gateway == "" || e.Home != "" && e.Home != d.Gateway {
+			return usesNeedOneGateway(d, e.Home)
+		}
+		e.Home = d.Gateway
+	}
+	if e.Home == "" {
+		return refuse("uses_need_one_gateway", "a PIN with a number of uses is counted by the gateway of its doors, and the person %s has none at %v yet", e.Person, e.Sites).about(e.Person)
+	}
+	return nil
+}
+
+func usesNeedOneGateway(d *Door, home ID) *Refusal {
+	const or = "; the policy uses: per_gateway lets each gateway count for itself"
+	if d.Gateway == "" {
+		return refuse("uses_need_one_gateway", "the door %s has no gateway that could count the uses; AssignDoorToGateway gives it one"+or, d.ID).about(d.ID)
+	}
+	return refuse("uses_need_one_gateway", "the PIN would open at doors of the gateways %s and %s (door %s), and each counts for itself"+or, home, d.Gateway, d.ID).about(home, d.Gateway, d.ID)
+}
+
+// refuseHomeless refuses that a site wants uses to be counted by one gateway while
+// there are PINs whose uses are not.
+func (tx *Tx) refuseHomeless(site ID) *Refusal {
+	var there []ID
+	for id, c := range tx.Credentials.Each(homelessKey) {
+		if slices.Contains(c.Sites, site) && (c.Until.IsZero() || tx.At.Before(c.Until)) && len(there) < maxHomeless {
+			there = append(there, id)
+		}
+	}
+	if len(there) == 0 {
+		return nil
+	}
+	return refuse("uses_need_one_gateway", "of the PINs at the site %s each gateway counts the uses of %d for itself, as of %s; revoke them first", site, len(there), there[0]).about(there...)
+}
+
+// warnOfHome warns that PINs are not taken at a door any more, for it leaves the
+// gateway that counts them.
+func (tx *Tx) warnOfHome(d *Door) {
+	if d.Gateway == "" {
+		return
+	}
+	if n := len(tx.Credentials.index[homeKey(d.Gateway)]); n > 0 {
+		tx.warn("uses_counted_elsewhere", "%d PINs have a number of uses that the gateway %s counts; they do not open the door %s any more", n, d.Gateway, d.ID)
+	}
+}
+
+// reasonGatewayRetired is why a PIN ends whose uses nobody counts any more.
+const reasonGatewayRetired = "gateway_retired"
+
+func owedGateway(id ID) ID { return "gateway/" + id }
+
+// noteOwedGateway keeps on the list of what is owed whether PINs are left that a
+// retired gateway counted.
+func (s *State) noteOwedGateway(id ID) {
+	g, ok := s.Gateways.Get(id)
+	owed := ok && g.Retired != "" && s.Credentials.HasBy(homeKey(id))
+	switch has := s.Owed.Has(owedGateway(id)); {
+	case owed && !has:
+		s.Owed.Put(owedGateway(id), Owed{Gateway: id})
+	case !owed && has:
+		s.Owed.Delete(owedGateway(id))
+	}
+}
+
+// settlePins ends the PINs that a retired gateway counted, as far as the commit has
+// room.
+func (tx *Tx) settlePins(gateway ID) {
+	for _, c := range tx.Credentials.Each(homeKey(gateway)) {
+		if tx.room <= 0 {
+			return
+		}
+		tx.follow(tx.revocation(c, reasonGatewayRetired))
+	}
+}
