@@ -186,7 +186,7 @@ func (c *changes) site(id ID, was []*Site) {
 	if len(was) < 2 || reflect.DeepEqual(was[0].Rules, was[1].Rules) {
 		return
 	}
-	m, _ := newRowMaker(c.s, id, nil)
+	m, _ := newRowMaker(c.s, id, nil) // the site is there, before and now
 	for k := range m.keys() {
 		if k.Kind == unlock.KindBooking || k.Kind == unlock.KindGrant || k.Kind == unlock.KindSchedule {
 			keys[k] = struct{}{}

@@ -259,6 +259,9 @@ func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
 		return nil, errors.New("the fields of a command are a JSON object")
 	}
 	ptr := typ.New()
+	if err := CheckKeys(fields, ptr); err != nil {
+		return nil, err
+	}
 	return ptr, strict(fields, ptr)
 }
 

@@ -90,7 +90,7 @@ func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 		}
 	}
 	if q.At != "" {
-		at, err := remote.siteClock().read(w.ctx, q.At)
+		at, err := remote.doorClock(q.Door).read(w.ctx, q.At)
 		if err != nil {
 			return nil, err
 		}

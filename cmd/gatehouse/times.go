@@ -21,6 +21,22 @@ func (c *client) siteClock() *clock {
 	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) { return c.zoneOf(ctx, c.site) }}
 }
 
+// doorClock is the clock of a door's site, for those too who may not see the site.
+func (c *client) doorClock(door string) *clock {
+	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) {
+		if err := c.authorized(); err != nil {
+			return nil, err
+		}
+		var found struct {
+			Zone string `json:"zone"`
+		}
+		if err := c.get(ctx, c.orgPath("doors", door), nil, &found); err != nil {
+			return c.zoneOf(ctx, c.site) // staff may ask about a door that is not there
+		}
+		return zoneNamed(found.Zone, "door "+door)
+	}}
+}
+
 // zoneOf asks for the zone of a site.
 func (c *client) zoneOf(ctx context.Context, site string) (*schedule.Zone, error) {
 	if site == "" {
@@ -35,9 +51,13 @@ func (c *client) zoneOf(ctx context.Context, site string) (*schedule.Zone, error
 	if err := c.get(ctx, c.orgPath("sites", site), nil, &found); err != nil {
 		return nil, fmt.Errorf("the zone of the site %s: %w", site, err)
 	}
-	rules, err := schedule.LoadRules(found.Zone)
+	return zoneNamed(found.Zone, "site "+site)
+}
+
+func zoneNamed(zone, of string) (*schedule.Zone, error) {
+	rules, err := schedule.LoadRules(zone)
 	if err != nil {
-		return nil, fmt.Errorf("the zone of the site %s: %w; write times with their offset", site, err)
+		return nil, fmt.Errorf("the zone of the %s: %w; write times with their offset", of, err)
 	}
 	return rules.Compile(), nil
 }

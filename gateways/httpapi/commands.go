@@ -181,6 +181,9 @@ func notDecoded(err error) *Problem {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return malformed(strings.TrimSuffix("body."+t.Field, "."), "a JSON %s does not fit here", t.Value)
 	}
+	if k, ok := errors.AsType[*schemas.KeyError](err); ok {
+		return keyTaken(k)
+	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformed("body", "it is no JSON: %v, at byte %d", s, s.Offset)
 	}
@@ -189,6 +192,12 @@ func notDecoded(err error) *Problem {
 		return malformed("body."+strings.Trim(field, `"`), "there is no such field")
 	}
 	return malformed("body", "%s", strings.Replace(text, "json: ", "", 1))
+}
+
+// keyTaken refuses a field that stands twice or is written in another case.
+func keyTaken(k *schemas.KeyError) *Problem {
+	_, says, _ := strings.Cut(k.Error(), ": ")
+	return malformed("body."+k.Path, "%s", says)
 }
 
 // missingFields refuses a command without a field that its schema requires: left

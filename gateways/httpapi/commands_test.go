@@ -117,8 +117,10 @@ func TestMalformedCommands(t *testing.T) {
 		`{"site":"north"} {"site":"north"}`:           "body",
 		`"north"`:                                     "body",
 		`[{"site":"north","name":"N"},{"sight":"x"}]`: "body.sight",
-		`[1]`:  "body",
-		"\x00": "body",
+		`{"site":"north","Name":"N"}`:                 "body.Name",
+		`{"site":"north","name":"N","name":"M"}`:      "body.name",
+		`[1]`:                                         "body",
+		"\x00":                                        "body",
 	} {
 		p := b.send(token, "RenameSite", body).problem(http.StatusBadRequest, "malformed")
 		require.Len(t, p.Fields, 1, body)
@@ -137,6 +139,17 @@ func TestMalformedCommands(t *testing.T) {
 	b.send(token, "RenameSite", `{"name":"`+strings.Repeat("x", maxBody)+`"}`).problem(http.StatusRequestEntityTooLarge, "body_too_large")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/tokens", `{"person":"`+strings.Repeat("x", maxBody)+`"}`).
 		problem(http.StatusRequestEntityTooLarge, "body_too_large")
+	for body, field := range map[string]string{
+		`{"door":"gate","side":"in","person":"olga","person":"anna"}`: "body.person",
+		`{"Door":"gate","side":"in","person":"olga"}`:                 "body.Door",
+	} {
+		p := b.ask(token, http.MethodPost, "/v1/orgs/acme/sites/north/decisions", body).problem(http.StatusBadRequest, "malformed")
+		var names []string
+		for _, f := range p.Fields {
+			names = append(names, f.Name)
+		}
+		assert.Contains(t, names, field, "%v", p.Fields)
+	}
 	b.ask(token, http.MethodGet, "/v1/orgs/acme/commands/RenameSite", "").problem(http.StatusMethodNotAllowed, "method_not_allowed")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/doors", "{}").problem(http.StatusMethodNotAllowed, "method_not_allowed")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/nothing", "{}").problem(http.StatusNotFound, "unknown_path")

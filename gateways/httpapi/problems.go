@@ -94,6 +94,7 @@ func malformed(name, format string, args ...any) *Problem {
 // The typed routes make their errors through this hook. It says in our words what
 // they found wrong, and never repeats a value: it may be personal.
 func init() {
+	huma.ValidateStrictCasing = true
 	huma.DefaultArrayNullable = false
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		switch status {
@@ -103,6 +104,9 @@ func init() {
 				f := Field{Name: "body", Detail: err.Error()}
 				if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 					f = Field{d.Location, d.Message}
+				}
+				if name, twice := strings.CutSuffix(f.Detail, twiceSays); twice && f.Name == "body" {
+					f = Field{"body." + name, twiceSays[2:]}
 				}
 				p.Fields = append(p.Fields, f)
 			}
@@ -127,6 +131,10 @@ func init() {
 		return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what")
 	}
 }
+
+// twiceSays ends what [schemas.CheckKeys] says of a field that stands twice. The
+// typed routes pass the text on alone.
+const twiceSays = ": the field stands twice"
 
 func bodyTooLarge() *Problem {
 	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request has at most %d bytes; send smaller lists", maxBody)

@@ -32,7 +32,12 @@ func (in *areasInput) filters() []filter[domain.Area] {
 	return []filter[domain.Area]{{"site:", in.Site, func(r *domain.Area) bool { return string(r.Site) == in.Site }}}
 }
 
-type doorView struct{ domain.Door }
+// doorView is a door with the zone of its site, which those who may not see the
+// site need to write times of the door's clock.
+type doorView struct {
+	domain.Door
+	Zone string `json:"zone" doc:"of its site: the clock of the door's schedules"`
+}
 
 type doorsInput struct {
 	List
@@ -125,7 +130,13 @@ func (a *API) registerPlaces() {
 	registerNoun[domain.Door, doorView, doorsInput](a, noun[domain.Door, doorView]{
 		name: "door", path: "doors", tag: "Doors", many: "the doors",
 		table: func(s *domain.State) table[domain.Door] { return s.Doors },
-		view:  func(_ *viewer, _ domain.ID, r *domain.Door) doorView { return doorView{*r} },
+		view: func(v *viewer, _ domain.ID, r *domain.Door) doorView {
+			out := doorView{Door: *r}
+			if site, ok := v.state.Sites.Get(r.Site); ok {
+				out.Zone = site.Zone
+			}
+			return out
+		},
 	})
 	registerNoun[domain.Gateway, gatewayView, gatewaysInput](a, noun[domain.Gateway, gatewayView]{
 		name: "gateway", path: "gateways", tag: "Gateways", many: "the gateways",

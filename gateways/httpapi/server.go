@@ -35,6 +35,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/local"
+	"gatehouse/schemas"
 )
 
 // Config is what the API needs. What is not marked optional is required.
@@ -140,11 +141,19 @@ func humaConfig(version string) huma.Config {
 			},
 			Security: []map[string][]string{{"token": {}}},
 		},
-		Formats:                      map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 	}
 }
+
+// strictJSON is JSON whose fields are taken by their very name, and once.
+var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: func(data []byte, v any) error {
+	if err := schemas.CheckKeys(data, v); err != nil {
+		return err
+	}
+	return huma.DefaultJSONFormat.Unmarshal(data, v)
+}}
 
 // routes registers everything that is served.
 func (a *API) routes() {

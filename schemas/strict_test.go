@@ -1,0 +1,37 @@
+package schemas
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+)
+
+func TestFieldsAreTakenByTheirNameAndOnce(t *testing.T) {
+	for name, c := range map[string]struct{ body, says string }{
+		"CreateSite":        {`{"site":"north","Name":"N","zone":"UTC"}`, "Name: there is no such field; write name"},
+		"RenameSite":        {`{"site":"north","name":"A","name":"B"}`, "name: the field stands twice"},
+		"RegisterPerson":    {`{"person":"a","n\u0061me":"A","name":"B"}`, "name: the field stands twice"},
+		"SetSitePolicy":     {`{"site":"north","policy":{"fob_schedule":"a","FOB_SCHEDULE":"b"}}`, "policy.FOB_SCHEDULE: there is no such field; write fob_schedule"},
+		"DefineSchedule":    {`{"schedule":"s","windows":[{"days":["mon"]},{"Days":["tue"]}]}`, ""},
+		"CreateDoor":        {`{"door":"d","site":"s","ſite":"t"}`, "ſite: there is no such field; write site"},
+		"SuspendPerson":     {`{"person":"a","person":"a"}`, "person: the field stands twice"},
+		"DefineAccessRight": {`{"right":"r","name":"R","doors":["a","a"],"schedule":"always"}`, ""},
+		"ReinstatePerson":   {`{"person":{"x":1,"x":2}}`, "person.x: the field stands twice"},
+		"RecordOverride":    {`{"setting":"a"`, "unexpected EOF"},
+	} {
+		typ, ok := domain.CommandNamed(name)
+		require.True(t, ok, name)
+		_, err := DecodeCommands(typ, []byte(c.body))
+		if c.says == "" {
+			continue // whatever else is said of it
+		}
+		assert.ErrorContains(t, err, c.says, name)
+		_, err = DecodeCommands(typ, []byte("["+c.body+"]"))
+		if name != "RecordOverride" {
+			assert.ErrorContains(t, err, "entry 0: ", name)
+		}
+	}
+}
