@@ -190,6 +190,12 @@ func checkServerOptions(t *testing.T, opts *server.Options, settings map[string]
 		}
 	}
 	assert.Equal(t, []string{opts.AuthCallout.Account}, streams)
+	for _, u := range opts.Nkeys {
+		if u.Account.Name == opts.AuthCallout.Account {
+			assert.Subset(t, u.Permissions.Publish.Deny, []string{"$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>",
+				"$JS.API.STREAM.RESTORE.>", "$JS.API.STREAM.PURGE.LEDGER"}, "what takes away what was acknowledged")
+		}
+	}
 
 	assert.NotEmpty(t, opts.Cluster.Password, "a server that does not know it is no part of the cluster")
 	for _, r := range opts.Routes {

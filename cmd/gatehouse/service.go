@@ -59,7 +59,7 @@ func (c *serviceConfig) check() error {
 			return usage("--vault remote: another instance is reached over the cluster that --nats-url names")
 		}
 		if _, err := os.Stat(c.masterFile()); c.VaultKey == "" && errors.Is(err, fs.ErrNotExist) {
-			return usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, or in %s", c.masterFile())
+			return usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, by --vault-key-file, or in %s", c.masterFile())
 		}
 	}
 	if err := c.NATS.check(); err != nil {
