@@ -65,6 +65,8 @@ var leftAtDefault = map[string]string{
 	"nats-listen":        "there is no server within the process",
 	"allow-unsafe-store": "the servers sync always",
 	"bootstrap":          "the first start writes a token",
+	"org-memory":         "500 orgs are more than most operators have",
+	"adopt-vault":        "for once, by hand, when the vault is lost for ever",
 	"log-level":          "info is what an operator wants",
 }
 
