@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -246,55 +245,13 @@ func requiredFields(t reflect.Type) []string {
 
 // unknownCommand names the commands whose names are near.
 func unknownCommand(name string) *Problem {
-	near := nearest(name)
+	var names []string
+	for _, c := range domain.Commands() {
+		names = append(names, c.Name)
+	}
+	near := schemas.Nearest(name, names)
 	if len(near) == 0 {
 		return problem(http.StatusNotFound, "unknown_command", "there is no command %s; GET /openapi.json lists all", name)
 	}
 	return problem(http.StatusNotFound, "unknown_command", "there is no command %s; near are %s", name, strings.Join(near, ", "))
-}
-
-// nearest lists up to three commands whose names differ from a name in a third of
-// its letters or fewer, or begin with it.
-func nearest(name string) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var found []candidate
-	asked := strings.ToLower(name[:min(len(name), 64)])
-	for _, c := range domain.Commands() {
-		there := strings.ToLower(c.Name)
-		d := distance(asked, there)
-		if d <= max(2, len(asked)/3) || asked != "" && strings.HasPrefix(there, asked) {
-			found = append(found, candidate{c.Name, d})
-		}
-	}
-	slices.SortStableFunc(found, func(a, b candidate) int { return a.distance - b.distance })
-	var out []string
-	for _, c := range found[:min(len(found), 3)] {
-		out = append(out, c.name)
-	}
-	return out
-}
-
-// distance is how many letters must be put in, taken out or changed to make b of
-// a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
