@@ -94,7 +94,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	x := &execution{store: s, org: o, req: req, typ: typ}
 	var result Result
 	began := s.cfg.Now()
-	err = o.queue.do(ctx, typ.TakesAway, func(ctx context.Context) { result, x.err = x.run(ctx) })
+	err = o.queue.do(ctx, laneOf(typ.TakesAway, len(req.Fields)), func(ctx context.Context) { result, x.err = x.run(ctx) })
 	if err == nil {
 		err = x.err
 	}

@@ -334,34 +334,43 @@ func TestWhatTakesAwayPassesFirst(t *testing.T) {
 	o, err := s.org(t.Context(), "acme")
 	require.NoError(t, err)
 	hold, entered := make(chan struct{}), make(chan struct{})
-	var order []string
+	var order []lane
 	done := make(chan struct{}, 8)
-	run := func(name string, urgent bool, f func(context.Context)) {
+	run := func(l lane, f func(context.Context)) {
 		go func() {
-			assert.NoError(t, o.queue.do(t.Context(), urgent, f))
+			assert.NoError(t, o.queue.do(t.Context(), l, f))
 			done <- struct{}{}
 		}()
 	}
-	run("first", false, func(context.Context) { close(entered); <-hold })
+	run(laneNormal, func(context.Context) { close(entered); <-hold })
 	<-entered
-	for i := range 3 {
-		run("normal", false, func(context.Context) { order = append(order, "normal") })
-		waiting(t, o.queue, i+1, 0)
+	for _, l := range []lane{laneNormal, laneNormal, laneBulk, laneBulk, laneUrgent, laneNormal} {
+		var before int
+		o.queue.mu.Lock()
+		before = len(o.queue.waiting[l])
+		o.queue.mu.Unlock()
+		run(l, func(context.Context) { order = append(order, l) })
+		waiting(t, o.queue, l, before+1)
 	}
-	run("urgent", true, func(context.Context) { order = append(order, "urgent") })
-	waiting(t, o.queue, 3, 1)
 	close(hold)
-	for range 5 {
+	for range 7 {
 		<-done
 	}
-	assert.Equal(t, []string{"urgent", "normal", "normal", "normal"}, order)
+	assert.Equal(t, []lane{laneUrgent, laneBulk, laneBulk, laneNormal, laneNormal, laneNormal}, order)
 }
 
-func waiting(t *testing.T, q *queue, normal, urgent int) {
+func TestLanes(t *testing.T) {
+	assert.Equal(t, laneUrgent, laneOf(true, 1))
+	assert.Equal(t, laneUrgent, laneOf(true, shortList))
+	assert.Equal(t, laneBulk, laneOf(true, shortList+1))
+	assert.Equal(t, laneNormal, laneOf(false, 1))
+}
+
+func waiting(t *testing.T, q *queue, l lane, n int) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		return len(q.normal) == normal && len(q.urgent) == urgent
+		return len(q.waiting[l]) == n
 	}, 5*time.Second, time.Millisecond)
 }

@@ -18,8 +18,9 @@ type Metrics struct {
 	Held      prometheus.Gauge // orgs in memory
 	Loads     prometheus.Counter
 	Evictions prometheus.Counter
-	Checked   prometheus.Gauge // commits that the present walk through the ledger found whole
-	Damaged   prometheus.Gauge // orgs whose chain is broken, and messages that cannot be read
+	Checked   prometheus.Gauge     // commits that the present walk through the ledger found whole
+	Damaged   prometheus.Gauge     // orgs whose chain is broken, and messages that cannot be read
+	Waiting   *prometheus.GaugeVec // commands that wait for their turn, by lane
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -44,8 +45,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Commits that the present walk through the ledger has found whole."}),
 		Damaged: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_ledger_damage",
 			Help: "Orgs whose chain of commits is broken, and messages of the ledger that cannot be read."}),
+		Waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gatehouse_commands_waiting",
+			Help: "Commands that wait for those of their org before them, by lane: urgent, bulk, normal."}, []string{"lane"}),
 	}
-	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged)
+	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting)
 	return m
 }
 

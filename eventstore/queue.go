@@ -9,19 +9,48 @@ import (
 // laneDepth is how many commands of one org may wait in each lane.
 const laneDepth = 1024
 
+// lane is one of the lines in which the commands of an org wait.
+type lane int
+
+// The lanes, in the order in which they pass.
+const (
+	laneUrgent lane = iota // takes access away: a lockdown, a lost fob
+	laneBulk               // takes access away by a long list: the overlocks of a month's end
+	laneNormal
+	lanes
+)
+
+// String is the lane as metrics name it.
+func (l lane) String() string { return [lanes]string{"urgent", "bulk", "normal"}[l] }
+
+// shortList is the longest list that is not work in bulk. Deciding so many entries
+// takes about as long as one commit, so that a lockdown does not wait for them.
+const shortList = 16
+
+// laneOf is the lane of a command, by whether it takes access away and how many
+// entries it has.
+func laneOf(takesAway bool, entries int) lane {
+	switch {
+	case !takesAway:
+		return laneNormal
+	case entries > shortList:
+		return laneBulk
+	}
+	return laneUrgent
+}
+
 // ErrBusy says that too many commands of the org wait or that others kept coming
 // first. The command had no effect.
 var ErrBusy = errors.New("the org is busy; try again in a moment")
 
 // queue passes the commands of one org on this node, one at a time. What takes
-// access away passes first.
+// access away passes first, and of that what is short.
 type queue struct {
 	store *Store
 	org   *org
 
 	mu      sync.Mutex // guards what follows
-	urgent  []*job
-	normal  []*job
+	waiting [lanes][]*job
 	running bool
 	closed  bool
 	idle    *sync.Cond
@@ -53,18 +82,14 @@ func newQueue(s *Store, o *org) *queue {
 
 // do runs f when its turn comes and returns when it has run. When the context
 // ends before the turn came, f is not run.
-func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)) error {
+func (q *queue) do(ctx context.Context, l lane, f func(ctx context.Context)) error {
 	j := &job{ctx: ctx, run: f, done: make(chan struct{})}
 	q.mu.Lock()
-	lane := &q.normal
-	if urgent {
-		lane = &q.urgent
-	}
 	switch {
 	case q.closed:
 		q.mu.Unlock()
 		return ErrClosed
-	case len(*lane) >= laneDepth:
+	case len(q.waiting[l]) >= laneDepth:
 		q.mu.Unlock()
 		return ErrBusy
 	}
@@ -75,7 +100,8 @@ func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)
 		f(ctx)
 		return nil
 	}
-	*lane = append(*lane, j)
+	q.waiting[l] = append(q.waiting[l], j)
+	q.count(l, 1)
 	q.mu.Unlock()
 	<-j.done
 	if j.panicked != nil {
@@ -88,9 +114,11 @@ func (q *queue) do(ctx context.Context, urgent bool, f func(ctx context.Context)
 func (q *queue) handOver() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.urgent)+len(q.normal) > 0 {
-		go q.work()
-		return
+	for _, waiting := range q.waiting {
+		if len(waiting) > 0 {
+			go q.work()
+			return
+		}
 	}
 	q.running = false
 	q.idle.Broadcast()
@@ -114,15 +142,20 @@ func (q *queue) work() {
 }
 
 func (q *queue) next() *job {
-	for _, lane := range []*[]*job{&q.urgent, &q.normal} {
-		if len(*lane) > 0 {
-			j := (*lane)[0]
-			(*lane)[0] = nil
-			*lane = (*lane)[1:]
+	for l, waiting := range q.waiting {
+		if len(waiting) > 0 {
+			j := waiting[0]
+			waiting[0] = nil
+			q.waiting[l] = waiting[1:]
+			q.count(lane(l), -1)
 			return j
 		}
 	}
 	return nil
+}
+
+func (q *queue) count(l lane, more float64) {
+	q.store.metrics.Waiting.WithLabelValues(l.String()).Add(more)
 }
 
 // close refuses further commands and waits for those in the queue.

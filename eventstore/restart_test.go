@@ -143,19 +143,19 @@ func TestAPanicLeavesTheQueueGoing(t *testing.T) {
 	o, err := s.org(t.Context(), "acme")
 	require.NoError(t, err)
 	boom := func(context.Context) { panic("boom") }
-	assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), false, boom) })
+	assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), laneNormal, boom) })
 	hold, entered, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		assert.NoError(t, o.queue.do(t.Context(), false, func(context.Context) { close(entered); <-hold }))
+		assert.NoError(t, o.queue.do(t.Context(), laneNormal, func(context.Context) { close(entered); <-hold }))
 	}()
 	<-entered
 	queued := make(chan struct{})
 	go func() {
 		defer close(queued)
-		assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), false, boom) })
+		assert.PanicsWithValue(t, "boom", func() { _ = o.queue.do(t.Context(), laneNormal, boom) })
 	}()
-	waiting(t, o.queue, 1, 0)
+	waiting(t, o.queue, laneNormal, 1)
 	close(hold)
 	<-done
 	<-queued

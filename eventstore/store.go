@@ -15,7 +15,8 @@
 //
 // Every node that executes commands of an org holds its state and follows the
 // ledger; any number of nodes may write. Commands of one org on one node pass one
-// queue with two lanes: what takes access away goes first.
+// queue with three lanes: what takes access away goes first, long lists of it after
+// what is short.
 //
 // # What is in memory
 //
