@@ -21,7 +21,7 @@ import (
 // importCmd sends the lines of a file as commands.
 type importCmd struct {
 	Remote  remote            `embed:""`
-	What    string            `arg:"" enum:"people,credentials,rights,sites,areas,doors,units,bookings,shares,grants,roles,unit-rights,move-ins,schedules" help:"What the lines are: ${enum}."`
+	What    string            `arg:"" enum:"people,credentials,rights,sites,areas,doors,units,bookings,shares,grants,roles,unit-rights,move-ins,schedules,suspensions" help:"What the lines are: ${enum}."`
 	File    string            `arg:"" help:"File of comma-separated values with a header."`
 	Map     map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
 	Set     map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
@@ -56,7 +56,7 @@ Examples:
 var importCommands = map[string]string{
 	"people": "RegisterPerson", "credentials": "AssignFob", "rights": "DefineAccessRight", "sites": "CreateSite", "areas": "CreateArea",
 	"doors": "CreateDoor", "units": "CreateUnit", "bookings": "CreateBooking", "shares": "ShareAccess", "grants": "GrantRight", "roles": "AssignRole",
-	"unit-rights": "MapUnitAccess", "move-ins": "MoveIn", "schedules": "DefineSchedule",
+	"unit-rights": "MapUnitAccess", "move-ins": "MoveIn", "schedules": "DefineSchedule", "suspensions": "SuspendBooking",
 }
 
 // importList bounds a list of commands in bytes, so that it fits a request and its

@@ -88,7 +88,7 @@ func TestBadLinesOfAnImport(t *testing.T) {
 
 	skipped := s.at(t.Context(), append(words, "--skip-bad")...)
 	require.Equal(t, exitDone, skipped.code, skipped.stderr)
-	assert.Contains(t, skipped.stderr, `line 4: extraneous or missing " in quoted-field`)
+	assert.Contains(t, skipped.stderr, `line 4: a quoted value does not end`)
 	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, lastLine[imported](t, skipped.stdout))
 	s.state(func(st *domain.State) { assert.Equal(t, 2, st.Credentials.Len()) })
 	assert.Equal(t, 1, lastLine[imported](t, s.must(append(words, "--skip-bad")...)).Repeated)

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,15 +16,26 @@ import (
 // constant memory.
 const maxLine = 64 << 10
 
-// tableFile reads a file of comma-separated values in UTF-8 with a header, line by
-// line. Blanks around values, a byte order mark and lines that end with CR LF are
-// tolerated; a quoted value may not go over a line's end.
+// tableFile reads a file of separated values in UTF-8 with a header, row by row.
+// The separator is the one of the header: comma, semicolon or tab, or what a first
+// line sep=; says. Blanks around values, a byte order mark and lines that end with
+// CR LF are tolerated. A quoted value may go over lines.
 type tableFile struct {
-	name    string
-	file    io.ReadCloser
-	lines   *bufio.Reader
-	line    int // of the last row, from 1; the header is line 1 when nothing is before it
-	columns []string
+	name      string
+	file      io.ReadCloser
+	lines     *bufio.Reader
+	read      int        // lines so far
+	ahead     []textLine // that were read and are to be looked at again
+	line      int        // where the last row begins, from 1; the header is line 1 when nothing is before it
+	columns   []string
+	separator rune
+}
+
+// textLine is a line as it stands in the file, or why it cannot be read.
+type textLine struct {
+	line int
+	text string
+	err  error
 }
 
 // badLine is what is wrong with a line.
@@ -48,73 +58,144 @@ func openTable(name string) (*tableFile, error) {
 // readTable reads the header of a file, which it closes when there is none.
 func readTable(name string, f io.ReadCloser) (*tableFile, error) {
 	t := &tableFile{name: name, file: f, lines: bufio.NewReaderSize(f, maxLine)}
-	header, err := t.next()
+	header, err := t.header()
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it has no header")
 		}
 		return nil, errors.Join(usage("%s: %v", name, err), f.Close())
 	}
-	t.columns = slices.Clone(header)
+	t.columns = header
 	return t, nil
 }
 
 func (t *tableFile) close() error { return t.file.Close() }
 
-// next returns the values of the next line that is not empty: io.EOF at the end, a
+// header reads the names of the columns, and how values are separated.
+func (t *tableFile) header() ([]string, error) {
+	first := t.text()
+	for first.err == nil && strings.TrimSpace(first.text) == "" {
+		first = t.text()
+	}
+	if first.err != nil {
+		return nil, first.err
+	}
+	if said, is := strings.CutPrefix(strings.TrimRight(first.text, "\r\n"), "sep="); is && utf8.RuneCountInString(said) == 1 {
+		t.separator, _ = utf8.DecodeRuneInString(said)
+		return t.next()
+	}
+	t.separator = separatorOf(first.text)
+	t.ahead = []textLine{first}
+	return t.next()
+}
+
+// separatorOf is what separates the columns of a header: whichever of comma,
+// semicolon and tab is there most often outside quotes.
+func separatorOf(header string) rune {
+	best, most, quoted := ',', 0, false
+	counts := map[rune]int{}
+	for _, c := range header {
+		if c == '"' {
+			quoted = !quoted
+		}
+		if quoted || c != ',' && c != ';' && c != '\t' {
+			continue
+		}
+		if counts[c]++; counts[c] > most {
+			best, most = c, counts[c]
+		}
+	}
+	return best
+}
+
+// next returns the values of the next row that is not empty: io.EOF at the end, a
 // *badLine for one that cannot be read, after which the next may be asked for.
 func (t *tableFile) next() ([]string, error) {
 	for {
-		text, err := t.text()
-		if err != nil {
-			return nil, err
+		first := t.text()
+		if !errors.Is(first.err, io.EOF) {
+			t.line = first.line
 		}
-		if strings.TrimSpace(text) == "" {
+		if first.err != nil {
+			return nil, first.err
+		}
+		if strings.TrimSpace(first.text) == "" {
 			continue
 		}
-		values, err := split(text)
-		if err != nil {
-			return nil, &badLine{t.line, err.Error()}
+		text, more, err := t.quoted(first.text)
+		var values []string
+		if err == nil {
+			values, err = split(text, t.separator)
 		}
-		if t.columns != nil && len(values) != len(t.columns) {
-			return nil, &badLine{t.line, fmt.Sprintf("it has %d values, the header has %d", len(values), len(t.columns))}
+		if err == nil && t.columns != nil && len(values) != len(t.columns) {
+			err = fmt.Errorf("it has %d values, the header has %d", len(values), len(t.columns))
+		}
+		if err != nil {
+			// A quote too many must not swallow the lines behind it.
+			t.ahead = append(more, t.ahead...)
+			return nil, &badLine{t.line, err.Error()}
 		}
 		return values, nil
 	}
 }
 
+// quoted goes on with the lines behind a first one as long as a quoted value is
+// open, and returns the whole and those lines.
+func (t *tableFile) quoted(text string) (whole string, more []textLine, err error) {
+	for strings.Count(text, `"`)%2 == 1 {
+		next := t.text()
+		if !errors.Is(next.err, io.EOF) {
+			more = append(more, next)
+		}
+		if next.err != nil || len(text)+len(next.text) > maxLine {
+			return "", more, errors.New(`a quoted value does not end; within a quoted value a quote is written ""`)
+		}
+		text += next.text
+	}
+	return text, more, nil
+}
+
 // text returns the next line. Of one that is too long the rest is passed over.
-func (t *tableFile) text() (string, error) {
+func (t *tableFile) text() textLine {
+	if len(t.ahead) > 0 {
+		next := t.ahead[0]
+		t.ahead = t.ahead[1:]
+		return next
+	}
 	line, err := t.lines.ReadSlice('\n')
 	if errors.Is(err, io.EOF) && len(line) == 0 {
-		return "", io.EOF
+		return textLine{err: io.EOF}
 	}
-	t.line++
+	t.read++
 	tooLong := false
 	for errors.Is(err, bufio.ErrBufferFull) {
 		tooLong = true
 		_, err = t.lines.ReadSlice('\n')
 	}
+	bad := func(format string, args ...any) textLine {
+		return textLine{t.read, "", &badLine{t.read, fmt.Sprintf(format, args...)}}
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("%s: line %d: %w", t.name, t.line, err)
+		return textLine{t.read, "", fmt.Errorf("%s: line %d: %w", t.name, t.read, err)}
 	}
 	if tooLong {
-		return "", &badLine{t.line, fmt.Sprintf("it is longer than %d bytes", maxLine)}
+		return bad("it is longer than %d bytes", maxLine)
 	}
-	if t.line == 1 {
+	if t.read == 1 {
 		line = bytes.TrimPrefix(line, []byte("\ufeff"))
 	}
 	// In another encoding, names would be stored with their letters lost.
 	if !utf8.Valid(line) {
-		return "", &badLine{t.line, "it is not in UTF-8"}
+		return bad("it is not in UTF-8; a spreadsheet saves it as \"CSV UTF-8\"")
 	}
-	return string(line), nil
+	return textLine{t.read, string(line), nil}
 }
 
-// split reads the values of a line.
-func split(text string) ([]string, error) {
-	r := csv.NewReader(strings.NewReader(strings.TrimSpace(text)))
-	r.TrimLeadingSpace = true
+// split reads the values of a row.
+func split(text string, separator rune) ([]string, error) {
+	r := csv.NewReader(strings.NewReader(strings.TrimRight(text, "\r\n")))
+	r.Comma = separator
+	r.TrimLeadingSpace = separator != '\t'
 	values, err := r.Read()
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return nil, parse.Err
@@ -123,9 +204,34 @@ func split(text string) ([]string, error) {
 		return nil, err
 	}
 	for i, v := range values {
-		values[i] = strings.TrimSpace(v)
+		values[i] = uncell(v)
 	}
 	return values, nil
+}
+
+// cell is a value as a cell of a table. What a spreadsheet would run as a formula,
+// and blanks at the ends, which are not kept, go behind an apostrophe. [uncell]
+// takes it away again.
+func cell(value string) string {
+	if needsApostrophe(value) {
+		return "'" + value
+	}
+	return value
+}
+
+// uncell is the value of a cell.
+func uncell(text string) string {
+	if value, is := strings.CutPrefix(text, "'"); is && needsApostrophe(value) {
+		return value
+	}
+	return strings.TrimSpace(text)
+}
+
+// needsApostrophe reports whether a value is not kept as it is in a cell, behind
+// any apostrophes that it begins with itself.
+func needsApostrophe(value string) bool {
+	rest := strings.TrimLeft(value, "'")
+	return rest != "" && (strings.ContainsRune("=+-@", rune(rest[0])) || strings.TrimSpace(rest) != rest)
 }
 
 // column finds a column by its name, in either case.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"gatehouse/domain"
 )
@@ -61,12 +62,18 @@ func TestTablesAreReadWithTheirQuirks(t *testing.T) {
 		"empty lines":                  {"\n \r\na,b\n\n1,2\n\t\n\n3,4\n\n", "a|b", []string{"1|2", "3|4"}},
 		"empty values":                 {"a,b\n,\n1, \n", "a|b", []string{"|", "1|"}},
 		"quotes":                       {"a,b\n\"1,5\", \"say \"\"x\"\"\"\n", "a|b", []string{`1,5|say "x"`}},
-		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: bare " in non-quoted-field`, "4|5"}},
-		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: extraneous or missing " in quoted-field`, "3|4"}},
+		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "4|5"}},
+		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "3|4"}},
+		"a quote within two values":    {"a,b\n1\"2,3\n4,5\n6\"7,8\n", "a|b", []string{`line 2: bare " in non-quoted-field`, "4|5", `line 4: a quoted value does not end; within a quoted value a quote is written ""`}},
+		"a value over lines":           {"a,b\r\n\"1\r\n2\r\n\",3\r\n4,5\r\n6\r\n", "a|b", []string{"1\n2|3", "4|5", "line 6: it has 1 values, the header has 2"}},
+		"semicolons":                   {"a;b\n1,5;\"2;3\"\n", "a|b", []string{"1,5|2;3"}},
+		"tabs":                         {"a\tb\n\t2\n1\t\n", "a|b", []string{"|2", "1|"}},
+		"a separator that is said":     {"sep=|\na|b\n1|2,3\n", "a|b", []string{"1|2,3"}},
+		"formulas":                     {"a,b\n'=1+1,'+49 30\n'abc,''@x\n\"' y\",-\n", "a|b", []string{"=1+1|+49 30", "'abc|'@x", " y|-"}},
 		"too few and too many values":  {"a,b\n1\n1,2,3\n3,4\n", "a|b", []string{"line 2: it has 1 values, the header has 2", "line 3: it has 3 values, the header has 2", "3|4"}},
 		"a line that is too long":      {"a,b\n" + long + "," + long + "\n3,4\n", "a|b", []string{"line 2: it is longer than 65536 bytes", "3|4"}},
 		"a last line that is too long": {"a,b\n3,4\n1," + long, "a|b", []string{"3|4", "line 3: it is longer than 65536 bytes"}},
-		"another encoding":             {"a,b\nM\xfcller,2\nM\u00fcller,2\n", "a|b", []string{"line 2: it is not in UTF-8", "M\u00fcller|2"}},
+		"another encoding":             {"a,b\nM\xfcller,2\nM\u00fcller,2\n", "a|b", []string{`line 2: it is not in UTF-8; a spreadsheet saves it as "CSV UTF-8"`, "M\u00fcller|2"}},
 		"a header alone":               {"a,b\n", "a|b", nil},
 	} {
 		columns, rows := rowsOf(t, c.text)
@@ -124,6 +131,17 @@ func TestOfManyBadLinesTheFirstAreTold(t *testing.T) {
 	assert.Equal(t, 2*toldLines, bad.count)
 	assert.Equal(t, toldLines+1, strings.Count(told.String(), "\n"))
 	assert.True(t, strings.HasPrefix(told.String(), "line 0: why\n"))
+}
+
+// A value comes back from its cell as it was.
+func TestCellsKeepValues(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		value := rapid.StringOf(rapid.SampledFrom([]rune("'=+-@ \t\n\"ab,;ü\u00a0"))).Draw(t, "value")
+		assert.Equal(t, value, uncell(cell(value)))
+		if text := cell(value); text != "" {
+			assert.NotContains(t, "=+-@\t", text[:1])
+		}
+	})
 }
 
 // FuzzTable holds that any file is read to its end, whatever is in it: each line
