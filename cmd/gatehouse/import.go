@@ -21,7 +21,7 @@ import (
 // importCmd sends the lines of a file as commands.
 type importCmd struct {
 	Remote  remote            `embed:""`
-	What    string            `arg:"" enum:"people,credentials,rights,sites,areas,doors,units,bookings,shares,grants,roles,unit-rights,move-ins,schedules,suspensions" help:"What the lines are: ${enum}."`
+	What    string            `arg:"" enum:"${kinds}" help:"What the lines are: ${enum}."`
 	File    string            `arg:"" help:"File of comma-separated values with a header."`
 	Map     map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
 	Set     map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
@@ -35,12 +35,14 @@ func (importCmd) Help() string {
 at all. A list that was committed is not committed again, so an import that was
 stopped is started again in the same words. The commands are
 
-  people       RegisterPerson       units     CreateUnit
-  credentials  AssignFob            bookings  CreateBooking
-  rights       DefineAccessRight    shares    ShareAccess
-  sites        CreateSite           grants    GrantRight
-  areas        CreateArea           roles     AssignRole
-  doors        CreateDoor
+  sites        CreateSite           roles             AssignRole
+  areas        CreateArea           bookings          CreateBooking
+  units        CreateUnit           move-ins          MoveIn
+  doors        CreateDoor           shares            ShareAccess
+  schedules    DefineSchedule       grants            GrantRight
+  rights       DefineAccessRight    credentials       AssignFob
+  unit-rights  MapUnitAccess        suspensions       SuspendBooking
+  people       RegisterPerson       suspended-people  SuspendPerson
 
 and their fields those of gatehouse do NAME --describe. Empty values are left out.
 With --dry-run each list is decided on its own: a line does not see the lists before.
@@ -54,10 +56,14 @@ Examples:
 
 // importCommands says which command a line of each kind becomes.
 var importCommands = map[string]string{
-	"people": "RegisterPerson", "credentials": "AssignFob", "rights": "DefineAccessRight", "sites": "CreateSite", "areas": "CreateArea",
-	"doors": "CreateDoor", "units": "CreateUnit", "bookings": "CreateBooking", "shares": "ShareAccess", "grants": "GrantRight", "roles": "AssignRole",
-	"unit-rights": "MapUnitAccess", "move-ins": "MoveIn", "schedules": "DefineSchedule", "suspensions": "SuspendBooking",
+	"sites": "CreateSite", "areas": "CreateArea", "units": "CreateUnit", "doors": "CreateDoor", "schedules": "DefineSchedule",
+	"rights": "DefineAccessRight", "unit-rights": "MapUnitAccess", "people": "RegisterPerson", "roles": "AssignRole",
+	"bookings": "CreateBooking", "move-ins": "MoveIn", "shares": "ShareAccess", "grants": "GrantRight", "credentials": "AssignFob",
+	"suspensions": "SuspendBooking", "suspended-people": "SuspendPerson",
 }
+
+// importKinds lists what is imported and exported.
+func importKinds() string { return strings.Join(slices.Sorted(maps.Keys(importCommands)), ",") }
 
 // importList bounds a list of commands in bytes, so that it fits a request and its
 // events, with their boxes, a commit.

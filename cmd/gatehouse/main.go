@@ -35,6 +35,7 @@ type verbs struct {
 	Explain    explainCmd    `cmd:"" help:"Ask why a person or a credential would pass a door, or would not."`
 	Replay     replayCmd     `cmd:"" help:"Read the events of the ledger, one line of JSON each."`
 	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`
+	Export     exportCmd     `cmd:"" help:"Write what import reads: people, bookings, credentials and more."`
 	Reads      readsCmd      `cmd:"" help:"Put the reads of a file through the decision, and record them."`
 	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
 	Completion completionCmd `cmd:"" help:"Write the completion of a shell."`
@@ -104,7 +105,7 @@ func newParser(into *verbs, options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("gatehouse"),
 		kong.Description("Gatehouse keeps who may open what, since when and why, and what happened at the doors."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Vars{"version": version(), "data": defaultData()},
+		kong.Vars{"version": version(), "data": defaultData(), "kinds": importKinds()},
 	}, options...)...)
 }
 

@@ -78,6 +78,7 @@ type API struct {
 	remotes  *limiter
 	slots    chan struct{}
 	folds    chan struct{} // of the past, at the same time
+	exports  chan struct{} // at the same time
 	gateways gateways
 	openapi  []byte
 }
@@ -93,6 +94,7 @@ func New(cfg Config) (*API, error) {
 		remotes: newLimiter(cfg.Limits.PerRemote, cfg.Now),
 		slots:   make(chan struct{}, cfg.Limits.Concurrent),
 		folds:   make(chan struct{}, maxFolds),
+		exports: make(chan struct{}, maxExports),
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
@@ -170,6 +172,7 @@ func (a *API) routes() {
 	a.registerGroups()
 	a.registerCommits()
 	a.registerDecisions()
+	a.registerExport()
 	if a.cfg.Doors != nil {
 		a.registerReads()
 	}

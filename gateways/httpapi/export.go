@@ -1,0 +1,224 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
+)
+
+const (
+	// exportChunk is how many rows are written while the org is held for reading.
+	exportChunk = 500
+	// maxExports is how many exports run at the same time on one instance.
+	maxExports = 4
+	// exportPatience is how long the reader of an export may take for a chunk.
+	exportPatience = 30 * time.Second
+)
+
+type exportInput struct {
+	OrgPath
+	AtLeast
+	Kind string   `path:"kind" enum:"sites,areas,units,doors,schedules,rights,unit-rights,people,roles,bookings,move-ins,suspensions,suspended-people,shares,grants,credentials"`
+	IDs  []string `query:"ids" maxItems:"100" doc:"only things with these ids"`
+}
+
+// exportEnd is the last line of an export: without it, the export is not whole.
+type exportEnd struct {
+	Position  string `json:"position" doc:"of which everything before is"`
+	Rows      int    `json:"rows"`
+	LeftOut   int    `json:"left_out" doc:"things that the caller may see of which there is no line, as PINs, and what is over"`
+	Suspended int    `json:"suspended" doc:"of the rows, those of suspended people, bookings and credentials, which is not in the rows"`
+}
+
+// exporter makes the lines of one kind.
+type exporter struct {
+	personal bool // the lines have personal values, so that the vault is needed
+	// rows are the things as they are now, in the order of their ids; with ids those
+	// alone.
+	rows func(s *domain.State, ids []string) []exportRow
+}
+
+// exportRow is a thing at one position. Rows of a state are never changed in place,
+// so it stays what it was while the org goes on.
+type exportRow struct {
+	row     any                          // for [domain.RecordOf]
+	command func(*viewer) domain.Command // that would make it; nil: none would
+}
+
+// exportOf exports the rows of a table by a command. made is any command of that
+// type, and command is nil for what is left out.
+func exportOf[R any](made domain.Command, of func(*domain.State) table[R], command func(*viewer, *R) domain.Command) exporter {
+	row := func(r *R) exportRow { return exportRow{r, func(v *viewer) domain.Command { return command(v, r) }} }
+	return exporter{domain.HasPersonal(made), func(s *domain.State, ids []string) (out []exportRow) {
+		if len(ids) == 0 {
+			for _, r := range of(s).All() {
+				out = append(out, row(r))
+			}
+			return out
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			if r, ok := of(s).Get(domain.ID(id)); ok {
+				out = append(out, row(r))
+			}
+		}
+		return out
+	}}
+}
+
+// suspended reports whether a thing has a line that does not say how it is shut
+// out.
+func suspended(row any) bool {
+	switch r := row.(type) {
+	case *domain.Person:
+		return r.State == domain.PersonStateSuspended
+	case *domain.Booking:
+		return r.Level != ""
+	}
+	return false
+}
+
+func (a *API) registerExport() {
+	op := huma.Operation{
+		OperationID: "Export", Method: http.MethodGet, Path: "/v1/orgs/{org}/export/{kind}",
+		Summary: "Writes everything of a kind that the caller may see as the commands that would make it",
+		Description: "One line of JSON for each thing, with the fields of the command, and a last one {\"end\": {position, rows, left_out, suspended}}; " +
+			"an export without it is not whole. All lines are of one position, however long it takes to read them; who may see them is judged as each is written. " +
+			"Where the vault does not answer, kinds with personal values are answered with 503.",
+		Tags: []string{"export"}, Errors: readErrors,
+		Responses: map[string]*huma.Response{"200": {Description: "One line for each thing, and the end",
+			Content: map[string]*huma.MediaType{"application/jsonl": {Schema: &huma.Schema{Type: huma.TypeString}}}}},
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+		if err := a.reach(ctx, in.AtLeast); err != nil {
+			return nil, err
+		}
+		select {
+		case a.exports <- struct{}{}:
+		default:
+			return nil, problem(http.StatusServiceUnavailable, "busy", "this instance writes as many exports as it can; try again").retry("1")
+		}
+		e := &export{api: a, ctx: ctx}
+		if err := e.begin(exporters[in.Kind], in.IDs); err != nil {
+			<-a.exports
+			return nil, a.asProblem(ctx, err)
+		}
+		return &huma.StreamResponse{Body: func(out huma.Context) {
+			defer func() { <-a.exports }()
+			out.SetHeader("Content-Type", "application/jsonl")
+			out.SetHeader(positionHeader, e.end.Position)
+			out.SetStatus(http.StatusOK)
+			// The status is sent, so that a reader learns of a failure by the missing end.
+			if err := e.write(out.BodyWriter()); err != nil && ctx.Err() == nil {
+				a.log(ctx, "an export broke off", err)
+			}
+		}}, nil
+	})
+}
+
+// export is one export on its way.
+type export struct {
+	api  *API
+	ctx  context.Context
+	rows []exportRow
+	end  exportEnd
+}
+
+// begin takes the rows as they are.
+func (e *export) begin(x exporter, ids []string) error {
+	at, err := e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
+		e.rows = x.rows(s, ids)
+		return nil
+	})
+	if err == nil && x.personal && e.api.cfg.Store.Sealed(callerOf(e.ctx).org) > 0 {
+		err = fmt.Errorf("httpapi: export: %w", vault.ErrUnavailable)
+	}
+	e.end.Position = at.String()
+	return err
+}
+
+// write writes the rows in chunks, and lets the org go on between them.
+func (e *export) write(w io.Writer) error {
+	for last := false; !last; {
+		n := min(len(e.rows), exportChunk)
+		text, err := e.chunk(e.rows[:n])
+		if err != nil {
+			return err
+		}
+		clear(e.rows[:n]) // what is written needs no memory
+		e.rows = e.rows[n:]
+		if last = len(e.rows) == 0; last {
+			end, err := json.Marshal(map[string]exportEnd{"end": e.end})
+			if err != nil {
+				return fmt.Errorf("httpapi: export: %w", err)
+			}
+			text = append(append(text, end...), '\n')
+		}
+		if rw, ok := w.(http.ResponseWriter); ok {
+			err := http.NewResponseController(rw).SetWriteDeadline(e.api.cfg.Now().Add(exportPatience))
+			if err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return fmt.Errorf("httpapi: export: %w", err)
+			}
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chunk gives the lines of rows.
+func (e *export) chunk(rows []exportRow) (out []byte, err error) {
+	_, err = e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
+		v := &viewer{s, callerOf(e.ctx).person}
+		for _, r := range rows {
+			if !v.sees(r.row) {
+				continue
+			}
+			c := r.command(v)
+			if c == nil {
+				e.end.LeftOut++
+				continue
+			}
+			line, err := exportLine(c)
+			if err != nil {
+				return err
+			}
+			out = append(append(out, line...), '\n')
+			e.end.Rows++
+			if suspended(r.row) {
+				e.end.Suspended++
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// exportLine gives the fields of a command with personal values in clear.
+func exportLine(c domain.Command) ([]byte, error) {
+	sealed := false
+	c = domain.MapPersonal(c, func(_ domain.ID, p domain.Personal) domain.Personal {
+		_, known := p.Value()
+		sealed = sealed || !known
+		return p.Sealed(p.Text())
+	})
+	if sealed {
+		return nil, fmt.Errorf("httpapi: export: %w", vault.ErrUnavailable)
+	}
+	line, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: export %s: %w", domain.CommandName(c), err)
+	}
+	return line, nil
+}
