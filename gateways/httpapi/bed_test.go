@@ -137,6 +137,7 @@ func (b *bed) execute(actor domain.Actor, name, fields string) eventstore.Result
 	require.True(b.t, ok, name)
 	ptrs, err := schemas.DecodeCommands(typ, []byte(fields))
 	require.NoError(b.t, err, name)
+	require.NoError(b.t, makeCandidates(ptrs))
 	r, err := b.store.Execute(b.t.Context(), "acme", eventstore.Request{ID: newID(), Command: name, Actor: actor, Fields: ptrs})
 	require.NoError(b.t, err, "%s %s %s", actor, name, fields)
 	return r

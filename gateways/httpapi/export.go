@@ -52,14 +52,24 @@ type exporter struct {
 // exportRow is a thing at one position. Rows of a state are never changed in place,
 // so it stays what it was while the org goes on.
 type exportRow struct {
-	row     any                          // for [domain.RecordOf]
-	command func(*viewer) domain.Command // that would make it; nil: none would
+	row      any                            // for [domain.RecordOf]
+	commands func(*viewer) []domain.Command // that would make it; none: no such command would
 }
 
-// exportOf exports the rows of a table by a command. made is any command of that
-// type, and command is nil for what is left out.
+// exportOf exports the rows of a table by a command each. made is any command of
+// that type, and command is nil for what is left out.
 func exportOf[R any](made domain.Command, of func(*domain.State) table[R], command func(*viewer, *R) domain.Command) exporter {
-	row := func(r *R) exportRow { return exportRow{r, func(v *viewer) domain.Command { return command(v, r) }} }
+	return exportMany(made, of, func(v *viewer, r *R) []domain.Command {
+		if c := command(v, r); c != nil {
+			return []domain.Command{c}
+		}
+		return nil
+	})
+}
+
+// exportMany exports the rows of a table by any number of commands each.
+func exportMany[R any](made domain.Command, of func(*domain.State) table[R], commands func(*viewer, *R) []domain.Command) exporter {
+	row := func(r *R) exportRow { return exportRow{r, func(v *viewer) []domain.Command { return commands(v, r) }} }
 	return exporter{domain.HasPersonal(made), func(s *domain.State, ids []string) (out []exportRow) {
 		if len(ids) == 0 {
 			for _, r := range of(s).All() {
@@ -185,18 +195,19 @@ func (e *export) chunk(rows []exportRow) (out []byte, err error) {
 			if !v.sees(r.row) {
 				continue
 			}
-			c := r.command(v)
-			if c == nil {
+			commands := r.commands(v)
+			for _, c := range commands {
+				line, err := exportLine(c)
+				if err != nil {
+					return err
+				}
+				out = append(append(out, line...), '\n')
+				e.end.Rows++
+			}
+			switch {
+			case len(commands) == 0:
 				e.end.LeftOut++
-				continue
-			}
-			line, err := exportLine(c)
-			if err != nil {
-				return err
-			}
-			out = append(append(out, line...), '\n')
-			e.end.Rows++
-			if suspended(r.row) {
+			case suspended(r.row):
 				e.end.Suspended++
 			}
 		}

@@ -85,12 +85,15 @@ var exporters = map[string]exporter{
 			}
 			return domain.MoveIn{Booking: r.ID, TenantManages: v.tenantManages(r)}
 		}),
-	"suspensions": exportOf(domain.SuspendBooking{}, func(s *domain.State) table[domain.Booking] { return s.Bookings },
-		func(_ *viewer, r *domain.Booking) domain.Command {
-			if r.State != domain.BookingStateActive || r.Level == "" {
+	"suspensions": exportMany(domain.SuspendBooking{}, func(s *domain.State) table[domain.Booking] { return s.Bookings },
+		func(_ *viewer, r *domain.Booking) (out []domain.Command) {
+			if r.State != domain.BookingStateActive {
 				return nil
 			}
-			return domain.SuspendBooking{Booking: r.ID, Level: r.Level, Cause: domain.ID(r.Cause)}
+			for _, one := range r.Suspensions {
+				out = append(out, domain.SuspendBooking{Booking: r.ID, Level: one.Level, Cause: one.Cause})
+			}
+			return out
 		}),
 	"shares": exportOf(domain.ShareAccess{}, func(s *domain.State) table[domain.Share] { return s.Shares },
 		func(v *viewer, r *domain.Share) domain.Command {
