@@ -92,7 +92,8 @@ func (l *changeList) difference(before, after []passage) (open bool, less []aspe
 		}
 	}
 	if len(less) > 0 {
-		open = !l.after.never(aspect{}.stretches(after))
+		// Fobs may follow a schedule of their own.
+		open = !l.after.never(aspect{}.stretches(after)) || !l.after.never(aspect{kind: unlock.Fob}.stretches(after))
 	}
 	return open, less
 }

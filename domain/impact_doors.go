@@ -52,19 +52,9 @@ func (o *outlook) doorTimes(id ID) *doorTimes {
 		}
 	}
 	slices.SortFunc(t.closed, unlock.Window.Compare)
-	posture := stretch{from: o.now, until: bound(d.PostureUntil)}
-	switch {
-	case posture.until <= o.now:
-	case d.Posture == unlock.Unlocked:
-		t.posture = []stretch{posture}
-	case d.Posture == unlock.FreeAccess:
-		t.free = []stretch{posture}
-	}
+	var opens unlock.Instant // business hours count while no posture does
+	t.posture, t.free, opens = o.postures(d)
 	t.anybody = slices.Clone(t.posture)
-	opens := o.now // business hours count while no posture does
-	if len(t.free) > 0 {
-		opens = posture.until
-	}
 	for _, id := range d.Hours {
 		r, ok := o.get(unlock.KindRight, id).(*unlock.Right)
 		if !ok || r.Hours == nil {
@@ -80,6 +70,31 @@ func (o *outlook) doorTimes(id ID) *doorTimes {
 	}
 	t.firstIn = append(t.firstIn, t.anybody...)
 	return t
+}
+
+// postures are when a door is unlocked and when it lets in any live credential, by
+// the posture of its own and then by that of the site, and from when on neither
+// counts.
+func (o *outlook) postures(d *unlock.Door) (unlocked, free []stretch, over unlock.Instant) {
+	over = o.now
+	take := func(p unlock.Posture, until unlock.Instant) {
+		s := stretch{from: over, until: bound(until)}
+		if p == unlock.Normal || p == unlock.Lockdown || s.until <= s.from {
+			return
+		}
+		switch p {
+		case unlock.Unlocked:
+			unlocked = append(unlocked, s)
+		case unlock.FreeAccess:
+			free = append(free, s)
+		}
+		over = s.until
+	}
+	take(d.Posture, d.PostureUntil)
+	if d.Unit == "" && d.Posture != unlock.Lockdown {
+		take(o.row.Posture, o.row.PostureUntil)
+	}
+	return unlocked, free, over
 }
 
 // The reasons for which doors change for everybody.
@@ -146,11 +161,11 @@ func (c *clock) opensLess(was, is *doorTimes) (reason string, w unlock.Window) {
 	lets := func(d *doorTimes) []stretch { return slices.Concat(d.free, d.anybody) }
 	switch {
 	case !c.within(was.posture, is.anybody):
-		reason, w.From, w.Until = reasonUnlocked, c.now, was.posture[0].until
+		reason, w.From, w.Until = reasonUnlocked, c.now, was.posture[len(was.posture)-1].until
 	case !c.within(was.anybody, is.anybody) || !c.within(was.firstIn, is.firstIn) || len(is.firstIn) > 0 && was.grace > is.grace:
 		reason = reasonBusinessHours
 	case !c.within(was.free, lets(is)):
-		reason, w.From, w.Until = reasonFreeAccess, c.now, was.free[0].until
+		reason, w.From, w.Until = reasonFreeAccess, c.now, was.free[len(was.free)-1].until
 	}
 	return reason, w
 }

@@ -54,7 +54,7 @@ type outlook struct {
 	// times are intersections of schedules, by the joined ids of their rows.
 	times  map[string]schedule.Schedule
 	opened map[string]map[string][]choice // by right or unit: its doors with the schedules that bound each
-	open   []*unlock.Door                 // that let in any live credential, and are not in the prospect
+	open   map[string][]stretch           // when doors that are not in the prospect let in any live credential
 	people map[ID]*abilities
 	doors  map[ID]*doorTimes
 	self   *clock // of this outlook with itself
@@ -77,11 +77,13 @@ func (p *prospect) outlook(f *foresight) *outlook {
 		return o
 	}
 	o.m, o.row, o.zone = m, m.siteRow(), f.s.zone(p.site)
+	o.open = map[string][]stretch{}
 	o.rows, o.times, o.opened = map[unlock.Key]unlock.Row{}, map[string]schedule.Schedule{"": always}, map[string]map[string][]choice{}
 	for id := range f.s.Doors.index["site:"+string(p.site)] {
-		d := o.door(string(id))
-		if _, apart := p.doors[id]; !apart && d.Posture == unlock.FreeAccess && (d.PostureUntil == 0 || d.PostureUntil > o.now) {
-			o.open = append(o.open, d)
+		if _, apart := p.doors[id]; !apart {
+			if _, free, _ := o.postures(o.door(string(id))); len(free) > 0 {
+				o.open[string(id)] = free
+			}
 		}
 	}
 	for id := range p.people {
@@ -165,10 +167,11 @@ func (o *outlook) abilities(person ID) *abilities {
 			o.passages(a.passages, g, who)
 		}
 	}
-	for _, d := range o.open {
-		free := passage{grant: posturePrefix + d.ID, kinds: allKinds, may: ^uint8(0), code: who, free: true}
-		free.stretch = stretch{from: o.now, until: bound(d.PostureUntil)}
-		a.passages[d.ID] = append(a.passages[d.ID], free)
+	for door, stretches := range o.open {
+		for _, s := range stretches {
+			free := passage{stretch: s, grant: posturePrefix + door, kinds: allKinds, may: ^uint8(0), code: who, free: true}
+			a.passages[door] = append(a.passages[door], free)
+		}
 	}
 	for id := range o.m.s.Credentials.index["person:"+string(person)] {
 		if c, ok := o.get(unlock.KindCredential, string(id)).(*unlock.Credential); ok {

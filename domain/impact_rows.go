@@ -124,7 +124,7 @@ func (r reach) site(c rowChange) {
 		r.everybody()
 	}
 	if !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
-		before.Posture != after.Posture || !reflect.DeepEqual(before.Blackouts, after.Blackouts) {
+		before.Posture != after.Posture || before.PostureUntil != after.PostureUntil || !reflect.DeepEqual(before.Blackouts, after.Blackouts) {
 		for d := range r.s.Doors.index["site:"+string(r.p.site)] {
 			r.p.doors[d] = struct{}{}
 		}
@@ -153,8 +153,10 @@ func (r reach) door(id ID, c rowChange) {
 	for g := range r.s.Groups.index["door:"+string(id)] {
 		r.members(g)
 	}
+	site, ok := r.s.Sites.Get(r.p.site)
+	free := ok && site.Posture.Posture == PostureFreeAccess
 	for _, row := range []unlock.Row{c.before, c.after} {
-		if d, ok := row.(*unlock.Door); ok && d.Posture == unlock.FreeAccess {
+		if d, ok := row.(*unlock.Door); ok && (free || d.Posture == unlock.FreeAccess) {
 			r.everybody()
 		}
 	}
