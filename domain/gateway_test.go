@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -81,4 +82,28 @@ func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
 		}
 	})
 	t.Log(codes)
+}
+
+// gatewayCommand mostly moves doors; gateways are registered anew as they retire.
+func (h *history) gatewayCommand() Command {
+	n := rapid.IntRange(0, 3).Draw(h.t, "gateway")
+	id, door := numbered("w", n), draw(h.t, "door", storageDoors[:6]...)
+	assign := AssignDoorToGateway{Gateway: id, Door: door}
+	return draw[Command](h.t, "command", assign, assign, assign, RemoveDoorFromGateway{Gateway: id, Door: door},
+		RegisterGateway{Gateway: id, Site: "north", PublicKey: someGatewayKeys[n]}, RetireGateway{Gateway: id, Reason: GatewayBroken})
+}
+
+// countedAtOne: a PIN whose uses one gateway counts opens at no other, ever, but
+// where the door stands open anyway.
+func (h *history) countedAtOne(q asked, code string, opened map[ID]ID) {
+	c, ok := h.s.Credentials.Get(q.Credential)
+	if !ok || c.MaxUses == 0 || c.Home == "" || !strings.HasPrefix(code, "allow_") || code == "allow_posture_unlocked" {
+		return
+	}
+	at := h.s.Doors.rows[q.Door].v.Gateway
+	require.NotEmpty(h.t, at)
+	if opened[c.ID] == "" {
+		opened[c.ID] = at
+	}
+	require.Equal(h.t, opened[c.ID], at, "%s opens at two gateways", c.ID)
 }

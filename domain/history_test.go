@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -335,15 +334,6 @@ func (h *history) rightCommand() Command {
 	)
 }
 
-// gatewayCommand mostly moves doors; gateways are registered anew as they retire.
-func (h *history) gatewayCommand() Command {
-	n := rapid.IntRange(0, 3).Draw(h.t, "gateway")
-	id, door := numbered("w", n), draw(h.t, "door", storageDoors[:6]...)
-	assign := AssignDoorToGateway{Gateway: id, Door: door}
-	return draw[Command](h.t, "command", assign, assign, assign, RemoveDoorFromGateway{Gateway: id, Door: door},
-		RegisterGateway{Gateway: id, Site: "north", PublicKey: someGatewayKeys[n]}, RetireGateway{Gateway: id, Reason: GatewayBroken})
-}
-
 func (h *history) question() asked {
 	door := draw(h.t, "door", storageDoors...)
 	q := asked{Site: h.s.Doors.rows[door].v.Site, Door: door, At: h.at, Remote: rarely(h.t, "remote")}
@@ -360,21 +350,6 @@ func (h *history) question() asked {
 		q.Kind = draw(h.t, "kind", "", KindFob, KindMobileKey, KindPin)
 	}
 	return q
-}
-
-// countedAtOne: a PIN whose uses one gateway counts opens at no other, ever, but
-// where the door stands open anyway.
-func (h *history) countedAtOne(q asked, code string, opened map[ID]ID) {
-	c, ok := h.s.Credentials.Get(q.Credential)
-	if !ok || c.MaxUses == 0 || c.Home == "" || !strings.HasPrefix(code, "allow_") || code == "allow_posture_unlocked" {
-		return
-	}
-	at := h.s.Doors.rows[q.Door].v.Gateway
-	require.NotEmpty(h.t, at)
-	if opened[c.ID] == "" {
-		opened[c.ID] = at
-	}
-	require.Equal(h.t, opened[c.ID], at, "%s opens at two gateways", c.ID)
 }
 
 // decideProperty is the promise: over any history, the table that a gateway makes

@@ -45,12 +45,12 @@ type Embedded struct {
 // the subject of a ledger.
 const GatewaysAccount = "GATEWAYS"
 
-// GatewaySubjects are the subjects by which gateways reach the service, and
-// GatewayDoSubjects those by which it reaches them: services, in the terms of
+// gatewaySubjects are the subjects by which gateways reach the service, and
+// gatewayDoSubjects those by which it reaches them: services, in the terms of
 // NATS, that one account exports and the other imports.
 var (
-	GatewaySubjects   = []string{"activity.*.*.*", "control.*.*.ask"}
-	GatewayDoSubjects = []string{"control.*.*.do"}
+	gatewaySubjects   = []string{"activity.*.*.*", "control.*.*.ask"}
+	gatewayDoSubjects = []string{"control.*.*.do"}
 )
 
 // StartEmbedded starts the server. Every write is fsynced before it is
@@ -144,10 +144,10 @@ func (e *Embedded) letGatewaysIn() error {
 	join := func(from, to *server.Account, subject string) error {
 		return errors.Join(from.AddServiceExport(subject, []*server.Account{to}), to.AddServiceImport(from, subject, subject))
 	}
-	for _, subject := range GatewaySubjects {
+	for _, subject := range gatewaySubjects {
 		err = errors.Join(err, join(streams, gateways, subject))
 	}
-	for _, subject := range GatewayDoSubjects {
+	for _, subject := range gatewayDoSubjects {
 		err = errors.Join(err, join(gateways, streams, subject))
 	}
 	return err

@@ -25,7 +25,11 @@
 //
 // What remains is that a gateway can let such an acknowledgement be sent to the
 // subject on which another gateway takes its orders. It bears no reply subject and
-// no order, and an order without a reply subject is none.
+// no order, and an order without a reply subject is none. For the same reason the
+// service must answer what a gateway asks in the terms of the gateway that asks
+// alone: the answer may go where another hears it.
+//
+// The subjects of control bear the org, as gateways of two orgs may have one id.
 //
 // # Servers of a cluster
 //

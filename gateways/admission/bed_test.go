@@ -34,7 +34,6 @@ type bed struct {
 	issuer   nkeys.KeyPair
 	app, sys nkeys.KeyPair // users of the service in the cluster
 	vault    *vault.Vault
-	store    *eventstore.Store
 	gateways string
 }
 
