@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -78,7 +79,7 @@ func (c *exportCmd) Run(w *world) error {
 		if !c.Remote.JSON {
 			lines = newCSVLines(out, shape, commandFields(command))
 		}
-		end, err = remote.export(w.ctx, c.What, lines)
+		end, err = remote.export(w.ctx, c.What, nil, lines)
 		return err
 	})
 	if err != nil {
@@ -112,9 +113,14 @@ func writeTo(w *world, path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// export reads an export line by line. It may take longer than other answers.
-func (c *client) export(ctx context.Context, kind string, to lineWriter) (end exportEnd, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+c.orgPath("export", kind), nil)
+// export reads an export line by line, of some ids or all. It may take longer than
+// other answers.
+func (c *client) export(ctx context.Context, kind string, ids []string, to lineWriter) (end exportEnd, err error) {
+	target := c.base + c.orgPath("export", kind)
+	if len(ids) > 0 {
+		target += "?" + url.Values{"ids": {strings.Join(ids, ",")}}.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return end, usage("--url %s: %v", c.base, err)
 	}

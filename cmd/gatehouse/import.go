@@ -1,21 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/schemas"
 )
 
 // importCmd sends the lines of a file as commands.
@@ -32,8 +29,9 @@ type importCmd struct {
 // Help tells what is sent.
 func (importCmd) Help() string {
 	return `Up to 1,000 lines become one list of commands, which is committed as a whole or not
-at all. A list that was committed is not committed again, so an import that was
-stopped is started again in the same words. The commands are
+at all. A list that was committed is not committed again, and a line of which the org
+has the same already is passed over: an import that was stopped, or of which lines
+were mended, is started again in the same words. The commands are
 
   sites        CreateSite           roles             AssignRole
   areas        CreateArea           bookings          CreateBooking
@@ -45,6 +43,8 @@ stopped is started again in the same words. The commands are
   people       RegisterPerson       suspended-people  SuspendPerson
 
 and their fields those of gatehouse do NAME --describe. Empty values are left out.
+Values are separated by commas, semicolons or tabs, as in the header; the file is in
+UTF-8. Times without an offset are of the clock of --site.
 With --dry-run each list is decided on its own: a line does not see the lists before.
 
 Examples:
@@ -71,14 +71,41 @@ const importList = 200 << 10
 
 // imported is what import writes in the end.
 type imported struct {
-	Lines    int    `json:"lines"`    // with values
-	Accepted int    `json:"accepted"` // with a dry run: would be
-	Refused  int    `json:"refused"`  // by a rule
-	Bad      int    `json:"bad"`      // cannot be read
-	Commits  int    `json:"commits"`
-	Repeated int    `json:"repeated"` // lists that were there from an earlier run
-	Position string `json:"position,omitempty"`
-	DryRun   bool   `json:"dry_run,omitempty"`
+	Lines    int `json:"lines"`    // with values
+	Accepted int `json:"accepted"` // with a dry run: would be
+	Refused  int `json:"refused"`  // by a rule
+	Bad      int `json:"bad"`      // cannot be read
+	Commits  int `json:"commits"`
+	Repeated int `json:"repeated"` // lists that were there from an earlier run
+	There    int `json:"there"`    // lines of which the org has the same already
+	// Refusals are the refused lines by code.
+	Refusals []refusals `json:"refusals,omitempty"`
+	Position string     `json:"position,omitempty"`
+	DryRun   bool       `json:"dry_run,omitempty"`
+}
+
+// refusals are the lines that were refused with one code.
+type refusals struct {
+	Code  string `json:"code"`
+	Count int    `json:"count"`
+	First []int  `json:"first"` // the first of the lines
+}
+
+// firstLines is how many lines a refusal code is shown with.
+const firstLines = 5
+
+// refuse counts a refused line.
+func (r *imported) refuse(code string, line int) {
+	r.Refused++
+	at := slices.IndexFunc(r.Refusals, func(c refusals) bool { return c.Code == code })
+	if at < 0 {
+		at = len(r.Refusals)
+		r.Refusals = append(r.Refusals, refusals{Code: code})
+	}
+	c := &r.Refusals[at]
+	if c.Count++; len(c.First) < firstLines {
+		c.First = append(c.First, line)
+	}
 }
 
 // Run sends the lines and reports.
@@ -95,7 +122,8 @@ func (c *importCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	i := &importer{cmd: c, w: w, remote: remote, command: command, bad: badLines{w: w},
+	typ, _ := domain.CommandNamed(command)
+	i := &importer{cmd: c, w: w, remote: remote, command: command, typ: typ, bad: badLines{w: w},
 		assigner: assigner{command, shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
 	err = i.run()
 	return errors.Join(err, w.print(i.report, c.Remote.JSON))
@@ -107,6 +135,7 @@ type importer struct {
 	w        *world
 	remote   *client
 	command  string
+	typ      domain.CommandType
 	assigner assigner
 	columns  []importColumn
 	fixed    []assignment
@@ -195,7 +224,36 @@ func (i *importer) fields(t *tableFile) error {
 		i.w.say("the column %q goes to no field of %s; it is left out", column, i.command)
 	}
 	if len(i.columns) == 0 {
-		return usage("no column of %s goes to a field of %s; name some with --map FIELD=COLUMN", i.cmd.File, i.command)
+		return usage("no column of %s goes to a field of %s, which has %s; is its first line a header? Name some with --map FIELD=COLUMN",
+			i.cmd.File, i.command, strings.Join(i.assigner.shape.fields(), ", "))
+	}
+	return i.checkFields(t)
+}
+
+// checkFields refuses a field with two values, and a command without one that it
+// needs.
+func (i *importer) checkFields(t *tableFile) error {
+	from := map[string]string{}
+	for _, x := range i.fixed {
+		from[x.key] = "--set"
+	}
+	given := map[string]bool{}
+	for _, c := range i.columns {
+		column := fmt.Sprintf("the column %q", t.columns[c.index])
+		if other, twice := from[c.to.key]; twice {
+			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
+		}
+		from[c.to.key] = column
+	}
+	for key := range from {
+		root, _, _ := strings.Cut(strings.ReplaceAll(key, "[", "."), ".")
+		given[root] = true
+	}
+	for _, field := range i.assigner.shape.Required {
+		if !given[field] {
+			return usage("%s: no column goes to %s, which %s needs; name one with --map %s=COLUMN, or a value for all with --set %s=VALUE",
+				i.cmd.File, field, i.command, field, field)
+		}
 	}
 	return nil
 }
@@ -228,7 +286,15 @@ func (i *importer) fieldsOf(ctx context.Context, values []string) ([]byte, error
 			return nil, err
 		}
 	}
-	return json.Marshal(fields)
+	line, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	// What the service could not read would end the list without its line.
+	if _, err := schemas.DecodeCommands(i.typ, line); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return line, nil
 }
 
 // badLine tells of a line that cannot be read, and ends the import unless bad
@@ -251,99 +317,4 @@ func (i *importer) badLine(line int, err error) error {
 		return nil
 	}
 	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, line)
-}
-
-// send sends the list. Entries that are refused are told by their lines; the rest
-// is sent without them when bad lines are passed over.
-func (i *importer) send() error {
-	defer func() { i.list, i.lines, i.size = i.list[:0], i.lines[:0], 0 }()
-	for len(i.list) > 0 {
-		refused, err := i.sendOnce()
-		if err != nil || refused == nil {
-			return err
-		}
-		i.drop(refused)
-		if !i.cmd.SkipBad && !i.cmd.DryRun {
-			return &codedError{exitRefused, fmt.Errorf("%d lines are refused; the lists before are committed, nothing of this one is; mend them, or give --skip-bad", len(refused))}
-		}
-	}
-	return nil
-}
-
-// sendOnce sends the list and returns which entries are refused; none: it is done.
-func (i *importer) sendOnce() (map[int]string, error) {
-	body := slices.Concat([]byte("["), bytes.Join(asBytes(i.list), []byte(",")), []byte("]"))
-	sum := sha256.Sum256(body)
-	options := url.Values{}
-	if i.cmd.DryRun {
-		options.Set("dry_run", "true")
-	}
-	answer, err := i.remote.command(i.w.ctx, i.command, body, "import-"+hex.EncodeToString(sum[:]), options)
-	if problem, ok := errors.AsType[*answerError](err); ok && exitOfStatus(problem.Status) == exitRefused {
-		if refused := refusedEntries(problem, len(i.list)); refused != nil {
-			return refused, nil
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	var done struct {
-		Position string `json:"position"`
-		Repeated bool   `json:"repeated"`
-	}
-	if err := json.Unmarshal(answer, &done); err != nil {
-		return nil, err
-	}
-	i.report.Accepted += len(i.list)
-	i.report.Position = done.Position
-	switch {
-	case done.Repeated:
-		i.report.Repeated++
-	case !i.cmd.DryRun:
-		i.report.Commits++
-	}
-	if now := i.w.now(); now.Sub(i.told) >= time.Second {
-		i.told = now
-		i.w.say("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
-	}
-	return nil, nil
-}
-
-// refusedEntries are the refused entries of a list with their reasons; nil when
-// the refusal is about the list as a whole.
-func refusedEntries(p *answerError, entries int) map[int]string {
-	out := map[int]string{}
-	for _, e := range p.Entries {
-		out[e.Index] = e.Code + ": " + e.Detail
-	}
-	if len(out) == 0 && entries == 1 {
-		out[0] = p.Code + ": " + p.Detail
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
-}
-
-// drop takes refused entries out of the list and tells their lines.
-func (i *importer) drop(refused map[int]string) {
-	var list []json.RawMessage
-	var lines []int
-	for n, entry := range i.list {
-		if why, is := refused[n]; is {
-			i.bad.add(&badLine{i.lines[n], why})
-			i.report.Refused++
-			continue
-		}
-		list, lines = append(list, entry), append(lines, i.lines[n])
-	}
-	i.list, i.lines = list, lines
-}
-
-func asBytes(list []json.RawMessage) [][]byte {
-	out := make([][]byte, len(list))
-	for i, raw := range list {
-		out[i] = raw
-	}
-	return out
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -61,15 +63,17 @@ func TestAListIsRefusedWhole(t *testing.T) {
 	assert.Contains(t, refused.stderr, "line 22: person_exists: ")
 	assert.Contains(t, refused.stderr, "line 24: person_exists: ")
 	assert.Contains(t, refused.stderr, "2 lines are refused")
-	assert.Equal(t, imported{Lines: 23, Refused: 2}, lastLine[imported](t, refused.stdout))
+	again := []refusals{{"person_exists", 2, []int{22, 24}}}
+	assert.Equal(t, imported{Lines: 23, Refused: 2, Refusals: again}, lastLine[imported](t, refused.stdout))
 	assert.Equal(t, before, s.head())
 
 	had := s.people()
 	got := lastLine[imported](t, s.must("import", "people", path, "--skip-bad"))
-	assert.Equal(t, imported{Lines: 23, Accepted: 21, Refused: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, got)
+	assert.Equal(t, imported{Lines: 23, Accepted: 21, Refused: 2, Refusals: again, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, got)
 	assert.Equal(t, had+21, s.people())
-	again := lastLine[imported](t, s.must("import", "people", path, "--skip-bad"))
-	assert.Zero(t, again.Commits)
+	second := s.at(t.Context(), "import", "people", path, "--skip-bad")
+	assert.Equal(t, imported{Lines: 23, There: 21, Refused: 2, Refusals: again}, lastLine[imported](t, second.stdout))
+	assert.Equal(t, 2, strings.Count(second.stderr, "person_exists"), "what is there already is no refusal: %s", second.stderr)
 	assert.Equal(t, before+1, s.head(), "the second time nothing is committed")
 	assert.Equal(t, had+21, s.people())
 }
@@ -104,7 +108,8 @@ func TestADryRunChangesNothing(t *testing.T) {
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: it has 1 values", domain.MaxList+8))
 	got := lastLine[imported](t, dry.stdout)
 	got.Position = ""
-	assert.Equal(t, imported{Lines: domain.MaxList + 8, Accepted: domain.MaxList + 6, Refused: 1, Bad: 1, DryRun: true}, got)
+	assert.Equal(t, imported{Lines: domain.MaxList + 8, Accepted: domain.MaxList + 6, Refused: 1, Bad: 1, DryRun: true,
+		Refusals: []refusals{{"person_exists", 1, []int{domain.MaxList + 7}}}}, got)
 	assert.Equal(t, before, s.head())
 	assert.Equal(t, had, s.people())
 	made := lastLine[imported](t, s.must("import", "people", path, "--skip-bad"))
@@ -132,9 +137,83 @@ func TestColumnsGoToFields(t *testing.T) {
 		"a column that is not there": {"--map", "door=nr"},
 		"a field that is not there":  {"--map", "dor=id"},
 		"a fixed field that is not":  {"--set", "dor=x"},
+		"a field that is missing":    {"--map", "door=id"},
+		"a field with two values":    {"--map", "door=id", "--map", "site=id", "--set", "site=hq"},
 	} {
 		assert.Equal(t, exitUsage, s.at(t.Context(), append([]string{"import", "doors", path}, words...)...).code, name)
 	}
 	assert.Equal(t, exitUsage, s.at(t.Context(), "import", "doors", s.file("none.csv", "x,y\n1,2\n")).code, "no column goes anywhere")
 	assert.Equal(t, exitUsage, s.at(t.Context(), "import", "windows", path).code)
+}
+
+// A file that was mended after a stop is imported again as a whole: what is there
+// already is passed over, wherever the lists begin now.
+func TestAMendedFileIsImportedAgain(t *testing.T) {
+	s := newStation(t)
+	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
+	s.must("do", "CreateDoor", "door=gate", "site=hq", "name=Gate", "kind=gate")
+	s.must("do", "CreateDoor", "door=back", "site=hq", "name=Back", "kind=inner")
+	path := s.file("people.csv", crowd(1, domain.MaxList)+"p00001,Once more\r\np20000,Last\r\n")
+	assert.Equal(t, exitRefused, s.at(t.Context(), "import", "people", path).code)
+	path = s.file("people.csv", "person,name\r\np10000,First\r\n"+strings.TrimPrefix(crowd(1, domain.MaxList), "person,name\r\n")+"p20000,Last\r\n")
+	got := s.at(t.Context(), "import", "people", path)
+	require.Equal(t, exitDone, got.code, got.stderr)
+	assert.NotContains(t, got.stderr, "person_exists")
+	r := lastLine[imported](t, got.stdout)
+	assert.Equal(t, []int{2, domain.MaxList}, []int{r.Accepted, r.There})
+
+	for _, step := range []struct{ kind, text, more string }{
+		{"rights", "right,name,doors,schedule\nboth,Both,\"gate,back\",always\nnone,None,[],always\n", "more,More,gate,always\n"},
+		{"units", "unit;site;name\nu1;hq;\"Über; zwei\"\n", "u2;hq;U2\n"},
+		{"bookings", "booking,unit,person,from,until\nb1,u1,p00001,2026-03-29,\n", "b2,u2,p00002,2026-03-29,2040-01-31\n"},
+		{"grants", "grant,person,right,kinds,buffer_before\ng1,p00001,both,\"fob,card\",0\n", "g2,p00002,both,,15\n"},
+		{"credentials", "number,person,booking,until\n77,p00001,b1,2040-01-01\n", "78,p00002,b2,2040-01-01T00:00:00Z\n"},
+	} {
+		first := lastLine[imported](t, s.must("import", step.kind, s.file("first.csv", step.text)))
+		again := s.at(t.Context(), "import", step.kind, s.file("second.csv", step.text+step.more))
+		require.Equal(t, exitDone, again.code, "%s: %s", step.kind, again.stderr)
+		r := lastLine[imported](t, again.stdout)
+		assert.Equal(t, []int{1, first.Accepted}, []int{r.Accepted, r.There}, step.kind)
+	}
+	changed := s.at(t.Context(), "import", "units", s.file("units.csv", "unit,site,name\nu1,hq,Another\n"))
+	assert.Equal(t, exitRefused, changed.code, "a thing that is there with other values is refused")
+}
+
+// An import that is killed leaves whole lists behind, and is started again in the
+// same words.
+func TestAKilledImportGoesOn(t *testing.T) {
+	const lists = 12
+	s := newStation(t)
+	path := s.file("people.csv", crowd(1, lists*domain.MaxList))
+	before, had := s.head(), s.people()
+	words := []string{"import", "people", path, "--url", s.url, "--token", s.token, "--json"}
+	killed := exec.Command("gatehouse", words...)
+	require.NoError(t, killed.Start())
+	require.Eventually(t, func() bool { return s.head() >= before+2 }, time.Minute, time.Millisecond)
+	require.NoError(t, killed.Process.Kill())
+	require.Error(t, killed.Wait(), "it was not done")
+	got := s.verb(t.Context(), words...)
+	require.Equal(t, exitDone, got.code, got.stderr)
+	r := lastLine[imported](t, got.stdout)
+	assert.Equal(t, lists*domain.MaxList, r.Accepted)
+	assert.Equal(t, lists, r.Commits+r.Repeated)
+	assert.GreaterOrEqual(t, r.Repeated, 2)
+	assert.Equal(t, before+lists, s.head(), "nothing is committed twice")
+	assert.Equal(t, had+lists*domain.MaxList, s.people())
+}
+
+// What the service could not read is told by its line.
+func TestALineThatIsNoCommand(t *testing.T) {
+	s := newStation(t)
+	for text, want := range map[string]string{
+		"booking,unit,person,from\nb1,u1,olga,2026-03-29\nb2,u1,olga,29.03.2026\n": "line 3: ",
+		"unit,person\nu1,olga\n":                  "no column goes to from, which CreateBooking needs",
+		"b1,u1,olga,2026-03-29\n":                 "is its first line a header?",
+		"unit,Unit,person,from\nu1,u1,olga,x\n":   `the column "unit" and the column "Unit" both go to the field unit`,
+		"unit,person,from\nu1,ol\xfcga,2026-03\n": "a spreadsheet saves it as",
+	} {
+		o := s.at(t.Context(), "import", "bookings", s.file("bookings.csv", text))
+		assert.Equal(t, exitUsage, o.code, text)
+		assert.Contains(t, o.stderr, want)
+	}
 }
