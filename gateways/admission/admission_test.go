@@ -17,42 +17,40 @@ import (
 
 func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, b *bed) {
-		i, _ := b.instance()
-		keys := i.house("acme", "gw-1", "gw-2")
-		nc, err := b.dial("acme/gw-1", keys["gw-1"])
-		require.NoError(t, err)
-		js, err := jetstream.New(nc)
-		require.NoError(t, err)
-		ack, err := js.Publish(t.Context(), "activity.acme.north.gw-1", []byte("{}"), jetstream.WithExpectLastSequencePerSubject(0))
-		require.NoError(t, err)
-		assert.Equal(t, uint64(1), ack.Sequence)
+	b := newEmbedded(t)
+	i, _ := b.instance()
+	keys := i.house("acme", "gw-1", "gw-2")
+	nc, err := b.dial("acme/gw-1", keys["gw-1"])
+	require.NoError(t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	ack, err := js.Publish(t.Context(), "activity.acme.north.gw-1", []byte("{}"), jetstream.WithExpectLastSequencePerSubject(0))
+	require.NoError(t, err)
+	assert.Equal(t, uint64(1), ack.Sequence)
 
-		for _, subject := range []string{
-			"activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
-			eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
-			"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
-		} {
-			require.NoError(t, nc.Publish(subject, []byte("{}")))
-			require.NoError(t, nc.Flush())
-			require.ErrorContains(t, nc.LastError(), `Publish to "`+subject+`"`)
-		}
-		for _, subject := range []string{
-			">", "*.acme.>", "activity.>", "activity.acme.north.gw-1", "ledger.>", "permissions.>", "permissions.acme.north", "permissions.other.north", "events.>",
-			"control.acme.gw-2.do", "control.*.*.do", "_INBOX.>", "_INBOX.acme.gw-2.>", "_INBOX.acme.>", "$SYS.>", "$JS.>", "vault.>",
-		} {
-			_, err := nc.SubscribeSync(subject)
-			require.NoError(t, err)
-			require.NoError(t, nc.Flush())
-			require.ErrorContains(t, nc.LastError(), `Subscription to "`+subject+`"`)
-		}
-	})
+	for _, subject := range []string{
+		"activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
+		eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
+		"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
+	} {
+		require.NoError(t, nc.Publish(subject, []byte("{}")))
+		require.NoError(t, nc.Flush())
+		require.ErrorContains(t, nc.LastError(), `Publish to "`+subject+`"`)
+	}
+	for _, subject := range []string{
+		">", "*.acme.>", "activity.>", "activity.acme.north.gw-1", "ledger.>", "permissions.>", "permissions.acme.north", "permissions.other.north", "events.>",
+		"control.acme.gw-2.do", "control.*.*.do", "_INBOX.>", "_INBOX.acme.gw-2.>", "_INBOX.acme.>", "$SYS.>", "$JS.>", "vault.>",
+	} {
+		_, err := nc.SubscribeSync(subject)
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+		require.ErrorContains(t, nc.LastError(), `Subscription to "`+subject+`"`)
+	}
 }
 
 // A server acknowledges what is published to any reply subject. None of them is one
 // of a stream, and nothing of another gateway's activity.
 func TestAReplyReachesNoStream(t *testing.T) {
-	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2")
@@ -89,7 +87,6 @@ func TestAReplyReachesNoStream(t *testing.T) {
 }
 
 func TestQuestionsAndOrdersPassBetweenTheAccounts(t *testing.T) {
-	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1")
@@ -115,39 +112,37 @@ func TestQuestionsAndOrdersPassBetweenTheAccounts(t *testing.T) {
 
 func TestWhoIsRefused(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, b *bed) {
-		i, _ := b.instance()
-		keys := i.house("acme", "gw-1", "gw-2")
-		i.house("other")
-		i.send("other", &domain.RegisterGateway{Gateway: "gw-1", Site: "north", PublicKey: domain.GatewayKey(public(t, keys["gw-1"]))})
-		stranger := pair(t, nkeys.CreateUser)
-		refused := func(why, name string, key nkeys.KeyPair, options ...nats.Option) {
-			t.Helper()
-			before := i.refused(why)
-			_, err := b.dial(name, key, options...)
-			require.ErrorIs(t, err, nats.ErrAuthorization, why)
-			assert.Equal(t, before+1, i.refused(why), why)
-		}
-		refused("unknown_gateway", "acme/gw-9", stranger)
-		refused("unknown_gateway", "nowhere/gw-1", keys["gw-1"])
-		refused("other_key", "acme/gw-1", stranger)
-		refused("other_key", "acme/gw-2", keys["gw-1"])
-		refused("no_gateway", "gw-1", keys["gw-1"])
-		refused("wrong_signature", "acme/gw-1", keys["gw-1"], func(o *nats.Options) error {
-			o.SignatureCB = stranger.Sign
-			return nil
-		})
-		i.send("acme", &domain.RetireGateway{Gateway: "gw-2", Reason: domain.GatewayStolen})
-		refused("retired", "acme/gw-2", keys["gw-2"])
-		i.send("acme", &domain.RotateGatewayKey{Gateway: "gw-1", PublicKey: domain.GatewayKey(public(t, stranger))})
-		refused("other_key", "acme/gw-1", keys["gw-1"])
-		_, err := b.dial("acme/gw-1", stranger)
-		require.NoError(t, err)
+	b := newEmbedded(t)
+	i, _ := b.instance()
+	keys := i.house("acme", "gw-1", "gw-2")
+	i.house("other")
+	i.send("other", &domain.RegisterGateway{Gateway: "gw-1", Site: "north", PublicKey: domain.GatewayKey(public(t, keys["gw-1"]))})
+	stranger := pair(t, nkeys.CreateUser)
+	refused := func(why, name string, key nkeys.KeyPair, options ...nats.Option) {
+		t.Helper()
+		before := i.refused(why)
+		_, err := b.dial(name, key, options...)
+		require.ErrorIs(t, err, nats.ErrAuthorization, why)
+		assert.Equal(t, before+1, i.refused(why), why)
+	}
+	refused("unknown_gateway", "acme/gw-9", stranger)
+	refused("unknown_gateway", "nowhere/gw-1", keys["gw-1"])
+	refused("other_key", "acme/gw-1", stranger)
+	refused("other_key", "acme/gw-2", keys["gw-1"])
+	refused("no_gateway", "gw-1", keys["gw-1"])
+	refused("wrong_signature", "acme/gw-1", keys["gw-1"], func(o *nats.Options) error {
+		o.SignatureCB = stranger.Sign
+		return nil
 	})
+	i.send("acme", &domain.RetireGateway{Gateway: "gw-2", Reason: domain.GatewayStolen})
+	refused("retired", "acme/gw-2", keys["gw-2"])
+	i.send("acme", &domain.RotateGatewayKey{Gateway: "gw-1", PublicKey: domain.GatewayKey(public(t, stranger))})
+	refused("other_key", "acme/gw-1", keys["gw-1"])
+	_, err := b.dial("acme/gw-1", stranger)
+	require.NoError(t, err)
 }
 
 func TestARetiredGatewayIsCutOff(t *testing.T) {
-	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2", "gw-3")
@@ -174,7 +169,6 @@ func TestARetiredGatewayIsCutOff(t *testing.T) {
 }
 
 func TestInstancesStandInForEachOther(t *testing.T) {
-	t.Parallel()
 	onEach(t, func(t *testing.T, b *bed) {
 		one, stopOne := b.instance()
 		keys := one.house("acme", "gw-1", "gw-2")
