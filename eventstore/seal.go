@@ -23,12 +23,12 @@ func associated(org, subject domain.ID) []byte {
 
 // seal returns the events with every personal value in a box. The org is held.
 func (x *execution) seal(ctx context.Context, events []domain.Event) ([]domain.Event, error) {
-	if n := x.missingKeys(events); n > 0 {
-		keys, err := x.store.freshKeys(ctx, x.org.id, n)
+	if subjects := x.newSubjects(events); len(subjects) > 0 {
+		keys, err := x.store.freshKeys(ctx, x.org.id, len(subjects))
 		if err != nil {
 			return nil, err
 		}
-		x.giveKeys(events, keys)
+		x.giveKeys(subjects, keys)
 	}
 	out := make([]domain.Event, len(events))
 	var failed error
@@ -63,36 +63,29 @@ func (x *execution) keyOf(subject domain.ID) (vault.Key, bool) {
 	return k, ok
 }
 
-// eachNew calls f for every subject in events that has no key yet, once.
-func (x *execution) eachNew(events []domain.Event, f func(subject domain.ID)) {
+// newSubjects lists the subjects in events that have no key yet, each once.
+func (x *execution) newSubjects(events []domain.Event) (subjects []domain.ID) {
 	seen := map[domain.ID]bool{}
 	for _, e := range events {
 		domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
-			if _, has := x.fresh[subject]; !has && !seen[subject] && p.Box() == "" && x.org.state.KeyOf(subject) == "" {
+			if _, has := x.fresh[subject]; !has && p.Box() == "" && x.org.state.KeyOf(subject) == "" && !seen[subject] {
 				seen[subject] = true
-				f(subject)
+				subjects = append(subjects, subject)
 			}
 			return p
 		})
 	}
+	return subjects
 }
 
-func (x *execution) missingKeys(events []domain.Event) (n int) {
-	x.eachNew(events, func(domain.ID) { n++ })
-	return n
-}
-
-func (x *execution) giveKeys(events []domain.Event, keys []vault.Key) {
-	fresh := map[domain.ID]vault.Key{}
-	x.eachNew(events, func(subject domain.ID) {
-		fresh[subject], keys = keys[0], keys[1:]
-	})
+// giveKeys gives each subject a fresh key.
+func (x *execution) giveKeys(subjects []domain.ID, keys []vault.Key) {
 	if x.fresh == nil {
 		x.fresh = map[domain.ID]vault.Key{}
 	}
-	for subject, k := range fresh {
-		x.fresh[subject] = k
-		x.org.keys[k.ID] = k
+	for i, subject := range subjects {
+		x.fresh[subject] = keys[i]
+		x.org.keys[keys[i].ID] = keys[i]
 	}
 }
 

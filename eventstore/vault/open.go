@@ -185,6 +185,9 @@ func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) erro
 	} else if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {
 		err = errors.Join(err, undo)
 	}
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqlitelib.SQLITE_FULL || e.Code()&0xff == sqlitelib.SQLITE_IOERR) {
+		err = fmt.Errorf("%w: its disk takes nothing: %w", ErrUnavailable, err)
+	}
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", ctx.Err(), err) // most likely what failed it
 	}
