@@ -55,19 +55,26 @@ type AccessChange struct {
 	// Through are the grants by which it goes or comes, as ids of their permission
 	// rows; posture:<door> where the door lets everybody in.
 	Through []string `json:"through"`
-	// Remains are the grants by which the person opens the door all along.
+	// Remains are other grants by which the person opens the door all along.
 	Remains []string `json:"remains,omitempty"`
 	// Code is what the door answers next where nothing is left.
 	Code unlock.Code `json:"code,omitzero"`
-	// From and Until are the bounds of the time that is left or given, where they move.
+	// Times say when the door opens next, where that changes; From and Until bound it,
+	// where the bounds move.
+	Times string    `json:"times,omitempty"`
 	From  time.Time `json:"from,omitzero"`
 	Until time.Time `json:"until,omitzero"` // exclusive
-	// Times say when the door opens next, where the times of the week change.
-	Times string `json:"times,omitempty"`
-	// Kinds are those of credential that open no longer, or from now on.
-	Kinds []CredentialKind `json:"kinds,omitempty"`
-	// Capabilities go or come beside opening at the door.
-	Capabilities []string `json:"capabilities,omitempty"` // remote_unlock, unlock_for, first_in
+	// Calendar says that the times change on days alone that the calendar of the site
+	// marks otherwise than before.
+	Calendar bool `json:"calendar,omitempty"`
+	// Uses are what changes otherwise than the door itself.
+	Uses []UseChange `json:"uses,omitempty"`
+}
+
+// UseChange is a use of a door and when it is open next.
+type UseChange struct {
+	Use   string `json:"use"`   // fob, card, pin or mobile_key; remote_unlock, unlock_for or first_in
+	Times string `json:"times"` // in words; Never: it is not
 }
 
 // Effect is what becomes of something.

@@ -64,13 +64,15 @@ func (l *changeList) person(site, id ID) {
 			c.Effect = l.effects[0]
 		}
 		known := l.before.people[id].seen
-		c.Through = slices.DeleteFunc(l.through(before[door], after[door]), func(g string) bool { return !known[g] })
+		hidden := func(g string) bool { return !known[g] }
+		through := l.through(before[door], after[door])
+		c.Through = slices.DeleteFunc(slices.Clone(through), hidden)
 		switch {
 		case len(c.Through) == 0:
 			l.to.Hidden++
 		case len(l.to.List) < MaxImpact:
 			l.describe(&c, before[door], after[door], closed)
-			c.Remains = slices.DeleteFunc(l.remains(before[door], after[door]), func(g string) bool { return !known[g] })
+			c.Remains = slices.DeleteFunc(l.remains(before[door], after[door], through), hidden)
 			l.to.List = append(l.to.List, c)
 		}
 	}
@@ -119,11 +121,13 @@ func (l *changeList) through(before, after []passage) []string {
 	return out
 }
 
-// remains lists the grants that open something before and after.
-func (l *changeList) remains(before, after []passage) []string {
+// remains lists the grants that open something before and after, beside those through
+// which there is a change.
+func (l *changeList) remains(before, after []passage, through []string) []string {
 	var out []string
 	for _, grant := range grantsIn(before) {
-		if !l.before.never(aspect{}.stretches(ofGrant(before, grant))) && !l.after.never(aspect{}.stretches(ofGrant(after, grant))) {
+		if !slices.Contains(through, grant) && !l.before.never(aspect{}.stretches(ofGrant(before, grant))) &&
+			!l.after.never(aspect{}.stretches(ofGrant(after, grant))) {
 			out = append(out, grant)
 		}
 	}
@@ -145,40 +149,43 @@ func ofGrant(passages []passage, grant string) []passage {
 
 // describe says what is less. Of what is gained it says how it is then.
 func (l *changeList) describe(c *AccessChange, before, after []passage, less []aspect) {
-	then := after
-	o := l.after
-	if l.effects[0] == EffectGained {
-		then, o = before, l.before
-	}
 	if c.Effect == EffectLost {
 		c.Code = furthest(after)
 		return
 	}
-	was, is := aspect{}.stretches(before), aspect{}.stretches(after)
-	var times bool
+	o, then, past := l.after, after, before
+	if l.effects[0] == EffectGained {
+		o, then, past = l.before, before, after
+	}
+	if slices.Contains(less, aspect{}) {
+		c.times(o, aspect{}.stretches(past), aspect{}.stretches(then))
+		c.Calendar = len(l.clock.changed) > 0 && l.clock.withoutDays().within(aspect{}.stretches(before), aspect{}.stretches(after))
+	}
 	for _, a := range less {
-		gone := len(a.stretches(after)) == 0
-		switch {
-		case a.capability != 0 && (gone || c.Effect == EffectGained):
-			c.Capabilities = append(c.Capabilities, a.capability.String())
-		case a.kind != unlock.AnyKind && gone && len(is) > 0:
-			c.Kinds = append(c.Kinds, credentialKindOf(a.kind))
-		case a.capability == 0:
-			times = true
+		text := o.text(a.stretches(then))
+		if text != c.Times && a != (aspect{}) || a.capability != 0 && c.Effect == EffectGained {
+			c.Uses = append(c.Uses, UseChange{a.String(), text})
 		}
 	}
-	if !times && c.Effect != EffectGained {
+	if c.Effect != EffectGained {
 		return
 	}
-	left := aspect{}.stretches(then)
-	c.Times = o.text(left)
-	from, until := ends(left)
-	oldFrom, oldUntil := ends(was)
-	newFrom, newUntil := ends(is)
-	if from > l.clock.now && (c.Effect == EffectGained || oldFrom != newFrom) {
+	for _, a := range aspects {
+		if a.capability == 0 && len(a.stretches(then)) == 0 {
+			c.Uses = append(c.Uses, UseChange{a.String(), o.text(nil)})
+		}
+	}
+}
+
+// times says when a door opens next.
+func (c *AccessChange) times(o *outlook, past, then []stretch) {
+	c.Times = o.text(then)
+	from, until := extent(then)
+	oldFrom, oldUntil := extent(past)
+	if from > o.now && from != oldFrom {
 		c.From = from.Time()
 	}
-	if until != forEver && (c.Effect == EffectGained || oldUntil != newUntil) {
+	if until != forEver && until != oldUntil {
 		c.Until = until.Time()
 	}
 }

@@ -47,11 +47,14 @@ func (c AccessChanges) lines(verb string) []string {
 	if c.Pairs == 0 {
 		return nil
 	}
-	out := []string{fmt.Sprintf("%s %s access at %s", quantity(c.People, "person", "people"), verb+map[bool]string{true: "s"}[c.People == 1], quantity(c.Doors, "door", "doors"))}
+	if c.People == 1 {
+		verb += "s"
+	}
+	out := []string{fmt.Sprintf("%s %s access, or some of it, at %s", quantity(c.People, "person", "people"), verb, quantity(c.Doors, "door", "doors"))}
 	for _, a := range c.List {
 		out = append(out, "  "+a.String())
 	}
-	return unlisted(out, "of a person and a door", c.Pairs, len(c.List), c.Hidden)
+	return unlisted(out, "entries of a person and a door", c.Pairs, len(c.List), c.Hidden)
 }
 
 // quantity says how many there are.
@@ -72,12 +75,11 @@ func (c AccessChange) String() string {
 		parts = append(parts, "then "+c.Times)
 	}
 	parts = append(parts, boundsText(c.From, c.Until)...)
-	sign := map[bool]string{true: "without ", false: "with "}[c.Effect == EffectNarrowed]
-	for _, k := range c.Kinds {
-		parts = append(parts, sign+string(k))
+	if c.Calendar {
+		parts = append(parts, "on days that the calendar marks otherwise")
 	}
-	for _, k := range c.Capabilities {
-		parts = append(parts, sign+k)
+	for _, u := range c.Uses {
+		parts = append(parts, fmt.Sprintf("%s %s", u.Use, u.Times))
 	}
 	parts = append(parts, "through "+strings.Join(c.Through, " "))
 	if len(c.Remains) > 0 {

@@ -20,6 +20,14 @@ var aspects = []aspect{
 	{unlock.MobileKey, unlock.RemoteUnlock}, {unlock.MobileKey, unlock.UnlockFor}, {unlock.AnyKind, unlock.FirstIn},
 }
 
+// String names the use.
+func (a aspect) String() string {
+	if a.capability != 0 {
+		return a.capability.String()
+	}
+	return a.kind.String()
+}
+
 // stretches are the times of passages in which an aspect is open.
 func (a aspect) stretches(passages []passage) []stretch {
 	var out []stretch
@@ -89,6 +97,11 @@ func (c *clock) turned() *clock {
 		t.changed = append(t.changed, dayChange{d.date, d.is, d.was})
 	}
 	return t
+}
+
+// withoutDays compares as if the calendars marked the same days.
+func (c *clock) withoutDays() *clock {
+	return &clock{a: c.a, b: c.b, now: c.now, moved: c.moved, same: c.same, intervals: map[string]bool{}}
 }
 
 // equal reports whether times of a and of b are the same schedule.
@@ -210,8 +223,8 @@ func (o *outlook) never(list []stretch) bool {
 	return len(list) == 0 || o.self.everywhere(list, nil)
 }
 
-// ends are the first and the last instant of stretches.
-func ends(list []stretch) (from, until unlock.Instant) {
+// extent gives the first instant of stretches and the one at which they are over.
+func extent(list []stretch) (from, until unlock.Instant) {
 	from = forEver
 	for _, s := range list {
 		from, until = min(from, s.from), max(until, s.until)
@@ -221,6 +234,9 @@ func ends(list []stretch) (from, until unlock.Instant) {
 
 // text says in words when stretches are open, whatever their bounds.
 func (o *outlook) text(list []stretch) string {
+	if len(list) == 0 {
+		return schedule.Schedule{}.String()
+	}
 	var texts []string
 	for _, s := range list {
 		if t := o.times[s.times].String(); !slices.Contains(texts, t) {
