@@ -197,6 +197,11 @@ func (s *State) Foresee(c Context, cmds ...Command) (Decision, Impact, *Refusal)
 	}
 	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}}
 	f.moment = Moment{N: s.N + 1, At: c.At, CommandID: c.ID, Actor: c.Actor}
+	f.impact = Impact{
+		Lost: AccessChanges{List: []AccessChange{}}, Gained: AccessChanges{List: []AccessChange{}},
+		Credentials: CredentialChanges{List: []CredentialChange{}}, Doors: DoorChanges{List: []DoorChange{}},
+		Reviews: ReviewsDue{List: []ReviewDue{}}, Ends: Endings{List: []Ending{}},
+	}
 	if c.Actor.Kind == ActorPerson {
 		f.viewer = c.Actor.ID
 	}

@@ -164,7 +164,7 @@ func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, 
 	case len(to.List) < MaxImpact:
 		to.List = append(to.List, CredentialChange{
 			Credential: ID(t.row.ID), Kind: credentialKindOf(t.row.Kind), Person: person, Site: p.site, Effect: effect,
-			Doors: doors[:min(len(doors), maxNamed)], DoorCount: len(doors), NewNumber: renumbered, Beside: p.after.beside(person, t),
+			Doors: append([]ID{}, doors[:min(len(doors), maxNamed)]...), DoorCount: len(doors), NewNumber: renumbered, Beside: p.after.beside(person, t),
 		})
 	}
 }

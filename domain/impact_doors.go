@@ -161,11 +161,13 @@ func (c *clock) opensLess(was, is *doorTimes) (reason string, w unlock.Window) {
 	lets := func(d *doorTimes) []stretch { return slices.Concat(d.free, d.anybody) }
 	switch {
 	case !c.within(was.posture, is.anybody):
-		reason, w.From, w.Until = reasonUnlocked, c.now, was.posture[len(was.posture)-1].until
+		reason = reasonUnlocked
+		w.From, w.Until = extent(was.posture)
 	case !c.within(was.anybody, is.anybody) || !c.within(was.firstIn, is.firstIn) || len(is.firstIn) > 0 && was.grace > is.grace:
 		reason = reasonBusinessHours
 	case !c.within(was.free, lets(is)):
-		reason, w.From, w.Until = reasonFreeAccess, c.now, was.free[len(was.free)-1].until
+		reason = reasonFreeAccess
+		w.From, w.Until = extent(was.free)
 	}
 	return reason, w
 }

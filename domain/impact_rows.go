@@ -119,16 +119,15 @@ func (r reach) site(c rowChange) {
 	if !was || !is {
 		return
 	}
-	if !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
-		before.SharedUserFobs != after.SharedUserFobs || before.FobSchedule != after.FobSchedule {
+	doors := !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
+		before.Posture != after.Posture || before.PostureUntil != after.PostureUntil || !reflect.DeepEqual(before.Blackouts, after.Blackouts)
+	if doors || before.SharedUserFobs != after.SharedUserFobs || before.FobSchedule != after.FobSchedule {
 		r.everybody()
 	}
-	if !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
-		before.Posture != after.Posture || before.PostureUntil != after.PostureUntil || !reflect.DeepEqual(before.Blackouts, after.Blackouts) {
+	if doors {
 		for d := range r.s.Doors.index["site:"+string(r.p.site)] {
 			r.p.doors[d] = struct{}{}
 		}
-		r.everybody()
 	}
 }
 

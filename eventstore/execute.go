@@ -52,6 +52,7 @@ type Result struct {
 	Events   []schemas.Event  `json:"events"`
 	Warnings []domain.Warning `json:"warnings,omitempty"`
 	Repeated bool             `json:"repeated,omitempty"` // the id was known: this is what it led to then
+	Impact   *domain.Impact   `json:"impact,omitempty"`   // of a dry run: who would lose and gain what
 }
 
 // Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClosed], [ErrTooNew]
@@ -83,8 +84,10 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 		return Result{}, err
 	}
 	defer s.release(o)
+	// What is only tried does not stand before what takes access away.
+	urgent := typ.TakesAway && !req.DryRun
 	limit := deadline
-	if typ.TakesAway {
+	if urgent {
 		limit = urgentDeadline
 	}
 	// The command goes on when its sender goes away: it may be stored already.
@@ -94,7 +97,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	x := &execution{store: s, org: o, req: req, typ: typ}
 	var result Result
 	began := s.cfg.Now()
-	err = o.queue.do(ctx, laneOf(typ.TakesAway, len(req.Fields)), func(ctx context.Context) { result, x.err = x.run(ctx) })
+	err = o.queue.do(ctx, laneOf(urgent, len(req.Fields)), func(ctx context.Context) { result, x.err = x.run(ctx) })
 	if err == nil {
 		err = x.err
 	}
@@ -204,11 +207,32 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 		return prepared{}, fmt.Errorf("%w: it is at %s", ErrPosition, o.head.Position())
 	}
 	at := x.now()
-	decision, refusal := o.state.Decide(domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf}, x.commands()...)
+	asked := domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf}
+	if x.req.DryRun {
+		return x.foresee(ctx, asked)
+	}
+	decision, refusal := o.state.Decide(asked, x.commands()...)
 	if refusal != nil {
 		return prepared{}, refusal
 	}
 	return x.commitOf(ctx, decision, at)
+}
+
+// foresee answers a dry run: with what the commit would be and with what it would do.
+// The org is held.
+func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared, error) {
+	decision, impact, refusal := x.org.state.Foresee(asked, x.commands()...)
+	if refusal != nil {
+		return prepared{}, refusal
+	}
+	p, err := x.commitOf(ctx, decision, asked.At)
+	if err != nil {
+		return p, err
+	}
+	head := x.org.head
+	p.done = true
+	p.result = Result{Position: head.Position(), Hash: head.Hash, At: asked.At, Events: p.commit.Events, Warnings: p.warnings, Impact: &impact}
+	return p, nil
 }
 
 // now is the moment of the next commit: the clock, but never before the last one.
@@ -254,12 +278,7 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 	if len(body) > schemas.MaxCommit {
 		return prepared{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), schemas.MaxCommit)
 	}
-	p := prepared{commit: c, events: events, hash: schemas.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}
-	if x.req.DryRun {
-		p.done = true
-		p.result = Result{Position: o.head.Position(), Hash: o.head.Hash, At: at, Events: c.Events, Warnings: d.Warnings}
-	}
-	return p, nil
+	return prepared{commit: c, events: events, hash: schemas.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}, nil
 }
 
 // append publishes the commit. A publish without a telling answer is repeated

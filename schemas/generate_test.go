@@ -57,6 +57,7 @@ func all() []described {
 		{"activity.json", "Activity", reflect.TypeFor[Activity]()},
 		{"commit.json", "Commit", reflect.TypeFor[Commit]()},
 		{"explanation.json", "Explanation", reflect.TypeFor[domain.Explanation]()},
+		{"impact.json", "Impact", reflect.TypeFor[domain.Impact]()},
 		{"permission_delta.json", "PermissionDelta", reflect.TypeFor[PermissionDelta]()},
 		{"permission_part.json", "PermissionPart", reflect.TypeFor[PermissionPart]()},
 		{"refusal.json", "Refusal", reflect.TypeFor[Refusal]()},

@@ -22,8 +22,8 @@ type doCmd struct {
 
 	File           string `short:"f" placeholder:"FILE" help:"Read the fields as JSON from a file, - for standard input: an object, or a list of them, all or nothing."`
 	IdempotencyKey string `placeholder:"KEY" help:"Send under this key: the same key again does nothing again. Without it one is made."`
-	DryRun         bool   `help:"Decide, but change nothing."`
-	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org stands there, as 1-42."`
+	DryRun         bool   `help:"Decide, change nothing, and tell who would lose and gain what."`
+	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org stands there, as 1-42: where a dry run told what would be."`
 	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; it needs the role staff."`
 	List           bool   `help:"List the commands with who may send them."`
 	Describe       bool   `help:"Tell the fields of the command."`
@@ -36,6 +36,10 @@ texts may be written a,b,c, everything else is JSON. A time without an offset is
 the clock of the site that the command or --site names. Fields given as key=value
 come on top of those of --file.
 
+--dry-run tells what would happen before it does: the events, who loses or gains what
+at which doors, what falls due for review. It names the position for which that
+holds: sent with --if-position, the command is refused when anything changed since.
+
 Examples:
 
   gatehouse do CreateDoor site=north door=gate name="North gate" kind=gate
@@ -43,7 +47,9 @@ Examples:
   gatehouse do CreateUnitUser unit=a1 person=vera access[0].right=entries access[0].mode=always
   gatehouse do SetHolidayCalendar --site north --file holidays.json site=north
   gatehouse do RegisterPerson --file people.json     # a list: all or nothing
-  gatehouse do AssignFob --describe`
+  gatehouse do AssignFob --describe
+  gatehouse do RevokeBooking booking=b-17 --dry-run
+  gatehouse do RevokeBooking booking=b-17 --if-position 1-42`
 }
 
 // Run sends the command, or tells about commands.
@@ -81,7 +87,54 @@ func (c *doCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
+	if c.DryRun && !c.Remote.JSON {
+		return tellDryRun(w, result)
+	}
 	return w.printJSON(result, c.Remote.JSON)
+}
+
+// tellDryRun tells in words what a command would do.
+func tellDryRun(w *world, result []byte) error {
+	var told struct {
+		Position string `json:"position"`
+		Repeated bool   `json:"repeated"`
+		Events   []struct {
+			Type string          `json:"type"`
+			Data json.RawMessage `json:"data"`
+		} `json:"events"`
+		Warnings []domain.Warning `json:"warnings"`
+		Impact   domain.Impact    `json:"impact"`
+	}
+	if err := json.Unmarshal(result, &told); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	var out strings.Builder
+	switch {
+	case told.Repeated:
+		fmt.Fprintf(&out, "This key was used: the command was accepted at %s and has no second effect. It led to:\n", told.Position)
+	case len(told.Events) == 0:
+		fmt.Fprintf(&out, "At %s nothing is left to change.\n", told.Position)
+	default:
+		fmt.Fprintf(&out, "At %s the command would be accepted. Nothing is changed yet. Events:\n", told.Position)
+	}
+	for _, e := range told.Events {
+		fmt.Fprintf(&out, "  %s %s\n", e.Type, e.Data)
+	}
+	for _, warning := range told.Warnings {
+		fmt.Fprintf(&out, "Warning %s: %s\n", warning.Code, warning.Message)
+	}
+	if !told.Repeated && len(told.Events) > 0 {
+		lines := told.Impact.Lines()
+		if len(lines) == 0 {
+			lines = []string{"Nobody loses or gains access."}
+		}
+		for _, line := range lines {
+			fmt.Fprintln(&out, line)
+		}
+		fmt.Fprintf(&out, "To be refused should anything change first: --if-position %s\n", told.Position)
+	}
+	_, err := io.WriteString(w.stdout, out.String())
+	return err
 }
 
 // body is the body of the request: the file, with the fields of the command line

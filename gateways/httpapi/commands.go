@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
@@ -36,6 +38,19 @@ type CommandResult struct {
 	Events   []Event          `json:"events" doc:"what happened; none: nothing was left to change"`
 	Warnings []domain.Warning `json:"warnings,omitempty"`
 	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is what it led to then"`
+	Impact   *impact          `json:"impact,omitempty" doc:"of a dry run alone"`
+}
+
+// impact is what a command would do to what people can open.
+type impact struct{ domain.Impact }
+
+// Schema is the generated one.
+func (impact) Schema(huma.Registry) *huma.Schema {
+	schema, err := generated("impact.json")
+	if err != nil {
+		panic(err) // the file is embedded; a test finds that it is there
+	}
+	return &huma.Schema{Extensions: schema}
 }
 
 // command answers POST /v1/orgs/{org}/commands/{command}.
@@ -53,7 +68,11 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 		var events []Event
 		if events, err = a.answer(r.Context(), req, result); err == nil {
 			w.Header().Set("Content-Type", "application/json")
-			a.write(w, r, http.StatusOK, CommandResult{result.Position, result.Hash, result.At, events, result.Warnings, result.Repeated})
+			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: result.Warnings, Repeated: result.Repeated}
+			if result.Impact != nil {
+				answer.Impact = &impact{*result.Impact}
+			}
+			a.write(w, r, http.StatusOK, answer)
 			return
 		}
 	}

@@ -220,7 +220,7 @@ var commandParameters = []object{
 	parameter("header", "Idempotency-Key", "a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned",
 		object{"type": "string", "maxLength": maxKey}),
 	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
-	parameter("query", "dry_run", "decide and change nothing", object{"type": "boolean"}),
+	parameter("query", "dry_run", "decide, change nothing, and tell in impact who would lose and gain what at which doors", object{"type": "boolean"}),
 	parameter("query", "if_position", "refuse with version_conflict unless the org stands there, as 1-42",
 		object{"type": "string", "pattern": "^[1-9][0-9]*-[0-9]+$"}),
 }
