@@ -121,7 +121,7 @@ func TestTheSetRunsAsProcesses(t *testing.T) {
 	at := s.done(s.b, "RegisterPerson", `{"person":"anna","name":"Anna"}`)
 	assert.Equal(t, "Anna", s.name(s.a, "anna", at), "sealed through the instance that has no vault")
 	s.done(s.a, "CreateSite", `{"site":"north","name":"North","zone":"Europe/Berlin"}`)
-	at = s.done(s.b, "CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`)
+	s.done(s.b, "CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`)
 	s.done(s.a, "RegisterPerson", `{"person":"bo","name":"Bo"}`)
 
 	s.gateway()
