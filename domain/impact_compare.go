@@ -10,10 +10,9 @@ import (
 func (p *prospect) compare(f *foresight) {
 	forth := newClock(p.before, p.after)
 	back := forth.turned()
-	people := sortedKeysOf(p.people)
 	lost := &changeList{to: &f.impact.Lost, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed}}
 	gained := &changeList{to: &f.impact.Gained, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened}}
-	for _, id := range people {
+	for _, id := range sortedKeysOf(p.people) {
 		for _, l := range []*changeList{lost, gained} {
 			l.person(p.site, id)
 		}
@@ -23,7 +22,7 @@ func (p *prospect) compare(f *foresight) {
 		l.to.People += l.people
 		l.to.Doors += len(l.doors)
 	}
-	f.doors(p, forth, back, people)
+	f.doors(p, forth, back, p.everybody())
 }
 
 // changeList collects what people lose. For what they gain before and after change

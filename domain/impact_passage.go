@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type prospect struct {
 	site          ID
 	changed       []rowChange
 	people        map[ID]struct{} // whose access may differ
+	crowd         map[ID]struct{} // whom the doors concern
 	doors         map[ID]struct{} // that may differ for everybody
 	before, after *outlook
 }
@@ -69,6 +71,13 @@ type abilities struct {
 	visible     bool                 // the sender may read the person
 }
 
+// everybody lists the people and the crowd, sorted.
+func (p *prospect) everybody() []ID {
+	all := maps.Clone(p.people)
+	maps.Copy(all, p.crowd)
+	return sortedKeysOf(all)
+}
+
 // outlook looks at the prospect by the state as it is now.
 func (p *prospect) outlook(f *foresight) *outlook {
 	o := &outlook{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
@@ -86,7 +95,7 @@ func (p *prospect) outlook(f *foresight) *outlook {
 			}
 		}
 	}
-	for id := range p.people {
+	for _, id := range p.everybody() {
 		if a := o.abilities(id); a != nil {
 			a.visible = f.sees(recordIn(f.s, f.s.People, id))
 			for _, list := range a.passages {

@@ -35,7 +35,7 @@ func (f *foresight) rowsAfter() {
 		if !ok {
 			continue
 		}
-		p := &prospect{site: site, people: map[ID]struct{}{}, doors: map[ID]struct{}{}}
+		p := &prospect{site: site, people: map[ID]struct{}{}, crowd: map[ID]struct{}{}, doors: map[ID]struct{}{}}
 		for k := range keys {
 			p.changed = append(p.changed, rowChange{key: k, after: m.row(k)})
 		}
@@ -67,7 +67,7 @@ func (f *foresight) rowsBefore() bool {
 // may differ, and which doors may for everybody.
 func (p *prospect) reach(s *State) {
 	for _, c := range p.changed {
-		r := reach{s, p}
+		r := reach{s, p, p.people}
 		id := ID(c.key.ID)
 		switch c.key.Kind {
 		case unlock.KindSite:
@@ -103,13 +103,17 @@ func (p *prospect) reach(s *State) {
 
 // reach finds who hangs on what, by one state.
 type reach struct {
-	s *State
-	p *prospect
+	s  *State
+	p  *prospect
+	to map[ID]struct{} // people
 }
+
+// crowd finds people only to be counted at doors.
+func (r reach) crowd() reach { return reach{r.s, r.p, r.p.crowd} }
 
 func (r reach) add(person ID) {
 	if person != "" {
-		r.p.people[person] = struct{}{}
+		r.to[person] = struct{}{}
 	}
 }
 
@@ -119,10 +123,12 @@ func (r reach) site(c rowChange) {
 	if !was || !is {
 		return
 	}
-	doors := !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar) ||
-		before.Posture != after.Posture || before.PostureUntil != after.PostureUntil || !reflect.DeepEqual(before.Blackouts, after.Blackouts)
-	if doors || before.SharedUserFobs != after.SharedUserFobs || before.FobSchedule != after.FobSchedule {
+	times := !reflect.DeepEqual(before.Zone, after.Zone) || !reflect.DeepEqual(before.Calendar, after.Calendar)
+	doors := times || before.Posture != after.Posture || before.PostureUntil != after.PostureUntil || !reflect.DeepEqual(before.Blackouts, after.Blackouts)
+	if times || before.SharedUserFobs != after.SharedUserFobs || before.FobSchedule != after.FobSchedule {
 		r.everybody()
+	} else if doors {
+		r.crowd().everybody()
 	}
 	if doors {
 		for d := range r.s.Doors.index["site:"+string(r.p.site)] {
@@ -146,6 +152,11 @@ func (r reach) everybody() {
 
 func (r reach) door(id ID, c rowChange) {
 	r.p.doors[id] = struct{}{}
+	before, was := c.before.(*unlock.Door)
+	after, is := c.after.(*unlock.Door)
+	if was && is && before.Entry == after.Entry && before.Gateway == after.Gateway && slices.Equal(before.Capabilities, after.Capabilities) {
+		r = r.crowd() // what people may do at the door stays
+	}
 	for right := range r.s.AccessRights.index["door:"+string(id)] {
 		r.right(right)
 	}
@@ -153,11 +164,8 @@ func (r reach) door(id ID, c rowChange) {
 		r.members(g)
 	}
 	site, ok := r.s.Sites.Get(r.p.site)
-	free := ok && site.Posture.Posture == PostureFreeAccess
-	for _, row := range []unlock.Row{c.before, c.after} {
-		if d, ok := row.(*unlock.Door); ok && (free || d.Posture == unlock.FreeAccess) {
-			r.everybody()
-		}
+	if ok && site.Posture.Posture == PostureFreeAccess || was && before.Posture == unlock.FreeAccess || is && after.Posture == unlock.FreeAccess {
+		r.crowd().everybody()
 	}
 }
 

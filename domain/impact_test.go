@@ -110,7 +110,7 @@ func TestAnImpactLooksAtWhatItConcerns(t *testing.T) {
 		f.look()
 		looked := 0
 		for _, p := range f.sites {
-			looked += len(p.people)
+			looked += len(p.everybody())
 		}
 		assert.Equal(t, people, looked, line)
 	}

@@ -1,8 +1,8 @@
 package domain
 
 import (
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gatehouse/domain/schedule"
@@ -171,7 +171,7 @@ func (c *clock) interval(from, until unlock.Instant, a, b []string) bool {
 	if len(a) == 0 || slices.Contains(b, "") {
 		return true
 	}
-	key := fmt.Sprint(from, until, strings.Join(a, "|"), "/", len(b), strings.Join(b, "|"))
+	key := strconv.FormatInt(int64(from), 36) + " " + strconv.FormatInt(int64(until), 36) + "|" + strings.Join(a, "|") + "||" + strings.Join(b, "|")
 	answer, known := c.intervals[key]
 	if !known {
 		answer = c.dates(from, until, a, b)
