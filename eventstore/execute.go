@@ -52,7 +52,10 @@ type Result struct {
 	Events   []schemas.Event  `json:"events"`
 	Warnings []domain.Warning `json:"warnings,omitempty"`
 	Repeated bool             `json:"repeated,omitempty"` // the id was known: this is what it led to then
-	Impact   *domain.Impact   `json:"impact,omitempty"`   // of a dry run: who would lose and gain what
+	// Opened are the events with their personal values in clear; nil when the command
+	// is repeated.
+	Opened []domain.Event `json:"-"`
+	Impact *domain.Impact `json:"impact,omitempty"` // of a dry run: who would lose and gain what
 }
 
 // Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClosed], [ErrTooNew]
@@ -231,7 +234,7 @@ func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared
 	}
 	head := x.org.head
 	p.done = true
-	p.result = Result{Position: head.Position(), Hash: head.Hash, At: asked.At, Events: p.commit.Events, Warnings: p.warnings, Impact: &impact}
+	p.result = Result{Position: head.Position(), Hash: head.Hash, At: asked.At, Events: p.commit.Events, Opened: p.events, Warnings: p.warnings, Impact: &impact}
 	return p, nil
 }
 
@@ -312,7 +315,7 @@ func (x *execution) finish(ctx context.Context, p prepared, seq uint64) (Result,
 			x.store.log.Warn("keys that a commit ends are not destroyed yet", "org", x.org.id, "position", p.commit.Position().String(), "error", err)
 		}
 	}
-	return Result{Position: p.commit.Position(), Hash: p.hash, At: p.commit.At, Events: p.commit.Events, Warnings: p.warnings}, nil
+	return Result{Position: p.commit.Position(), Hash: p.hash, At: p.commit.At, Events: p.commit.Events, Opened: p.events, Warnings: p.warnings}, nil
 }
 
 // fold folds the stored commit unless the tail was quicker, and reports whether it

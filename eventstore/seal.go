@@ -234,7 +234,9 @@ func (s *Store) openState(ctx context.Context, o *org) {
 
 // openFor makes sure that a command with personal fields, or with secrets that are
 // to become some, is decided on a state whose personal values are known in clear:
-// else a number could be given twice.
+// else a number could be given twice. Keys are reserved ahead, but without the vault
+// nobody could read what they seal, and a secret that was made could not be told
+// again: such commands wait for the vault.
 func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	personal := false
 	for _, f := range fields {
@@ -244,6 +246,9 @@ func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	}
 	if !personal {
 		return nil
+	}
+	if err := s.cfg.Keys.Ready(ctx); err != nil {
+		return fmt.Errorf("eventstore: seal personal values of %s: %w", o.id, err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

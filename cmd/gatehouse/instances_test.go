@@ -113,6 +113,10 @@ func TestTwoInstancesOnOneLedger(t *testing.T) {
 	there.sleep = func(context.Context, time.Duration) error { return nil }
 	err = there.sends(t, "RegisterPerson", `{"person":"cy","name":"Cy"}`)
 	require.ErrorContains(t, err, "vault_unavailable")
+	require.NoError(t, second.Store.View(t.Context(), "acme", func(s *domain.State, _ eventstore.Head) error {
+		assert.False(t, s.People.Has("cy"), "keys were reserved ahead, and yet nothing is committed that is answered so")
+		return nil
+	}))
 	assert.Equal(t, exitUnavailable, exitCode(err))
 	require.NoError(t, there.sends(t, "SuspendPerson", `{"person":"bo"}`), "what takes access away goes on without the vault")
 }

@@ -23,6 +23,9 @@ type org struct {
 	keys cipher.AEAD // wraps the org's keys
 }
 
+// Ready implements [Keeper].
+func (v *Vault) Ready(context.Context) error { return nil }
+
 // Reserve implements [Keeper].
 func (v *Vault) Reserve(ctx context.Context, orgName string, n int) ([]Key, error) {
 	if err := checkReserve(orgName, n); err != nil {

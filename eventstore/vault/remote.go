@@ -35,6 +35,16 @@ func NewRemote(nc *nats.Conn, master Master) (*Remote, error) {
 	return &Remote{nc, master.secret.derive(nil, "gatehouse vault transport")}, nil
 }
 
+// Ready implements [Keeper].
+func (r *Remote) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	if _, err := r.nc.RequestWithContext(ctx, subjectHello, nil); err != nil {
+		return fmt.Errorf("vault: %w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
 // Reserve implements [Keeper]. More keys than one reply carries are reserved in several steps, each durable by itself.
 func (r *Remote) Reserve(ctx context.Context, org string, n int) ([]Key, error) {
 	if err := checkReserve(org, n); err != nil {

@@ -42,6 +42,9 @@ import (
 // A Keeper gives keys: the [Vault] itself to the instance that holds it, a [Remote] to every other. Its methods may be
 // called from many goroutines. What it gave is the caller's to keep in memory, and to forget when the ledger fences it.
 type Keeper interface {
+	// Ready fails with ErrUnavailable while no holder of the vault answers. Keys that were reserved ahead seal all the
+	// same; who would not be able to show what they sealed asks here first.
+	Ready(ctx context.Context) error
 	// Reserve makes n fresh keys for an org, durable before it returns and handed out to no one else. n is from 1 to
 	// MaxReserve. The first key of an org makes the org's own key. It fails with ErrDestroyed for an org whose keys were
 	// destroyed.

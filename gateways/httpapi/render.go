@@ -23,15 +23,15 @@ type Event struct {
 
 // events makes stored events fit for the caller's eyes.
 func (a *API) events(ctx context.Context, stored []schemas.Event) ([]Event, error) {
-	return a.show(ctx, stored, seesSubject)
+	opened, err := a.open(ctx, stored)
+	if err != nil {
+		return nil, err
+	}
+	return a.show(ctx, stored, opened, seesSubject)
 }
 
-// sees says of whom a viewer may see personal values.
-type sees func(s *domain.State, viewer, subject domain.ID) bool
-
-// show makes stored events fit for the caller's eyes, who sees the personal values
-// of some subjects.
-func (a *API) show(ctx context.Context, stored []schemas.Event, sees sees) ([]Event, error) {
+// open reads stored events, and opens what of them is personal.
+func (a *API) open(ctx context.Context, stored []schemas.Event) ([]domain.Event, error) {
 	decoded := make([]domain.Event, len(stored))
 	for i, e := range stored {
 		var err error
@@ -39,12 +39,17 @@ func (a *API) show(ctx context.Context, stored []schemas.Event, sees sees) ([]Ev
 			return nil, fmt.Errorf("httpapi: show an event: %w", err)
 		}
 	}
-	opened, err := a.cfg.Open(ctx, callerOf(ctx).org, decoded)
-	if err != nil {
-		return nil, err
-	}
+	return a.cfg.Open(ctx, callerOf(ctx).org, decoded)
+}
+
+// sees says of whom a viewer may see personal values.
+type sees func(s *domain.State, viewer, subject domain.ID) bool
+
+// show makes events, as stored and opened, fit for the caller's eyes, who sees the
+// personal values of some subjects.
+func (a *API) show(ctx context.Context, stored []schemas.Event, opened []domain.Event, sees sees) ([]Event, error) {
 	out := make([]Event, len(stored))
-	_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		for i, e := range opened {
 			data, err := shown(s, callerOf(ctx).person, e, sees)
 			if err != nil {

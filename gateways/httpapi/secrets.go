@@ -10,7 +10,6 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
 )
 
 // toldFor is how long after its commit a command is answered with the secret that
@@ -44,29 +43,29 @@ func makeCandidates(fields []any) error {
 // made for it while they may be told. Who repeats the command is its sender: the
 // id is bound to the actor and the fields.
 func (a *API) answer(ctx context.Context, req eventstore.Request, result eventstore.Result) ([]Event, error) {
-	sees := seesSubject
-	if !req.DryRun && a.cfg.Now().Sub(result.At) <= toldFor {
-		secrets, err := toldOnce(result.Events)
-		if err != nil {
+	opened := result.Opened
+	if opened == nil {
+		var err error
+		if opened, err = a.open(ctx, result.Events); err != nil {
 			return nil, err
 		}
+	}
+	sees := seesSubject
+	if !req.DryRun && a.cfg.Now().Sub(result.At) <= toldFor {
+		secrets := toldOnce(opened)
 		sees = func(s *domain.State, viewer, subject domain.ID) bool {
 			return slices.Contains(secrets, subject) || seesSubject(s, viewer, subject)
 		}
 	}
-	return a.show(ctx, result.Events, sees)
+	return a.show(ctx, result.Events, opened, sees)
 }
 
 // toldOnce lists the subjects of the secrets that were made in events.
-func toldOnce(stored []schemas.Event) (secrets []domain.ID, err error) {
-	for _, e := range stored {
-		ev, err := e.Decode()
-		if err != nil {
-			return nil, fmt.Errorf("httpapi: show an event: %w", err)
-		}
-		if secret := domain.ToldOnce(ev); secret != "" {
+func toldOnce(events []domain.Event) (secrets []domain.ID) {
+	for _, e := range events {
+		if secret := domain.ToldOnce(e); secret != "" {
 			secrets = append(secrets, secret)
 		}
 	}
-	return secrets, nil
+	return secrets
 }
