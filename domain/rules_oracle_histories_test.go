@@ -56,6 +56,14 @@ ben SuspendCredential {"credential":"key-ben-2"}
 stan AddToDenyList {"credential":"fob-ben"}
 stan AssignFob {"credential":"fob-old","person":"anna","booking":"book-a1","number":"1003"}
 anna RemoveFob {"credential":"fob-old"}
+mara CreateDoor {"door":"lobby","site":"south","name":"Lobby","kind":"entry"}
+sue SetPosture {"door":"lobby","posture":"free_access"}
+sue RegisterPerson {"person":"sam","name":"Sam"}
+mara CreateUnit {"unit":"b3","site":"south","name":"B3"}
+mara MapUnitAccess {"unit":"b3","rights":[{"right":"unit-b2"}]}
+sue CreateBooking {"booking":"book-b3","unit":"b3","person":"sam","from":"2026-03-01"}
+sam ShareAccess {"bookings":["book-b3"],"sharees":[{"person":"rita"}],"from":"2026-03-01","until":"2026-06-30","shares":["share-rita"]}
+mara SuspendPerson {"person":"sam"}
 stan SuspendBooking {"booking":"book-a2","level":"gatelock","cause":"invoice"}
 mara SetGroupBusinessHours {"group":"south-crew","times":{"windows":[{"days":["mon","tue","wed","thu","fri"],"from":"09:00","to":"12:00"}]}}
 `

@@ -63,17 +63,9 @@ func (d drawer) sense(ptr any) {
 		c.Access = d.access(c.Unit)
 	case *domain.SetPosture:
 		c.UntilChange = false
-		if d.oneOfTwo() {
-			c.Site = ""
-		} else {
-			c.Door = ""
-		}
+		c.Door, c.Site = d.doorOrSite()
 	case *domain.ClearPosture:
-		if d.oneOfTwo() {
-			c.Site = ""
-		} else {
-			c.Door = ""
-		}
+		c.Door, c.Site = d.doorOrSite()
 	case *domain.CreateDoor:
 		c.Unit, c.Kind, c.In, c.Out = "", domain.DoorEntry, "", ""
 	case *domain.ChangeUnitUserAccess:
@@ -165,7 +157,12 @@ func (d drawer) onePlace(site, area, door *domain.ID) {
 	}
 }
 
-func (d drawer) oneOfTwo() bool { return evenly(4).Draw(d.rt, "door or site") > 0 }
+func (d drawer) doorOrSite() (door, site domain.ID) {
+	if evenly(4).Draw(d.rt, "site") == 0 {
+		return "", pick(d.rt, "site", d.known("site")...)
+	}
+	return pick(d.rt, "door", d.known("door")...), ""
+}
 
 func (d drawer) times(from, until *time.Time) {
 	*from, *until = time.Time{}, time.Time{}

@@ -4,7 +4,6 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 var snakeCase = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
@@ -237,21 +235,4 @@ func countPersonal(v reflect.Value) int {
 		}
 	}
 	return n
-}
-
-// TestRulesHaveSpecifications: every rule of the field is shown by at least one
-// specification that bears its name.
-func TestRulesHaveSpecifications(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	require.NoError(t, err)
-	for _, family := range []struct {
-		letter      string
-		first, last int
-	}{{"F", 1, 6}, {"G", 1, 10}, {"B", 1, 7}, {"U", 1, 13}, {"L", 1, 7}, {"L", 12, 14}} {
-		for n := family.first; n <= family.last; n++ {
-			rule := fmt.Sprintf("%s%d-", family.letter, n)
-			shown := slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(filepath.Base(f), rule) })
-			assert.True(t, shown, "no specification shows the rule %s", strings.TrimSuffix(rule, "-"))
-		}
-	}
 }
