@@ -246,7 +246,7 @@ var seldom = []string{"RecordOverride", "RegisterOrg", "RenameArea", "RenameGrou
 var oftener = []string{
 	"AssignFob", "AssignFob", "IssuePin", "IssuePin", "IssueOneTimePin", "IssueMobileKey", "ShareAccess", "ShareAccess", "GrantRight", "GrantAuctionAccess",
 	"CreateUnitUser", "CreateUnitUser", "CreateUnitManager", "ChangeUnitUserAccess", "ChangeUnitUserAccess", "AddMember", "ChangeMemberRole", "RemoveMember",
-	"CreateBooking", "ChangeBookingWindow", "SuspendBooking", "ReinstateBooking", "ReinstateCredential", "SuspendPerson", "ReinstatePerson", "UnlockFor", "SetGroupOption",
+	"CreateBooking", "ChangeBookingWindow", "SuspendBooking", "SuspendBooking", "SuspendBooking", "ReinstateBooking", "ReinstateCredential", "SuspendPerson", "ReinstatePerson", "UnlockFor", "SetGroupOption",
 	"ChangeAccessRight", "ChangeSchedule", "MapUnitAccess", "SetSitePolicy", "EnableDoor", "ReleaseLockdown", "RevokeRole", "ErasePerson", "RemoveMember", "SetBlackout",
 	"SetGroupBusinessHours", "ChangeShareWindow", "ReleaseUnit",
 }

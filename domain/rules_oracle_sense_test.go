@@ -98,6 +98,9 @@ func (d drawer) sense(ptr any) {
 		c.Booking, c.Cause, c.All, c.Level = d.suspended(), "", rapid.Bool().Draw(d.rt, "all"), ""
 	case *domain.SuspendBooking:
 		c.Cause = pick[domain.ID](d.rt, "cause", "", "", "invoice")
+		if rapid.Bool().Draw(d.rt, "again") {
+			c.Booking, c.Level = d.suspended(), domain.LevelGatelock
+		}
 	case *domain.ReinstateCredential:
 		for id, cr := range s.Credentials.All() {
 			if cr.State != domain.CredentialStateActive && rapid.Bool().Draw(d.rt, "this credential") {
