@@ -47,6 +47,8 @@ sue CreateBooking {"booking":"book-b2","unit":"b2","person":"gus","from":"2026-0
 sue SuspendBooking {"booking":"book-b2","level":"overlock"}
 sue GrantAuctionAccess {"unit":"b2","person":"anna","until":"2026-04-20"}
 olga SetGroupOption {"group":"crew","option":"remote_unlock","enabled":true}
+mara SetBlackout {"site":"south","blackout":"works","from":"2026-03-03T00:00","to":"2026-03-04T00:00"}
+mara SetBlackout {"site":"south","blackout":"holidays","from":"2026-04-13T00:00","to":"2026-07-01T00:00"}
 olga SetGroupBlackout {"group":"south-crew","blackout":"closed","from":"2026-04-06T00:00","to":"2026-07-01T00:00"}
 mara SchedulePosture {"door":"door-a3","schedule":"office-hours"}
 mara GrantRight {"grant":"grant-ben","person":"ben","right":"staff-doors","kinds":["card"]}
