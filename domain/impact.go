@@ -185,17 +185,25 @@ type Ending struct {
 // The cost grows with what the commands change and with the people who hang on it:
 // for a change of a whole site, such as its calendar, all of its people.
 func (s *State) Foresee(c Context, cmds ...Command) (Decision, Impact, *Refusal) {
+	d, impact, _, r := s.ForeseeWithin(math.MaxInt, c, cmds...)
+	return d, impact, r
+}
+
+// ForeseeWithin is Foresee unless more people than a number hang on what the commands
+// change: then it returns false, and no impact, before it looks at each of them. The
+// caller may want a [State.Fork] for that.
+func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision, Impact, bool, *Refusal) {
 	d, r := s.Decide(c, cmds...)
 	if r != nil {
-		return d, Impact{}, r
+		return d, Impact{}, true, r
 	}
 	whole := d
 	if len(d.Events) >= maxConsequences {
 		if whole, r = s.decideWithin(math.MaxInt, c, cmds...); r != nil {
-			return Decision{}, Impact{}, r
+			return Decision{}, Impact{}, true, r
 		}
 	}
-	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}}
+	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}, most: people}
 	f.moment = Moment{N: s.N + 1, At: c.At, CommandID: c.ID, Actor: c.Actor}
 	f.impact = Impact{
 		Lost: AccessChanges{List: []AccessChange{}}, Gained: AccessChanges{List: []AccessChange{}},
@@ -205,9 +213,11 @@ func (s *State) Foresee(c Context, cmds ...Command) (Decision, Impact, *Refusal)
 	if c.Actor.Kind == ActorPerson {
 		f.viewer = c.Actor.ID
 	}
-	f.look()
+	if !f.look() {
+		return d, Impact{}, false, nil
+	}
 	f.consequences(d.Events)
-	return d, f.impact, nil
+	return d, f.impact, true, nil
 }
 
 // foresight is the making of an impact.
@@ -218,6 +228,7 @@ type foresight struct {
 	moment Moment
 	events []Event
 	sites  map[ID]*prospect
+	most   int // people to look at
 	impact Impact
 }
 
@@ -239,17 +250,25 @@ func (f *foresight) suppose(look func()) {
 }
 
 // look compares the state as it is with the one to come: first which rows differ,
-// then who hangs on them, on either side, then what those can open.
-func (f *foresight) look() {
+// then who hangs on them, on either side, then what those can open. It reports false when
+// there are too many of them to look at.
+func (f *foresight) look() bool {
 	f.suppose(f.rowsAfter)
 	if !f.rowsBefore() {
-		return
+		return true
 	}
 	f.suppose(func() {
 		for _, p := range f.sites {
 			p.reach(f.s)
 		}
 	})
+	hang := 0
+	for _, p := range f.sites {
+		hang += len(p.people) + len(p.crowd)
+	}
+	if hang > f.most {
+		return false
+	}
 	for _, p := range f.sites {
 		p.before = p.outlook(f)
 	}
@@ -260,6 +279,7 @@ func (f *foresight) look() {
 			p.compare(f)
 		}
 	})
+	return true
 }
 
 // consequences lists the reviews and the ends among all events; recorded are those

@@ -101,6 +101,8 @@ func TestAnImpactHidesNothing(t *testing.T) {
 				continue
 			}
 			require.Zero(t, impact.Lost.Hidden+impact.Gained.Hidden+impact.Credentials.Hidden+impact.Doors.Hidden, "the owner sees everything")
+			_, apart, _ := h.s.Fork().Foresee(Context{ID: id, At: h.at, Actor: PersonActor("olga")}, cmd)
+			require.Equal(t, impact, apart, "a fork foresees the same")
 			before := maps.Clone(h.gates)
 			require.Nil(t, h.sendAs(id, PersonActor("olga"), cmd))
 			lost, gained := impact.named()

@@ -307,6 +307,7 @@ type anyTable interface {
 	json.Marshaler
 	json.Unmarshaler
 	reindex()
+	forkTo(anyTable)
 	eachPersonal(func(ID, *Personal))
 	tableName() string
 }

@@ -98,11 +98,16 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	defer cancel()
 	domain.Complete(req.ID, req.Fields...)
 	x := &execution{store: s, org: o, req: req, typ: typ}
+	defer x.forget()
 	var result Result
 	began := s.cfg.Now()
 	err = o.queue.do(ctx, laneOf(urgent, len(req.Fields)), func(ctx context.Context) { result, x.err = x.run(ctx) })
 	if err == nil {
 		err = x.err
+	}
+	if err == nil && x.look != nil {
+		impact := x.look()
+		result.Impact = &impact
 	}
 	s.metrics.command(req.Command, err, s.cfg.Now().Sub(began))
 	if refusal, ok := errors.AsType[*domain.Refusal](err); ok && !req.DryRun {
@@ -119,6 +124,7 @@ type execution struct {
 	typ   domain.CommandType
 	fresh map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
 	err   error
+	look  func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
 }
 
 // run decides and appends until the command is settled.
@@ -219,23 +225,6 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 		return prepared{}, refusal
 	}
 	return x.commitOf(ctx, decision, at)
-}
-
-// foresee answers a dry run: with what the commit would be and with what it would do.
-// The org is held.
-func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared, error) {
-	decision, impact, refusal := x.org.state.Foresee(asked, x.commands()...)
-	if refusal != nil {
-		return prepared{}, refusal
-	}
-	p, err := x.commitOf(ctx, decision, asked.At)
-	if err != nil {
-		return p, err
-	}
-	head := x.org.head
-	p.done = true
-	p.result = Result{Position: head.Position(), Hash: head.Hash, At: asked.At, Events: p.commit.Events, Opened: p.events, Warnings: p.warnings, Impact: &impact}
-	return p, nil
 }
 
 // now is the moment of the next commit: the clock, but never before the last one.

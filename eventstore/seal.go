@@ -219,6 +219,9 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	}
 	missing := 0
 	o.state.EachPersonal(func(subject domain.ID, p *domain.Personal) {
+		if _, known := p.Value(); known { // it may be read in a fork of the state just now
+			return
+		}
 		if opened, ok := o.open(subject, *p); ok {
 			*p = opened
 		} else {

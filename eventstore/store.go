@@ -91,6 +91,7 @@ type Store struct {
 	wanted    map[domain.ID]struct{} // orgs with commits that observers have not seen
 	damaged   map[domain.ID]damage
 	flaws     flaws
+	forks     chan struct{} // one for each large dry run that is looked at
 	observers []Observer
 	closed    bool
 }
@@ -166,7 +167,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, js: js, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
-		damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
+		forks: make(chan struct{}, maxForks), damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(ctx); err != nil {
 		s.cancel()
