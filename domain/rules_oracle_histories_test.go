@@ -91,7 +91,7 @@ func rounds(t *testing.T, usually int) {
 // by people of every role and none, and asks after each command and at the end
 // whether the doors open for what some rule gives, and for nothing else.
 func TestNothingOpensThatNoRuleGives(t *testing.T) {
-	rounds(t, 80)
+	rounds(t, 90)
 	start := newRuled(t)
 	start.begin("busy")
 	start.given(ruledBeginning)

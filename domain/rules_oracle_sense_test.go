@@ -97,8 +97,8 @@ func (d drawer) sense(ptr any) {
 	case *domain.ReinstateBooking:
 		c.Booking, c.Cause, c.All, c.Level = d.suspended(), "", rapid.Bool().Draw(d.rt, "all"), ""
 	case *domain.SuspendBooking:
-		c.Cause = pick[domain.ID](d.rt, "cause", "", "", "invoice")
-		if rapid.Bool().Draw(d.rt, "again") {
+		c.Cause = pick[domain.ID](d.rt, "cause", "", "", "", "invoice")
+		if evenly(4).Draw(d.rt, "again") > 0 {
 			c.Booking, c.Level = d.suspended(), domain.LevelGatelock
 		}
 	case *domain.ReinstateCredential:
