@@ -53,9 +53,6 @@ func (c IssueDuressPin) decide(tx *Tx) *Refusal {
 	if r := tx.mayRotate(pin); r != nil {
 		return r
 	}
-	if r := tx.roomForPin(pin.Person); r != nil {
-		return r
-	}
 	number, r := tx.freePin(pin.Sites, c.digits, pin.Number)
 	if r != nil {
 		return r

@@ -116,7 +116,8 @@ type CredentialChange struct {
 	DoorCount  int            `json:"door_count"`
 	// NewNumber says that it is known by another number or other digits from now on.
 	NewNumber bool `json:"new_number,omitempty"`
-	// Beside are the kinds of what else the person holds that works at the site.
+	// Beside are the kinds of what else the person holds that works at the site, as far
+	// as the sender may see it.
 	Beside []CredentialKind `json:"beside,omitempty"`
 }
 

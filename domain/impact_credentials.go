@@ -10,12 +10,13 @@ import (
 
 // token is a credential with what bounds it beside the grants of its holder.
 type token struct {
-	row   *unlock.Credential
-	from  unlock.Instant
-	until unlock.Instant // exclusive
-	code  unlock.Code
-	gate  bool // its booking is shut out of gates
-	seen  bool // the sender may read it
+	row    *unlock.Credential
+	from   unlock.Instant
+	until  unlock.Instant // exclusive
+	code   unlock.Code
+	gate   bool // its booking is shut out of gates
+	seen   bool // the sender may read it
+	duress bool // it is for duress
 }
 
 func (o *outlook) token(c *unlock.Credential) *token {
@@ -155,7 +156,12 @@ func fewer(before, after *outlook, c *clock, person ID, was, is *token) (doors [
 	return doors, alone
 }
 
+// credential adds one change. A PIN for duress is not even counted for those who
+// may not read it: the number would tell of it.
 func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, doors []ID, renumbered bool) {
+	if t.duress && !t.seen {
+		return
+	}
 	to := &f.impact.Credentials
 	to.Count++
 	switch {
@@ -169,12 +175,13 @@ func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, 
 	}
 }
 
-// beside lists the kinds of what a person holds that works beside a credential.
+// beside lists the kinds of what a person holds that works beside a credential, as
+// far as the sender may read it.
 func (o *outlook) beside(person ID, t *token) []CredentialKind {
 	var kinds []CredentialKind
 	if a := o.people[person]; a != nil {
 		for _, other := range a.credentials {
-			if kind := credentialKindOf(other.row.Kind); other.row.ID != t.row.ID && !slices.Contains(kinds, kind) && o.works(other, person) {
+			if kind := credentialKindOf(other.row.Kind); other.seen && other.row.ID != t.row.ID && !slices.Contains(kinds, kind) && o.works(other, person) {
 				kinds = append(kinds, kind)
 			}
 		}

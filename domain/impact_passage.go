@@ -107,7 +107,7 @@ func (p *prospect) outlook(f *foresight) *outlook {
 			}
 			for _, t := range a.credentials {
 				c, _ := f.s.Credentials.Get(ID(t.row.ID))
-				t.seen = f.sees(RecordOf(f.s, c))
+				t.seen, t.duress = f.sees(RecordOf(f.s, c)), c.DuressOf != ""
 			}
 			o.people[id] = a
 		}

@@ -20,7 +20,8 @@ import (
 const formatPin = "pin"
 
 // maxPins bounds how many live PINs a person may have. Each makes a guess likelier
-// to hit, and the PINs of all others longer.
+// to hit, and the PINs of all others longer. Those for duress are not counted, which
+// a refusal would tell of: there is one for each PIN at most.
 const maxPins = 20
 
 // maxUses bounds how often a PIN with a number of uses opens.
@@ -132,10 +133,10 @@ func (tx *Tx) roomForPin(person ID) *Refusal {
 	return refuse("too_many_pins", "the person %s has %d PINs, which is all that one may have; take one away first", person, maxPins).about(person)
 }
 
-// pinsOf counts the live PINs of a person.
+// pinsOf counts the live PINs of a person but for those for duress.
 func (s *State) pinsOf(person ID) (n int) {
 	for id := range s.Credentials.index["person:"+string(person)] {
-		if c := &s.Credentials.rows[id].v; c.Kind == KindPin && c.live() {
+		if c := &s.Credentials.rows[id].v; c.Kind == KindPin && c.DuressOf == "" && c.live() {
 			n++
 		}
 	}
