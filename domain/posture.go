@@ -160,8 +160,9 @@ func (s *State) setPosture(site, door ID, p DoorPosture) {
 	s.Doors.Update(door, func(d *Door) { d.Posture = p })
 }
 
-// ClearPosture ends the posture of a door or a site. Beside staff whoever set it
-// may.
+// ClearPosture ends the posture of a door or a site. Beside staff whoever let the
+// door stand open may; to end another posture may open the door by its schedule, so
+// that it takes the role still.
 type ClearPosture struct {
 	Door ID `json:"door,omitempty"` // one of door and site
 	Site ID `json:"site,omitempty"`
@@ -176,8 +177,8 @@ func (c ClearPosture) decide(tx *Tx) *Refusal {
 	}
 	site := c.scope(tx.State).Sites[0]
 	switch {
-	case !tx.operates(site) && now.By != tx.Actor:
-		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having set the posture", site).about(orDefault(c.Door, c.Site))
+	case !tx.operates(site) && (now.By != tx.Actor || now.Posture != PostureUnlocked):
+		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having let the door stand open", site).about(orDefault(c.Door, c.Site))
 	case now.inForce(tx.At):
 		tx.emit(PostureCleared(c))
 	}
