@@ -270,17 +270,32 @@ func (f *foresight) look() bool {
 	if hang > f.most {
 		return false
 	}
-	for _, p := range f.sites {
-		p.before = p.outlook(f)
+	for _, site := range sortedKeysOf(f.sites) {
+		f.compare(f.sites[site])
 	}
-	f.suppose(func() {
-		for _, site := range sortedKeysOf(f.sites) {
-			p := f.sites[site]
-			p.after = p.outlook(f)
-			p.compare(f)
-		}
-	})
 	return true
+}
+
+// together is how many people are looked at by both states before the next ones are.
+const together = 500
+
+// compare adds what differs at a site to the impact. What many people can open takes
+// much memory, so that no more than a batch of them is known at a time.
+func (f *foresight) compare(p *prospect) {
+	var c *comparison
+	p.before = p.outlook(f)
+	f.suppose(func() {
+		p.after = p.outlook(f)
+		c = newComparison(f, p)
+	})
+	for people := range slices.Chunk(p.everybody(), together) {
+		p.before.lookAt(f, people)
+		f.suppose(func() {
+			p.after.lookAt(f, people)
+			c.add(people)
+		})
+	}
+	c.end()
 }
 
 // consequences lists the reviews and the ends among all events; recorded are those

@@ -6,23 +6,48 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// compare adds what differs at the site to the impact. The state is the one to come.
-func (p *prospect) compare(f *foresight) {
+// comparison compares what the people of a prospect can open by two states. The state
+// is the one to come while it does.
+type comparison struct {
+	f            *foresight
+	p            *prospect
+	forth, back  *clock
+	lost, gained *changeList
+	doors        []foundDoor
+}
+
+func newComparison(f *foresight, p *prospect) *comparison {
 	forth := newClock(p.before, p.after)
 	back := forth.turned()
-	lost := &changeList{to: &f.impact.Lost, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed}}
-	gained := &changeList{to: &f.impact.Gained, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened}}
-	for _, id := range sortedKeysOf(p.people) {
-		for _, l := range []*changeList{lost, gained} {
-			l.person(p.site, id)
-		}
-		f.credentials(p, id, forth, back)
+	return &comparison{f: f, p: p, forth: forth, back: back, doors: p.doorChanges(forth, back),
+		lost: &changeList{to: &f.impact.Lost, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed},
+			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
+		gained: &changeList{to: &f.impact.Gained, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened},
+			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
 	}
-	for _, l := range []*changeList{lost, gained} {
+}
+
+// add adds people, at whom both outlooks look now. They come in the order of their ids.
+func (c *comparison) add(people []ID) {
+	for _, id := range people {
+		if _, differs := c.p.people[id]; differs {
+			c.lost.person(c.p.site, id)
+			c.gained.person(c.p.site, id)
+			c.f.credentials(c.p, id, c.forth, c.back)
+		}
+	}
+	for i := range c.doors {
+		c.doors[i].who(c.p, people)
+	}
+}
+
+// end adds what is known when everybody was there.
+func (c *comparison) end() {
+	for _, l := range []*changeList{c.lost, c.gained} {
 		l.to.People += l.people
 		l.to.Doors += len(l.doors)
 	}
-	f.doors(p, forth, back, p.everybody())
+	c.f.listDoors(c.doors)
 }
 
 // changeList collects what people lose. For what they gain before and after change
@@ -34,6 +59,31 @@ type changeList struct {
 	effects       [2]Effect // all of it, some of it
 	people        int
 	doors         map[string]bool
+	known         map[[2]shape]verdict
+}
+
+// shape is all of a passage that a verdict depends on, where there is one passage at
+// most and nothing is cut out of it. Many people have the same.
+type shape struct {
+	any             bool
+	from, until     unlock.Instant
+	times, fobTimes string
+	kinds, may      uint8
+	code            unlock.Code
+}
+
+func shapeOf(passages []passage) (shape, bool) {
+	if len(passages) == 0 {
+		return shape{}, true
+	}
+	w := passages[0]
+	return shape{true, w.from, w.until, w.times, w.fobTimes, w.kinds, w.may, w.code}, len(passages) == 1 && len(w.closed) == 0
+}
+
+// verdict is an answer of changeList.difference.
+type verdict struct {
+	open bool
+	less []aspect
 }
 
 // of gives the passages of a person by door.
@@ -53,9 +103,6 @@ func (l *changeList) person(site, id ID) {
 			continue
 		}
 		any = true
-		if l.doors == nil {
-			l.doors = map[string]bool{}
-		}
 		l.doors[door] = true
 		l.to.Pairs++
 		c := AccessChange{Person: id, Door: ID(door), Site: site, Effect: l.effects[1]}
@@ -83,6 +130,21 @@ func (l *changeList) person(site, id ID) {
 // difference says whether anything is left of what a door opened, and which aspects
 // of it are open less.
 func (l *changeList) difference(before, after []passage) (open bool, less []aspect) {
+	was, one := shapeOf(before)
+	is, other := shapeOf(after)
+	if !one || !other {
+		return l.differ(before, after)
+	}
+	v, known := l.known[[2]shape{was, is}]
+	if !known {
+		v.open, v.less = l.differ(before, after)
+		l.known[[2]shape{was, is}] = v
+	}
+	return v.open, v.less
+}
+
+// differ answers difference.
+func (l *changeList) differ(before, after []passage) (open bool, less []aspect) {
 	if l.alike(before, after) {
 		return true, nil
 	}
@@ -108,8 +170,11 @@ func (l *changeList) alike(before, after []passage) bool {
 	})
 }
 
-// through lists the grants by which less is open than before.
+// through lists the grants by which less is open than before, at a door where less is.
 func (l *changeList) through(before, after []passage) []string {
+	if len(before) == 1 && (len(after) == 0 || len(after) == 1 && after[0].grant == before[0].grant) {
+		return []string{before[0].grant}
+	}
 	var out []string
 	for _, grant := range grantsIn(before) {
 		was, is := ofGrant(before, grant), ofGrant(after, grant)

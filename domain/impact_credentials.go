@@ -21,6 +21,7 @@ type token struct {
 
 func (o *outlook) token(c *unlock.Credential) *token {
 	t := &token{row: c, from: max(o.now, c.Window.From), until: bound(c.Window.Until)}
+	o.get(unlock.KindSchedule, c.Schedule) // by this state: it is asked for when the other one holds
 	if t.until <= o.now {
 		t.code = unlock.DenyCredentialExpired
 	}

@@ -107,14 +107,20 @@ const (
 	reasonBusinessHours = "business_hours"
 )
 
-// doors adds what becomes of the doors of the site for everybody.
-func (f *foresight) doors(p *prospect, forth, back *clock, people []ID) {
+// foundDoor is the change of a door with whether the sender may know of it.
+type foundDoor struct {
+	DoorChange
+	seen bool
+}
+
+// doorChanges finds what becomes of the doors of the site for everybody, but for whom.
+func (p *prospect) doorChanges(forth, back *clock) (all []foundDoor) {
 	for _, id := range sortedKeysOf(p.doors) {
 		was, is := p.before.doors[id], p.after.doors[id]
 		if was == nil || is == nil {
 			continue // a door that is made has nobody yet
 		}
-		var found []DoorChange
+		var found []foundDoor
 		add := func(effect Effect, reason string, w unlock.Window) {
 			c := DoorChange{Door: id, Site: p.site, Effect: effect, Reason: reason}
 			if w.From > p.after.now {
@@ -123,8 +129,7 @@ func (f *foresight) doors(p *prospect, forth, back *clock, people []ID) {
 			if w.Until != 0 && w.Until != forEver {
 				c.Until = w.Until.Time()
 			}
-			f.who(&c, p, people)
-			found = append(found, c)
+			found = append(found, foundDoor{c, was.seen || is.seen})
 		}
 		switch {
 		case was.shut == "" && is.shut != "":
@@ -144,14 +149,23 @@ func (f *foresight) doors(p *prospect, forth, back *clock, people []ID) {
 		if reason, w := back.opensLess(is, was); reason != "" {
 			add(EffectStandsOpen, reason, w)
 		}
-		f.impact.Doors.Count += len(found)
-		if !was.seen && !is.seen {
-			f.impact.Doors.Hidden += len(found)
-			continue
+		slices.SortStableFunc(found, func(a, b foundDoor) int { return cmp.Or(cmp.Compare(a.Effect, b.Effect), a.From.Compare(b.From)) })
+		all = append(all, found...)
+	}
+	return all
+}
+
+// listDoors adds the changes of doors to the impact.
+func (f *foresight) listDoors(found []foundDoor) {
+	to := &f.impact.Doors
+	to.Count += len(found)
+	for _, c := range found {
+		switch {
+		case !c.seen:
+			to.Hidden++
+		case len(to.List) < MaxImpact:
+			to.List = append(to.List, c.DoorChange)
 		}
-		slices.SortStableFunc(found, func(a, b DoorChange) int { return cmp.Or(cmp.Compare(a.Effect, b.Effect), a.From.Compare(b.From)) })
-		room := MaxImpact - len(f.impact.Doors.List)
-		f.impact.Doors.List = append(f.impact.Doors.List, found[:min(len(found), room)]...)
 	}
 }
 
@@ -195,8 +209,8 @@ func beyond(windows, others []unlock.Window) []unlock.Window {
 	return out
 }
 
-// who counts and names whom the change of a door concerns.
-func (f *foresight) who(c *DoorChange, p *prospect, people []ID) {
+// who counts and names people whom the change of a door concerns.
+func (c *foundDoor) who(p *prospect, people []ID) {
 	o := p.before
 	if c.Effect == EffectReopens || c.Effect == EffectStandsOpen {
 		o = p.after

@@ -78,7 +78,7 @@ func (p *prospect) everybody() []ID {
 	return sortedKeysOf(all)
 }
 
-// outlook looks at the prospect by the state as it is now.
+// outlook looks at the site of the prospect by the state as it is now, but at nobody yet.
 func (p *prospect) outlook(f *foresight) *outlook {
 	o := &outlook{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
 	m, ok := newRowMaker(f.s, p.site, numberTags)
@@ -95,7 +95,26 @@ func (p *prospect) outlook(f *foresight) *outlook {
 			}
 		}
 	}
-	for _, id := range p.everybody() {
+	for id := range p.doors {
+		if d := o.doorTimes(id); d != nil {
+			o.doors[id] = d
+			d.seen = f.seesDoor(id)
+		}
+	}
+	return o
+}
+
+// lookAt looks at what people can open, and forgets whom it looked at before. The
+// state is the one of the outlook.
+func (o *outlook) lookAt(f *foresight, people []ID) {
+	clear(o.people)
+	if o.m == nil {
+		return
+	}
+	maps.DeleteFunc(o.rows, func(k unlock.Key, _ unlock.Row) bool {
+		return k.Kind == unlock.KindPerson || k.Kind == unlock.KindGrant || k.Kind == unlock.KindCredential
+	})
+	for _, id := range people {
 		if a := o.abilities(id); a != nil {
 			a.visible = f.sees(recordIn(f.s, f.s.People, id))
 			for _, list := range a.passages {
@@ -112,13 +131,6 @@ func (p *prospect) outlook(f *foresight) *outlook {
 			o.people[id] = a
 		}
 	}
-	for id := range p.doors {
-		if d := o.doorTimes(id); d != nil {
-			o.doors[id] = d
-			d.seen = f.seesDoor(id)
-		}
-	}
-	return o
 }
 
 func (o *outlook) get(kind unlock.Kind, id string) unlock.Row {

@@ -48,10 +48,27 @@ func (a aspect) stretches(passages []passage) []stretch {
 type clock struct {
 	a, b      *outlook
 	now       unlock.Instant
-	changed   []dayChange     // days that the calendars of the two mark differently
-	moved     bool            // the zones read different clocks
-	same      map[string]bool // by keys of times of a and of b: the schedules are equal
-	intervals map[string]bool // answers for whole intervals
+	changed   []dayChange       // days that the calendars of the two mark differently
+	moved     bool              // the zones read different clocks
+	same      map[string]bool   // by keys of times of a and of b: the schedules are equal
+	intervals map[string]bool   // answers for whole intervals
+	pairs     map[[2]plain]bool // answers for one stretch within another
+}
+
+// plain is a stretch with nothing cut out, or none at all. Many people have the same.
+type plain struct {
+	any         bool
+	from, until unlock.Instant
+	times       string
+}
+
+// plainly gives the only stretch of a list, if that is plain.
+func plainly(list []stretch) (plain, bool) {
+	if len(list) == 0 {
+		return plain{}, true
+	}
+	s := list[0]
+	return plain{true, s.from, s.until, s.times}, len(list) == 1 && len(s.closed) == 0
 }
 
 // dayChange is a date of another kind than before.
@@ -65,7 +82,7 @@ type dayChange struct {
 const maxChangedDays = 1000
 
 func newClock(a, b *outlook) *clock {
-	c := &clock{a: a, b: b, now: b.now, same: map[string]bool{}, intervals: map[string]bool{}}
+	c := &clock{a: a, b: b, now: b.now, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 	if a.m == nil || b.m == nil {
 		return c
 	}
@@ -92,7 +109,7 @@ func newClock(a, b *outlook) *clock {
 
 // turned compares the other way round.
 func (c *clock) turned() *clock {
-	t := &clock{a: c.b, b: c.a, now: c.now, moved: c.moved, same: map[string]bool{}, intervals: map[string]bool{}}
+	t := &clock{a: c.b, b: c.a, now: c.now, moved: c.moved, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 	for _, d := range c.changed {
 		t.changed = append(t.changed, dayChange{d.date, d.is, d.was})
 	}
@@ -101,7 +118,7 @@ func (c *clock) turned() *clock {
 
 // withoutDays compares as if the calendars marked the same days.
 func (c *clock) withoutDays() *clock {
-	return &clock{a: c.a, b: c.b, now: c.now, moved: c.moved, same: c.same, intervals: map[string]bool{}}
+	return &clock{a: c.a, b: c.b, now: c.now, moved: c.moved, same: c.same, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 }
 
 // equal reports whether times of a and of b are the same schedule.
@@ -136,8 +153,23 @@ func (c *clock) holds(y, x stretch) bool {
 	return y.from <= x.from && x.until <= y.until && (len(y.closed) == 0 || slices.Equal(x.closed, y.closed)) && (y.times == "" || c.equal(x.times, y.times))
 }
 
-// everywhere is within without a short cut: it cuts time where anything begins or ends.
+// everywhere is within without a short cut.
 func (c *clock) everywhere(a, b []stretch) bool {
+	x, one := plainly(a)
+	y, other := plainly(b)
+	if !one || !other {
+		return c.cut(a, b)
+	}
+	answer, known := c.pairs[[2]plain{x, y}]
+	if !known {
+		answer = c.cut(a, b)
+		c.pairs[[2]plain{x, y}] = answer
+	}
+	return answer
+}
+
+// cut answers everywhere: it cuts time where anything begins or ends.
+func (c *clock) cut(a, b []stretch) bool {
 	cuts := []unlock.Instant{c.now, forEver}
 	for _, s := range slices.Concat(a, b) {
 		cuts = append(cuts, s.from, s.until)
