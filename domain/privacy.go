@@ -164,6 +164,32 @@ func EventRecord(s *State, e Event, at time.Time) Record {
 	return Record{Kind: RecordCommit, Unit: s.unitOfEvent(e, at), At: at}
 }
 
+// AnswerTells reports whether the answer to a command tells its sender of an event
+// that it causes at an instant. The commands are pointers to what was sent. What ends
+// or falls due for users of a unit with privacy is told to its unit managers and its
+// tenant alone, unless the command names it: to ask what would follow is else a way to
+// list them.
+func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) bool {
+	switch e.(type) {
+	case UnitUserRemoved, ShareRevoked, ShareEnded, FobRemoved, CredentialRevoked, PinRevoked, ReviewRequired:
+	default:
+		return true
+	}
+	if !HasPrivacy(s) {
+		return true
+	}
+	unit := s.unitOfEvent(e, at)
+	if unit == "" || !s.privateAt(unit, at) || s.manages(sender, unit) || s.tenantOf(sender, unit) {
+		return true
+	}
+	return slices.ContainsFunc(commands, func(c any) bool {
+		return slices.ContainsFunc([]string{"Person", "Credential", "Share"}, func(field string) bool {
+			id := idIn(e, field)
+			return id != "" && id == idIn(c, field)
+		})
+	})
+}
+
 // HasPrivacy reports whether any unit has, or had, privacy: where none has, those
 // who may read commits may read every event of them.
 func HasPrivacy(s *State) bool { return s.Units.HasBy(privacyKey) }
@@ -171,7 +197,7 @@ func HasPrivacy(s *State) bool { return s.Units.HasBy(privacyKey) }
 // unitOfEvent is the unit of whose users an event tells; none for all others.
 func (s *State) unitOfEvent(e Event, at time.Time) ID {
 	noun, _, _ := strings.Cut(EventName(e), ".")
-	if noun == "unit_user" || noun == "unit_manager" {
+	if noun == "unit_user" || noun == "unit_manager" || noun == "review" && idIn(e, "Unit") != "" {
 		return idIn(e, "Unit")
 	}
 	if c, ok := s.Credentials.Get(idIn(e, "Credential")); ok && c.Person != "" {
@@ -206,9 +232,9 @@ func (s *State) privateUnitOf(person ID, at time.Time) ID {
 	return ""
 }
 
-// idIn is the id in a field of an event; empty: it has no such field.
-func idIn(e Event, field string) ID {
-	f := reflect.ValueOf(e).FieldByName(field)
+// idIn is the id in a field of an event or a command; empty: it has no such field.
+func idIn(of any, field string) ID {
+	f := reflect.Indirect(reflect.ValueOf(of)).FieldByName(field)
 	if !f.IsValid() {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/schemas"
 )
 
 // toldFor is how long after its commit a command is answered with the secret that
@@ -40,8 +41,9 @@ func makeCandidates(fields []any) error {
 }
 
 // answer shows the events of a command to its sender, with the secrets that were
-// made for it while they may be told. Who repeats the command is its sender: the
-// id is bound to the actor and the fields.
+// made for it while they may be told, but for what follows for users of a unit with
+// privacy that are hidden from them. Who repeats the command is its sender: the id is
+// bound to the actor and the fields.
 func (a *API) answer(ctx context.Context, req eventstore.Request, result eventstore.Result) ([]Event, error) {
 	opened := result.Opened
 	if opened == nil {
@@ -57,7 +59,24 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 			return slices.Contains(secrets, subject) || seesSubject(s, viewer, subject)
 		}
 	}
-	return a.show(ctx, result.Events, opened, sees)
+	stored := result.Events
+	if _, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		stored, opened = told(s, callerOf(ctx).person, req.Fields, result, opened)
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return a.show(ctx, stored, opened, sees)
+}
+
+// told leaves out the events of which the answer does not tell.
+func told(s *domain.State, sender domain.ID, fields []any, result eventstore.Result, opened []domain.Event) (stored []schemas.Event, seen []domain.Event) {
+	for i, e := range opened {
+		if domain.AnswerTells(s, sender, fields, e, result.At) {
+			stored, seen = append(stored, result.Events[i]), append(seen, e)
+		}
+	}
+	return stored, seen
 }
 
 // toldOnce lists the subjects of the secrets that were made in events.
