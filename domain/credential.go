@@ -35,7 +35,7 @@ type Credential struct {
 	Shared         bool      `json:"shared,omitzero"` // held by somebody with whom the booking is shared (rule F6)
 	Device         Personal  `json:"device,omitzero" personal:"Subject"`
 	Consent        ID        `json:"consent_ref,omitempty"`
-	SharedBy       Actor     `json:"shared_by"` // who gave it (rule U11)
+	SharedBy       Actor     `json:"shared_by,omitzero"` // who gave it (rule U11); none: it was returned to stock
 }
 
 // CredentialKind is the kind of thing that is shown.

@@ -43,7 +43,7 @@ type AssignFob struct {
 func (AssignFob) permit() Permit { return Permit{Role: RoleStaff, Primary: true, UnitManager: true} }
 func (c AssignFob) scope(s *State) Scope {
 	unit := c.Unit
-	if stock, ok := s.Credentials.Get(c.Credential); ok && stock.State == CredentialStateStock {
+	if stock, ok := s.Credentials.Get(c.Credential); ok && stock.fromStock() && stock.Person == "" {
 		unit = stock.Unit
 	}
 	sc := s.unitScope(unit)
@@ -59,7 +59,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	if r := checkTerm(tx, c.From, c.Until); r != nil {
 		return r
 	}
-	if old, ok := tx.Credentials.Get(c.Credential); ok && old.State == CredentialStateStock {
+	if old, ok := tx.Credentials.Get(c.Credential); ok && old.fromStock() && old.Person == "" && old.live() {
 		return c.assignStock(tx, old)
 	}
 	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, formatRaw), Number: c.Number,
@@ -282,7 +282,8 @@ func (e FobAssigned) fold(s *State, m Moment) {
 func (e FobAssigned) concerns(*State) []ID { return e.Sites }
 
 // RemoveFob takes a fob or card back. Its number may be given anew; a key of a
-// unit's stock that still works returns there.
+// unit's stock that still works returns there, and one that is suspended with it, until
+// ReinstateCredential.
 type RemoveFob struct {
 	Credential ID `json:"credential"`
 	Reason     ID `json:"reason,omitempty"` // a short word, returned by default; it must say nothing about a person
@@ -309,21 +310,29 @@ type FobRemoved struct {
 	Reason     string `json:"reason"`
 }
 
-func (e FobRemoved) fold(s *State, _ Moment) {
+func (e FobRemoved) fold(s *State, m Moment) {
 	c, ok := s.Credentials.Get(e.Credential)
 	if !ok {
 		return
 	}
-	booking := c.Booking
+	booking, was, until := c.Booking, c.State, c.SuspendedUntil
 	s.Credentials.Update(e.Credential, func(c *Credential) {
 		c.State, c.Reason, c.SuspendedUntil = CredentialStateRemoved, e.Reason, time.Time{}
 	})
-	if c.fromStock() && (c.State == CredentialStateActive || c.State == CredentialStateSuspended) {
-		s.Credentials.Update(e.Credential, func(c *Credential) {
-			c.State, c.Person, c.Booking, c.Consent = CredentialStateStock, "", "", ""
-			c.From, c.Until = time.Time{}, time.Time{}
-		})
+	if c.fromStock() && (was == CredentialStateActive || was == CredentialStateSuspended) {
+		s.Credentials.Update(e.Credential, func(c *Credential) { c.returnToStock(was, until, m.At) })
 	}
 	s.noteOwed(booking)
+}
+
+// returnToStock puts a key back that works or is suspended. Nothing of its holder is
+// left, who may have been of the tenants before, and a suspension lasts: who returns a
+// key and gives it again does not lift it.
+func (c *Credential) returnToStock(was CredentialState, until, at time.Time) {
+	c.State, c.Person, c.Booking, c.Consent, c.Reason, c.SharedBy = CredentialStateStock, "", "", "", "", Actor{}
+	c.From, c.Until = time.Time{}, time.Time{}
+	if was == CredentialStateSuspended && (until.IsZero() || at.Before(until)) {
+		c.State = CredentialStateSuspended
+	}
 }
 func (e FobRemoved) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }

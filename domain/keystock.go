@@ -83,6 +83,8 @@ func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
 		return refuse("invalid_field", "the key %s is in stock: its id and its holder suffice", stock.ID).about(stock.ID)
 	case !tx.operates(unit.Site) && site.Policy.UnitManagerKeys == "forbidden":
 		return refuse("unit_manager_keys_forbidden", "at the site %s staff give keys, not unit managers", site.ID).about(site.ID)
+	case stock.State != CredentialStateStock:
+		return refuse("not_in_stock", "the key %s is %s; ReinstateCredential puts it in stock again", stock.ID, stock.State).about(stock.ID)
 	case stock.Denied:
 		return refuse("number_denied", "the key %s is on the deny list", stock.ID).about(stock.ID)
 	}
