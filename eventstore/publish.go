@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -99,4 +100,12 @@ func batchRefused(reply *nats.Msg) error {
 		return nil
 	}
 	return answer.Error
+}
+
+// Unreachable reports whether an error says that the servers did not answer: they have
+// no leader now, or none can be reached. What was asked has no telling answer, and may
+// be asked again.
+func Unreachable(err error) bool {
+	return slices.ContainsFunc([]error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, jetstream.ErrNoStreamResponse},
+		func(silent error) bool { return errors.Is(err, silent) })
 }

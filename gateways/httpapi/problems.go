@@ -192,6 +192,9 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, eventstore.ErrRejected):
 		a.log(ctx, "the ledger did not take a commit", err)
 		return problem(http.StatusServiceUnavailable, "not_stored", "the ledger did not take the command; nothing was changed").retry("5")
+	case eventstore.Unreachable(err):
+		a.log(ctx, "the ledger does not answer", err)
+		return problem(http.StatusServiceUnavailable, "ledger_unreachable", "the ledger does not answer now; try again, a command with the same Idempotency-Key").retry("5")
 	}
 	a.log(ctx, "a request failed", err)
 	return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what under %s", infoOf(ctx).id)

@@ -330,6 +330,7 @@ func TestErrorsOfTheStoreHaveAMeaning(t *testing.T) {
 		eventstore.ErrRejected:    {Status: 503, Code: "not_stored"},
 		eventstore.ErrBrokenChain: {Status: 503, Code: "ledger_damaged"},
 		eventstore.ErrPosition:    {Status: 409, Code: "version_conflict"},
+		context.DeadlineExceeded:  {Status: 503, Code: "ledger_unreachable"},
 		errAway:                   {Status: 503, Code: "vault_unavailable"},
 		http.ErrAbortHandler:      {Status: 500, Code: "internal"},
 	} {
