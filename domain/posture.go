@@ -214,7 +214,10 @@ func (c UnlockFor) decide(tx *Tx) *Refusal {
 	}
 	until := tx.At.Add(time.Duration(c.Minutes) * time.Minute)
 	now := door.Posture
+	site, _ := tx.Sites.Get(door.Site) // the door is there: so is its site
 	switch {
+	case !now.inForce(tx.At) && door.Unit == "" && site.Posture.inForce(tx.At) && site.Posture.Posture != PostureUnlocked && !tx.operates(door.Site):
+		return refuse("posture_in_force", "the site %s has the posture %s, past which staff alone let a door stand open", site.ID, site.Posture.Posture).about(c.Door, site.ID)
 	case !now.inForce(tx.At):
 	case now.Posture != PostureUnlocked:
 		return refuse("posture_in_force", "the door %s has the posture %s, which would be lost; SetPosture sets another one", c.Door, now.Posture).about(c.Door)
