@@ -169,6 +169,23 @@ func TestConstantEvictionLosesAndDoublesNothing(t *testing.T) {
 	}
 }
 
+func TestAnOrgInUseStaysInMemory(t *testing.T) {
+	s := newR1(t).store()
+	newOrg(t, s, "acme")
+	release, err := s.Hold(t.Context(), "acme")
+	require.NoError(t, err)
+	s.mu.Lock()
+	o := s.orgs["acme"]
+	s.mu.Unlock()
+	gone, err := s.letGo(o)
+	require.NoError(t, err)
+	assert.False(t, gone, "what is held would be of an org that nobody follows")
+	release()
+	gone, err = s.letGo(o)
+	require.NoError(t, err)
+	assert.True(t, gone)
+}
+
 // The node that committed may be gone before its projections have worked, so
 // another that does not hold the org looks after it.
 func TestACommitOfAnotherNodeBringsTheOrgIn(t *testing.T) {
