@@ -24,9 +24,12 @@ type RemoteUnlock struct {
 func (RemoteUnlock) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
 func (c RemoteUnlock) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c RemoteUnlock) decide(tx *Tx) *Refusal {
-	_, grant, r := tx.fromAfar(c.Door, CapabilityRemoteUnlock)
+	door, grant, r := tx.fromAfar(c.Door, CapabilityRemoteUnlock)
 	if r == nil {
 		tx.emit(RemoteUnlockRequested{Door: c.Door, Person: tx.Actor.ID, Grant: grant})
+		if door.Gateway == "" {
+			tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", c.Door)
+		}
 	}
 	return r
 }

@@ -158,6 +158,9 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 	if len(b.Suspensions) == 0 {
 		return nil
 	}
+	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
+		return r
+	}
 	tx.emit(e)
 	if now, ok := tx.Bookings.Get(b.ID); ok && c.Level == "" && now.Level != "" {
 		tx.warn("still_suspended", "the booking %s stays suspended: %s", b.ID, now.suspendedFor())
