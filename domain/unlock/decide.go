@@ -22,6 +22,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
 	}
+	from := t.seek(keyOf(r.Tag))
 	q := question{table: t, local: local, at: r.At, command: r.Command, site: t.site, door: t.doors.get(keyOf(r.Door))}
 	if q.site == nil || q.door == nil {
 		a.holder, a.credential, a.Failed = q.who(&r)
@@ -29,12 +30,13 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 		a.Code = DenyUnknownAccessPoint
 		return a
 	}
-	failed := q.atDoor(r.Side)
 	var who, granted Checks
 	var source Source
-	if e := q.plainly(&r); e != nil {
-		a.holder, a.credential, source = e.value, 1, e.extra.source()
-		a.link, granted = q.plain(&e.extra)
+	plain, right := q.plainly(&r, &from)
+	failed := q.atDoor(r.Side)
+	if plain != nil {
+		a.holder, a.credential, source = plain.value, 1, plain.extra.times.source()
+		a.link, granted = q.plain(right)
 	} else if a.holder, a.credential, who = q.who(&r); a.holder != nil && a.holder.person != nil {
 		granted = q.granted(&a, &r)
 		if a.link != 0 {

@@ -6,11 +6,13 @@ package unlock
 // schedule. A decision about them need not read the holder.
 type gist struct {
 	right key
-	// times are, from the highest bit on: 28 bits from, 28 bits until, in units since
-	// 1970, inclusive and exclusive, three bits of kind, three of source, a bit that
-	// is zero, and one that says that there is a gist.
-	times uint64
+	times gistTimes
 }
+
+// gistTimes are, from the highest bit on: 28 bits from, 28 bits until, in units
+// since 1970, inclusive and exclusive, three bits of kind, three of source, a bit
+// that is zero, and one that says that there is a gist.
+type gistTimes uint64
 
 const (
 	gistUnit  = 16_000_000_000 // in nanoseconds: 28 bits last until 2106
@@ -36,44 +38,63 @@ func (h *holder) gist() gist {
 	if first >= last {
 		return gist{}
 	}
-	return gist{l.right, uint64(first)<<36 | uint64(last)<<8 | uint64(c.kind)<<5 | uint64(l.source)<<2 | 1}
+	return gist{l.right, gistTimes(uint64(first)<<36 | uint64(last)<<8 | uint64(c.kind)<<5 | uint64(l.source)<<2 | 1)}
 }
 
 // holds reports whether there is a gist and it says all at the instant.
-func (g *gist) holds(at Instant) bool {
-	unit := uint64(at) / gistUnit // beyond every bound before 1970
-	return g.times&1 != 0 && unit >= g.times>>36 && unit < g.times>>8&gistUnits
+func (t gistTimes) holds(at Instant) bool {
+	unit := gistTimes(uint64(at) / gistUnit) // beyond every bound before 1970
+	return t&1 != 0 && unit >= t>>36 && unit < t>>8&gistUnits
 }
 
-func (g *gist) kind() CredentialKind { return CredentialKind(g.times >> 5 & 7) }
+func (t gistTimes) kind() CredentialKind { return CredentialKind(t >> 5 & 7) }
 
-func (g *gist) source() Source { return Source(g.times >> 2 & 7) }
+func (t gistTimes) source() Source { return Source(t >> 2 & 7) }
+
+// start is where the search for a tag begins, and the times of the gist there.
+// They are read before they are needed, so that they come from memory while the
+// door is looked up: that takes a tenth off a decision, and most searches end
+// where they begin.
+type start struct {
+	tag   key
+	leaf  leaf[holder, gist]
+	place int
+	times gistTimes
+}
+
+func (t *Table) seek(tag key) start {
+	s := start{tag: tag}
+	if s.leaf, s.place = t.tags.find(tag); len(s.leaf) > 0 {
+		s.times = s.leaf[s.place].extra.times
+	}
+	return s
+}
 
 // plainly gives the place of a tag whose gist says all, for the request, the door
-// and the instant are nothing special either; nil: the rules are needed. It
-// decides nothing that who and granted would not, only sooner.
-func (q *question) plainly(r *Request) *entry[holder, gist] {
-	tag := keyOf(r.Tag)
-	l, i := q.table.tags.find(tag)
+// and the instant are nothing special either, and the right that it names; nil:
+// the rules are needed. It decides nothing that who and granted would not, only
+// sooner.
+func (q *question) plainly(r *Request, s *start) (*entry[holder, gist], *right) {
+	l, i, times := s.leaf, s.place, s.times
 	if len(l) == 0 || r.Fault != NoFault || q.command != NoCommand || q.door.factor != NoFactor || q.local.FirstInPending {
-		return nil
+		return nil, nil
 	}
-	for l[i].key != tag {
+	for l[i].key != s.tag {
 		if l[i].value == nil {
-			return nil
+			return nil, nil
 		}
 		i = (i + 1) & (len(l) - 1)
+		times = l[i].extra.times
 	}
-	g := &l[i].extra
-	if !g.holds(q.at) || q.fobHours(g.kind()) || g.kind() == Pin && q.local.Keypad.LockedOut(q.at) {
-		return nil
+	if !times.holds(q.at) || q.fobHours(times.kind()) || times.kind() == Pin && q.local.Keypad.LockedOut(q.at) {
+		return nil, nil
 	}
-	return &l[i]
+	return &l[i], q.table.rights.get(l[i].extra.right)
 }
 
-// plain checks what may fail of a gist; link is 0 where no grant is for the door.
-func (q *question) plain(g *gist) (link uint32, failed Checks) {
-	r := q.table.rights.get(g.right)
+// plain checks what may fail of a gist that names the right; link is 0 where no
+// grant is for the door.
+func (q *question) plain(r *right) (link uint32, failed Checks) {
 	if r == nil || !r.has(q.door.key) {
 		return 0, check(DenyNoAccessRight)
 	}
