@@ -25,6 +25,7 @@ const MaxActivityBatch = 1000
 type ActivityWriter struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
+	may     func() error // tells why nothing may be appended now
 	subject string
 	gateway domain.ID
 	boot    uint64
@@ -48,7 +49,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
 	}
-	w := &ActivityWriter{js: s.js, stream: stream, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
+	w := &ActivityWriter{js: s.js, stream: stream, may: s.mayAppend, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
 	if err != nil {
 		return nil, err
@@ -119,6 +120,9 @@ func (w *ActivityWriter) Last(ctx context.Context) (*schemas.Activity, error) { 
 func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity) error {
 	if len(records) == 0 || len(records) > MaxActivityBatch {
 		return fmt.Errorf("eventstore: %d activity records at once, 1 to %d are taken", len(records), MaxActivityBatch)
+	}
+	if err := w.may(); err != nil {
+		return errors.Join(ErrRejected, err)
 	}
 	bodies, prev, err := w.chain(records)
 	if err != nil {

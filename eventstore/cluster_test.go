@@ -87,15 +87,9 @@ func newR3(t *testing.T) *testbed {
 	}
 	for i, p := range ports {
 		conf := fmt.Sprintf(clusterConfig, i+1, filepath.Join(b.dir, fmt.Sprint("js", i+1)), p, strings.Join(routes, ","))
-		path := filepath.Join(b.dir, fmt.Sprintf("n%d.conf", i+1))
-		require.NoError(t, os.WriteFile(path, []byte(conf), 0o600))
-		opts, err := server.ProcessConfigFile(path)
-		require.NoError(t, err)
-		opts.NoLog, opts.NoSigs = true, true
-		s, err := server.NewServer(opts)
-		require.NoError(t, err)
-		s.Start()
-		b.servers = append(b.servers, s)
+		require.NoError(t, os.WriteFile(b.conf(i), []byte(conf), 0o600))
+		b.servers = append(b.servers, nil)
+		b.serve(i)
 	}
 	t.Cleanup(func() {
 		for _, s := range b.servers {
@@ -117,6 +111,26 @@ func newR3(t *testing.T) *testbed {
 	return b
 }
 
+// conf is the file with the settings of a server, counted from 0.
+func (b *testbed) conf(i int) string { return filepath.Join(b.dir, fmt.Sprintf("n%d.conf", i+1)) }
+
+// serve starts a server of the cluster by what its file says.
+func (b *testbed) serve(i int) {
+	b.t.Helper()
+	opts, err := server.ProcessConfigFile(b.conf(i))
+	require.NoError(b.t, err)
+	opts.NoLog, opts.NoSigs = true, true
+	b.servers[i], err = server.NewServer(opts)
+	require.NoError(b.t, err)
+	b.servers[i].Start()
+}
+
+// halt stops a server of the cluster.
+func (b *testbed) halt(i int) {
+	b.servers[i].Shutdown()
+	b.servers[i].WaitForShutdown()
+}
+
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
@@ -131,7 +145,11 @@ func freePorts(t *testing.T, n int) []int {
 
 // connect returns a connection to one of the servers, each in turn.
 func (b *testbed) connect(user string) *nats.Conn {
-	srv := b.servers[int(b.next.Add(1))%len(b.servers)]
+	return b.connectTo(int(b.next.Add(1))%len(b.servers), user)
+}
+
+func (b *testbed) connectTo(i int, user string) *nats.Conn {
+	srv := b.servers[i]
 	opts := []nats.Option{nats.InProcessServer(srv), nats.MaxReconnects(-1)}
 	if b.embedded == nil {
 		opts = append(opts, nats.UserInfo(user, user))

@@ -71,14 +71,15 @@ type Store struct {
 	created time.Time // of the ledger stream: its identity
 	ctx     context.Context
 	cancel  context.CancelFunc
-	running sync.WaitGroup // tail, workers, snapshots, fences, what keeps memory, the check
-	unsafe  []UnsafeSetting
-	seen    uint64 // last sequence of the ledger that the tail has seen; of its one goroutine
+	running sync.WaitGroup  // tail, workers, snapshots, fences, what keeps memory, the check
+	unsafe  []UnsafeSetting // of streams and the embedded server, that it was told to run on
+	seen    uint64          // last sequence of the ledger that the tail has seen; of its one goroutine
 	pools   keyPools
 	// unsettledSince is when appends began to have no telling answer, in Unix
 	// nanoseconds; 0: the last one had.
 	unsettledSince atomic.Int64
 	fences         *fences // nil on a node without the vault
+	servers        servers // of an external cluster
 
 	crowded  signal     // there are more orgs in memory than may be
 	visits   signal     // there are orgs in wanted
@@ -148,19 +149,23 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 		return nil, fmt.Errorf("eventstore: %w", err)
 	}
 	var unsafe []UnsafeSetting
+	var servers roll
 	if cfg.Embedded != nil {
 		unsafe = checkEmbedded(cfg.Embedded)
-	} else if unsafe, err = checkServers(cfg.System, cfg.Replicas); err != nil {
+	} else if servers, unsafe, err = checkServers(ctx, cfg.System, cfg.Replicas); err != nil {
 		return nil, err
+	}
+	if err := cfg.refuse(append(servers.unsafe(), unsafe...)); err != nil {
+		return nil, err // before the streams, which too few servers do not give
 	}
 	found, err := reconcile(ctx, js, cfg.Replicas)
 	if err != nil {
 		return nil, err
 	}
-	unsafe = append(unsafe, found...)
-	if len(unsafe) > 0 && !cfg.AllowUnsafe {
-		return nil, fmt.Errorf("eventstore: %w; mend this, or start with --allow-unsafe-store, which is recorded:%s", ErrUnsafeStore, lines(unsafe))
+	if err := cfg.refuse(found); err != nil {
+		return nil, err
 	}
+	unsafe = append(unsafe, found...)
 	ledger, err := js.Stream(ctx, StreamLedger)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
@@ -169,7 +174,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
 		forks: make(chan struct{}, maxForks), damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if err := s.start(ctx); err != nil {
+	if err := s.start(ctx, servers); err != nil {
 		s.cancel()
 		s.running.Wait()
 		return nil, err
@@ -177,7 +182,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) start(ctx context.Context) error {
+func (s *Store) start(ctx context.Context, servers roll) error {
 	info, err := s.ledger.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
@@ -198,7 +203,26 @@ func (s *Store) start(ctx context.Context) error {
 	s.running.Go(s.trimLoop)
 	s.running.Go(s.visitLoop)
 	s.running.Go(s.checkLoop)
-	return s.recordOverrides(ctx)
+	if err := s.recordOverrides(ctx, s.unsafe); err != nil {
+		return err
+	}
+	if s.cfg.System == nil || s.cfg.Embedded != nil {
+		return nil
+	}
+	if err := s.note(ctx, servers); err != nil {
+		return err
+	}
+	s.running.Go(s.watchServers)
+	return nil
+}
+
+// refuse says that the store does not run on these settings, unless there are none
+// or the operator wants it to.
+func (cfg *Config) refuse(unsafe []UnsafeSetting) error {
+	if len(unsafe) == 0 || cfg.AllowUnsafe {
+		return nil
+	}
+	return fmt.Errorf("eventstore: %w; mend this, or start with --allow-unsafe-store, which is recorded:%s", ErrUnsafeStore, lines(unsafe))
 }
 
 // lines writes settings one to a line.
@@ -210,9 +234,9 @@ func lines(unsafe []UnsafeSetting) string {
 	return out
 }
 
-// recordOverrides commits to _system each unsafe setting that the store runs on.
-func (s *Store) recordOverrides(ctx context.Context) error {
-	for _, u := range s.unsafe {
+// recordOverrides commits to _system unsafe settings that the store runs on.
+func (s *Store) recordOverrides(ctx context.Context, unsafe []UnsafeSetting) error {
+	for _, u := range unsafe {
 		s.log.Warn("the store runs on an unsafe setting", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
 		_, err := s.Execute(ctx, domain.SystemOrg, Request{
 			ID: domain.DeriveUUID(domain.UUID{}, fmt.Sprintf("override/%s/%d", u, s.cfg.Now().UnixNano())), Command: "RecordOverride",

@@ -164,6 +164,23 @@ func (s *service) tellProgress(done <-chan struct{}) {
 	}
 }
 
+// ready lists what keeps the instance from serving as it should, and what is amiss
+// though it serves.
+func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
+	silent, unsafe := s.Store.Servers()
+	for _, name := range silent {
+		degraded = append(degraded, httpapi.Trouble{Part: "server:" + name, Message: "it does not tell its settings; its cluster goes on with a majority, and it is checked when it is back"})
+	}
+	troubles = s.troubles()
+	if s.cfg.AllowUnsafe {
+		return troubles, degraded
+	}
+	for _, u := range unsafe {
+		troubles = append(troubles, httpapi.Trouble{Part: "ledger", Message: u.String() + "; nothing is committed until that is put right"})
+	}
+	return troubles, degraded
+}
+
 // troubles lists what keeps the instance from serving as it should.
 func (s *service) troubles() []httpapi.Trouble {
 	var out []httpapi.Trouble

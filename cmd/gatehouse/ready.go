@@ -20,7 +20,8 @@ type readyCmd struct {
 
 // Help gives examples.
 func (readyCmd) Help() string {
-	return `It ends with 0 when the instance serves, else with 5 and what keeps it from serving.
+	return `It ends with 0 when the instance serves, and tells what is amiss even so; else with 5
+and what keeps it from serving.
 
 Examples:
 
@@ -43,16 +44,31 @@ func (c *readyCmd) Run(w *world) error {
 	until := w.now().Add(c.Wait)
 	for {
 		body, err := remote.ready(w.ctx)
-		if err == nil && c.JSON {
-			return w.printJSON(body, true)
+		if err == nil {
+			return c.tell(w, body)
 		}
-		if err == nil || !w.now().Before(until) {
+		if !w.now().Before(until) {
 			return err
 		}
 		if err := pause(w.ctx, readyPause); err != nil {
 			return err
 		}
 	}
+}
+
+// tell writes what an instance that serves says of itself.
+func (c *readyCmd) tell(w *world, body []byte) error {
+	if c.JSON {
+		return w.printJSON(body, true)
+	}
+	var answer httpapi.Readiness
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return err
+	}
+	for _, d := range answer.Degraded {
+		w.say("degraded: %s: %s\n", d.Part, d.Message)
+	}
+	return nil
 }
 
 // ready returns the answer of an instance that serves, else an error that tells

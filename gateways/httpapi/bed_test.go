@@ -37,6 +37,7 @@ type bed struct {
 	bootstrap string
 	used      int
 	troubles  []Trouble
+	degraded  []Trouble
 	tables    bool // whether there are permissions
 	logs      safeBuffer
 
@@ -72,7 +73,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 	t.Cleanup(func() { require.NoError(t, b.store.Close(context.Background())) })
 	secret, _ := newSecret()
 	b.bootstrap = BootstrapText(secret)
-	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.table, Ready: func() []Trouble { return b.troubles },
+	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.table, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
 		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
 		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test", Limits: limits})

@@ -12,10 +12,12 @@ type Health struct {
 	Status string `json:"status" enum:"ok"`
 }
 
-// Readiness says whether the instance serves, and what keeps it from serving.
+// Readiness says whether the instance serves, what keeps it from serving, and what
+// is amiss though it serves.
 type Readiness struct {
 	Ready    bool      `json:"ready"`
-	Troubles []Trouble `json:"troubles"`
+	Troubles []Trouble `json:"troubles" doc:"what keeps it from serving as it should"`
+	Degraded []Trouble `json:"degraded" doc:"what is missing though it serves: one more loss may end that"`
 }
 
 func (a *API) registerHealth() {
@@ -32,9 +34,10 @@ func (a *API) registerHealth() {
 		Description: "The status is 200 when it does, else 503, with the same body.",
 		Tags:        []string{"operation"},
 	}, func(context.Context, *struct{}) (*readyOutput, error) {
-		out := &readyOutput{Status: http.StatusOK, Body: Readiness{Ready: true, Troubles: []Trouble{}}}
-		if troubles := a.cfg.Ready(); len(troubles) > 0 {
-			out.Status, out.Body = http.StatusServiceUnavailable, Readiness{false, troubles}
+		troubles, degraded := a.cfg.Ready()
+		out := &readyOutput{Status: http.StatusOK, Body: Readiness{len(troubles) == 0, append([]Trouble{}, troubles...), append([]Trouble{}, degraded...)}}
+		if !out.Body.Ready {
+			out.Status = http.StatusServiceUnavailable
 		}
 		return out, nil
 	})

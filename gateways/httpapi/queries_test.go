@@ -297,6 +297,10 @@ func TestHealthAndMetrics(t *testing.T) {
 	b := newWorld(t, "house")
 	assert.Equal(t, "ok", b.ask("", http.MethodGet, "/healthz", "").is(200).json()["status"])
 	assert.Equal(t, true, b.ask("", http.MethodGet, "/readyz", "").is(200).json()["ready"])
+	b.degraded = []Trouble{{"server:n3", "it is away"}}
+	degraded := b.ask("", http.MethodGet, "/readyz", "").is(200).json()
+	assert.Equal(t, true, degraded["ready"])
+	assert.Equal(t, "server:n3", degraded["degraded"].([]any)[0].(map[string]any)["part"])
 	b.troubles = []Trouble{{"org:acme", "it was written by a later version"}}
 	ready := b.ask("", http.MethodGet, "/readyz", "").is(http.StatusServiceUnavailable).json()
 	assert.Equal(t, false, ready["ready"])

@@ -49,8 +49,9 @@ type Config struct {
 	// Doors is optional: what in-process gateways decide with. Without it no reads
 	// are taken.
 	Doors local.Doors
-	// Ready lists what keeps this instance from serving; none: it is ready.
-	Ready func() []Trouble
+	// Ready lists what keeps this instance from serving, none: it is ready; and what is
+	// amiss though it serves.
+	Ready func() (troubles, degraded []Trouble)
 	// Bootstrap is optional: the token by which the first org is made.
 	Bootstrap *Bootstrap
 	// Metrics is where the API registers its own and what GET /metrics shows.
@@ -61,7 +62,7 @@ type Config struct {
 	Limits  Limits // optional
 }
 
-// Trouble is one reason why an instance is not ready.
+// Trouble is one reason why an instance is not ready, or is not whole.
 type Trouble struct {
 	Part    string `json:"part" doc:"what has the trouble, as eventstore or org:acme"`
 	Message string `json:"message"`

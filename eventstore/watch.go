@@ -1,0 +1,132 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// rollEvery is the pause between two looks at the settings of a cluster's servers.
+// A server that comes back with a setting which could lose commits is known after
+// that time at the latest.
+const rollEvery = 10 * time.Second
+
+// servers is what is known of the servers of an external cluster.
+type servers struct {
+	mu     sync.Mutex // guards what follows
+	silent []string   // did not tell their settings when they were asked last, in order
+	unsafe map[string][]UnsafeSetting
+}
+
+// Servers tells which servers of the cluster did not tell their settings when they
+// were asked last, and the settings of others that could lose what they
+// acknowledge: while there are any of these, the store appends nothing.
+func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
+	s.servers.mu.Lock()
+	defer s.servers.mu.Unlock()
+	return slices.Clone(s.servers.silent), roll{told: s.servers.unsafe}.unsafe()
+}
+
+// mayAppend tells why nothing may be appended now, or nil.
+func (s *Store) mayAppend() error {
+	if s.cfg.AllowUnsafe {
+		return nil
+	}
+	if _, unsafe := s.Servers(); len(unsafe) > 0 {
+		return fmt.Errorf("eventstore: %w:%s", ErrUnsafeStore, lines(unsafe))
+	}
+	return nil
+}
+
+// watchServers asks the servers for their settings again and again, for they come
+// and go while the store runs, and may come back with others.
+func (s *Store) watchServers() {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(rollEvery):
+		}
+		if err := s.lookAtServers(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("the servers were not asked for their settings", "error", err)
+		}
+	}
+}
+
+// lookAtServers asks the servers for their settings once. One that was found unsafe
+// and does not answer is asked twice more, before it is taken for one that is down
+// and does no harm.
+func (s *Store) lookAtServers(ctx context.Context) error {
+	for try := 1; ; try++ {
+		r, err := callRoll(ctx, s.cfg.System, s.cfg.Replicas)
+		if err != nil {
+			return err
+		}
+		if len(r.told) == 0 {
+			return nil // nobody is reached, so nothing is known anew and nothing appended
+		}
+		if try == serversTries || !s.missesUnsafe(r) {
+			return s.note(ctx, r)
+		}
+	}
+}
+
+func (s *Store) missesUnsafe(r roll) bool {
+	s.servers.mu.Lock()
+	defer s.servers.mu.Unlock()
+	for name := range s.servers.unsafe {
+		if _, told := r.told[name]; !told {
+			return true
+		}
+	}
+	return false
+}
+
+// note takes over what the servers told, and says what is new of it. With the
+// override of the operator what is unsafe is recorded, as it is at the start.
+func (s *Store) note(ctx context.Context, r roll) error {
+	unsafe := map[string][]UnsafeSetting{}
+	for name, found := range r.told {
+		if len(found) > 0 {
+			unsafe[name] = found
+		}
+	}
+	s.servers.mu.Lock()
+	was, wasSilent := s.servers.unsafe, s.servers.silent
+	s.servers.unsafe, s.servers.silent = unsafe, r.silent
+	s.servers.mu.Unlock()
+	s.metrics.Silent.Set(float64(len(r.silent)))
+	s.metrics.Unsafe.Set(float64(len(unsafe)))
+	for _, name := range r.silent {
+		if !slices.Contains(wasSilent, name) {
+			s.log.Warn("a server of the cluster does not tell its settings; they are checked when it is back", "server", name)
+		}
+	}
+	for _, name := range wasSilent {
+		if _, told := r.told[name]; told && unsafe[name] == nil {
+			s.log.Info("a server of the cluster is back, and its settings are safe", "server", name)
+		}
+	}
+	for name, found := range unsafe {
+		if was[name] != nil {
+			continue
+		}
+		if s.cfg.AllowUnsafe {
+			if err := s.recordOverrides(ctx, found); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, u := range found {
+			s.log.Error("nothing is appended while a server could lose what it acknowledges", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
+		}
+	}
+	for name := range was {
+		if unsafe[name] == nil {
+			s.log.Info("a server that was not safe is mended or gone", "server", name)
+		}
+	}
+	return nil
+}
