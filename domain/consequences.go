@@ -16,7 +16,7 @@ const maxConsequences = 200
 // in the same commit while there is room, the rest by [SettleConsequences].
 type Owed struct {
 	Booking ID `json:"booking,omitempty"`
-	Gateway ID `json:"gateway,omitempty"` // of PINs that it counted
+	Gateway ID `json:"gateway,omitempty"` // of PINs that it counted, or knew when it was stolen
 	// Of a review that is due.
 	Unit   ID `json:"unit,omitempty"`
 	Person ID `json:"person,omitempty"`
@@ -36,7 +36,7 @@ func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
 var consequencesWords = words{
 	commands: []CommandType{
 		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}, ReviewRequired{}),
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{}),
 	},
 }
 

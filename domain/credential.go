@@ -30,6 +30,8 @@ type Credential struct {
 	Home    ID                `json:"home,omitempty"`    // gateway that counts the uses; none: each counts for itself
 	// DuressOf is the PIN that it is for duress of, and follows; none: it is not.
 	DuressOf ID `json:"duress_of,omitempty"`
+	// Leaked is the stolen gateway with which the PIN ended: its digits stay taken.
+	Leaked ID `json:"leaked,omitempty"`
 	// SuspendedUntil ends a suspension by itself, exclusive; zero: until it is lifted.
 	SuspendedUntil time.Time `json:"suspended_until,omitzero"`
 	Shared         bool      `json:"shared,omitzero"` // held by somebody with whom the booking is shared (rule F6)
@@ -101,23 +103,15 @@ func (c *Credential) keys() []string {
 	for _, s := range c.Sites {
 		k = append(k, "site:"+string(s))
 	}
-	// A number on the deny list stays taken: it must open nothing for anybody.
-	if n := c.Number.Text(); n != "" && (c.live() || c.Denied) {
+	// A number on the deny list stays taken: it must open nothing for anybody. So do
+	// digits that a thief knows.
+	if n := c.Number.Text(); n != "" && (c.live() || c.Denied || c.Leaked != "") {
 		for _, s := range c.Sites {
 			k = append(k, numberKey(s, c.Format, n))
 		}
 	}
-	if c.Kind == KindPin && c.live() {
+	if c.Kind == KindPin {
 		k = append(k, c.pinKeys()...)
-		if c.Home != "" {
-			k = append(k, homeKey(c.Home))
-		}
-		if c.MaxUses > 0 && c.Home == "" {
-			k = append(k, homelessKey)
-		}
-		if c.DuressOf != "" {
-			k = append(k, duressKey(c.DuressOf))
-		}
 	}
 	return k
 }

@@ -83,7 +83,7 @@ var gatewayWords = words{
 	commands: []CommandType{
 		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect.", GatewayRegistered{}),
 		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more.", GatewayKeyRotated{}),
-		takesAway(command[RetireGateway]("Takes a gateway out of service for good: it is cut off.", GatewayRetired{}, PinRevoked{})),
+		takesAway(command[RetireGateway]("Takes a gateway out of service for good: it is cut off. With a stolen one all PINs of its site end.", GatewayRetired{}, PinRevoked{}, PinLeaked{})),
 		command[AssignDoorToGateway]("Says which gateway opens a door; it is one at a time.", GatewayDoorAssigned{}),
 		takesAway(command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{})),
 	},
@@ -190,7 +190,9 @@ func (e GatewayKeyRotated) fold(s *State, _ Moment) {
 func (e GatewayKeyRotated) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }
 
 // RetireGateway takes a gateway out of service for good. Its doors are without a
-// gateway until another is assigned, and PINs end whose uses it counted.
+// gateway until another is assigned, and PINs end whose uses it counted. With the
+// reason stolen all PINs of its site end, and the site gets another key of tags;
+// that may be found out later, of a gateway that was retired for another reason.
 type RetireGateway struct {
 	Gateway ID            `json:"gateway"`
 	Reason  GatewayReason `json:"reason"`
@@ -206,14 +208,19 @@ func (c RetireGateway) decide(tx *Tx) *Refusal {
 	if r := required("reason", string(c.Reason)); r != nil {
 		return r
 	}
-	if g.Retired == "" {
-		tx.emit(GatewayRetired(c))
-		tx.settlePins(c.Gateway)
+	if g.Retired != "" && (c.Reason != GatewayStolen || g.Retired == GatewayStolen) {
+		return nil
 	}
+	if c.Reason == GatewayStolen {
+		tx.warnOfTheft(g.Site)
+	}
+	tx.emit(GatewayRetired(c))
+	tx.settlePins(c.Gateway)
 	return nil
 }
 
-// GatewayRetired takes a gateway out of service, and its doors from it.
+// GatewayRetired takes a gateway out of service, and its doors from it. When it was
+// stolen, that ends the PINs of its site and gives the site another key of tags.
 type GatewayRetired struct {
 	Gateway ID            `json:"gateway"`
 	Reason  GatewayReason `json:"reason"`
@@ -224,6 +231,9 @@ func (e GatewayRetired) fold(s *State, _ Moment) {
 		s.Doors.Update(door, func(d *Door) { d.Gateway = "" })
 	}
 	s.Gateways.Update(e.Gateway, func(g *Gateway) { g.Retired = e.Reason })
+	if e.Reason == GatewayStolen {
+		s.endLeaked(e.Gateway)
+	}
 	s.noteOwedGateway(e.Gateway)
 }
 func (e GatewayRetired) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }

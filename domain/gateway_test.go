@@ -90,7 +90,32 @@ func (h *history) gatewayCommand() Command {
 	id, door := numbered("w", n), draw(h.t, "door", storageDoors[:6]...)
 	assign := AssignDoorToGateway{Gateway: id, Door: door}
 	return draw[Command](h.t, "command", assign, assign, assign, RemoveDoorFromGateway{Gateway: id, Door: door},
-		RegisterGateway{Gateway: id, Site: "north", PublicKey: someGatewayKeys[n]}, RetireGateway{Gateway: id, Reason: GatewayBroken})
+		RegisterGateway{Gateway: id, Site: "north", PublicKey: someGatewayKeys[n]}, RetireGateway{Gateway: id, Reason: GatewayBroken},
+		RetireGateway{Gateway: id, Reason: GatewayStolen})
+}
+
+// knownToThieves adds the PINs that are known at the site of a gateway which has just
+// been retired as stolen.
+func (h *history) knownToThieves(known map[ID]struct{}, stolen map[ID]struct{}) {
+	for id, g := range h.s.Gateways.All() {
+		if _, before := stolen[id]; before || g.Retired != GatewayStolen {
+			continue
+		}
+		stolen[id] = struct{}{}
+		for pin, c := range h.s.Credentials.All() {
+			if c.Kind == KindPin && slices.Contains(c.Sites, g.Site) {
+				known[pin] = struct{}{}
+			}
+		}
+	}
+}
+
+// opensNothingOf: what a thief knows opens nothing ever again, but where the door
+// stands open anyway.
+func (h *history) opensNothingOf(known map[ID]struct{}, q asked, code string) {
+	if _, ok := known[q.Credential]; ok && code != "allow_posture_unlocked" {
+		require.False(h.t, strings.HasPrefix(code, "allow_"), "%s opens with %s", q.Credential, code)
+	}
 }
 
 // countedAtOne: a PIN whose uses one gateway counts opens at no other, ever, but

@@ -357,18 +357,21 @@ func (h *history) question() asked {
 func decideProperty(t *rapid.T, seen func(code string)) {
 	h := newHistory(t)
 	opened := map[ID]ID{} // a PIN with a number of uses -> the gateway at which it opened
+	known, stolen := map[ID]struct{}{}, map[ID]struct{}{}
 	for range rapid.IntRange(1, 40).Draw(t, "commands") {
 		h.pass()
 		if rapid.Bool().Draw(t, "due") {
 			h.due()
 		}
 		h.step()
+		h.knownToThieves(known, stolen)
 		for range 4 {
 			q := h.question()
 			h.gates.agree(t, h.s, q)
 			_, code := slowDecide(h.s, q)
 			seen(code)
 			h.countedAtOne(q, code, opened)
+			h.opensNothingOf(known, q, code)
 		}
 	}
 	rows := scratch(t, h.s)

@@ -33,7 +33,7 @@ var pinWords = words{
 		command[IssueOneTimePin]("Makes a PIN that opens once. The service makes its digits; they are told once, in the answer.", PinIssued{}),
 		command[RotatePin]("Gives a PIN other digits, told once, in the answer; the old ones end.", PinRotated{}),
 	},
-	events: []EventType{event[PinIssued](1), event[PinRotated](1), event[PinRevoked](1)},
+	events: []EventType{event[PinIssued](1), event[PinRotated](1), event[PinRevoked](1), event[PinLeaked](1)},
 }
 
 // IssuePin makes a PIN for a person. It names one of three things that it is for:

@@ -117,8 +117,8 @@ func weakPin(pin string) bool {
 
 // pinTaken reports whether a live PIN at one of the sites is the same, begins
 // with it, or begins it: a keypad that opens with the last digit would take the
-// shorter for the longer. PINs of the future count, and those whose end is not on
-// record yet.
+// shorter for the longer. PINs of the future count, those whose end is not on record
+// yet, and those that a thief knows.
 func (s *State) pinTaken(sites []ID, pin string) bool {
 	for _, site := range sites {
 		if s.Credentials.HasBy(pinBeginKey(site, pin)) {
@@ -136,18 +136,33 @@ func (s *State) pinTaken(sites []ID, pin string) bool {
 // pinsKey finds the live PINs of a site.
 func pinsKey(site ID) string { return "pins:" + string(site) }
 
-// pinBeginKey finds the live PINs of a site that begin with some digits and are
-// longer.
+// pinBeginKey finds the PINs of a site that begin with some digits and are longer,
+// the live ones and those whose digits leaked.
 func pinBeginKey(site ID, digits string) string { return "pin:" + string(site) + ":" + digits }
 
-// pinKeys are the further keys of a live PIN.
+// pinKeys are the further keys of a PIN.
 func (c *Credential) pinKeys() (k []string) {
+	live := c.live()
 	pin := c.Number.Text()
 	for _, s := range c.Sites {
-		k = append(k, pinsKey(s))
-		for n := minPinDigits; n < len(pin); n++ {
+		if live {
+			k = append(k, pinsKey(s))
+		}
+		for n := minPinDigits; n < len(pin) && (live || c.Leaked != ""); n++ {
 			k = append(k, pinBeginKey(s, pin[:n]))
 		}
+	}
+	if live && c.Home != "" {
+		k = append(k, homeKey(c.Home))
+	}
+	if live && c.MaxUses > 0 && c.Home == "" {
+		k = append(k, homelessKey)
+	}
+	if c.DuressOf != "" && (live || c.leakOpen()) {
+		k = append(k, duressKey(c.DuressOf))
+	}
+	if c.DuressOf == "" && c.leakOpen() {
+		k = append(k, leakedKey(c.Leaked))
 	}
 	return k
 }

@@ -14,7 +14,7 @@ import "slices"
 //
 // A door that gets another gateway, or none, is so lost to such PINs, and the answer
 // warns of it: refusing would let a guest's one-time PIN stand against the repair of
-// a door. The PINs of a gateway that is retired end, as nobody else knows how often
+// a door. The PINs that a retired gateway counted end, as nobody else knows how often
 // they were used.
 
 // homeKey finds the live PINs that a gateway counts.
@@ -102,10 +102,10 @@ const reasonGatewayRetired = "gateway_retired"
 func owedGateway(id ID) ID { return "gateway/" + id }
 
 // noteOwedGateway keeps on the list of what is owed whether PINs are left that a
-// retired gateway counted.
+// retired gateway counted, or knew when it was stolen.
 func (s *State) noteOwedGateway(id ID) {
 	g, ok := s.Gateways.Get(id)
-	owed := ok && g.Retired != "" && s.Credentials.HasBy(homeKey(id))
+	owed := ok && g.Retired != "" && (s.Credentials.HasBy(homeKey(id)) || s.Credentials.HasBy(leakedKey(id)))
 	switch has := s.Owed.Has(owedGateway(id)); {
 	case owed && !has:
 		s.Owed.Put(owedGateway(id), Owed{Gateway: id})
@@ -114,9 +114,15 @@ func (s *State) noteOwedGateway(id ID) {
 	}
 }
 
-// settlePins ends the PINs that a retired gateway counted, as far as the commit has
-// room.
+// settlePins records the ends of the PINs that a stolen gateway knew, and ends those
+// that a retired one counted, as far as the commit has room.
 func (tx *Tx) settlePins(gateway ID) {
+	for id := range tx.Credentials.Each(leakedKey(gateway)) {
+		if tx.room <= 0 {
+			return
+		}
+		tx.follow(PinLeaked{Credential: id, Gateway: gateway})
+	}
 	for _, c := range tx.Credentials.Each(homeKey(gateway)) {
 		if tx.room <= 0 {
 			return

@@ -171,7 +171,7 @@ func EventRecord(s *State, e Event, at time.Time) Record {
 // list them.
 func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) bool {
 	switch e.(type) {
-	case UnitUserRemoved, ShareRevoked, ShareEnded, FobRemoved, CredentialRevoked, PinRevoked, ReviewRequired:
+	case UnitUserRemoved, ShareRevoked, ShareEnded, FobRemoved, CredentialRevoked, PinRevoked, PinLeaked, ReviewRequired:
 	default:
 		return true
 	}

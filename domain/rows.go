@@ -40,10 +40,10 @@ const (
 )
 
 // Rows returns the permission rows of a site, sorted by key; none when there is
-// no such site. The site's row has the tag key 0: whoever keeps the keys of tags
-// sets its version. untagged lists the credentials that have a number whose tag
-// could not be made, sorted: their rows have no tag, and whoever published one
-// before keeps it.
+// no such site. The site's row has the version of the key that tags are to be made
+// with; whoever keeps the keys says there the one that they were made with.
+// untagged lists the credentials that have a number whose tag could not be made,
+// sorted: their rows have no tag, and whoever published one before keeps it.
 func (s *State) Rows(site ID, tags Tagger) (rows []unlock.Row, untagged []ID) {
 	m, ok := newRowMaker(s, site, tags)
 	if !ok {
@@ -245,6 +245,7 @@ func orNone[R any, P interface {
 func (m *rowMaker) siteRow() *unlock.Site {
 	r := &unlock.Site{
 		ID:             string(m.site.ID),
+		TagKey:         m.site.TagKey(),
 		Zone:           m.site.Rules,
 		Calendar:       m.site.Calendar,
 		Blackouts:      m.site.Closures(),

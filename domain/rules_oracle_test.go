@@ -240,6 +240,10 @@ func (h history) credential(id domain.ID, q question, door aDoor) (c aCredential
 			if e.Credential == id {
 				return c, "L8 revoked"
 			}
+		case domain.GatewayRetired:
+			if c.kind == domain.KindPin && e.Reason == domain.GatewayStolen && slices.Contains(c.sites, h.siteOfGateway(e.Gateway)) {
+				return c, "P8 known to a thief"
+			}
 		case domain.CredentialExpired:
 			if e.Credential == id {
 				return c, "L4 expired"
@@ -285,6 +289,11 @@ func (h history) credential(id domain.ID, q question, door aDoor) (c aCredential
 		}
 	}
 	return c, ""
+}
+
+func (h history) siteOfGateway(id domain.ID) domain.ID {
+	e, _ := latest(h, func(e domain.GatewayRegistered) bool { return e.Gateway == id })
+	return e.Site
 }
 
 func (h history) mayCredential(q question, door aDoor) ruling {

@@ -443,6 +443,9 @@ func scrambleCredential(t *rapid.T, s *State, id ID) {
 			c.Times = times
 		}
 	}
+	if c.Kind == KindPin && c.State == CredentialStateRevoked {
+		c.Leaked = draw[ID](t, "leaked", "", "w1")
+	}
 	if c.Kind == KindPin && rarely(t, "counted") {
 		c.MaxUses, c.Home = 2, draw[ID](t, "home", "", "w1", "w2")
 	}

@@ -17,8 +17,9 @@ type Site struct {
 	LockSystem    string             `json:"lock_system,omitempty"`   // set by ConnectSite; empty: not connected (rule B1)
 	Notifications []NotificationKind `json:"notifications,omitempty"` // that are set up, sorted (rule B2)
 	Policy        Policy             `json:"policy"`
-	Posture       DoorPosture        `json:"posture,omitzero"`   // of its doors, but those of units
-	Lockdown      string             `json:"lockdown,omitempty"` // id of the command that shut all doors; none: it is not locked down
+	Posture       DoorPosture        `json:"posture,omitzero"`      // of its doors, but those of units
+	Lockdown      string             `json:"lockdown,omitempty"`    // id of the command that shut all doors; none: it is not locked down
+	StolenKeys    uint32             `json:"stolen_keys,omitempty"` // how many keys of its tags were in gateways that were stolen
 }
 
 // Closures are the site's blackouts without their ids.
