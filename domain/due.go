@@ -78,6 +78,7 @@ const (
 	dueEndShare
 	dueExpireCredential
 	dueExpireRole
+	dueSettleUnlock
 )
 
 // dueThing is something that falls due.
@@ -95,6 +96,8 @@ func (d dueThing) command() Command {
 		return EndShare{Share: d.id}
 	case dueExpireRole:
 		return expireRole(d.id)
+	case dueSettleUnlock:
+		return SettleRemoteUnlock{Request: d.id, Outcome: UnlockUnknown}
 	}
 	return ExpireCredential{Credential: d.id}
 }
@@ -130,6 +133,9 @@ func newDueIndex(s *State) *dueIndex {
 	}
 	s.RoleAssignments.due, s.RoleAssignments.dueOf = x, func(id ID, r *RoleAssignment) (dueThing, bool) {
 		return dueThing{dueKey{at: unlock.InstantOf(r.Until)}, dueExpireRole, id}, !r.Until.IsZero()
+	}
+	s.UnlockRequests.due, s.UnlockRequests.dueOf = x, func(id ID, r *UnlockRequest) (dueThing, bool) {
+		return dueThing{dueKey{at: r.unlockDue()}, dueSettleUnlock, id}, r.Outcome == ""
 	}
 	return x
 }

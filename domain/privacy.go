@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"strings"
@@ -112,8 +113,8 @@ func (s *State) private(r Record) bool {
 	switch r.Kind {
 	case RecordUnitUser, RecordReview, RecordShare, RecordCommit:
 		return s.privateAt(r.Unit, r.At)
-	case RecordActivity:
-		return s.privateAt(r.Unit, r.At) || r.Unit == "" && s.usedPrivate(r.Person, r.Sites, r.At)
+	case RecordActivity, RecordRemoteUnlock:
+		return s.privateAt(r.Unit, r.At) || r.Unit == "" && s.usedPrivate(r.Person, r.Sites, r.At) != ""
 	case RecordCredential:
 		return r.Person != "" && (s.privateAt(r.Unit, r.At) || s.onlyPrivate(r.Person))
 	case RecordPerson:
@@ -125,16 +126,25 @@ func (s *State) private(r Record) bool {
 // privacyKey finds the units that have, or had, privacy.
 const privacyKey = "privacy:"
 
-// usedPrivate reports whether a person was a user of a unit of the sites while it
-// had privacy. Who works at the sites cannot hide there what they do.
-func (s *State) usedPrivate(person ID, sites []ID, at time.Time) bool {
+// usedPrivate is a unit with privacy at an instant of which a person was a user then;
+// none: there is no such unit at the sites. Who works at the sites cannot hide there
+// what they do.
+func (s *State) usedPrivate(person ID, sites []ID, at time.Time) ID {
 	if person == "" || slices.ContainsFunc(sites, func(site ID) bool { return s.worksAt(person, site) }) {
-		return false
+		return ""
 	}
 	key := "person:" + string(person)
-	return some(s.UnitUsers, key, func(u *UnitUser) bool {
-		return slices.Contains(sites, u.Site) && (u.RemovedAt.IsZero() || !at.After(u.RemovedAt)) && s.privateAt(u.Unit, at)
-	}) || some(s.Shares, key, func(sh *Share) bool { return slices.Contains(sites, sh.Site) && s.privateAt(sh.Unit, at) })
+	for _, u := range s.UnitUsers.Each(key) {
+		if slices.Contains(sites, u.Site) && (u.RemovedAt.IsZero() || !at.After(u.RemovedAt)) && s.privateAt(u.Unit, at) {
+			return u.Unit
+		}
+	}
+	for _, sh := range s.Shares.Each(key) {
+		if slices.Contains(sites, sh.Site) && s.privateAt(sh.Unit, at) {
+			return sh.Unit
+		}
+	}
+	return ""
 }
 
 // onlyPrivate reports whether those who work for the operator know a person from
@@ -199,6 +209,9 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 	noun, _, _ := strings.Cut(EventName(e), ".")
 	if noun == "unit_user" || noun == "unit_manager" || noun == "review" && idIn(e, "Unit") != "" {
 		return idIn(e, "Unit")
+	}
+	if d, ok := s.Doors.Get(idIn(e, "Door")); ok && noun == "remote_unlock" {
+		return cmp.Or(d.Unit, s.usedPrivate(idIn(e, "Person"), []ID{d.Site}, at))
 	}
 	if c, ok := s.Credentials.Get(idIn(e, "Credential")); ok && c.Person != "" {
 		if c.Unit != "" {

@@ -52,7 +52,7 @@ func TestRandomCommands(t *testing.T) {
 func someCommands() []CommandType {
 	all := Commands()
 	for _, name := range []string{"CreateUnitUser", "RemoveUnitUser", "ChangeUnitUserAccess", "AddMember", "TransferGroupOwnership", "AssignFob", "IssuePin", "IssueDuressPin", "ShareAccess", "GrantRight",
-		"SetUnitPrivacy", "UnlockFor", "SetBlackout", "RotateGatewayKey"} {
+		"SetUnitPrivacy", "UnlockFor", "SetBlackout", "RotateGatewayKey", "SetPosture", "RemoveMember", "RemoteUnlock"} {
 		if c, ok := CommandNamed(name); ok {
 			all = append(all, c, c, c)
 		}
@@ -242,6 +242,8 @@ func (g generator) known(field string) []ID {
 		return ids(s.Credentials)
 	case "gateway":
 		return ids(s.Gateways)
+	case "request":
+		return ids(s.UnlockRequests)
 	}
 	return nil
 }
@@ -287,6 +289,8 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[GroupRole]():        {"owner", "admin", "user"},
 	reflect.TypeFor[GroupOption]():      {"remote_unlock", "admins_modify_settings"},
 	reflect.TypeFor[Posture]():          {"unlocked", "free_access", "normal"},
+	reflect.TypeFor[UnlockOutcome]():    {"executed", "refused", "unreachable", "unknown"},
+	reflect.TypeFor[RefusalCode]():      {"deny_lockdown"},
 	reflect.TypeFor[GatewayReason]():    {"replaced", "stolen"},
 	reflect.TypeFor[GatewayKey]():       {string(someGatewayKeys[0]), string(someGatewayKeys[1]), string(someGatewayKeys[2]), string(someGatewayKeys[3])},
 }

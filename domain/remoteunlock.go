@@ -1,22 +1,99 @@
 package domain
 
 import (
+	"cmp"
+	"fmt"
+	"regexp"
 	"slices"
+	"time"
 
 	"gatehouse/domain/unlock"
 )
 
+const (
+	// RemoteUnlockValid is for how long after its commit a door may open for a remote
+	// unlock: whoever asked stands before it.
+	RemoteUnlockValid = 5 * time.Second
+	// remoteUnlockGrace is how long after that an outcome may be put on record still.
+	// Then it is unknown, as when the instance that asked the gateway has ended.
+	remoteUnlockGrace = 10 * time.Second
+	// maxOpenUnlocks bounds how many remote unlocks of an org have no outcome yet, and
+	// maxOwnUnlocks how many of one person, so that one cannot hold up all others.
+	maxOpenUnlocks, maxOwnUnlocks = 200, 20
+	// keptUnlocks is how many remote unlocks with an outcome an org remembers at
+	// least. The ledger has all of them.
+	keptUnlocks = 500
+)
+
 var remoteUnlockWords = words{
 	commands: []CommandType{
-		command[RemoteUnlock]("Asks the gateway of a door to open it once, now.", RemoteUnlockRequested{}),
+		command[RemoteUnlock]("Asks the gateway of a door to open it once, now.", RemoteUnlockRequested{}, RemoteUnlockFailed{}),
+		command[SettleRemoteUnlock]("Puts on record whether a door opened for a remote unlock.", RemoteUnlockExecuted{}, RemoteUnlockFailed{}),
 	},
-	events: []EventType{event[RemoteUnlockRequested](1)},
+	events: []EventType{event[RemoteUnlockRequested](1), event[RemoteUnlockExecuted](1), event[RemoteUnlockFailed](1)},
+}
+
+// UnlockOutcome is what became of a remote unlock.
+type UnlockOutcome string
+
+// The outcomes of a remote unlock.
+const (
+	UnlockExecuted    UnlockOutcome = "executed"    // the gateway opened the door
+	UnlockRefused     UnlockOutcome = "refused"     // the gateway decided that the door stays shut
+	UnlockUnreachable UnlockOutcome = "unreachable" // the order reached no gateway, and will reach none: nothing opens
+	UnlockUnknown     UnlockOutcome = "unknown"     // the gateway may have had the order, and nobody knows what it did
+)
+
+func (o UnlockOutcome) check() error {
+	return oneOf(o, UnlockExecuted, UnlockRefused, UnlockUnreachable, UnlockUnknown)
+}
+
+// A RefusalCode is why a gateway did not open a door: the code of its decision, as
+// deny_lockdown, or one that it has beside those, as deny_too_late.
+type RefusalCode string
+
+var refusalCode = regexp.MustCompile(`^deny_[a-z_]{1,59}$`)
+
+func (c RefusalCode) check() error {
+	if c != "" && !refusalCode.MatchString(string(c)) {
+		return fmt.Errorf("the code of a denial is deny_ with up to 59 letters and underscores")
+	}
+	return nil
+}
+
+// UnlockRequest is a request that a door opens once, with its outcome. The latest
+// are remembered.
+type UnlockRequest struct {
+	ID      ID     `json:"id"`
+	Door    ID     `json:"door"`
+	Person  ID     `json:"person"`            // who asked
+	Grant   string `json:"grant,omitempty"`   // id of the permission row of the grant; none: by the person's role
+	Gateway ID     `json:"gateway,omitempty"` // that was to open the door; none: it had none
+	// At is when it was asked; for [RemoteUnlockValid] from then on the door may open.
+	At        time.Time     `json:"at"`
+	Outcome   UnlockOutcome `json:"outcome,omitempty"`   // none: it is not known yet
+	Code      RefusalCode   `json:"code,omitempty"`      // of a gateway that refused
+	SettledAt time.Time     `json:"settled_at,omitzero"` // when the outcome was put on record
+}
+
+// openUnlocks is the key of the requests without an outcome, and with the id of a
+// person behind it of those that the person made.
+const openUnlocks = "open:"
+
+func (r *UnlockRequest) keys() []string {
+	keys := []string{"door:" + string(r.Door), "person:" + string(r.Person)}
+	if r.Outcome == "" {
+		keys = append(keys, openUnlocks, openUnlocks+string(r.Person))
+	}
+	return keys
 }
 
 // RemoteUnlock asks that a door opens once. It is sent by somebody whom the door
 // would let in from afar: whose grant has the capability and holds at the moment,
-// at a door that can do it (rules G3 and G4). Staff need no grant. Whether the door
-// opened is known at the door alone, and on record as activity.
+// at a door that can do it (rules G3 and G4). Staff need no grant. The instance that
+// commits it tells the gateway of the door, once and at once, and never again: a
+// door does not open for somebody who has gone. Whether it opened is put on record
+// by [SettleRemoteUnlock].
 type RemoteUnlock struct {
 	Door ID `json:"door"`
 }
@@ -25,13 +102,19 @@ func (RemoteUnlock) permit() Permit         { return Permit{Role: RoleStaff, Hol
 func (c RemoteUnlock) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c RemoteUnlock) decide(tx *Tx) *Refusal {
 	door, grant, r := tx.fromAfar(c.Door, CapabilityRemoteUnlock)
-	if r == nil {
-		tx.emit(RemoteUnlockRequested{Door: c.Door, Person: tx.Actor.ID, Grant: grant})
-		if door.Gateway == "" {
-			tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", c.Door)
-		}
+	switch {
+	case r != nil:
+		return r
+	case len(tx.UnlockRequests.index[openUnlocks]) >= maxOpenUnlocks, len(tx.UnlockRequests.index[openUnlocks+string(tx.Actor.ID)]) >= maxOwnUnlocks:
+		return refuse("too_many_remote_unlocks", "%d remote unlocks of a person, or %d of the org, have no outcome yet; send it again in some seconds", maxOwnUnlocks, maxOpenUnlocks).about(c.Door)
 	}
-	return r
+	request := tx.idFor("", "remote_unlock")
+	tx.emit(RemoteUnlockRequested{Request: request, Door: c.Door, Person: tx.Actor.ID, Grant: grant, Gateway: door.Gateway})
+	if door.Gateway == "" {
+		tx.emit(RemoteUnlockFailed{Request: request, Door: c.Door, Person: tx.Actor.ID, Reason: UnlockUnreachable})
+		tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", c.Door)
+	}
+	return nil
 }
 
 // fromAfar finds a door that the sender may open from afar in a way, and the
@@ -70,13 +153,101 @@ func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Re
 	return "", refuse("remote_unlock_not_permitted", "%s may not open the door %s by %s: %s", tx.Actor.ID, door.ID, way, answer.Failed.First()).about(door.ID)
 }
 
-// RemoteUnlockRequested asks that a door opens once. It changes nothing: a door
-// that is reached too late does not open.
+// RemoteUnlockRequested asks that a door opens once. It changes nothing about who
+// may open what: a door that is reached too late does not open.
 type RemoteUnlockRequested struct {
-	Door   ID     `json:"door"`
-	Person ID     `json:"person"`
-	Grant  string `json:"grant,omitempty"` // id of the permission row of the grant; none: by the person's role
+	Request ID     `json:"request,omitempty"` // its id, by which its outcome is told; none: of a time when none was put on record
+	Door    ID     `json:"door"`
+	Person  ID     `json:"person"`
+	Grant   string `json:"grant,omitempty"`   // id of the permission row of the grant; none: by the person's role
+	Gateway ID     `json:"gateway,omitempty"` // that is told to open the door
 }
 
-func (RemoteUnlockRequested) fold(*State, Moment)      {}
+func (e RemoteUnlockRequested) fold(s *State, m Moment) {
+	if e.Request == "" {
+		return
+	}
+	s.UnlockRequests.Put(e.Request, UnlockRequest{ID: e.Request, Door: e.Door, Person: e.Person, Grant: e.Grant, Gateway: e.Gateway, At: m.At})
+	if s.UnlockRequests.Len() > 2*keptUnlocks+maxOpenUnlocks {
+		s.forgetUnlocks()
+	}
+}
 func (e RemoteUnlockRequested) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// forgetUnlocks forgets the remote unlocks with an outcome but for the latest.
+func (s *State) forgetUnlocks() {
+	var settled []*UnlockRequest
+	for _, r := range s.UnlockRequests.All() {
+		if r.Outcome != "" {
+			settled = append(settled, r)
+		}
+	}
+	slices.SortStableFunc(settled, func(a, b *UnlockRequest) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	for _, r := range settled[:max(0, len(settled)-keptUnlocks)] {
+		s.UnlockRequests.Delete(r.ID)
+	}
+}
+
+// SettleRemoteUnlock puts on record what became of a remote unlock: by the instance
+// that told the gateway, or when that says nothing for [RemoteUnlockValid] and some
+// seconds, as unknown. The first outcome stays.
+type SettleRemoteUnlock struct {
+	Request ID            `json:"request"`
+	Outcome UnlockOutcome `json:"outcome"`
+	Code    RefusalCode   `json:"code,omitempty"` // why the gateway refused; none with another outcome
+}
+
+func (SettleRemoteUnlock) permit() Permit         { return Permit{Service: true} }
+func (c SettleRemoteUnlock) scope(s *State) Scope { return Scope{} }
+func (c SettleRemoteUnlock) decide(tx *Tx) *Refusal {
+	request, r := tx.UnlockRequests.find(c.Request, "remote_unlock")
+	switch {
+	case r != nil:
+		return r
+	case c.Outcome == "":
+		return required("outcome", "")
+	case (c.Outcome == UnlockRefused) != (c.Code != ""):
+		return refuse("invalid_field", "code: a refusal has one, and nothing else has")
+	case request.Outcome != "":
+		return nil
+	case c.Outcome == UnlockExecuted:
+		tx.emit(RemoteUnlockExecuted{Request: c.Request, Door: request.Door, Person: request.Person})
+	default:
+		tx.emit(RemoteUnlockFailed{Request: c.Request, Door: request.Door, Person: request.Person, Reason: c.Outcome, Code: c.Code})
+	}
+	return nil
+}
+
+// RemoteUnlockExecuted says that a door opened for a remote unlock.
+type RemoteUnlockExecuted struct {
+	Request ID `json:"request"`
+	Door    ID `json:"door"`
+	Person  ID `json:"person"` // who asked
+}
+
+func (e RemoteUnlockExecuted) fold(s *State, m Moment) {
+	s.settleUnlock(e.Request, UnlockExecuted, "", m)
+}
+func (e RemoteUnlockExecuted) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+
+// RemoteUnlockFailed says that a door did not open for a remote unlock, or that
+// nobody knows whether it did.
+type RemoteUnlockFailed struct {
+	Request ID            `json:"request"`
+	Door    ID            `json:"door"`
+	Person  ID            `json:"person"` // who asked
+	Reason  UnlockOutcome `json:"reason"`
+	Code    RefusalCode   `json:"code,omitempty"` // of a gateway that refused
+}
+
+func (e RemoteUnlockFailed) fold(s *State, m Moment) { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
+func (e RemoteUnlockFailed) concerns(s *State) []ID  { return s.atDoor(e.Door).Sites }
+
+func (s *State) settleUnlock(request ID, outcome UnlockOutcome, code RefusalCode, m Moment) {
+	s.UnlockRequests.Update(request, func(r *UnlockRequest) { r.Outcome, r.Code, r.SettledAt = outcome, code, m.At })
+}
+
+// unlockDue is when a remote unlock without an outcome is put on record as unknown.
+func (r *UnlockRequest) unlockDue() unlock.Instant {
+	return unlock.InstantOf(r.At.Add(RemoteUnlockValid + remoteUnlockGrace))
+}

@@ -240,7 +240,7 @@ func (d drawer) text(typ reflect.Type, field string) string {
 // seldom are the commands that concern no opening; half of what is sent besides are
 // those of oftener, whose fields must fit each other.
 var seldom = []string{"RecordOverride", "RegisterOrg", "RenameArea", "RenameGroup", "RenameOrg", "RenameSite", "SetNotification", "SetZoneRules", "ConnectSite",
-	"SettleConsequences", "CreateOrg", "IssueToken", "RevokeToken", "CreateArea", "CreateSite", "ChangePerson",
+	"SettleConsequences", "SettleRemoteUnlock", "CreateOrg", "IssueToken", "RevokeToken", "CreateArea", "CreateSite", "ChangePerson",
 	"RegisterGateway", "RotateGatewayKey", "RetireGateway", "AssignDoorToGateway", "RemoveDoorFromGateway"}
 
 var oftener = []string{

@@ -30,17 +30,18 @@ type State struct {
 	RoleAssignments *table[RoleAssignment] // by roleKey; keys person:, site:, owner:
 	Tokens          *table[Token]          // by id; keys person:, hash:
 	Schedules       *table[NamedSchedule]
-	AccessRights    *table[AccessRight] // by id; keys door:, schedule:, site:
-	Grants          *table[Grant]       // explicit ones; keys person:, right:, schedule:, auction:
-	Shares          *table[Share]       // keys booking:, person:, unit:
-	UnitUsers       *table[UnitUser]    // by unitUserKey; keys unit:, person:, right:
-	Reviews         *table[Review]      // keys unit:, right:
-	Credentials     *table[Credential]  // keys person:, booking:, site:, number: (in clear, in memory only)
-	Groups          *table[Group]       // by id; keys site:, door:
-	GroupMembers    *table[GroupMember] // by memberKey; keys person:, group:, owner:, single:
-	Gateways        *table[Gateway]     // by id; keys site:, key:
-	Owed            *table[Owed]        // consequences that are not on record yet; keys right:
-	Keys            *table[SubjectKey]  // by subject: the key that seals its personal values
+	AccessRights    *table[AccessRight]   // by id; keys door:, schedule:, site:
+	Grants          *table[Grant]         // explicit ones; keys person:, right:, schedule:, auction:
+	Shares          *table[Share]         // keys booking:, person:, unit:
+	UnitUsers       *table[UnitUser]      // by unitUserKey; keys unit:, person:, right:
+	Reviews         *table[Review]        // keys unit:, right:
+	Credentials     *table[Credential]    // keys person:, booking:, site:, number: (in clear, in memory only)
+	Groups          *table[Group]         // by id; keys site:, door:
+	GroupMembers    *table[GroupMember]   // by memberKey; keys person:, group:, owner:, single:
+	Gateways        *table[Gateway]       // by id; keys site:, key:
+	UnlockRequests  *table[UnlockRequest] // the latest, by id; keys door:, person:, open:
+	Owed            *table[Owed]          // consequences that are not on record yet; keys right:
+	Keys            *table[SubjectKey]    // by subject: the key that seals its personal values
 
 	now     time.Time // of the decision that is made; zero: none is
 	journal *journal
@@ -77,6 +78,7 @@ func NewState() *State {
 	s.Groups = newTable(j, "groups", (*Group).keys)
 	s.GroupMembers = newTable(j, "group_members", (*GroupMember).keys)
 	s.Gateways = newTable(j, "gateways", (*Gateway).keys)
+	s.UnlockRequests = newTable(j, "unlock_requests", (*UnlockRequest).keys)
 	s.Owed = newTable(j, "owed", (*Owed).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)

@@ -10,28 +10,29 @@ type RecordKind string
 
 // The kinds of record: the nouns of the state, and what is kept beside it.
 const (
-	RecordOrg         RecordKind = "org"
-	RecordSite        RecordKind = "site"
-	RecordArea        RecordKind = "area"
-	RecordDoor        RecordKind = "door"
-	RecordUnit        RecordKind = "unit"
-	RecordBooking     RecordKind = "booking"
-	RecordPerson      RecordKind = "person"
-	RecordRole        RecordKind = "role"
-	RecordToken       RecordKind = "token"
-	RecordSchedule    RecordKind = "schedule"
-	RecordAccessRight RecordKind = "access_right"
-	RecordGrant       RecordKind = "grant"
-	RecordShare       RecordKind = "share"
-	RecordUnitUser    RecordKind = "unit_user"
-	RecordGroup       RecordKind = "group"
-	RecordGroupMember RecordKind = "group_member"
-	RecordReview      RecordKind = "review"
-	RecordGateway     RecordKind = "gateway"
-	RecordCredential  RecordKind = "credential"
-	RecordActivity    RecordKind = "activity" // what was observed at a door
-	RecordCommit      RecordKind = "commit"   // a commit of the ledger, with its events
-	RecordRefusal     RecordKind = "refusal"  // a command that was refused
+	RecordOrg          RecordKind = "org"
+	RecordSite         RecordKind = "site"
+	RecordArea         RecordKind = "area"
+	RecordDoor         RecordKind = "door"
+	RecordUnit         RecordKind = "unit"
+	RecordBooking      RecordKind = "booking"
+	RecordPerson       RecordKind = "person"
+	RecordRole         RecordKind = "role"
+	RecordToken        RecordKind = "token"
+	RecordSchedule     RecordKind = "schedule"
+	RecordAccessRight  RecordKind = "access_right"
+	RecordGrant        RecordKind = "grant"
+	RecordShare        RecordKind = "share"
+	RecordUnitUser     RecordKind = "unit_user"
+	RecordGroup        RecordKind = "group"
+	RecordGroupMember  RecordKind = "group_member"
+	RecordReview       RecordKind = "review"
+	RecordGateway      RecordKind = "gateway"
+	RecordCredential   RecordKind = "credential"
+	RecordRemoteUnlock RecordKind = "remote_unlock" // seen by those who see the activity at the door
+	RecordActivity     RecordKind = "activity"      // what was observed at a door
+	RecordCommit       RecordKind = "commit"        // a commit of the ledger, with its events
+	RecordRefusal      RecordKind = "refusal"       // a command that was refused
 )
 
 // Record is what [Visible] judges: where a record belongs. [RecordOf] and
@@ -87,6 +88,12 @@ func RecordOf(s *State, row any) Record {
 		return Record{Kind: RecordReview, Sites: s.sitesOfUnit(r.Unit), Unit: r.Unit, Person: r.Person}
 	case *Gateway:
 		return Record{Kind: RecordGateway, Sites: []ID{r.Site}}
+	case *UnlockRequest:
+		record := Record{Kind: RecordRemoteUnlock, Sites: s.atDoor(r.Door).Sites, Person: r.Person, At: r.At}
+		if d, ok := s.Doors.Get(r.Door); ok {
+			record.Unit = d.Unit
+		}
+		return record
 	case *Credential:
 		sites := r.Sites
 		if len(sites) == 0 {
@@ -146,7 +153,7 @@ func (s *State) managerSees(person ID, r Record) bool {
 	switch r.Kind {
 	case RecordUnit, RecordDoor, RecordUnitUser, RecordReview, RecordCredential:
 		return !r.Duress && r.Unit != "" && s.manages(person, r.Unit)
-	case RecordActivity:
+	case RecordActivity, RecordRemoteUnlock:
 		if r.Unit != "" {
 			return s.manages(person, r.Unit) && s.sinceMovedIn(r.Unit, r.At)
 		}

@@ -365,6 +365,8 @@ func (w *world) record(kind RecordKind, which string) Record {
 		return row(s.GroupMembers.Get(id))
 	case RecordGateway:
 		return row(s.Gateways.Get(id))
+	case RecordRemoteUnlock:
+		return row(s.UnlockRequests.Get(id))
 	case RecordReview:
 		return row(s.Reviews.Get(id))
 	case RecordCredential:
