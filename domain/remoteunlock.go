@@ -54,8 +54,11 @@ type RefusalCode string
 
 var refusalCode = regexp.MustCompile(`^deny_[a-z_]{1,59}$`)
 
+// Valid reports whether it is a code, or none.
+func (c RefusalCode) Valid() bool { return c == "" || refusalCode.MatchString(string(c)) }
+
 func (c RefusalCode) check() error {
-	if c != "" && !refusalCode.MatchString(string(c)) {
+	if !c.Valid() {
 		return fmt.Errorf("the code of a denial is deny_ with up to 59 letters and underscores")
 	}
 	return nil

@@ -15,7 +15,8 @@ var files embed.FS
 // Files gives the JSON Schemas: commands/<Command>.json, events/<wire name>.json,
 // records/<kind>.json for what people read of the state, rows/<kind>.json for
 // permissions, and activity.json, commit.json, explanation.json, impact.json,
-// permission_delta.json, permission_part.json and refusal.json.
+// order.json, order_answer.json, permission_delta.json, permission_part.json and
+// refusal.json.
 func Files() fs.FS { return files }
 
 // CommandSchema returns the JSON Schema of the fields of a command, or false for

@@ -58,6 +58,8 @@ func all() []described {
 		{"commit.json", "Commit", reflect.TypeFor[Commit]()},
 		{"explanation.json", "Explanation", reflect.TypeFor[domain.Explanation]()},
 		{"impact.json", "Impact", reflect.TypeFor[domain.Impact]()},
+		{"order.json", "Order", reflect.TypeFor[Order]()},
+		{"order_answer.json", "OrderAnswer", reflect.TypeFor[OrderAnswer]()},
 		{"permission_delta.json", "PermissionDelta", reflect.TypeFor[PermissionDelta]()},
 		{"permission_part.json", "PermissionPart", reflect.TypeFor[PermissionPart]()},
 		{"refusal.json", "Refusal", reflect.TypeFor[Refusal]()},

@@ -1,0 +1,77 @@
+package schemas
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"gatehouse/domain"
+)
+
+// OrderRemoteUnlock is the type of an order that a door opens once.
+const OrderRemoteUnlock = "remote_unlock"
+
+// Order is what the service tells a gateway to do now, as a request on
+// control.<org>.<gateway>.do. It is sent once and stored nowhere. A gateway that
+// has met the id answers again what it answered then and does nothing more; it need
+// remember ids only until they are over.
+//
+// A remote unlock opens the door to the side in when the gateway's own decision for
+// the person allows it as a remote unlock. Without a grant the person may by their
+// role, and the gateway looks at the door alone: fire, out of service, blocked,
+// lockdown, lease.
+type Order struct {
+	Type   string    `json:"type"` // remote_unlock; a gateway that does not know the type does not answer
+	ID     domain.ID `json:"id"`   // of the request
+	Org    domain.ID `json:"org"`
+	Door   domain.ID `json:"door"`
+	Person domain.ID `json:"person"`          // who asked
+	Grant  string    `json:"grant,omitempty"` // id of the permission row of the grant; none: by the person's role
+	At     time.Time `json:"at"`              // of the commit, by the clock of the service
+	// ValidUntil is exclusive, by the clock of the service as the gateway's lease gives
+	// it, never by a wall clock. Later the gateway does nothing and answers
+	// deny_too_late.
+	ValidUntil time.Time `json:"valid_until"`
+}
+
+// OrderAnswer is what a gateway answers to an order, to the subject that the order
+// names for the reply.
+type OrderAnswer struct {
+	ID      domain.ID            `json:"id"`             // of the order
+	Outcome domain.UnlockOutcome `json:"outcome"`        // executed, or refused
+	Code    domain.RefusalCode   `json:"code,omitempty"` // why it refused: the code of the decision, or deny_too_late
+}
+
+// MaxOrderAnswer is the greatest length of an answer to an order in bytes.
+const MaxOrderAnswer = 1024
+
+// DecodeOrderAnswer reads the answer to an order, and refuses one that is not of it
+// or does not say in so many words what the gateway did. Fields that a newer gateway
+// adds are passed over.
+func DecodeOrderAnswer(order *Order, body []byte) (*OrderAnswer, error) {
+	if len(body) > MaxOrderAnswer {
+		return nil, fmt.Errorf("schemas: an answer to an order has %d bytes, at most %d are read", len(body), MaxOrderAnswer)
+	}
+	var a OrderAnswer
+	d := json.NewDecoder(bytes.NewReader(body))
+	if err := errors.Join(CheckKeys(body, &a), d.Decode(&a)); err != nil {
+		return nil, fmt.Errorf("schemas: read the answer to an order: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("schemas: something follows the answer to an order")
+	}
+	switch {
+	case a.ID != order.ID:
+		return nil, fmt.Errorf("schemas: the answer to the order %s is to another one", order.ID)
+	case a.Outcome != domain.UnlockExecuted && a.Outcome != domain.UnlockRefused:
+		return nil, errors.New("schemas: the answer to an order says neither executed nor refused")
+	case (a.Outcome == domain.UnlockRefused) != (a.Code != ""):
+		return nil, errors.New("schemas: the answer to an order gives a code where it refuses, and there alone")
+	case !a.Code.Valid():
+		return nil, errors.New("schemas: the code of the answer to an order is none of a denial")
+	}
+	return &a, nil
+}
