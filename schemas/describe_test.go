@@ -41,6 +41,7 @@ var values = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[domain.UUID]():        {Type: "string", Format: "uuid", Examples: []any{"018f4e6a-7c2b-7000-8000-2f6d3c1b9a55"}},
 	reflect.TypeFor[domain.Actor]():       {Type: "string", Pattern: "^(person|service|bootstrap):[a-z0-9_-]*$", Examples: []any{"person:anna"}},
 	reflect.TypeFor[schedule.Date]():      {Type: "string", Format: "date", Examples: []any{"2026-03-02"}},
+	reflect.TypeFor[domain.RefusalCode](): {Type: "string", Pattern: "^deny_[a-z_]{1,59}$", Examples: []any{"deny_lockdown"}},
 	reflect.TypeFor[schedule.TimeOfDay](): {Type: "string", Pattern: "^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$", Examples: []any{"08:30"}},
 	reflect.TypeFor[schedule.DateTime]():  {Type: "string", Pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$", Examples: []any{"2026-03-02T08:30"}},
 	reflect.TypeFor[schedule.Kind]():      {Type: "string", Pattern: "^[a-z][a-z0-9_-]*$", MaxLength: jsonschema.Ptr(32), Examples: []any{"holiday"}},
