@@ -12,7 +12,7 @@ import (
 // FoldVersion grows whenever the same commits fold to another state, so that a
 // snapshot of older code is thrown away and the ledger is folded again. The test
 // of the golden digests tells when it must.
-const FoldVersion = 3
+const FoldVersion = 4
 
 // State is what all commits of one org add up to. It is not safe for concurrent
 // use. Rows that are read must not be changed.
