@@ -173,9 +173,11 @@ type Tx struct {
 	recount  []ID               // of those, doors to count again
 }
 
-// run checks, authorises and decides one command within the transaction. Whether
+// run checks, authorises and decides one command within the transaction, with its
+// texts as they are kept. Whether
 // devices have room for what it leads to is one rule for all commands.
 func (tx *Tx) run(cmd Command) *Refusal {
+	cmd = trimmed(cmd)
 	if r := checkShape(cmd); r != nil {
 		return r
 	}

@@ -1,0 +1,25 @@
+package domain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"gatehouse/domain/schedule"
+)
+
+func TestBlanksAtTheEndsOfTextsAreNotKept(t *testing.T) {
+	name := " Door\t"
+	given := SetHolidayCalendar{Site: "north", Days: schedule.Calendar{{Name: "Feast"}, {Name: "\u00a0Long  name "}}}
+	for _, c := range []struct{ given, want Command }{
+		{CreateSite{Site: "north", Name: "\n North side ", Zone: " Europe/Berlin"}, CreateSite{Site: "north", Name: "North side", Zone: "Europe/Berlin"}},
+		{RegisterPerson{Name: Clear(" Ben "), Email: Clear("ben@example.com ")}, RegisterPerson{Name: Clear("Ben"), Email: Clear("ben@example.com")}},
+		{ShareAccess{Sharees: []Sharee{{Person: "anna"}, {Email: Clear(" x@example.com")}}}, ShareAccess{Sharees: []Sharee{{Person: "anna"}, {Email: Clear("x@example.com")}}}},
+		{given, SetHolidayCalendar{Site: "north", Days: schedule.Calendar{{Name: "Feast"}, {Name: "Long  name"}}}},
+		{ChangeDoor{Door: "gate", Name: name}, ChangeDoor{Door: "gate", Name: "Door"}},
+		{CreateArea{Area: " yard", Name: "Yard"}, CreateArea{Area: " yard", Name: "Yard"}}, // an id is refused with blanks
+	} {
+		assert.Equal(t, c.want, trimmed(c.given), CommandName(c.want))
+	}
+	assert.Equal(t, "\u00a0Long  name ", given.Days[1].Name, "what was given stays")
+}
