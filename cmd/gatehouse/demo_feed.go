@@ -71,10 +71,7 @@ type statusLine struct {
 
 func newFeed(out io.Writer, asJSON bool) *feed {
 	f := &feed{out: out, json: asJSON, now: time.Now}
-	if file, ok := out.(*os.File); ok && !asJSON && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		info, err := file.Stat()
-		f.color = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
+	f.color = !asJSON && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(out)
 	return f
 }
 

@@ -13,10 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
-
-	"gatehouse/domain"
 )
 
 // exportCmd writes what import reads.
@@ -30,19 +27,21 @@ type exportCmd struct {
 func (exportCmd) Help() string {
 	return `The file has the columns that gatehouse import reads, one line for each thing; with
 --json one line of JSON for each, the fields of the command that would make it. All
-lines are of one position, which the last words on stderr tell. You get what you may
-see. In this order the files make the same in another org:
+lines are of one position, which the last words on stderr tell; with --json and a FILE
+one line of JSON on standard output. You get what you may see. In this order the files
+make the same in another org:
 
-  sites areas units doors schedules rights unit-rights people roles bookings move-ins
-  shares grants credentials suspensions suspended-people
+  ` + wrapped(kindNames(), 84, "\n  ") + `
 
-Left out is what no such line makes: PINs and mobile keys, what is over, lost, denied
-or suspended for good, people whose identity is not bound (shares name them by their
-address), owners. Policies, calendars, groups, unit users, connections and postures
-have commands of their own, and are not exported.
+Left out is what no such line makes: PINs, mobile keys and keys in stock, whose numbers
+have to be given anew; what is over, lost, denied or retired, and credentials that are
+suspended; people whose identity is not bound (shares name them by their address);
+owners of the org; privacy of units, which their own users set; access of an auction;
+what was done: visits, reviews, refusals, commits. A policy that forbids what was
+there before it refuses those lines in another org: import policies last then.
 
-A value that a spreadsheet would run as a formula is written behind an apostrophe,
-which import takes away.
+A value that a spreadsheet would run as a formula, or shorten, is written behind an
+apostrophe, which import takes away.
 
 Examples:
 
@@ -68,8 +67,7 @@ func (c *exportCmd) Run(w *world) error {
 	if err := remote.authorized(); err != nil {
 		return err
 	}
-	command := importCommands[c.What]
-	shape, err := commandShape(command)
+	kind, err := kindNamed(c.What)
 	if err != nil {
 		return err
 	}
@@ -77,13 +75,16 @@ func (c *exportCmd) Run(w *world) error {
 	err = writeTo(w, c.File, func(out io.Writer) error {
 		lines := lineWriter(&jsonLines{out})
 		if !c.Remote.JSON {
-			lines = newCSVLines(out, shape, commandFields(command))
+			lines = newCSVLines(out, kind.shape, kind.Fields())
 		}
 		end, err = remote.export(w.ctx, c.What, nil, lines)
 		return err
 	})
 	if err != nil {
 		return err
+	}
+	if c.Remote.JSON && c.File != "-" {
+		return w.print(end, true)
 	}
 	w.say("%s: %d lines at %s, none of %d others", c.What, end.Rows, end.Position, end.LeftOut)
 	if end.Suspended > 0 {
@@ -220,17 +221,4 @@ func cellText(s *shape, value json.RawMessage) (string, error) {
 		return strings.Join(list, ","), nil
 	}
 	return string(value), nil
-}
-
-// commandFields lists the fields of a command in their order.
-func commandFields(name string) []string {
-	typ, _ := domain.CommandNamed(name)
-	var out []string
-	for _, f := range reflect.VisibleFields(typ.Type()) {
-		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.IsExported() && field != "" && field != "-" {
-			out = append(out, field)
-		}
-	}
-	return out
 }

@@ -1,29 +1,27 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
 )
 
 // importCmd sends the lines of a file as commands.
 type importCmd struct {
-	Remote  remote            `embed:""`
-	What    string            `arg:"" enum:"${kinds}" help:"What the lines are: ${enum}."`
-	File    string            `arg:"" help:"File of comma-separated values with a header."`
-	Map     map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
-	Set     map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
-	DryRun  bool              `help:"Decide everything, change nothing, and report what would be refused."`
-	SkipBad bool              `help:"Pass over lines that cannot be read or are refused; without it the first list with such a line ends the import."`
+	Remote   remote            `embed:""`
+	What     string            `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What the lines are, as people; listed above."`
+	File     string            `arg:"" help:"File of comma-separated values with a header."`
+	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
+	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
+	LeaveOut []string          `placeholder:"COLUMN,…" help:"Columns that go to no field, though their names are near one."`
+	DryRun   bool              `help:"Decide everything, change nothing, and report what would be refused."`
+	SkipBad  bool              `help:"Pass over lines that cannot be read or are refused; without it the first list with such a line ends the import."`
+	Rejects  string            `placeholder:"FILE" help:"Pass over such lines, and write them to a file, each with the reason, to be mended and imported."`
 }
 
 // Help tells what is sent.
@@ -31,39 +29,34 @@ func (importCmd) Help() string {
 	return `Up to 1,000 lines become one list of commands, which is committed as a whole or not
 at all. A list that was committed is not committed again, and a line of which the org
 has the same already is passed over: an import that was stopped, or of which lines
-were mended, is started again in the same words. The commands are
+were mended, is started again in the same words. The kinds of lines with the commands
+that they become, in the order in which files of several are imported:
 
-  sites        CreateSite           roles             AssignRole
-  areas        CreateArea           bookings          CreateBooking
-  units        CreateUnit           move-ins          MoveIn
-  doors        CreateDoor           shares            ShareAccess
-  schedules    DefineSchedule       grants            GrantRight
-  rights       DefineAccessRight    credentials       AssignFob
-  unit-rights  MapUnitAccess        suspensions       SuspendBooking
-  people       RegisterPerson       suspended-people  SuspendPerson
+` + kindTable() + `
+Their fields are those of gatehouse do NAME --describe. A column goes to the field of
+its name, whatever its case, blanks, hyphens and underscores. Empty values are left
+out. Texts are kept without blanks at their ends. A list of texts is written a,b,c, a
+list of anything else as JSON, in quotes: "[{""right"":""entries""}]".
 
-and their fields those of gatehouse do NAME --describe. Empty values are left out.
 Values are separated by commas, semicolons or tabs, as in the header; the file is in
-UTF-8. Times without an offset are of the clock of --site.
-With --dry-run each list is decided on its own: a line does not see the lists before.
+UTF-8. Dates are written 2026-03-29, times 2026-03-29T08:30; those without an offset are
+of the clock of --site. A spreadsheet takes zeros from the beginning of a number and
+shortens long ones to 4.9E+11: make such columns text before anything is typed in.
+
+--dry-run decides all lists one after the other on a copy of the org, and ends with the
+exit code with which the import would. Two can be on their way on one instance; each
+holds a copy of the org, and what its file would add, in the memory of the service.
+
+With --json the report is one line: lines, accepted, refused, bad, refusals by code.
+Progress is told on a terminal alone.
 
 Examples:
 
   gatehouse import people people.csv --map person=id,name="full name"
   gatehouse import credentials badges.csv --map number=prox-id,person=holder --set kind=card --set sites=hq
-  gatehouse import bookings bookings.csv --dry-run`
+  gatehouse import bookings bookings.csv --dry-run
+  gatehouse import people people.csv --rejects mend.csv && gatehouse import people mend.csv`
 }
-
-// importCommands says which command a line of each kind becomes.
-var importCommands = map[string]string{
-	"sites": "CreateSite", "areas": "CreateArea", "units": "CreateUnit", "doors": "CreateDoor", "schedules": "DefineSchedule",
-	"rights": "DefineAccessRight", "unit-rights": "MapUnitAccess", "people": "RegisterPerson", "roles": "AssignRole",
-	"bookings": "CreateBooking", "move-ins": "MoveIn", "shares": "ShareAccess", "grants": "GrantRight", "credentials": "AssignFob",
-	"suspensions": "SuspendBooking", "suspended-people": "SuspendPerson",
-}
-
-// importKinds lists what is imported and exported.
-func importKinds() string { return strings.Join(slices.Sorted(maps.Keys(importCommands)), ",") }
 
 // importList bounds a list of commands in bytes, so that it fits a request and its
 // events, with their boxes, a commit.
@@ -78,8 +71,9 @@ type imported struct {
 	Commits  int `json:"commits"`
 	Repeated int `json:"repeated"` // lists that were there from an earlier run
 	There    int `json:"there"`    // lines of which the org has the same already
-	// Refusals are the refused lines by code.
+	// Refusals are the refused lines by code, FirstBad the first that cannot be read.
 	Refusals []refusals `json:"refusals,omitempty"`
+	FirstBad []badLine  `json:"first_bad,omitempty"`
 	Position string     `json:"position,omitempty"`
 	DryRun   bool       `json:"dry_run,omitempty"`
 }
@@ -91,7 +85,8 @@ type refusals struct {
 	First []int  `json:"first"` // the first of the lines
 }
 
-// firstLines is how many lines a refusal code is shown with.
+// firstLines is how many lines a refusal code is shown with, and how many lines are
+// shown that cannot be read.
 const firstLines = 5
 
 // refuse counts a refused line.
@@ -117,42 +112,47 @@ func (c *importCmd) Run(w *world) error {
 	if err := remote.authorized(); err != nil {
 		return err
 	}
-	command := importCommands[c.What]
-	shape, err := commandShape(command)
+	kind, err := kindNamed(c.What)
 	if err != nil {
 		return err
 	}
-	typ, _ := domain.CommandNamed(command)
-	i := &importer{cmd: c, w: w, remote: remote, command: command, typ: typ, bad: badLines{w: w},
-		assigner: assigner{command, shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
+	typ, _ := domain.CommandNamed(kind.Command)
+	i := &importer{cmd: c, w: w, remote: remote, kind: kind, typ: typ, bad: badLines{w: w},
+		assigner: assigner{kind.Command, kind.shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
 	err = i.run()
 	return errors.Join(err, w.print(i.report, c.Remote.JSON))
 }
 
 // importer is one import on its way.
 type importer struct {
-	cmd      *importCmd
-	w        *world
-	remote   *client
-	command  string
-	typ      domain.CommandType
-	assigner assigner
-	columns  []importColumn
-	fixed    []assignment
-	bad      badLines
-	report   imported
-	told     time.Time
+	cmd       *importCmd
+	w         *world
+	remote    *client
+	kind      kind
+	typ       domain.CommandType
+	assigner  assigner
+	columns   []importColumn
+	fixed     []assignment
+	bad       badLines
+	digits    digits
+	rejects   *rejects // nil: what is passed over is not written
+	report    imported
+	told      time.Time
+	rehearsal string // of a dry run: the copy of the org that the service keeps for it
 
-	list  []json.RawMessage // the commands of the present list
-	lines []int             // and the lines that they are of
-	size  int
+	list []importLine // that are sent next
+	size int          // of their fields in bytes
 }
 
-// importColumn says to which field a column goes.
-type importColumn struct {
-	index int
-	to    assignment
+// importLine is a line of the file that is to be sent.
+type importLine struct {
+	line   int
+	fields json.RawMessage // of the command
+	text   string          // as it stands in the file
 }
+
+// passes reports whether lines that cannot be read or are refused are passed over.
+func (c *importCmd) passes() bool { return c.SkipBad || c.Rejects != "" }
 
 func (i *importer) run() (err error) {
 	t, err := openTable(i.cmd.File)
@@ -163,24 +163,53 @@ func (i *importer) run() (err error) {
 	if err := i.fields(t); err != nil {
 		return err
 	}
+	if i.cmd.Rejects != "" {
+		if i.rejects, err = newRejects(i.cmd.Rejects, t); err != nil {
+			return err
+		}
+		defer func() { err = i.rejects.close(err) }()
+	}
+	if i.cmd.DryRun {
+		if err := i.rehearse(); err != nil {
+			return err
+		}
+		defer i.endRehearsal()
+	}
+	if err := i.lines(t); err != nil {
+		return err
+	}
+	i.digits.tell(i.w)
+	return i.verdict()
+}
+
+// lines reads the lines of the file and sends them in lists.
+func (i *importer) lines(t *tableFile) error {
 	for {
 		values, err := t.next()
 		if errors.Is(err, io.EOF) {
 			return i.send()
 		}
+		if err == nil && allEmpty(values) {
+			continue // as a spreadsheet leaves them behind the last
+		}
 		i.report.Lines++
 		var fields []byte
 		if err == nil {
-			fields, err = i.fieldsOf(i.w.ctx, values)
+			fields, err = i.fieldsOf(i.w.ctx, t, values)
 		}
 		if err != nil {
-			if err := i.badLine(t.line, err); err != nil {
+			if err := i.badLine(t, err); err != nil {
 				return err
 			}
 			continue
 		}
-		i.list, i.lines, i.size = append(i.list, fields), append(i.lines, t.line), i.size+len(fields)
-		if len(i.list) == domain.MaxList || i.size >= importList {
+		if len(i.list) > 0 && i.size+len(fields) > importList {
+			if err := i.send(); err != nil {
+				return err
+			}
+		}
+		i.list, i.size = append(i.list, importLine{t.line, fields, t.row}), i.size+len(fields)
+		if len(i.list) == domain.MaxList {
 			if err := i.send(); err != nil {
 				return err
 			}
@@ -188,118 +217,25 @@ func (i *importer) run() (err error) {
 	}
 }
 
-// fields finds out which column goes to which field.
-func (i *importer) fields(t *tableFile) error {
-	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
-		index, err := t.column(i.cmd.Map[field])
-		if err != nil {
-			return err
-		}
-		to, err := i.target(field)
-		if err != nil {
-			return err
-		}
-		i.columns = append(i.columns, importColumn{index, to})
-	}
-	for _, field := range slices.Sorted(maps.Keys(i.cmd.Set)) {
-		to, err := i.target(field)
-		if err != nil {
-			return err
-		}
-		to.text = i.cmd.Set[field]
-		i.fixed = append(i.fixed, to)
-	}
-	for index, column := range t.columns {
-		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return c.index == index })
-		name := strings.ToLower(column)
-		_, named := i.cmd.Map[name]
-		_, set := i.cmd.Set[name]
-		if mapped || named || set {
-			continue
-		}
-		if to, err := i.target(name); err == nil {
-			i.columns = append(i.columns, importColumn{index, to})
-			continue
-		}
-		i.w.say("the column %q goes to no field of %s; it is left out", column, i.command)
-	}
-	if len(i.columns) == 0 {
-		return usage("no column of %s goes to a field of %s, which has %s; is its first line a header? Name some with --map FIELD=COLUMN",
-			i.cmd.File, i.command, strings.Join(i.assigner.shape.fields(), ", "))
-	}
-	return i.checkFields(t)
+func allEmpty(values []string) bool {
+	return !slices.ContainsFunc(values, func(v string) bool { return v != "" })
 }
 
-// checkFields refuses a field with two values, and a command without one that it
-// needs.
-func (i *importer) checkFields(t *tableFile) error {
-	from := map[string]string{}
-	for _, x := range i.fixed {
-		from[x.key] = "--set"
-	}
-	given := map[string]bool{}
-	for _, c := range i.columns {
-		column := fmt.Sprintf("the column %q", t.columns[c.index])
-		if other, twice := from[c.to.key]; twice {
-			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
-		}
-		from[c.to.key] = column
-	}
-	for key := range from {
-		root, _, _ := strings.Cut(strings.ReplaceAll(key, "[", "."), ".")
-		given[root] = true
-	}
-	for _, field := range i.assigner.shape.Required {
-		if !given[field] {
-			return usage("%s: no column goes to %s, which %s needs; name one with --map %s=COLUMN, or a value for all with --set %s=VALUE",
-				i.cmd.File, field, i.command, field, field)
-		}
+// verdict is how a dry run ends: as the import would.
+func (i *importer) verdict() error {
+	switch r := i.report; {
+	case !i.cmd.DryRun || i.cmd.passes():
+	case r.Bad > 0:
+		return usage("%s: %d lines cannot be read and %d would be refused; nothing was changed", i.cmd.File, r.Bad, r.Refused)
+	case r.Refused > 0:
+		return &codedError{exitRefused, fmt.Errorf("%s: %d lines would be refused; nothing was changed", i.cmd.File, r.Refused)}
 	}
 	return nil
 }
 
-// target is the field of a name, which the command must have.
-func (i *importer) target(field string) (assignment, error) {
-	to, err := readAssignments([]string{field + "="})
-	if err != nil {
-		return assignment{}, err
-	}
-	_, err = i.assigner.find(to[0])
-	return to[0], err
-}
-
-// fieldsOf makes the fields of the command of a line.
-func (i *importer) fieldsOf(ctx context.Context, values []string) ([]byte, error) {
-	fields := map[string]any{}
-	for _, x := range i.fixed {
-		if err := i.assigner.assign(ctx, fields, x); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range i.columns {
-		if values[c.index] == "" {
-			continue
-		}
-		x := c.to
-		x.text = values[c.index]
-		if err := i.assigner.assign(ctx, fields, x); err != nil {
-			return nil, err
-		}
-	}
-	line, err := json.Marshal(fields)
-	if err != nil {
-		return nil, err
-	}
-	// What the service could not read would end the list without its line.
-	if _, err := schemas.DecodeCommands(i.typ, line); err != nil {
-		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
-	}
-	return line, nil
-}
-
 // badLine tells of a line that cannot be read, and ends the import unless bad
 // lines are passed over.
-func (i *importer) badLine(line int, err error) error {
+func (i *importer) badLine(t *tableFile, err error) error {
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return err // the zone of the site could not be asked for
 	}
@@ -310,11 +246,24 @@ func (i *importer) badLine(line int, err error) error {
 	if !ok {
 		bad = &badLine{Reason: err.Error()}
 	}
-	bad.Line = line
+	bad.Line = t.line
 	i.bad.add(bad)
-	i.report.Bad++
-	if i.cmd.SkipBad || i.cmd.DryRun {
+	if i.report.Bad++; i.report.Bad <= firstLines {
+		i.report.FirstBad = append(i.report.FirstBad, *bad)
+	}
+	switch {
+	case i.cmd.passes():
+		return i.reject(t.row, bad.Reason)
+	case i.cmd.DryRun:
 		return nil
 	}
-	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, line)
+	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, t.line)
+}
+
+// reject writes a line that is passed over to the file of rejects.
+func (i *importer) reject(row, reason string) error {
+	if i.rejects == nil {
+		return nil
+	}
+	return i.rejects.write(row, reason)
 }

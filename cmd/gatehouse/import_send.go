@@ -1,15 +1,15 @@
 package main
 
 import (
-	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"net/url"
-	"reflect"
 	"slices"
 	"time"
 
@@ -19,7 +19,7 @@ import (
 // send sends the list. Entries that are refused are told by their lines; the rest
 // is sent without them when bad lines are passed over.
 func (i *importer) send() error {
-	defer func() { i.list, i.lines, i.size = i.list[:0], i.lines[:0], 0 }()
+	defer func() { i.list, i.size = i.list[:0], 0 }()
 	for len(i.list) > 0 {
 		refused, err := i.sendOnce()
 		if err != nil || refused == nil {
@@ -31,8 +31,10 @@ func (i *importer) send() error {
 		if len(refused) == 0 {
 			continue
 		}
-		i.drop(refused)
-		if !i.cmd.SkipBad && !i.cmd.DryRun {
+		if err := i.drop(refused); err != nil {
+			return err
+		}
+		if !i.cmd.passes() && !i.cmd.DryRun {
 			return &codedError{exitRefused, fmt.Errorf("%d lines are refused; the lists before are committed, nothing of this one is; mend them, or give --skip-bad", len(refused))}
 		}
 	}
@@ -41,13 +43,21 @@ func (i *importer) send() error {
 
 // sendOnce sends the list and returns which entries are refused; none: it is done.
 func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
-	body := slices.Concat([]byte("["), bytes.Join(asBytes(i.list), []byte(",")), []byte("]"))
+	var list []json.RawMessage
+	for _, line := range i.list {
+		list = append(list, line.fields)
+	}
+	body, err := json.Marshal(list)
+	if err != nil {
+		return nil, err
+	}
 	sum := sha256.Sum256(body)
 	options := url.Values{}
 	if i.cmd.DryRun {
 		options.Set("dry_run", "true")
+		options.Set("rehearsal", i.rehearsal)
 	}
-	answer, err := i.remote.command(i.w.ctx, i.command, body, "import-"+hex.EncodeToString(sum[:]), options)
+	answer, err := i.remote.command(i.w.ctx, i.kind.Command, body, "import-"+hex.EncodeToString(sum[:]), options)
 	if problem, ok := errors.AsType[*answerError](err); ok && exitOfStatus(problem.Status) == exitRefused {
 		if refused := refusedEntries(problem, len(i.list)); refused != nil {
 			return refused, nil
@@ -73,7 +83,7 @@ func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 	}
 	if now := i.w.now(); now.Sub(i.told) >= time.Second {
 		i.told = now
-		i.w.say("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
+		i.w.progress("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
 	}
 	return nil, nil
 }
@@ -95,139 +105,50 @@ func refusedEntries(p *answerError, entries int) map[int]httpapi.Entry {
 }
 
 // drop takes refused entries out of the list and tells their lines.
-func (i *importer) drop(refused map[int]httpapi.Entry) {
-	i.keep(func(n int) bool {
-		e, is := refused[n]
-		if is {
-			i.bad.add(&badLine{i.lines[n], e.Code + ": " + e.Detail})
-			i.report.refuse(e.Code, i.lines[n])
+func (i *importer) drop(refused map[int]httpapi.Entry) error {
+	for _, n := range slices.Sorted(maps.Keys(refused)) {
+		e, from := refused[n], i.list[n]
+		reason := e.Code + ": " + e.Detail
+		i.bad.add(&badLine{from.line, reason})
+		i.report.refuse(e.Code, from.line)
+		if err := i.reject(from.text, reason); err != nil {
+			return err
 		}
-		return !is
-	})
+	}
+	i.keep(func(n int) bool { _, is := refused[n]; return !is })
+	return nil
 }
 
 // keep keeps some entries of the list.
 func (i *importer) keep(is func(n int) bool) {
-	var list []json.RawMessage
-	var lines []int
-	for n, entry := range i.list {
+	var list []importLine
+	for n, line := range i.list {
 		if is(n) {
-			list, lines = append(list, entry), append(lines, i.lines[n])
+			list = append(list, line)
 		}
 	}
-	i.list, i.lines = list, lines
+	i.list = list
 }
 
-// passOver takes entries out of the list and of the refused that are refused since
-// the org has just what they ask for, from an earlier run. When it took any out, the
-// rest is sent again before anything is told: it is refused anew if it is at all.
-func (i *importer) passOver(refused map[int]httpapi.Entry) error {
-	there, err := i.thingsOf(refused)
-	if err != nil {
-		return err
+// rehearse begins a dry run.
+func (i *importer) rehearse() error {
+	var begun struct {
+		Rehearsal string `json:"rehearsal"`
 	}
-	known := map[int]bool{}
-	for n, e := range refused {
-		for _, id := range e.IDs {
-			if has, ok := there[string(id)]; ok && i.same(i.list[n], has) {
-				known[n] = true
-			}
-		}
-	}
-	if len(known) == 0 {
-		return nil
-	}
-	i.report.There += len(known)
-	i.keep(func(n int) bool { return !known[n] })
-	clear(refused)
-	return nil
+	err := i.remote.ask(i.w.ctx, request{method: http.MethodPost, path: i.remote.orgPath("rehearsals")}, &begun)
+	i.rehearsal = begun.Rehearsal
+	return err
 }
 
-// idsAtOnce is how many things are asked for at once.
-const idsAtOnce = 100
+// goodbye is how long the end of a dry run may take, which the service finds by
+// itself a minute later.
+const goodbye = 2 * time.Second
 
-// thingsOf asks for the things that refusals name: by their ids, the fields of the
-// command that would make each.
-func (i *importer) thingsOf(refused map[int]httpapi.Entry) (map[string]map[string]any, error) {
-	named := map[string]bool{}
-	for _, e := range refused {
-		for _, id := range e.IDs {
-			named[string(id)] = true
-		}
+// endRehearsal lets the copy of the org go, also after an interruption.
+func (i *importer) endRehearsal() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.w.ctx), goodbye)
+	defer cancel()
+	if _, err := i.remote.sendOnce(ctx, request{method: http.MethodDelete, path: i.remote.orgPath("rehearsals", i.rehearsal)}); err != nil {
+		i.w.say("the service keeps the copy of the org for a minute more: %v", err)
 	}
-	found := &things{id: commandFields(i.command)[0], by: map[string]map[string]any{}}
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(named)), idsAtOnce) {
-		if _, err := i.remote.export(i.w.ctx, i.cmd.What, ids, found); err != nil {
-			return nil, err
-		}
-	}
-	return found.by, nil
-}
-
-// things keeps the lines of an export by their ids.
-type things struct {
-	id string // the field
-	by map[string]map[string]any
-}
-
-func (t *things) line(text []byte) error {
-	var fields map[string]any
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return fmt.Errorf("a line of the export: %w", err)
-	}
-	if id, ok := fields[t.id].(string); ok {
-		t.by[id] = fields
-	}
-	return nil
-}
-
-func (t *things) end() error { return nil }
-
-// same reports whether a thing has every field of an entry.
-func (i *importer) same(entry json.RawMessage, has map[string]any) bool {
-	var fields map[string]any
-	if json.Unmarshal(entry, &fields) != nil {
-		return false
-	}
-	for name, value := range fields {
-		if !sameValue(i.assigner.shape.Properties[name], value, has[name]) {
-			return false
-		}
-	}
-	return true
-}
-
-// sameValue compares two values by what they mean: instants, and lists of texts in
-// any order.
-func sameValue(s *shape, a, b any) bool {
-	if b == nil { // a value that says nothing is left out
-		text, err := json.Marshal(a)
-		return err == nil && slices.Contains([]string{"false", "0", `""`, "[]", "{}"}, string(text))
-	}
-	if s != nil && s.Format == "date-time" {
-		x, errX := time.Parse(time.RFC3339Nano, fmt.Sprint(a))
-		y, errY := time.Parse(time.RFC3339Nano, fmt.Sprint(b))
-		return errX == nil && errY == nil && x.Equal(y)
-	}
-	if s != nil && s.Type == "array" && s.Items != nil && s.Items.Type == "string" {
-		return slices.Equal(sortedTexts(a), sortedTexts(b))
-	}
-	return reflect.DeepEqual(a, b)
-}
-
-func sortedTexts(list any) (out []string) {
-	entries, _ := list.([]any)
-	for _, e := range entries {
-		out = append(out, fmt.Sprint(e))
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-func asBytes(list []json.RawMessage) [][]byte {
-	out := make([][]byte, len(list))
-	for i, raw := range list {
-		out[i] = raw
-	}
-	return out
 }

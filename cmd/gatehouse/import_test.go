@@ -93,28 +93,40 @@ func TestBadLinesOfAnImport(t *testing.T) {
 	skipped := s.at(t.Context(), append(words, "--skip-bad")...)
 	require.Equal(t, exitDone, skipped.code, skipped.stderr)
 	assert.Contains(t, skipped.stderr, `line 4: a quoted value does not end`)
-	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, lastLine[imported](t, skipped.stdout))
+	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1), FirstBad: []badLine{
+		{3, "it has 2 values, the header has 3"}, {4, `a quoted value does not end; within a quoted value a quote is written ""`}}}, lastLine[imported](t, skipped.stdout))
 	s.state(func(st *domain.State) { assert.Equal(t, 2, st.Credentials.Len()) })
 	assert.Equal(t, 1, lastLine[imported](t, s.must(append(words, "--skip-bad")...)).Repeated)
 }
 
-func TestADryRunChangesNothing(t *testing.T) {
+// A dry run says what the import would do: one list meets what those before it led
+// to, as the person of line 5 who comes again in line 1,500.
+func TestADryRunIsTheImport(t *testing.T) {
 	s := newStation(t)
 	before, had := s.head(), s.people()
-	path := s.file("people.csv", crowd(1, domain.MaxList+5)+"olga,Again\r\nx\r\np99999,Last\r\n")
-	dry := s.at(t.Context(), "import", "people", path, "--dry-run")
-	require.Equal(t, exitDone, dry.code, dry.stderr)
-	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: ", domain.MaxList+7))
+	path := s.file("people.csv", crowd(1, domain.MaxList+5)+"olga,Again\r\nx\r\np00004,Twice\r\np99999,Last\r\n")
+	words := []string{"import", "people", path}
+	dry := s.at(t.Context(), append(words, "--dry-run")...)
+	assert.Equal(t, exitUsage, dry.code, "as the import, which ends at a line that cannot be read")
+	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: the person olga", domain.MaxList+7))
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: it has 1 values", domain.MaxList+8))
+	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: the person p00004", domain.MaxList+9))
 	got := lastLine[imported](t, dry.stdout)
-	got.Position = ""
-	assert.Equal(t, imported{Lines: domain.MaxList + 8, Accepted: domain.MaxList + 6, Refused: 1, Bad: 1, DryRun: true,
-		Refusals: []refusals{{"person_exists", 1, []int{domain.MaxList + 7}}}}, got)
+	want := imported{Lines: domain.MaxList + 9, Accepted: domain.MaxList + 6, Refused: 2, Bad: 1, DryRun: true, Position: fmt.Sprintf("1-%d", before),
+		Refusals: []refusals{{"person_exists", 2, []int{domain.MaxList + 7, domain.MaxList + 9}}},
+		FirstBad: []badLine{{domain.MaxList + 8, "it has 1 values, the header has 2"}}}
+	assert.Equal(t, want, got)
 	assert.Equal(t, before, s.head())
 	assert.Equal(t, had, s.people())
-	made := lastLine[imported](t, s.must("import", "people", path, "--skip-bad"))
-	assert.Equal(t, domain.MaxList+6, made.Accepted, "a dry run keeps no key")
-	assert.Equal(t, 2, made.Commits)
+
+	assert.Equal(t, exitDone, s.at(t.Context(), append(words, "--dry-run", "--skip-bad")...).code)
+	made := lastLine[imported](t, s.must(append(words, "--skip-bad")...))
+	want.DryRun, want.Commits, want.Position = false, 2, fmt.Sprintf("1-%d", before+2)
+	assert.Equal(t, want, made, "a dry run keeps no key")
+	again := lastLine[imported](t, s.must("import", "people", s.file("good.csv", crowd(1, 2*domain.MaxList)), "--dry-run"))
+	assert.Equal(t, []int{2 * domain.MaxList, 1, 0}, []int{again.Accepted + again.There, again.Repeated, again.Refused}, "what is there is no refusal in a dry run either")
+	refused := s.at(t.Context(), "import", "people", s.file("olga.csv", "person,name\nolga,Another\n"), "--dry-run")
+	assert.Equal(t, exitRefused, refused.code)
 }
 
 func TestColumnsGoToFields(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -105,7 +106,7 @@ func newParser(into *verbs, options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("gatehouse"),
 		kong.Description("Gatehouse keeps who may open what, since when and why, and what happened at the doors."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Vars{"version": version(), "data": defaultData(), "kinds": importKinds()},
+		kong.Vars{"version": version(), "data": defaultData(), "kinds": strings.Join(kindNames(), ",")},
 	}, options...)...)
 }
 

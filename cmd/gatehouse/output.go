@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 )
 
 // printJSON writes a JSON value as it came: indented for people, on one line for
@@ -35,3 +37,21 @@ func (w *world) print(value any, oneLine bool) error {
 
 // say tells something to the person at the terminal; it is no part of the output.
 func (w *world) say(format string, args ...any) { fmt.Fprintf(w.stderr, format+"\n", args...) }
+
+// progress tells how far something is, to a person alone: a program waits for the
+// end.
+func (w *world) progress(format string, args ...any) {
+	if onTerminal(w.stderr) {
+		w.say(format, args...)
+	}
+}
+
+// onTerminal reports whether somebody may read at once what is written.
+func onTerminal(out io.Writer) bool {
+	file, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -120,7 +120,7 @@ func (c *readsCmd) sendAll(w *world, remote *client, source *readSource, bad *ba
 		batch.Reads = batch.Reads[:0]
 		if now := w.now(); now.Sub(told) >= time.Second {
 			told = now
-			w.say("%d reads, %d allowed", tally.Reads, tally.Allowed)
+			w.progress("%d reads, %d allowed", tally.Reads, tally.Allowed)
 		}
 		return err
 	}

@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
 
 // maxLine bounds a line of a file in bytes, so that a file of any size is read in
 // constant memory.
-const maxLine = 64 << 10
+const maxLine = 256 << 10
 
 // tableFile reads a file of separated values in UTF-8 with a header, row by row.
 // The separator is the one of the header: comma, semicolon or tab, or what a first
@@ -27,6 +28,8 @@ type tableFile struct {
 	read      int        // lines so far
 	ahead     []textLine // that were read and are to be looked at again
 	line      int        // where the last row begins, from 1; the header is line 1 when nothing is before it
+	row       string     // the last row as it stands; of one that cannot be read its first line
+	cells     []string   // of the last row that could be read, as they stand
 	columns   []string
 	separator rune
 }
@@ -116,6 +119,7 @@ func (t *tableFile) next() ([]string, error) {
 		if !errors.Is(first.err, io.EOF) {
 			t.line = first.line
 		}
+		t.row = first.text
 		if first.err != nil {
 			return nil, first.err
 		}
@@ -125,7 +129,10 @@ func (t *tableFile) next() ([]string, error) {
 		text, more, err := t.quoted(first.text)
 		var values []string
 		if err == nil {
-			values, err = split(text, t.separator)
+			t.cells, err = splitCells(text, t.separator)
+		}
+		if err == nil {
+			values = uncellAll(t.cells)
 		}
 		if err == nil && t.columns != nil && len(values) != len(t.columns) {
 			err = fmt.Errorf("it has %d values, the header has %d", len(values), len(t.columns))
@@ -135,6 +142,7 @@ func (t *tableFile) next() ([]string, error) {
 			t.ahead = append(more, t.ahead...)
 			return nil, &badLine{t.line, err.Error()}
 		}
+		t.row = text
 		return values, nil
 	}
 }
@@ -142,17 +150,20 @@ func (t *tableFile) next() ([]string, error) {
 // quoted goes on with the lines behind a first one as long as a quoted value is
 // open, and returns the whole and those lines.
 func (t *tableFile) quoted(text string) (whole string, more []textLine, err error) {
-	for strings.Count(text, `"`)%2 == 1 {
+	var all strings.Builder
+	all.WriteString(text)
+	for quotes := strings.Count(text, `"`); quotes%2 == 1; {
 		next := t.text()
 		if !errors.Is(next.err, io.EOF) {
 			more = append(more, next)
 		}
-		if next.err != nil || len(text)+len(next.text) > maxLine {
+		if next.err != nil || all.Len()+len(next.text) > maxLine {
 			return "", more, errors.New(`a quoted value does not end; within a quoted value a quote is written ""`)
 		}
-		text += next.text
+		quotes += strings.Count(next.text, `"`)
+		all.WriteString(next.text)
 	}
-	return text, more, nil
+	return all.String(), more, nil
 }
 
 // text returns the next line. Of one that is too long the rest is passed over.
@@ -186,32 +197,36 @@ func (t *tableFile) text() textLine {
 	}
 	// In another encoding, names would be stored with their letters lost.
 	if !utf8.Valid(line) {
-		return bad("it is not in UTF-8; a spreadsheet saves it as \"CSV UTF-8\"")
+		wrong := bad("it is not in UTF-8; a spreadsheet saves it as \"CSV UTF-8\"")
+		wrong.text = string(line)
+		return wrong
 	}
 	return textLine{t.read, string(line), nil}
 }
 
-// split reads the values of a row.
-func split(text string, separator rune) ([]string, error) {
+// splitCells reads the cells of a row.
+func splitCells(text string, separator rune) ([]string, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimRight(text, "\r\n")))
 	r.Comma = separator
 	r.TrimLeadingSpace = separator != '\t'
-	values, err := r.Read()
+	cells, err := r.Read()
 	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
 		return nil, parse.Err
 	}
-	if err != nil {
-		return nil, err
-	}
-	for i, v := range values {
-		values[i] = uncell(v)
-	}
-	return values, nil
+	return cells, err
 }
 
-// cell is a value as a cell of a table. What a spreadsheet would run as a formula,
-// and blanks at the ends, which are not kept, go behind an apostrophe. [uncell]
-// takes it away again.
+func uncellAll(cells []string) []string {
+	values := make([]string, len(cells))
+	for i, c := range cells {
+		values[i] = uncell(c)
+	}
+	return values
+}
+
+// cell is a value as a cell of a table. What a spreadsheet would run as a formula or
+// take for a number that it shortened, and blanks at the ends, which are not kept, go
+// behind an apostrophe. [uncell] takes it away again.
 func cell(value string) string {
 	if needsApostrophe(value) {
 		return "'" + value
@@ -231,8 +246,12 @@ func uncell(text string) string {
 // any apostrophes that it begins with itself.
 func needsApostrophe(value string) bool {
 	rest := strings.TrimLeft(value, "'")
-	return rest != "" && (strings.ContainsRune("=+-@", rune(rest[0])) || strings.TrimSpace(rest) != rest)
+	return rest != "" && (strings.ContainsRune("=+-@", rune(rest[0])) || strings.TrimSpace(rest) != rest || shortened.MatchString(rest))
 }
+
+// shortened matches how a spreadsheet writes a number that it found too long, as
+// 4.9E+11. The rest of its digits is lost.
+var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]+$`)
 
 // column finds a column by its name, in either case.
 func (t *tableFile) column(name string) (int, error) {

@@ -61,12 +61,11 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Idempotency-Key", req.ID.String())
-	c := callerOf(r.Context())
-	result, err := a.cfg.Store.Execute(r.Context(), c.org, req)
+	result, err := a.execute(r.Context(), req)
 	if err == nil {
 		w.Header().Set(positionHeader, result.Position.String())
 		var events []Event
-		if events, err = a.answer(r.Context(), req, result); err == nil {
+		if events, err = a.answer(r.Context(), req.Request, result); err == nil {
 			w.Header().Set("Content-Type", "application/json")
 			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: result.Warnings, Repeated: result.Repeated}
 			if result.Impact != nil {
@@ -79,9 +78,16 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 	a.fail(w, r, err)
 }
 
+// commandRequest is a request for a command, and on which rehearsal it is tried; on
+// none: it is executed.
+type commandRequest struct {
+	eventstore.Request
+	rehearsal domain.UUID
+}
+
 // readCommand reads a request for a command: what is asked, and how.
-func (a *API) readCommand(r *http.Request) (eventstore.Request, error) {
-	var req eventstore.Request
+func (a *API) readCommand(r *http.Request) (commandRequest, error) {
+	var req commandRequest
 	typ, ok := domain.CommandNamed(r.PathValue("command"))
 	if !ok {
 		return req, unknownCommand(r.PathValue("command"))
@@ -117,7 +123,7 @@ func (a *API) readCommand(r *http.Request) (eventstore.Request, error) {
 }
 
 // readOptions reads the query and the headers that say how a command is sent.
-func readOptions(r *http.Request, req *eventstore.Request) *Problem {
+func readOptions(r *http.Request, req *commandRequest) *Problem {
 	for name, values := range r.URL.Query() {
 		value := values[len(values)-1]
 		switch name {
@@ -133,9 +139,18 @@ func readOptions(r *http.Request, req *eventstore.Request) *Problem {
 				return malformed("query.if_position", "%v", err)
 			}
 			req.IfPosition = &at
+		case "rehearsal":
+			id, err := domain.ParseUUID(value)
+			if err != nil {
+				return malformed("query.rehearsal", "%v", err)
+			}
+			req.rehearsal = id
 		default:
 			return malformed("query."+name, "there is no such parameter")
 		}
+	}
+	if req.rehearsal != (domain.UUID{}) && (!req.DryRun || req.IfPosition != nil) {
+		return malformed("query.rehearsal", "it goes with dry_run=true, and without if_position")
 	}
 	req.OnBehalfOf = domain.ID(r.Header.Get("On-Behalf-Of"))
 	return nil

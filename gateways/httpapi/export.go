@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,8 +28,20 @@ const (
 type exportInput struct {
 	OrgPath
 	AtLeast
-	Kind string   `path:"kind" enum:"sites,areas,units,doors,schedules,rights,unit-rights,people,roles,bookings,move-ins,suspensions,suspended-people,shares,grants,credentials"`
+	Kind kindName `path:"kind"`
 	IDs  []string `query:"ids" maxItems:"100" doc:"only things with these ids"`
+}
+
+// kindName is the name of one of [Kinds].
+type kindName string
+
+// Schema lists the names.
+func (kindName) Schema(huma.Registry) *huma.Schema {
+	s := &huma.Schema{Type: huma.TypeString}
+	for _, k := range Kinds {
+		s.Enum = append(s.Enum, k.Name)
+	}
+	return s
 }
 
 // exportEnd is the last line of an export: without it, the export is not whole.
@@ -41,49 +52,11 @@ type exportEnd struct {
 	Suspended int    `json:"suspended" doc:"of the rows, those of suspended people, bookings and credentials, which is not in the rows"`
 }
 
-// exporter makes the lines of one kind.
-type exporter struct {
-	personal bool // the lines have personal values, so that the vault is needed
-	// rows are the things as they are now, in the order of their ids; with ids those
-	// alone.
-	rows func(s *domain.State, ids []string) []exportRow
-}
-
 // exportRow is a thing at one position. Rows of a state are never changed in place,
 // so it stays what it was while the org goes on.
 type exportRow struct {
-	row      any                            // for [domain.RecordOf]
-	commands func(*viewer) []domain.Command // that would make it; none: no such command would
-}
-
-// exportOf exports the rows of a table by a command each. made is any command of
-// that type, and command is nil for what is left out.
-func exportOf[R any](made domain.Command, of func(*domain.State) table[R], command func(*viewer, *R) domain.Command) exporter {
-	return exportMany(made, of, func(v *viewer, r *R) []domain.Command {
-		if c := command(v, r); c != nil {
-			return []domain.Command{c}
-		}
-		return nil
-	})
-}
-
-// exportMany exports the rows of a table by any number of commands each.
-func exportMany[R any](made domain.Command, of func(*domain.State) table[R], commands func(*viewer, *R) []domain.Command) exporter {
-	row := func(r *R) exportRow { return exportRow{r, func(v *viewer) []domain.Command { return commands(v, r) }} }
-	return exporter{domain.HasPersonal(made), func(s *domain.State, ids []string) (out []exportRow) {
-		if len(ids) == 0 {
-			for _, r := range of(s).All() {
-				out = append(out, row(r))
-			}
-			return out
-		}
-		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
-			if r, ok := of(s).Get(domain.ID(id)); ok {
-				out = append(out, row(r))
-			}
-		}
-		return out
-	}}
+	row      any                                // for [domain.RecordOf]
+	commands func(*exportView) []domain.Command // that would make it; none: no such command would
 }
 
 // suspended reports whether a thing has a line that does not say how it is shut
@@ -119,7 +92,8 @@ func (a *API) registerExport() {
 			return nil, problem(http.StatusServiceUnavailable, "busy", "this instance writes as many exports as it can; try again").retry("1")
 		}
 		e := &export{api: a, ctx: ctx}
-		if err := e.begin(exporters[in.Kind], in.IDs); err != nil {
+		kind, _ := KindNamed(string(in.Kind))
+		if err := e.begin(kind, in.IDs); err != nil {
 			<-a.exports
 			return nil, a.asProblem(ctx, err)
 		}
@@ -140,17 +114,19 @@ func (a *API) registerExport() {
 type export struct {
 	api  *API
 	ctx  context.Context
+	at   time.Time // when it began
 	rows []exportRow
 	end  exportEnd
 }
 
 // begin takes the rows as they are.
-func (e *export) begin(x exporter, ids []string) error {
+func (e *export) begin(k Kind, ids []string) error {
+	e.at = e.api.cfg.Now()
 	at, err := e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
-		e.rows = x.rows(s, ids)
+		e.rows = k.rows(s, ids)
 		return nil
 	})
-	if err == nil && x.personal && e.api.cfg.Store.Sealed(callerOf(e.ctx).org) > 0 {
+	if err == nil && k.personal && e.api.cfg.Store.Sealed(callerOf(e.ctx).org) > 0 {
 		err = fmt.Errorf("httpapi: export: %w", vault.ErrUnavailable)
 	}
 	e.end.Position = at.String()
@@ -190,7 +166,7 @@ func (e *export) write(w io.Writer) error {
 // chunk gives the lines of rows.
 func (e *export) chunk(rows []exportRow) (out []byte, err error) {
 	_, err = e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
-		v := &viewer{s, callerOf(e.ctx).person}
+		v := &exportView{viewer{s, callerOf(e.ctx).person}, e.at}
 		for _, r := range rows {
 			if !v.sees(r.row) {
 				continue

@@ -1,163 +1,153 @@
 package httpapi
 
-import "gatehouse/domain"
+import (
+	"iter"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
 
-// exporters says what is exported of each kind: the commands by which import makes
-// it again, in the words of [domain]. What a command does not say is not exported:
-// postures, lockdowns, policies, calendars, groups, unit users, PINs.
+	"gatehouse/domain"
+)
+
+// Kinds lists what is exported and imported, in the order in which the files make
+// the same in another org. A kind stands here once, for both directions: its rows,
+// and the command by which import makes each again, in the words of [domain].
 //
 // What was taken away does not come back by an import: what is over, lost or on the
-// deny list is left out, and so are suspended credentials. People and bookings that
-// are suspended have lines, or what hangs on them could not be made; that they are
-// is of the kinds suspended-people and suspensions.
-var exporters = map[string]exporter{
-	"sites": exportOf(domain.CreateSite{}, func(s *domain.State) table[domain.Site] { return s.Sites },
-		func(_ *viewer, r *domain.Site) domain.Command {
-			return domain.CreateSite{Site: r.ID, Name: r.Name, Zone: r.Zone}
-		}),
-	"areas": exportOf(domain.CreateArea{}, func(s *domain.State) table[domain.Area] { return s.Areas },
-		func(_ *viewer, r *domain.Area) domain.Command {
-			return domain.CreateArea{Area: r.ID, Site: r.Site, Name: r.Name}
-		}),
-	"units": exportOf(domain.CreateUnit{}, func(s *domain.State) table[domain.Unit] { return s.Units },
-		func(_ *viewer, r *domain.Unit) domain.Command {
-			return domain.CreateUnit{Unit: r.ID, Site: r.Site, Name: r.Name}
-		}),
-	"doors": exportOf(domain.CreateDoor{}, func(s *domain.State) table[domain.Door] { return s.Doors },
-		func(_ *viewer, r *domain.Door) domain.Command {
-			return domain.CreateDoor{Door: r.ID, Site: r.Site, Name: r.Name, Kind: r.Kind, Unit: r.Unit, In: r.In, Out: r.Out, Class: r.Class,
-				FireRelease: r.FireRelease, AfterLease: r.AfterLease, Capabilities: r.Capabilities, Capacity: r.Capacity}
-		}),
-	"schedules": exportOf(domain.DefineSchedule{}, func(s *domain.State) table[domain.NamedSchedule] { return s.Schedules },
-		func(_ *viewer, r *domain.NamedSchedule) domain.Command {
-			if r.ID == domain.AlwaysID {
-				return nil // every org has it
-			}
-			return domain.DefineSchedule{Schedule: r.ID, Name: r.Name, Times: r.Schedule}
-		}),
-	"rights": exportOf(domain.DefineAccessRight{}, func(s *domain.State) table[domain.AccessRight] { return s.AccessRights },
-		func(_ *viewer, r *domain.AccessRight) domain.Command {
-			if r.Retired {
-				return nil
-			}
-			return domain.DefineAccessRight{Right: r.ID, Name: r.Name, Doors: orEmpty(r.Doors), Schedule: r.Schedule}
-		}),
-	"unit-rights": exportOf(domain.MapUnitAccess{}, func(s *domain.State) table[domain.Unit] { return s.Units },
-		func(_ *viewer, r *domain.Unit) domain.Command {
-			if len(r.Rights) == 0 {
-				return nil
-			}
-			return domain.MapUnitAccess{Unit: r.ID, Rights: r.Rights}
-		}),
-	"people": exportOf(domain.RegisterPerson{}, func(s *domain.State) table[domain.Person] { return s.People },
-		func(v *viewer, r *domain.Person) domain.Command {
-			// Somebody whose identity is not bound is made by what is shared with them.
-			if r.Unbound || v.erased(r.ID) {
-				return nil
-			}
-			return domain.RegisterPerson{Person: r.ID, Name: r.Name, Email: r.Email, Phone: r.Phone}
-		}),
-	"suspended-people": exportOf(domain.SuspendPerson{}, func(s *domain.State) table[domain.Person] { return s.People },
-		func(_ *viewer, r *domain.Person) domain.Command {
-			if r.State != domain.PersonStateSuspended {
-				return nil
-			}
-			return domain.SuspendPerson{Person: r.ID}
-		}),
-	"roles": exportOf(domain.AssignRole{}, func(s *domain.State) table[domain.RoleAssignment] { return s.RoleAssignments },
-		func(_ *viewer, r *domain.RoleAssignment) domain.Command {
-			if r.Role == domain.RoleOwner {
-				return nil // passes by TransferOwnership alone
-			}
-			return domain.AssignRole(*r)
-		}),
-	"bookings": exportOf(domain.CreateBooking{}, func(s *domain.State) table[domain.Booking] { return s.Bookings },
-		func(_ *viewer, r *domain.Booking) domain.Command {
-			if r.State != domain.BookingStateActive {
-				return nil
-			}
-			return domain.CreateBooking{Booking: r.ID, Unit: r.Unit, Person: r.Person, From: r.From, Until: r.Until}
-		}),
-	"move-ins": exportOf(domain.MoveIn{}, func(s *domain.State) table[domain.Booking] { return s.Bookings },
-		func(v *viewer, r *domain.Booking) domain.Command {
-			if r.State != domain.BookingStateActive || !r.MovedIn {
-				return nil
-			}
-			return domain.MoveIn{Booking: r.ID, TenantManages: v.tenantManages(r)}
-		}),
-	"suspensions": exportMany(domain.SuspendBooking{}, func(s *domain.State) table[domain.Booking] { return s.Bookings },
-		func(_ *viewer, r *domain.Booking) (out []domain.Command) {
-			if r.State != domain.BookingStateActive {
-				return nil
-			}
-			for _, one := range r.Suspensions {
-				out = append(out, domain.SuspendBooking{Booking: r.ID, Level: one.Level, Cause: one.Cause})
+// deny list is left out, and so are suspended credentials. People, bookings, doors
+// and sites that are shut out or shut have lines, or what hangs on them could not be
+// made; that they are is said by kinds of their own. Of doors these come first, so
+// that nothing opens on the way.
+//
+// Some has no kind, since no command that people send makes it from a line: PINs and
+// mobile keys, whose secrets leave the service once at most; the deny list and what
+// is in stock, which ended with the number; privacy of units, which is their users'
+// alone; access of an auction; what time and people did: reviews, activity, refusals.
+var Kinds = slices.Concat(placeKinds, peopleKinds, groupKinds, shutKinds)
+
+// Kind is a kind of thing that is exported and imported.
+type Kind struct {
+	Name    string // as suspended-people
+	Command string // that makes one, as SuspendPerson
+	// ID are the fields of the command that together are the id of the thing, joined
+	// by slashes; of a list, its first entry.
+	ID []string
+
+	personal bool // the lines have personal values, so that the vault is needed
+	// rows are the things as they are now, in the order of their ids; with ids those
+	// alone.
+	rows func(s *domain.State, ids []string) []exportRow
+}
+
+// KindNamed returns the kind of a name.
+func KindNamed(name string) (Kind, bool) {
+	i := slices.IndexFunc(Kinds, func(k Kind) bool { return k.Name == name })
+	if i < 0 {
+		return Kind{}, false
+	}
+	return Kinds[i], true
+}
+
+// exportView is what the lines of an export are made of: what the caller may see, at
+// the moment of the export.
+type exportView struct {
+	viewer
+	at time.Time
+}
+
+// kindOf is the kind whose things are the rows of a table, each made by the command
+// that line gives; not ok: by none.
+func kindOf[R any, C domain.Command](name string, of func(*domain.State) table[R], line func(*exportView, *R) (made C, ok bool)) Kind {
+	return kindOfMany(name, of, func(v *exportView, r *R) []C {
+		if c, ok := line(v, r); ok {
+			return []C{c}
+		}
+		return nil
+	})
+}
+
+// kindOfMany is a kind with any number of commands for each row.
+func kindOfMany[R any, C domain.Command](name string, of func(*domain.State) table[R], lines func(*exportView, *R) []C) Kind {
+	var none C
+	return Kind{Name: name, Command: domain.CommandName(none), ID: []string{fieldsOf(reflect.TypeFor[C]())[0]}, personal: domain.HasPersonal(none),
+		rows: func(s *domain.State, ids []string) (out []exportRow) {
+			for _, r := range exportedRows(of(s), ids) {
+				out = append(out, exportRow{r, func(v *exportView) (all []domain.Command) {
+					for _, c := range lines(v, r) {
+						all = append(all, c)
+					}
+					return all
+				}})
 			}
 			return out
-		}),
-	"shares": exportOf(domain.ShareAccess{}, func(s *domain.State) table[domain.Share] { return s.Shares },
-		func(v *viewer, r *domain.Share) domain.Command {
-			if r.State != domain.ShareStateActive {
-				return nil
-			}
-			return domain.ShareAccess{Bookings: []domain.ID{r.Booking}, Sharees: []domain.Sharee{v.sharee(r.Person)}, From: r.From, Until: r.Until,
-				Shares: []domain.ID{r.ID}}
-		}),
-	"grants": exportOf(domain.GrantRight{}, func(s *domain.State) table[domain.Grant] { return s.Grants },
-		func(_ *viewer, r *domain.Grant) domain.Command {
-			if r.Revoked || r.Auction != "" {
-				return nil
-			}
-			return domain.GrantRight{Grant: r.ID, Person: r.Person, Right: r.Right, From: r.From, Until: r.Until,
-				BufferBefore: r.BufferBefore, BufferAfter: r.BufferAfter, Schedule: r.Schedule, Kinds: r.Kinds, Capabilities: r.Capabilities}
-		}),
-	"credentials": exportOf(domain.AssignFob{}, func(s *domain.State) table[domain.Credential] { return s.Credentials }, fobOf),
+		}}
 }
 
-// fobOf is the command that gives a fob or card which is good; none for PINs and
-// mobile keys, whose secrets leave the service once at most.
-func fobOf(v *viewer, r *domain.Credential) domain.Command {
-	if r.Kind != domain.KindFob && r.Kind != domain.KindCard || r.State != domain.CredentialStateActive || r.Denied || v.erased(r.Person) {
-		return nil
+// exportedRows gives the rows of a table in the order of their ids; with ids those alone.
+func exportedRows[R any](t table[R], ids []string) iter.Seq2[domain.ID, *R] {
+	if len(ids) == 0 {
+		return t.All()
 	}
-	c := domain.AssignFob{Credential: r.ID, Kind: r.Kind, Format: r.Format, Number: r.Number, Person: r.Person,
-		From: r.From, Until: r.Until, ConsentRef: r.Consent}
-	switch {
-	case r.Unit != "":
-		c.Unit = r.Unit
-	case r.Booking != "":
-		c.Booking = r.Booking
-	default:
-		c.Sites = r.Sites
+	return func(yield func(domain.ID, *R) bool) {
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			if r, ok := t.Get(domain.ID(id)); ok && !yield(domain.ID(id), r) {
+				return
+			}
+		}
 	}
-	return c
 }
 
-// erased reports whether a person is to be forgotten now, whatever was known when
-// the export began.
-func (v *viewer) erased(person domain.ID) bool {
-	p, ok := v.state.People.Get(person)
-	return ok && p.State == domain.PersonStateErased
+// Fields lists the fields of the kind's command in their order: the columns of its
+// file.
+func (k Kind) Fields() []string {
+	typ, _ := domain.CommandNamed(k.Command)
+	return fieldsOf(typ.Type())
 }
 
-// sharee names somebody with whom access is shared: by id, and by address as long
-// as that is all that is known of them.
-func (v *viewer) sharee(person domain.ID) domain.Sharee {
-	out := domain.Sharee{Person: person}
-	if p, ok := v.state.People.Get(person); ok && p.Unbound && v.sees(p) {
-		out.Email, out.Phone = p.Email, p.Phone
+func fieldsOf(t reflect.Type) (out []string) {
+	for _, f := range reflect.VisibleFields(t) {
+		field, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.IsExported() && field != "" && field != "-" {
+			out = append(out, field)
+		}
 	}
 	return out
 }
 
-// tenantManages is what the tenant of a booking manages in the unit.
-func (v *viewer) tenantManages(b *domain.Booking) domain.TenantManages {
-	u, ok := v.state.UnitUsers.Get(b.Unit + "/" + b.Person)
-	switch {
-	case !ok || !u.Manager || u.State != domain.UnitUserStateActive:
-		return domain.ManagesNothing
-	case !u.MayDelegate:
-		return domain.ManagesUsers
-	}
-	return domain.ManagesUsersAndManagers
+// knownBy is the kind with other fields for its id than the first of the command.
+func (k Kind) knownBy(fields ...string) Kind {
+	k.ID = fields
+	return k
 }
+
+// and adds the rows of kinds of the same command.
+func (k Kind) and(others ...Kind) Kind {
+	first := k.rows
+	k.rows = func(s *domain.State, ids []string) []exportRow {
+		out := first(s, ids)
+		for _, other := range others {
+			out = append(out, other.rows(s, ids)...)
+		}
+		return out
+	}
+	return k
+}
+
+// The tables of the state.
+func sites(s *domain.State) table[domain.Site]               { return s.Sites }
+func areas(s *domain.State) table[domain.Area]               { return s.Areas }
+func units(s *domain.State) table[domain.Unit]               { return s.Units }
+func doors(s *domain.State) table[domain.Door]               { return s.Doors }
+func schedules(s *domain.State) table[domain.NamedSchedule]  { return s.Schedules }
+func rights(s *domain.State) table[domain.AccessRight]       { return s.AccessRights }
+func gatewaysOf(s *domain.State) table[domain.Gateway]       { return s.Gateways }
+func people(s *domain.State) table[domain.Person]            { return s.People }
+func roles(s *domain.State) table[domain.RoleAssignment]     { return s.RoleAssignments }
+func bookings(s *domain.State) table[domain.Booking]         { return s.Bookings }
+func shares(s *domain.State) table[domain.Share]             { return s.Shares }
+func unitUsers(s *domain.State) table[domain.UnitUser]       { return s.UnitUsers }
+func grants(s *domain.State) table[domain.Grant]             { return s.Grants }
+func groups(s *domain.State) table[domain.Group]             { return s.Groups }
+func groupMembers(s *domain.State) table[domain.GroupMember] { return s.GroupMembers }
+func credentials(s *domain.State) table[domain.Credential]   { return s.Credentials }

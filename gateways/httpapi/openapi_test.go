@@ -151,6 +151,8 @@ func TestDocumentIsWhatIsServed(t *testing.T) {
 			case path == "/v1/orgs":
 				body := `{"org":"globex","name":"Globex","owner":"gina","owner_name":"Gina","owner_email":"gina@globex.example"}`
 				c.holds(op, b.ask(full, method, target, body).is(http.StatusForbidden))
+			case strings.Contains(path, "/rehearsals"):
+				c.checkRehearsal(b, full, method, target, op)
 			case method == http.MethodPost:
 				c.checkPost(b, full, target, op)
 			default:
@@ -204,6 +206,19 @@ func (c *contract) checkPost(b *bed, token, target string, op operation) {
 	c.holds(op, r)
 	c.holds(op, b.ask(token, http.MethodPost, target, `{"nobody_knows":1}`).is(http.StatusBadRequest))
 	c.holds(op, b.ask(token, http.MethodPost, target, `{`).is(http.StatusBadRequest))
+}
+
+// checkRehearsal begins or ends a rehearsal, which takes no body.
+func (c *contract) checkRehearsal(b *bed, token, method, target string, op operation) {
+	r := b.ask(token, method, strings.ReplaceAll(target, "{id}", newID().String()), "")
+	assert.Less(c.t, r.status, 300, "%s", r.body)
+	if r.status == http.StatusNoContent {
+		assert.Contains(c.t, op.Responses, "204")
+	} else {
+		c.holds(op, r)
+	}
+	c.holds(op, b.ask(token, method, strings.ReplaceAll(target, "{id}", "x")+"?nobody_knows=1", "").is(http.StatusBadRequest))
+	c.holds(op, b.ask("", method, target, "").is(http.StatusUnauthorized))
 }
 
 func (c *contract) checkGet(b *bed, token, target, review string, op operation) {

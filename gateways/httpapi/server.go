@@ -70,32 +70,34 @@ type Trouble struct {
 
 // API is the HTTP side of one instance. It is an [http.Handler].
 type API struct {
-	cfg      Config
-	mux      *http.ServeMux
-	huma     huma.API
-	chain    http.Handler
-	meters   *meters
-	tokens   *limiter
-	remotes  *limiter
-	slots    chan struct{}
-	folds    chan struct{} // of the past, at the same time
-	exports  chan struct{} // at the same time
-	gateways gateways
-	openapi  []byte
+	cfg        Config
+	mux        *http.ServeMux
+	huma       huma.API
+	chain      http.Handler
+	meters     *meters
+	tokens     *limiter
+	remotes    *limiter
+	slots      chan struct{}
+	folds      chan struct{} // of the past, at the same time
+	exports    chan struct{} // at the same time
+	rehearsals rehearsals
+	gateways   gateways
+	openapi    []byte
 }
 
 // New makes the API and its OpenAPI document. It fails when a schema is missing.
 func New(cfg Config) (*API, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	a := &API{
-		cfg:     cfg,
-		mux:     http.NewServeMux(),
-		meters:  newMeters(cfg.Metrics),
-		tokens:  newLimiter(cfg.Limits.PerToken, cfg.Now),
-		remotes: newLimiter(cfg.Limits.PerRemote, cfg.Now),
-		slots:   make(chan struct{}, cfg.Limits.Concurrent),
-		folds:   make(chan struct{}, maxFolds),
-		exports: make(chan struct{}, maxExports),
+		cfg:        cfg,
+		mux:        http.NewServeMux(),
+		meters:     newMeters(cfg.Metrics),
+		tokens:     newLimiter(cfg.Limits.PerToken, cfg.Now),
+		remotes:    newLimiter(cfg.Limits.PerRemote, cfg.Now),
+		slots:      make(chan struct{}, cfg.Limits.Concurrent),
+		folds:      make(chan struct{}, maxFolds),
+		exports:    make(chan struct{}, maxExports),
+		rehearsals: rehearsals{all: map[domain.UUID]*rehearsal{}},
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
@@ -174,6 +176,7 @@ func (a *API) routes() {
 	a.registerCommits()
 	a.registerDecisions()
 	a.registerExport()
+	a.registerRehearsals()
 	if a.cfg.Doors != nil {
 		a.registerReads()
 	}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"gatehouse/schemas"
+)
+
+// importColumn says to which field a column goes.
+type importColumn struct {
+	index int
+	to    assignment
+}
+
+// fields finds out which column goes to which field.
+func (i *importer) fields(t *tableFile) error {
+	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
+		index, err := t.column(i.cmd.Map[field])
+		if err != nil {
+			return err
+		}
+		to, err := i.target(field)
+		if err != nil {
+			return err
+		}
+		i.columns = append(i.columns, importColumn{index, to})
+	}
+	for _, field := range slices.Sorted(maps.Keys(i.cmd.Set)) {
+		to, err := i.target(field)
+		if err != nil {
+			return err
+		}
+		to.text = i.cmd.Set[field]
+		i.fixed = append(i.fixed, to)
+	}
+	var unknown []string
+	for index, column := range t.columns {
+		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return c.index == index })
+		left := slices.ContainsFunc(i.cmd.LeaveOut, func(name string) bool { return strings.EqualFold(name, column) })
+		if mapped || left || column == "" || column == reasonColumn {
+			continue
+		}
+		name := i.fieldNamed(column)
+		_, named := i.cmd.Map[name]
+		_, set := i.cmd.Set[name]
+		if named || set {
+			continue
+		}
+		if to, err := i.target(name); err == nil {
+			i.columns = append(i.columns, importColumn{index, to})
+			continue
+		}
+		unknown = append(unknown, column)
+	}
+	if len(i.columns) == 0 {
+		return usage("no column of %s goes to a field of %s, which has %s; is its first line a header? Name some with --map FIELD=COLUMN",
+			i.cmd.File, i.kind.Command, strings.Join(i.kind.shape.fields(), ", "))
+	}
+	if err := i.checkFields(t); err != nil {
+		return err
+	}
+	return i.leaveOut(unknown)
+}
+
+// fieldNamed is the field that a column is named for, whatever its case, blanks,
+// hyphens and underscores; else the name of the column in lower case.
+func (i *importer) fieldNamed(column string) string {
+	for _, field := range i.kind.shape.fields() {
+		if lettersOf(field) == lettersOf(column) {
+			return field
+		}
+	}
+	return strings.ToLower(column)
+}
+
+// lettersOf gives the letters and digits of a name in lower case.
+func lettersOf(name string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsLetter(c) || unicode.IsDigit(c) {
+			return unicode.ToLower(c)
+		}
+		return -1
+	}, name)
+}
+
+// leaveOut tells which columns go to no field. One whose name is near that of a field
+// without a column is refused: an until that is misspelt would last for ever.
+func (i *importer) leaveOut(columns []string) error {
+	var open []string
+	for _, field := range i.kind.shape.fields() {
+		taken := func(a assignment) bool { return a.path[0].field == field }
+		if !slices.ContainsFunc(i.columns, func(c importColumn) bool { return taken(c.to) }) && !slices.ContainsFunc(i.fixed, taken) {
+			open = append(open, field)
+		}
+	}
+	for _, column := range columns {
+		near := schemas.Nearest(strings.ToLower(column), open)
+		if len(near) > 0 {
+			return usage("%s: the column %q goes to no field of %s; for %s say --map %s=%q, else --leave-out %q",
+				i.cmd.File, column, i.kind.Command, near[0], near[0], column, column)
+		}
+		i.w.say("the column %q goes to no field of %s; it is left out", column, i.kind.Command)
+	}
+	return nil
+}
+
+// checkFields refuses a field with two values, and a command without one that it
+// needs.
+func (i *importer) checkFields(t *tableFile) error {
+	from := map[string]string{}
+	for _, x := range i.fixed {
+		from[x.key] = "--set"
+	}
+	given := map[string]bool{}
+	for _, c := range i.columns {
+		column := fmt.Sprintf("the column %q", t.columns[c.index])
+		if other, twice := from[c.to.key]; twice {
+			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
+		}
+		from[c.to.key] = column
+	}
+	for key := range from {
+		root, _, _ := strings.Cut(strings.ReplaceAll(key, "[", "."), ".")
+		given[root] = true
+	}
+	for _, field := range i.kind.shape.Required {
+		if !given[field] {
+			return usage("%s: no column goes to %s, which %s needs; name one with --map %s=COLUMN, or a value for all with --set %s=VALUE",
+				i.cmd.File, field, i.kind.Command, field, field)
+		}
+	}
+	return nil
+}
+
+// target is the field of a name, which the command must have.
+func (i *importer) target(field string) (assignment, error) {
+	to, err := readAssignments([]string{field + "="})
+	if err != nil {
+		return assignment{}, err
+	}
+	_, err = i.assigner.find(to[0])
+	return to[0], err
+}
+
+// fieldsOf makes the fields of the command of a line.
+func (i *importer) fieldsOf(ctx context.Context, t *tableFile, values []string) ([]byte, error) {
+	fields := map[string]any{}
+	for _, x := range i.fixed {
+		if err := i.assigner.assign(ctx, fields, x); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range i.columns {
+		if values[c.index] == "" {
+			continue
+		}
+		if shortened.MatchString(strings.TrimSpace(t.cells[c.index])) {
+			return nil, usage("%s: %s is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again",
+				c.to.key, values[c.index])
+		}
+		x := c.to
+		x.text = values[c.index]
+		if err := i.assigner.assign(ctx, fields, x); err != nil {
+			return nil, err
+		}
+	}
+	for _, field := range i.kind.shape.Required {
+		if _, given := fields[field]; !given {
+			return nil, usage("%s: it is missing", field)
+		}
+	}
+	if number, ok := fields["number"].(string); ok {
+		i.digits.note(number)
+	}
+	line, err := json.Marshal(fields)
+	if err != nil {
+		return nil, err
+	}
+	// What the service could not read would end the list without its line.
+	if _, err := schemas.DecodeCommands(i.typ, line); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return line, nil
+}
+
+// digits watches numbers of fobs and cards for zeros that a spreadsheet may have
+// taken from their beginning.
+type digits struct {
+	lines, shortest, longest int
+	zero                     bool // one begins with it, so that they are kept
+}
+
+// fewNumbers are too few to say anything about.
+const fewNumbers = 20
+
+func (d *digits) note(number string) {
+	if strings.ContainsFunc(number, func(c rune) bool { return c < '0' || c > '9' }) || number == "" {
+		return
+	}
+	if d.lines++; d.lines == 1 {
+		d.shortest = len(number)
+	}
+	d.shortest, d.longest = min(d.shortest, len(number)), max(d.longest, len(number))
+	d.zero = d.zero || number[0] == '0'
+}
+
+func (d *digits) tell(w *world) {
+	if d.lines >= fewNumbers && d.shortest < d.longest && !d.zero {
+		w.say("the numbers have %d to %d digits and none begins with 0: should they all have as many, a spreadsheet has taken zeros away", d.shortest, d.longest)
+	}
+}

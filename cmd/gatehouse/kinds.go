@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"gatehouse/gateways/httpapi"
+)
+
+// kind is a kind of line of a file, the same for import and export.
+type kind struct {
+	httpapi.Kind
+	shape *shape // of the command that a line becomes
+}
+
+func kindNamed(name string) (kind, error) {
+	k, ok := httpapi.KindNamed(name)
+	if !ok {
+		return kind{}, usage("there is no kind of line %s%s", name, didYouMean(name, kindNames()))
+	}
+	shape, err := commandShape(k.Command)
+	return kind{k, shape}, err
+}
+
+// kindNames lists the kinds in the order in which files are imported.
+func kindNames() []string {
+	var out []string
+	for _, k := range httpapi.Kinds {
+		out = append(out, k.Name)
+	}
+	return out
+}
+
+// kindTable lists the kinds with their commands for a help text, in their order.
+func kindTable() string {
+	var out strings.Builder
+	rows := (len(httpapi.Kinds) + 1) / 2
+	for i := range rows {
+		left := httpapi.Kinds[i]
+		fmt.Fprintf(&out, "  %-18s %-24s", left.Name, left.Command)
+		if i+rows < len(httpapi.Kinds) {
+			right := httpapi.Kinds[i+rows]
+			fmt.Fprintf(&out, "%-18s %s", right.Name, right.Command)
+		}
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// idOf is the id of the thing that a line of the kind makes, as the fields of its
+// command name it; none where they leave it to the service.
+func (k kind) idOf(fields map[string]any) string {
+	var parts []string
+	for _, name := range k.ID {
+		value := fields[name]
+		if list, ok := value.([]any); ok && len(list) > 0 {
+			value = list[0]
+		}
+		text, ok := value.(string)
+		if !ok || text == "" {
+			return ""
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, "/")
+}
+
+// wrapped joins words by blanks into lines of a width.
+func wrapped(words []string, width int, newLine string) string {
+	var out strings.Builder
+	at := 0
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case at+1+len(word) > width:
+			out.WriteString(newLine)
+			at = 0
+		default:
+			out.WriteByte(' ')
+			at++
+		}
+		out.WriteString(word)
+		at += len(word)
+	}
+	return out.String()
+}

@@ -1,0 +1,92 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+)
+
+// Rehearsal is a copy of an org on which lists of commands are decided one after the
+// other, each on what those before it would have led to. Nothing is stored. It goes
+// on from where the org stood, whatever the org does meanwhile, and takes the memory
+// of the org and of all that was accepted.
+type Rehearsal struct {
+	store *Store
+	org   domain.ID
+	head  Head // of the org when the copy was made
+
+	mu    sync.Mutex // guards what follows
+	state *domain.State
+	ids   map[domain.UUID]struct{} // of what was accepted
+}
+
+// Rehearse makes a rehearsal. It fails with [vault.ErrUnavailable] while personal
+// values of the org cannot be read: duplicates would go unseen.
+func (s *Store) Rehearse(ctx context.Context, id domain.ID) (*Rehearsal, error) {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(o)
+	s.openAgain(ctx, o)
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	switch {
+	case o.tooNew.N > 0:
+		return nil, ErrTooNew
+	case o.sealed > 0:
+		return nil, fmt.Errorf("eventstore: rehearse for %s: %w", id, vault.ErrUnavailable)
+	}
+	return &Rehearsal{store: s, org: id, head: o.head, state: o.state.Fork(), ids: map[domain.UUID]struct{}{}}, nil
+}
+
+// Execute decides a command as [Store.Execute] would. An id that was accepted
+// before, here or by the org, is answered as repeated. The answer has no events, and
+// the position of the org when the rehearsal was made.
+func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
+	typ, ok := domain.CommandNamed(req.Command)
+	if !ok {
+		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
+	}
+	known, err := r.store.accepted(ctx, r.org, req.ID)
+	if err != nil {
+		return Result{}, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result := Result{Position: r.head.Position(), Hash: r.head.Hash, At: r.store.cfg.Now().UTC().Round(0)}
+	if result.At.Before(r.state.LastAt) {
+		result.At = r.state.LastAt
+	}
+	if _, here := r.ids[req.ID]; here || known {
+		result.Repeated = true
+		return result, nil
+	}
+	domain.Complete(req.ID, req.Fields...)
+	x := &execution{req: req, typ: typ}
+	decision, refusal := r.state.Decide(domain.Context{ID: req.ID, At: result.At, Actor: req.Actor, OnBehalfOf: req.OnBehalfOf}, x.commands()...)
+	if refusal != nil {
+		return Result{}, refusal
+	}
+	moment := domain.Moment{N: r.state.N + 1, At: result.At, CommandID: req.ID, Actor: req.Actor}
+	r.state.Apply(domain.Applied{Moment: moment, Events: decision.Events})
+	r.ids[req.ID] = struct{}{}
+	result.Warnings = decision.Warnings
+	return result, nil
+}
+
+// accepted reports whether the ledger has a command of an id.
+func (s *Store) accepted(ctx context.Context, id domain.ID, command domain.UUID) (bool, error) {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	defer s.release(o)
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	_, known := o.ids[command]
+	return known, nil
+}

@@ -1,0 +1,126 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+)
+
+const (
+	// maxRehearsals is how many rehearsals one instance holds: each is a copy of its
+	// org in memory.
+	maxRehearsals = 2
+	// rehearsalRest is after how long without a command a rehearsal is forgotten.
+	rehearsalRest = time.Minute
+)
+
+// rehearsals are the dry runs of many lists that are on their way. They are of this
+// instance alone, which a client with several before it has to name.
+type rehearsals struct {
+	mu  sync.Mutex // guards what follows
+	all map[domain.UUID]*rehearsal
+}
+
+// rehearsal is one of them.
+type rehearsal struct {
+	*eventstore.Rehearsal
+	org    domain.ID
+	person domain.ID // who alone goes on with it
+	forget *time.Timer
+}
+
+// begin keeps a rehearsal that make makes, and returns its id; not ok: there is no
+// room.
+func (all *rehearsals) begin(c *caller, make func() (*eventstore.Rehearsal, error)) (id domain.UUID, ok bool, err error) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if len(all.all) >= maxRehearsals {
+		return id, false, nil
+	}
+	copied, err := make()
+	if err != nil {
+		return id, false, err
+	}
+	id = newID()
+	all.all[id] = &rehearsal{copied, c.org, c.person, time.AfterFunc(rehearsalRest, func() { all.end(id) })}
+	return id, true, nil
+}
+
+// of finds a rehearsal of a caller, and lets it rest anew.
+func (all *rehearsals) of(c *caller, id domain.UUID) (*rehearsal, bool) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	r, ok := all.all[id]
+	if !ok || r.org != c.org || r.person != c.person {
+		return nil, false
+	}
+	r.forget.Reset(rehearsalRest)
+	return r, true
+}
+
+func (all *rehearsals) end(id domain.UUID) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if r, ok := all.all[id]; ok {
+		r.forget.Stop()
+		delete(all.all, id)
+	}
+}
+
+type rehearsalBegun struct {
+	Rehearsal domain.UUID `json:"rehearsal" format:"uuid" doc:"for ?rehearsal= of commands"`
+}
+
+type rehearsalInput struct {
+	OrgPath
+	ID string `path:"id" format:"uuid"`
+}
+
+func (a *API) registerRehearsals() {
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "BeginRehearsal", Method: http.MethodPost, Path: "/v1/orgs/{org}/rehearsals", DefaultStatus: http.StatusCreated,
+		Summary: "Begins a dry run of many commands",
+		Description: "Commands with ?dry_run=true&rehearsal=… are decided one after the other on a copy of the org as it is now, each on what those before it would have led to; " +
+			"their answers have no events and no impact. The copy is of this instance, for the caller alone, and forgotten after a minute without a command.",
+		Tags: []string{"rehearsals"}, Errors: readErrors,
+	}, func(ctx context.Context, in *OrgPath) (*Answer[rehearsalBegun], error) {
+		c := callerOf(ctx)
+		id, ok, err := a.rehearsals.begin(c, func() (*eventstore.Rehearsal, error) { return a.cfg.Store.Rehearse(ctx, c.org) })
+		if err == nil && !ok {
+			err = problem(http.StatusServiceUnavailable, "busy", "this instance holds as many rehearsals as it can; try again").retry("2")
+		}
+		return &Answer[rehearsalBegun]{Body: rehearsalBegun{id}}, a.orProblem(ctx, err)
+	})
+	huma.Register(a.huma, huma.Operation{
+		OperationID: "EndRehearsal", Method: http.MethodDelete, Path: "/v1/orgs/{org}/rehearsals/{id}", DefaultStatus: http.StatusNoContent,
+		Summary: "Forgets a rehearsal", Tags: []string{"rehearsals"}, Errors: readErrors,
+	}, func(ctx context.Context, in *rehearsalInput) (*struct{}, error) {
+		id, err := domain.ParseUUID(in.ID)
+		if err != nil {
+			return nil, malformed("path.id", "%v", err)
+		}
+		if _, ok := a.rehearsals.of(callerOf(ctx), id); ok {
+			a.rehearsals.end(id)
+		}
+		return nil, nil
+	})
+}
+
+// execute executes a request: on the ledger, or where it says so on a rehearsal.
+func (a *API) execute(ctx context.Context, req commandRequest) (eventstore.Result, error) {
+	c := callerOf(ctx)
+	if req.rehearsal == (domain.UUID{}) {
+		return a.cfg.Store.Execute(ctx, c.org, req.Request)
+	}
+	r, ok := a.rehearsals.of(c, req.rehearsal)
+	if !ok {
+		return eventstore.Result{}, problem(http.StatusServiceUnavailable, "rehearsal_lost", "this instance has no such rehearsal, or forgot it; begin the dry run again")
+	}
+	return r.Execute(ctx, req.Request)
+}
