@@ -53,7 +53,7 @@ func newR1(t *testing.T) *testbed {
 func (b *testbed) startR1() {
 	e, err := StartEmbedded(EmbeddedConfig{Dir: b.dir, Log: quiet()})
 	require.NoError(b.t, err)
-	b.embedded, b.servers = e, []*server.Server{e.Server}
+	b.embedded, b.servers = e, []*server.Server{e.Server()}
 }
 
 func (b *testbed) openVault() {
@@ -149,9 +149,10 @@ func (b *testbed) connect(user string) *nats.Conn {
 }
 
 func (b *testbed) connectTo(i int, user string) *nats.Conn {
-	srv := b.servers[i]
-	opts := []nats.Option{nats.InProcessServer(srv), nats.MaxReconnects(-1)}
-	if b.embedded == nil {
+	opts := []nats.Option{nats.InProcessServer(b.servers[i]), nats.MaxReconnects(-1)}
+	if b.embedded != nil {
+		opts = []nats.Option{nats.InProcessServer(b.embedded), nats.MaxReconnects(-1), nats.ReconnectWait(20 * time.Millisecond)}
+	} else {
 		opts = append(opts, nats.UserInfo(user, user))
 	}
 	nc, err := nats.Connect("", opts...)

@@ -277,7 +277,11 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 // under the same guard until an answer comes: it can be stored but once, and the
 // repeat either takes the place or conflicts.
 func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, error) {
-	if err := x.store.mayAppend(); err != nil {
+	may := x.store.mayAdd
+	if x.typ.TakesAway {
+		may = x.store.mayTakeAway
+	}
+	if err := may(); err != nil {
 		return 0, rejected, err
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {

@@ -21,6 +21,7 @@ type Metrics struct {
 	Checked   prometheus.Gauge     // commits that the present walk through the ledger found whole
 	Damaged   prometheus.Gauge     // orgs whose chain is broken, and messages that cannot be read
 	Waiting   *prometheus.GaugeVec // commands that wait for their turn, by lane
+	Room      prometheus.Gauge     // bytes left on the disk of the embedded server
 	Silent    prometheus.Gauge     // servers of the cluster that do not tell their settings
 	Unsafe    prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
 }
@@ -49,12 +50,14 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Orgs whose chain of commits is broken, and messages of the ledger that cannot be read."}),
 		Waiting: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "gatehouse_commands_waiting",
 			Help: "Commands that wait for those of their org before them, by lane: urgent, bulk, normal."}, []string{"lane"}),
+		Room: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_disk_room_bytes",
+			Help: "Room left on the disk of the ledger, where the server runs in this process."}),
 		Silent: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_servers_silent",
 			Help: "Servers of the cluster that did not tell their settings when they were asked last."}),
 		Unsafe: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_servers_unsafe",
 			Help: "Servers of the cluster with settings that could lose acknowledged commits; while there are any, nothing is appended."}),
 	}
-	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Silent, m.Unsafe)
+	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 

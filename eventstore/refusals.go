@@ -14,6 +14,9 @@ func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, 
 	body, err := json.Marshal(schemas.Refusal{ID: x.req.ID, At: s.cfg.Now().UTC(), Actor: x.req.Actor,
 		Command: x.req.Command, Code: r.Code, IDs: r.IDs})
 	if err == nil {
+		err = s.mayAdd()
+	}
+	if err == nil {
 		_, err = s.js.Publish(ctx, "refusals."+string(org), body)
 	}
 	if err != nil {

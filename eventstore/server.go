@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -29,15 +31,25 @@ type EmbeddedConfig struct {
 	Log    *slog.Logger
 }
 
-// Embedded is a nats-server within this process, with JetStream in a directory.
+// Embedded is a nats-server within this process, with JetStream in a directory. It
+// may be started anew while connections to it are open: they come back by themselves.
 type Embedded struct {
-	Server *server.Server
 	// Issuer signs who may connect from outside; nil when the server does not
 	// listen. It is made at every start: no connection outlives the server.
 	Issuer nkeys.KeyPair
 
+	cfg          EmbeddedConfig
 	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
+	server       atomic.Pointer[server.Server]
+	port         int // that it listens at; 0: any, until it was started
 }
+
+// Server is the server as it runs now, or as it ran last.
+func (e *Embedded) Server() *server.Server { return e.server.Load() }
+
+// InProcessConn makes a connection to the server as it runs now. It is what
+// [nats.InProcessServer] asks for, at first and after the server was started anew.
+func (e *Embedded) InProcessConn() (net.Conn, error) { return e.Server().InProcessConn() }
 
 // GatewaysAccount is the account of gateways in the embedded server. They have one
 // of their own because JetStream sends the acknowledgement of what they publish
@@ -57,65 +69,105 @@ var (
 // acknowledged. From outside it takes only those whom a responder to auth callouts
 // admits, which the caller runs with the Issuer.
 func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
-	e := &Embedded{}
-	opts := &server.Options{
-		ServerName: "gatehouse",
-		JetStream:  true,
-		StoreDir:   filepath.Join(cfg.Dir, "jetstream"),
-		SyncAlways: true,
-		NoSigs:     true,
-		DontListen: cfg.Listen == "",
-	}
+	e := &Embedded{cfg: cfg}
 	if cfg.Listen != "" {
-		if err := e.listen(opts, cfg); err != nil {
-			return nil, err
+		if err := e.makeKeys(); err != nil {
+			return nil, fmt.Errorf("eventstore: make a key: %w", err)
 		}
 	}
-	srv, err := server.NewServer(opts)
-	if err != nil {
-		return nil, fmt.Errorf("eventstore: make the embedded server: %w", err)
-	}
-	e.Server = srv
-	srv.SetLoggerV2(natsLog{cfg.Log}, false, false, false)
-	srv.Start()
-	if !srv.ReadyForConnections(serverStart) {
-		srv.Shutdown()
-		return nil, fmt.Errorf("eventstore: the embedded server is not ready after %s", serverStart)
-	}
-	if e.Issuer != nil {
-		if err := e.letGatewaysIn(); err != nil {
-			e.Stop()
-			return nil, fmt.Errorf("eventstore: make the account of gateways: %w", err)
-		}
+	if err := e.start(); err != nil {
+		return nil, err
 	}
 	return e, nil
 }
 
-// listen gives the server an address, users for this process, and auth callouts
-// for everybody else.
-func (e *Embedded) listen(opts *server.Options, cfg EmbeddedConfig) error {
-	host, port, err := net.SplitHostPort(cfg.Listen)
+// start starts a server on the directory, and returns when it is ready.
+func (e *Embedded) start() error {
+	opts := &server.Options{
+		ServerName: "gatehouse",
+		JetStream:  true,
+		StoreDir:   filepath.Join(e.cfg.Dir, "jetstream"),
+		SyncAlways: true,
+		NoSigs:     true,
+		DontListen: e.cfg.Listen == "",
+	}
+	if e.cfg.Listen != "" {
+		if err := e.listen(opts); err != nil {
+			return err
+		}
+	}
+	srv, err := server.NewServer(opts)
 	if err != nil {
-		return fmt.Errorf("eventstore: listen address %q: %w", cfg.Listen, err)
+		return fmt.Errorf("eventstore: make the embedded server: %w", err)
 	}
-	if opts.Port, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("eventstore: listen address %q: %w", cfg.Listen, err)
+	fatal := make(chan string, 1)
+	srv.SetLoggerV2(natsLog{e.cfg.Log, fatal}, false, false, false)
+	srv.Start()
+	if err := ready(srv, fatal); err != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return fmt.Errorf("eventstore: the embedded server does not start: %w", err)
 	}
-	if opts.Port == 0 {
-		opts.Port = server.RANDOM_PORT
+	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
+		e.port = addr.Port
 	}
-	opts.Host = host
-	if cfg.TLS != nil {
-		opts.TLS, opts.TLSConfig = true, cfg.TLS
+	if e.Issuer != nil {
+		if err := letGatewaysIn(srv); err != nil {
+			srv.Shutdown()
+			srv.WaitForShutdown()
+			return fmt.Errorf("eventstore: make the account of gateways: %w", err)
+		}
 	}
+	e.server.Store(srv)
+	return nil
+}
+
+// ready waits until the server is ready. What keeps it from that it tells the log
+// alone.
+func ready(srv *server.Server, fatal <-chan string) error {
+	for deadline := time.Now().Add(serverStart); time.Now().Before(deadline); {
+		if len(fatal) > 0 {
+			return errors.New(<-fatal)
+		}
+		if srv.ReadyForConnections(readyStep) {
+			return nil
+		}
+	}
+	return fmt.Errorf("it is not ready after %s", serverStart)
+}
+
+// readyStep is how long the server may take to be ready before its log is asked.
+const readyStep = 100 * time.Millisecond
+
+// makeKeys makes the keys of the users of this process, and that which signs who
+// may connect.
+func (e *Embedded) makeKeys() (err error) {
 	if e.Issuer, err = nkeys.CreateAccount(); err != nil {
-		return fmt.Errorf("eventstore: make a key: %w", err)
+		return err
 	}
 	if e.user, err = nkeys.CreateUser(); err != nil {
-		return fmt.Errorf("eventstore: make a key: %w", err)
+		return err
 	}
-	if e.system, err = nkeys.CreateUser(); err != nil {
-		return fmt.Errorf("eventstore: make a key: %w", err)
+	e.system, err = nkeys.CreateUser()
+	return err
+}
+
+// listen gives the server an address, users for this process, and auth callouts
+// for everybody else.
+func (e *Embedded) listen(opts *server.Options) error {
+	host, port, err := net.SplitHostPort(e.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("eventstore: listen address %q: %w", e.cfg.Listen, err)
+	}
+	if opts.Port, err = strconv.Atoi(port); err != nil {
+		return fmt.Errorf("eventstore: listen address %q: %w", e.cfg.Listen, err)
+	}
+	if opts.Port == 0 {
+		opts.Port = cmp.Or(e.port, server.RANDOM_PORT)
+	}
+	opts.Host = host
+	if e.cfg.TLS != nil {
+		opts.TLS, opts.TLSConfig = true, e.cfg.TLS
 	}
 	issuer, err1 := e.Issuer.PublicKey()
 	user, err2 := e.user.PublicKey()
@@ -135,12 +187,12 @@ func (e *Embedded) listen(opts *server.Options, cfg EmbeddedConfig) error {
 // letGatewaysIn makes the account of gateways and joins it to that of the streams.
 // It is made after the start, for a server that starts with accounts of its own
 // gives the one of the streams no JetStream.
-func (e *Embedded) letGatewaysIn() error {
-	gateways, err := e.Server.RegisterAccount(GatewaysAccount)
+func letGatewaysIn(srv *server.Server) error {
+	gateways, err := srv.RegisterAccount(GatewaysAccount)
 	if err != nil {
 		return err
 	}
-	streams := e.Server.GlobalAccount()
+	streams := srv.GlobalAccount()
 	join := func(from, to *server.Account, subject string) error {
 		return errors.Join(from.AddServiceExport(subject, []*server.Account{to}), to.AddServiceImport(from, subject, subject))
 	}
@@ -166,7 +218,7 @@ func (e *Embedded) ConnectSystem(opts ...nats.Option) (*nats.Conn, error) {
 }
 
 func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, error) {
-	opts = append(opts, nats.InProcessServer(e.Server), nats.MaxReconnects(-1))
+	opts = append(opts, nats.InProcessServer(e), nats.MaxReconnects(-1))
 	if user != nil {
 		name, err := user.PublicKey()
 		if err != nil {
@@ -183,16 +235,25 @@ func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, 
 
 // Stop ends the server after its store is closed.
 func (e *Embedded) Stop() {
-	e.Server.Shutdown()
-	e.Server.WaitForShutdown()
+	e.Server().Shutdown()
+	e.Server().WaitForShutdown()
 }
 
-// natsLog passes what the server has to say on to slog: warnings and worse.
-type natsLog struct{ log *slog.Logger }
+// natsLog passes what the server has to say on to slog: warnings and worse. What it
+// cannot go on with goes to fatal, the first of it; such a server tells nobody else.
+type natsLog struct {
+	log   *slog.Logger
+	fatal chan<- string
+}
 
 func (l natsLog) Noticef(format string, v ...any) { l.log.Debug("nats: " + fmt.Sprintf(format, v...)) }
 func (l natsLog) Warnf(format string, v ...any)   { l.log.Warn("nats: " + fmt.Sprintf(format, v...)) }
-func (l natsLog) Fatalf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
 func (l natsLog) Errorf(format string, v ...any)  { l.log.Error("nats: " + fmt.Sprintf(format, v...)) }
 func (l natsLog) Debugf(format string, v ...any)  {}
 func (l natsLog) Tracef(format string, v ...any)  {}
+func (l natsLog) Fatalf(format string, v ...any) {
+	select {
+	case l.fatal <- fmt.Sprintf(format, v...):
+	default:
+	}
+}

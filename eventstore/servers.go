@@ -21,7 +21,7 @@ var minServer = [3]int{2, 15, 2}
 
 // checkEmbedded returns the unsafe settings of the server in this process.
 func checkEmbedded(e *Embedded) []UnsafeSetting {
-	cfg := e.Server.JetStreamConfig()
+	cfg := e.Server().JetStreamConfig()
 	return checkServer("the embedded server", server.VERSION, cfg != nil && cfg.SyncAlways)
 }
 

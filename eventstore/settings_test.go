@@ -77,7 +77,9 @@ func TestALazyServerStopsTheStartAndAnOverrideIsRecorded(t *testing.T) {
 	srv.Start()
 	require.True(t, srv.ReadyForConnections(10*time.Second))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}, embedded: &Embedded{Server: srv}}
+	lazy := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
+	lazy.server.Store(srv)
+	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}, embedded: lazy}
 	b.openVault()
 	cfg := b.config()
 	err = openError(t, cfg)

@@ -62,7 +62,8 @@ func longLedger(b *testing.B, n int) Config {
 	require.NoError(b, err)
 	srv.Start()
 	require.True(b, srv.ReadyForConnections(10*time.Second))
-	e := &Embedded{Server: srv}
+	e := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
+	e.server.Store(srv)
 	nc, err := e.Connect()
 	require.NoError(b, err)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")

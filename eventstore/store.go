@@ -80,6 +80,7 @@ type Store struct {
 	unsettledSince atomic.Int64
 	fences         *fences // nil on a node without the vault
 	servers        servers // of an external cluster
+	disk           disk    // of the embedded server
 
 	crowded  signal     // there are more orgs in memory than may be
 	visits   signal     // there are orgs in wanted
@@ -205,6 +206,10 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	s.running.Go(s.checkLoop)
 	if err := s.recordOverrides(ctx, s.unsafe); err != nil {
 		return err
+	}
+	if s.cfg.Embedded != nil {
+		s.lookAtDisk()
+		s.running.Go(s.watchDisk)
 	}
 	if s.cfg.System == nil || s.cfg.Embedded != nil {
 		return nil

@@ -29,8 +29,12 @@ func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
 	return slices.Clone(s.servers.silent), roll{told: s.servers.unsafe}.unsafe()
 }
 
-// mayAppend tells why nothing may be appended now, or nil.
-func (s *Store) mayAppend() error {
+// mayTakeAway tells why nothing may be appended now, not even what takes access away;
+// nil when it may.
+func (s *Store) mayTakeAway() error {
+	if _, full := s.Disk(); full != nil {
+		return fmt.Errorf("%w: %w", ErrStorageFull, full)
+	}
 	if s.cfg.AllowUnsafe {
 		return nil
 	}
@@ -38,6 +42,14 @@ func (s *Store) mayAppend() error {
 		return fmt.Errorf("eventstore: %w:%s", ErrUnsafeStore, lines(unsafe))
 	}
 	return nil
+}
+
+// mayAdd tells why nothing else may be appended now; nil when it may.
+func (s *Store) mayAdd() error {
+	if low, full := s.Disk(); low && full == nil {
+		return fmt.Errorf("%w but for a reserve of %d bytes for what takes access away", ErrStorageFull, reserve)
+	}
+	return s.mayTakeAway()
 }
 
 // watchServers asks the servers for their settings again and again, for they come

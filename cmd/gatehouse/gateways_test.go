@@ -30,7 +30,7 @@ func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	public, err := key.PublicKey()
 	require.NoError(t, err)
 	connect := func() (*nats.Conn, error) {
-		return nats.Connect(fmt.Sprint("tls://", s.embedded.Server.Addr()), nats.RootCAs(cfg.TLSCert), nats.Nkey(public, key.Sign),
+		return nats.Connect(fmt.Sprint("tls://", s.embedded.Server().Addr()), nats.RootCAs(cfg.TLSCert), nats.Nkey(public, key.Sign),
 			nats.Name("acme/cabinet"), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")), nats.NoReconnect())
 	}
 	send := func(actor domain.Actor, fields any) {

@@ -172,6 +172,11 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 		degraded = append(degraded, httpapi.Trouble{Part: "server:" + name, Message: "it does not tell its settings; its cluster goes on with a majority, and it is checked when it is back"})
 	}
 	troubles = s.troubles()
+	if low, full := s.Store.Disk(); full != nil {
+		troubles = append(troubles, httpapi.Trouble{Part: "disk", Message: fmt.Sprintf("nothing is committed until there is room on the disk of %s: %v", s.cfg.Data, full)})
+	} else if low {
+		troubles = append(troubles, httpapi.Trouble{Part: "disk", Message: fmt.Sprintf("the disk of %s is almost full: only what takes access away is taken until there is room", s.cfg.Data)})
+	}
 	if s.cfg.AllowUnsafe {
 		return troubles, degraded
 	}
@@ -191,7 +196,7 @@ func (s *service) troubles() []httpapi.Trouble {
 		add("nats", "the connection is %s", status)
 	}
 	if since, unsettled := s.Store.Unsettled(); unsettled {
-		add("ledger", "appends have had no answer since %s; look at its disk and its servers, and restart this instance when they are well", since.UTC().Format(time.RFC3339))
+		add("ledger", "appends have had no answer since %s; look at its disk and its servers, and restart them when they are well", since.UTC().Format(time.RFC3339))
 	}
 	l := &s.loader
 	l.mu.Lock()

@@ -89,7 +89,7 @@ func (s *service) connect() error {
 	s.embedded, s.issuer, s.gateways = embedded, embedded.Issuer, eventstore.GatewaysAccount
 	s.onStop(func(context.Context) error { embedded.Stop(); return nil })
 	if n.Listen != "" {
-		s.cfg.Log.Info("NATS listens for gateways", "address", embedded.Server.Addr().String())
+		s.cfg.Log.Info("NATS listens for gateways", "address", embedded.Server().Addr().String())
 	}
 	options := s.natsOptions()
 	if s.conn, err = embedded.Connect(options...); err != nil {

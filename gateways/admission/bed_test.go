@@ -51,7 +51,7 @@ func newEmbedded(t *testing.T) *bed {
 	e, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)
-	b := &bed{t: t, servers: []*server.Server{e.Server}, embedded: e, issuer: e.Issuer, gateways: eventstore.GatewaysAccount}
+	b := &bed{t: t, servers: []*server.Server{e.Server()}, embedded: e, issuer: e.Issuer, gateways: eventstore.GatewaysAccount}
 	b.begin(dir)
 	return b
 }

@@ -189,6 +189,9 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, vault.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, "vault_unavailable",
 			"personal fields cannot be sealed or opened now; commands without them go on").retry("5")
+	case errors.Is(err, eventstore.ErrStorageFull):
+		return problem(http.StatusServiceUnavailable, "storage_full", "the disk of the ledger is full; nothing was changed. "+
+			"Whoever operates the service is to make room; it goes on by itself then").retry("10")
 	case errors.Is(err, eventstore.ErrUnsafeStore):
 		return problem(http.StatusServiceUnavailable, "store_unsafe", "a server of the cluster could lose what it acknowledges, so nothing is committed; "+
 			"nothing was changed. Whoever operates the service finds in /readyz which server, and what to put right there").retry("10")

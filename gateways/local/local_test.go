@@ -201,7 +201,7 @@ func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
 // call whose acknowledgement never came.
 func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	b := newBed(t)
-	wire := &wire{server: b.server.Server}
+	wire := &wire{server: b.server.Server()}
 	conn, err := nats.Connect("nats://within-the-process:4222", nats.SetCustomDialer(wire))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/gateways/httpapi"
+)
+
+// A smallDisk is a file system of 48 MiB that a process of its own has alone, which
+// needs no rights where the kernel lets users have namespaces.
+type smallDisk struct{ root string }
+
+// inSmallDisk makes a command whose directory $DIR is a small disk, and that runs the
+// shell text.
+func inSmallDisk(dir, text string, args ...string) *exec.Cmd {
+	c := exec.Command("sh", append([]string{"-c", `mount -t tmpfs -o size=48m none "$DIR" && ` + text, "sh"}, args...)...)
+	c.Env = append(os.Environ(), "DIR="+dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}}
+	return c
+}
+
+// fill leaves so many bytes on the disk, and no bytes when there are fewer.
+func (d smallDisk) fill(t *testing.T, leave int64) {
+	t.Helper()
+	var st syscall.Statfs_t
+	require.NoError(t, syscall.Statfs(d.root, &st))
+	f, err := os.OpenFile(d.ballast(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	require.NoError(t, err)
+	defer f.Close()
+	_, err = io.CopyN(f, zeros{}, int64(st.Bavail)*int64(st.Bsize)-leave)
+	if err != nil {
+		require.ErrorIs(t, err, syscall.ENOSPC)
+	}
+}
+
+func (d smallDisk) ballast() string { return filepath.Join(d.root, "ballast") }
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A service whose disk fills up says so, keeps what is left for what takes access
+// away, then commits nothing, and goes on by itself when there is room: everything
+// that was acknowledged is there, and what was turned away can be sent again.
+func TestAFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if out, err := inSmallDisk(dir, "true").CombinedOutput(); err != nil {
+		absent(t, fmt.Sprintf("this kernel gives no user namespace with a file system (%v %s): a full disk is not tried, but by the tests of eventstore", err, out))
+		return
+	}
+	file := filepath.Join(t.TempDir(), "url")
+	p := &process{t: t, cmd: inSmallDisk(dir, `exec gatehouse serve --data "$DIR/data" --listen 127.0.0.1:0 --url-file "$1" --log-level error`, file)}
+	p.cmd.Stderr = t.Output()
+	require.NoError(t, p.cmd.Start())
+	p.killAtEnd()
+	require.Eventually(t, func() bool {
+		b, err := os.ReadFile(file)
+		p.url = strings.TrimSpace(string(b))
+		return err == nil
+	}, 60*time.Second, 10*time.Millisecond)
+	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
+	p.data = filepath.Join(disk.root, "data")
+	c := newClient(p.url, firstOrg(t, p), "acme", "")
+	kept := &sent{Key: newKey(), Person: "anna"}
+	require.True(t, kept.send(t, c))
+	const many = 100
+	crowd := make([]string, many)
+	for i := range crowd {
+		crowd[i] = fmt.Sprintf(`{"person":"c%d"}`, i)
+	}
+	_, err := c.command(t.Context(), "RegisterPerson", []byte("["+strings.Join(crowd, ",")+"]"), "", nil)
+	require.NoError(t, err)
+
+	disk.fill(t, 8<<20)
+	awaits(t, p, "almost full")
+	late := &sent{Key: newKey(), Person: "bo"}
+	assert.Equal(t, "storage_full", late.refused(t, c))
+	require.NoError(t, c.sends(t, "SuspendPerson", `{"person":"anna"}`), "what takes access away has the reserve")
+
+	disk.fill(t, 0)
+	code, taken, key := "", 0, ""
+	for ; code == "" && taken < many; taken++ { // each uses up some of what is left
+		key = newKey()
+		code = c.codeOf(t, key, "SuspendPerson", crowd[taken])
+	}
+	assert.Equal(t, "unsettled", code, "that which met the end of the disk")
+	awaits(t, p, "nothing is committed until there is room")
+	assert.Equal(t, "storage_full", late.refused(t, c))
+	var anna struct{ Name string }
+	require.NoError(t, c.get(t.Context(), c.orgPath("people", "anna"), nil, &anna))
+	assert.Equal(t, "Name of anna", anna.Name, "what is known is answered")
+
+	require.NoError(t, os.Remove(disk.ballast()))
+	awaits(t, p, `"troubles":[]`)
+	settle(t, c, []*sent{kept, late})
+	assert.False(t, late.Answer.Repeated)
+	assert.Empty(t, c.codeOf(t, key, "SuspendPerson", crowd[taken-1]))
+	for i := range taken {
+		var one struct{ State string }
+		require.NoError(t, c.get(t.Context(), c.orgPath("people", fmt.Sprint("c", i)), nil, &one))
+		assert.Equal(t, "suspended", one.State)
+	}
+	var bo struct{ Name string }
+	require.NoError(t, c.get(t.Context(), c.orgPath("people", "bo"), nil, &bo))
+	assert.Equal(t, "Name of bo", bo.Name)
+	p.stop()
+}
+
+// awaits waits until /readyz says something.
+func awaits(t *testing.T, p *process, what string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		status, text := bodyOf(t, p.url+"/readyz")
+		var r httpapi.Readiness
+		require.NoError(t, json.Unmarshal([]byte(text), &r))
+		return strings.Contains(text, what) && r.Ready == (status == http.StatusOK) && r.Ready == (len(r.Troubles) == 0)
+	}, 60*time.Second, 20*time.Millisecond, what)
+}
+
+// refused sends the command once and returns the code by which it is turned away.
+func (s *sent) refused(t *testing.T, c *client) string {
+	return c.codeOf(t, s.Key, "RegisterPerson", fmt.Sprintf(`{"person":%q,"name":%q}`, s.Person, "Name of "+s.Person))
+}
+
+// codeOf sends a command once; the code is empty when it is taken.
+func (c *client) codeOf(t *testing.T, key, name, fields string) string {
+	_, err := c.sendOnce(t.Context(), request{method: "POST", path: c.orgPath("commands", name), body: []byte(fields), key: key})
+	if answer, ok := errors.AsType[*answerError](err); ok {
+		return answer.Code
+	}
+	require.NoError(t, err)
+	return ""
+}

@@ -1,0 +1,143 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// ErrStorageFull says that the disk of the embedded server has no room for the
+// commit. Nothing was stored.
+var ErrStorageFull = errors.New("the disk of the ledger is full")
+
+const (
+	// diskEvery is the pause between two looks at the disk.
+	diskEvery = time.Second
+	// reserve is how much room, in bytes, is kept for what takes access away: with less,
+	// nothing else is taken. It holds 32 of the largest commits.
+	reserve = 16 << 20
+	// probeSize is how much must fit on a disk that was full before the server is
+	// started anew: in bytes, what it writes at a start and some commits.
+	probeSize = 4 << 20
+)
+
+// disk is what is known of the disk of the embedded server.
+type disk struct {
+	low  atomic.Bool           // less than the reserve is left
+	full atomic.Pointer[error] // why the server stores nothing any more; nil: it does
+}
+
+// Disk tells whether the disk of the embedded server is so full that nothing but
+// what takes access away is taken, or, with an error, that nothing is.
+func (s *Store) Disk() (low bool, full error) {
+	if err := s.disk.full.Load(); err != nil {
+		return true, *err
+	}
+	return s.disk.low.Load(), nil
+}
+
+// watchDisk looks after the disk of the embedded server, which stores nothing more
+// once a write has failed: it must be started anew.
+func (s *Store) watchDisk() {
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-time.After(diskEvery):
+			s.lookAtDisk()
+		}
+	}
+}
+
+// lookAtDisk notes how the disk is, and starts the server anew when it was full and
+// has room again. What the server had acknowledged it has on the disk; what was cut
+// off in the midst of its writing it drops, and those who wait for an answer to it
+// read the tail.
+func (s *Store) lookAtDisk() {
+	e := s.cfg.Embedded
+	room, err := roomIn(e.cfg.Dir)
+	if err != nil {
+		s.log.Warn("the room on the disk of the ledger is not known", "error", err)
+		return
+	}
+	switch low := room < reserve; {
+	case s.disk.low.Swap(low) == low:
+	case low:
+		s.log.Error("the disk of the ledger is almost full: only what takes access away is taken until there is room", "room_bytes", room, "reserve_bytes", reserve)
+	default:
+		s.log.Info("there is more room on the disk of the ledger than the reserve again", "room_bytes", room)
+	}
+	s.metrics.Room.Set(float64(room))
+	full := e.full()
+	if full == nil {
+		s.disk.full.Store(nil)
+		return
+	}
+	if s.disk.full.Swap(&full) == nil {
+		s.log.Error("the disk of the ledger is full, so that nothing is committed; this instance goes on by itself when there is room", "error", full)
+	}
+	if e.probe() != nil {
+		return // it is full still
+	}
+	if err := e.restart(); err != nil {
+		s.log.Error("there is room for the ledger, and its server does not start; trying again", "error", err)
+		return
+	}
+	s.disk.full.Store(nil)
+	s.unsettledSince.Store(0)
+	s.log.Info("there is room for the ledger again, and its server was started anew")
+}
+
+// full tells that a write of the server has failed for want of room, or that it could
+// not be started anew after that. A write that failed for another reason is not
+// mended by another start: what the disk then holds may not be what was written.
+func (e *Embedded) full() error {
+	if !e.Server().Running() {
+		return errors.New("eventstore: the embedded server is not started")
+	}
+	for _, found := range e.Server().Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if noRoom(found.Error) {
+			return fmt.Errorf("eventstore: %s", found.Error)
+		}
+	}
+	return nil
+}
+
+// noRoom reads the text of an error of the server, which does not hand on the error
+// itself.
+func noRoom(text string) bool {
+	return strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
+}
+
+// probe writes to the disk of the server, to see whether it takes anything.
+func (e *Embedded) probe() error {
+	path := filepath.Join(e.cfg.Dir, "probe")
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, probeSize))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(path))
+}
+
+// restart starts the server anew on its directory.
+func (e *Embedded) restart() error {
+	e.Stop()
+	return e.start()
+}
+
+// roomIn is how many bytes may still be written to the disk of a directory.
+func roomIn(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, fmt.Errorf("eventstore: look at the disk of %s: %w", dir, err)
+	}
+	return int64(st.Bavail) * int64(st.Bsize), nil
+}
