@@ -21,6 +21,22 @@ type Question struct {
 	Command    DoorCapability `json:"command,omitempty"` // what is asked from afar; none: at the door
 }
 
+// Request is the question as a table takes it.
+func (q Question) Request() unlock.Request {
+	r := unlock.Request{
+		Door: unlock.IDOf(string(q.Door)), Side: q.Side, At: unlock.InstantOf(q.At),
+		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
+		Kind: unlockCredentialKinds[q.Kind],
+	}
+	switch q.Command {
+	case CapabilityRemoteUnlock:
+		r.Command = unlock.CommandRemoteUnlock
+	case CapabilityUnlockFor:
+		r.Command = unlock.CommandUnlockFor
+	}
+	return r
+}
+
 // Explanation says by which facts somebody may pass a door at an instant, or may
 // not. It holds ids and the names of things, never anything about a person beyond
 // the id.
@@ -40,6 +56,12 @@ type Explanation struct {
 	Ways []Way `json:"ways"`
 	// Elsewhere are the grants of the person at the site that are for other doors.
 	Elsewhere []string `json:"elsewhere,omitempty"`
+	// Credentials are what the person carries, when the question is about a person and
+	// leaves open with what they come.
+	Credentials []Carried `json:"credentials,omitempty"`
+	// Partial says that the asker may not see everything that counts at the site, so
+	// that the door may decide otherwise.
+	Partial bool `json:"partial,omitzero"`
 }
 
 // Way is one chain of facts by which the person could pass. It opens when no step
@@ -107,7 +129,8 @@ func (s *State) Explain(q Question) (Explanation, error) {
 			e.Elsewhere = append(e.Elsewhere, grant)
 		}
 	}
-	return e, nil
+	e.Credentials, err = x.carried()
+	return e, err
 }
 
 // stands is what the service knows of a door: that its lease lasts.
@@ -143,30 +166,31 @@ func (x *explainer) ask() {
 // decide asks a table of the rows that have a part in the answer, as if the person
 // had only the grants.
 func (x *explainer) decide(grants []string) (unlock.Answer, error) {
+	table, err := x.table(grants, x.q.Credential)
+	if err != nil {
+		return unlock.Answer{}, err
+	}
+	return unlock.Decide(table, stands, x.q.Request()), nil
+}
+
+// table holds what is decided on: all that a person with the grants and the
+// credentials needs at the door.
+func (x *explainer) table(grants []string, credentials ...ID) (*unlock.Table, error) {
 	keys := keySet{}
 	keys.add(unlock.KindSite, string(x.m.site.ID))
 	keys.add(unlock.KindDoor, string(x.door.ID))
 	keys.add(unlock.KindPerson, string(x.person))
-	keys.add(unlock.KindCredential, string(x.q.Credential))
+	for _, id := range credentials {
+		keys.add(unlock.KindCredential, string(id))
+	}
 	for _, grant := range grants {
 		keys.add(unlock.KindGrant, grant)
 	}
 	table, err := unlock.NewTable(x.m.closure(keys)...)
 	if err != nil {
-		return unlock.Answer{}, fmt.Errorf("domain: explain: %w", err)
+		return nil, fmt.Errorf("domain: explain: %w", err)
 	}
-	r := unlock.Request{
-		Door: unlock.IDOf(string(x.q.Door)), Side: x.q.Side, At: x.at,
-		Credential: unlock.IDOf(string(x.q.Credential)), Person: unlock.IDOf(string(x.q.Person)),
-		Kind: unlockCredentialKinds[x.q.Kind],
-	}
-	switch x.q.Command {
-	case CapabilityRemoteUnlock:
-		r.Command = unlock.CommandRemoteUnlock
-	case CapabilityUnlockFor:
-		r.Command = unlock.CommandUnlockFor
-	}
-	return unlock.Decide(table, stands, r), nil
+	return table, nil
 }
 
 // grants lists the ids of the grants that the person has at the site, sorted.

@@ -1,22 +1,6 @@
 package domain
 
-import (
-	"slices"
-	"strings"
-)
-
-// SeenBy leaves out of an explanation the ways by what a viewer may not see: a unit
-// manager learns of a user's ways in the unit alone (rule U2), staff nothing of a
-// unit with privacy. The answer itself stays.
-func (e Explanation) SeenBy(s *State, viewer ID) Explanation {
-	hidden := func(grant string) bool { return !s.SeesGrant(viewer, grant) }
-	e.Ways = slices.DeleteFunc(slices.Clone(e.Ways), func(w Way) bool { return hidden(w.Grant) })
-	e.Elsewhere = slices.DeleteFunc(slices.Clone(e.Elsewhere), hidden)
-	if e.Grant != "" && hidden(e.Grant) {
-		e.Grant = ""
-	}
-	return e
-}
+import "strings"
 
 // SeesGrant reports whether a viewer may know of the grant with the id of a
 // permission row.

@@ -23,11 +23,24 @@ func (e Explanation) String() string {
 		fmt.Fprintf(&b, "\nby %s%s\n", strings.Replace(w.Grant, ":", " ", 1), e.verdict(w))
 		writeSteps(&b, w.Steps)
 	}
+	if len(e.Credentials) > 0 {
+		b.WriteString("\nwith what the person carries\n")
+		for _, c := range e.Credentials {
+			mark := "x"
+			if c.Allowed {
+				mark = " "
+			}
+			fmt.Fprintf(&b, "%s %s %s -> %s\n", mark, c.Kind, c.Credential, c.Code)
+		}
+	}
 	if len(e.Ways) == 0 && e.Site != "" {
 		b.WriteString("\nnothing that was given to this person opens this door\n")
 	}
 	if len(e.Elsewhere) > 0 {
 		fmt.Fprintf(&b, "\nfor other doors of the site: %s\n", strings.Join(e.Elsewhere, ", "))
+	}
+	if e.Partial {
+		b.WriteString("\nthis is what you may see; more may count at the site, and the door decide otherwise\n")
 	}
 	return b.String()
 }

@@ -167,6 +167,16 @@ func (s *State) onlyUser(person ID) bool {
 		!some(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
 }
 
+// CommitRecord says where a commit belongs as a whole: what a user of a unit with
+// privacy sent is theirs, whatever it did.
+func CommitRecord(s *State, actor Actor, at time.Time) Record {
+	r := Record{Kind: RecordCommit, At: at}
+	if actor.Kind == ActorPerson {
+		r.Unit = s.privateUnitOf(actor.ID, at)
+	}
+	return r
+}
+
 // EventRecord says where an event of a commit belongs. [Visible] judges a commit
 // as a whole first, and then each of its events, since some may be about users of
 // a unit that had privacy at the time.
@@ -225,21 +235,31 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 	if r, ok := s.Reviews.Get(idIn(e, "Review")); ok {
 		return r.Unit
 	}
-	if registered, ok := e.(PersonRegistered); ok {
-		return s.privateUnitOf(registered.Person, at)
+	if told, ok := e.(NotificationRequested); ok {
+		for _, id := range told.Shares {
+			if sh, ok := s.Shares.Get(id); ok && s.privateAt(sh.Unit, at) {
+				return sh.Unit
+			}
+		}
 	}
-	return ""
+	return s.privateUnitOf(idIn(e, "Person"), at)
 }
 
-// privateUnitOf is a unit with privacy at an instant of which a person is a user,
-// and nothing else to the operator; none: there is no such unit.
+// privateUnitOf is a unit with privacy at an instant of which a person is a user, or
+// has a share, and nothing else to the operator; none: there is no such unit.
 func (s *State) privateUnitOf(person ID, at time.Time) ID {
 	if !s.onlyUser(person) {
 		return ""
 	}
-	for _, u := range s.UnitUsers.Each("person:" + string(person)) {
+	key := "person:" + string(person)
+	for _, u := range s.UnitUsers.Each(key) {
 		if s.privateAt(u.Unit, at) {
 			return u.Unit
+		}
+	}
+	for _, sh := range s.Shares.Each(key) {
+		if s.privateAt(sh.Unit, at) {
+			return sh.Unit
 		}
 	}
 	return ""

@@ -356,7 +356,7 @@ func (m *rowMaker) usesSchedule(id ID) bool {
 // some reports whether any row with a further key is as asked.
 func some[T any](t *table[T], key string, is func(*T) bool) bool {
 	for id := range t.index[key] {
-		if is(&t.rows[id].v) {
+		if !t.hides(id) && is(&t.rows[id].v) {
 			return true
 		}
 	}

@@ -40,7 +40,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 // A question is a line "[@time] key=value … -> code [failed=a,b]" with the keys
 // person or credential, door, side, kind, remote or unlock_for, first_in (when
 // somebody with first-in last opened the door), fire (the fire input is on),
-// blocked (at the door itself); who sees what is one "person
+// blocked (at the door itself), as (who asks the service, which answers from what they
+// may see; else it is the gateway that asks); who sees what is one "person
 // kind id -> yes", "person activity [@time] door=… person=… -> no", or of the last
 // event of a name "person commit event.name -> no".
 func TestSpec(t *testing.T) {

@@ -23,6 +23,7 @@ type table[T any] struct {
 	due     *dueIndex
 	dueOf   func(ID, *T) (dueThing, bool) // what time makes of a row, kept in due; nil: nothing
 	journal *journal
+	hidden  map[ID]struct{} // rows that a reader of [table.without] does not find
 }
 
 // row is a thing with the numbers of the commits that made and changed it, so
@@ -45,10 +46,21 @@ func newTable[T any](j *journal, name string, keys func(*T) []string) *table[T] 
 // Get returns the row; it must not be changed.
 func (t *table[T]) Get(id ID) (*T, bool) {
 	r, ok := t.rows[id]
-	if !ok {
+	if !ok || t.hides(id) {
 		return nil, false
 	}
 	return &r.v, true
+}
+
+// without is the table as somebody reads it who may not see the rows with the ids. It
+// shares all else with t and is only for reading.
+func (t *table[T]) without(ids map[ID]struct{}) *table[T] {
+	return &table[T]{name: t.name, rows: t.rows, keys: t.keys, index: t.index, journal: t.journal, hidden: ids}
+}
+
+func (t *table[T]) hides(id ID) bool {
+	_, gone := t.hidden[id]
+	return gone
 }
 
 // Commits returns the numbers of the commits that made and changed a row,
@@ -56,7 +68,7 @@ func (t *table[T]) Get(id ID) (*T, bool) {
 // there.
 func (t *table[T]) Commits(id ID) []uint64 {
 	r, ok := t.rows[id]
-	if !ok {
+	if !ok || t.hides(id) {
 		return nil
 	}
 	return append([]uint64{r.made}, r.changed...)
@@ -68,14 +80,14 @@ func (t *table[T]) find(id ID, noun string) (*T, *Refusal) {
 	if id == "" {
 		return nil, refuse("invalid_field", "%s: the id is missing", noun)
 	}
-	if r, ok := t.rows[id]; ok {
-		return &r.v, nil
+	if r, ok := t.Get(id); ok {
+		return r, nil
 	}
 	return nil, refuse("unknown_"+noun, "there is no %s %s", strings.ReplaceAll(noun, "_", " "), id).about(id)
 }
 
 // Has reports whether a row with the id is there.
-func (t *table[T]) Has(id ID) bool { _, ok := t.rows[id]; return ok }
+func (t *table[T]) Has(id ID) bool { _, ok := t.Get(id); return ok }
 
 // Len returns the number of rows.
 func (t *table[T]) Len() int { return len(t.rows) }
@@ -201,14 +213,19 @@ func (t *table[T]) By(key string) []ID {
 }
 
 // HasBy reports whether any row has a further key.
-func (t *table[T]) HasBy(key string) bool { return len(t.index[key]) > 0 }
+func (t *table[T]) HasBy(key string) bool {
+	if t.hidden == nil {
+		return len(t.index[key]) > 0
+	}
+	return some(t, key, func(*T) bool { return true })
+}
 
 // Each yields the rows with a further key in the order of their ids. Rows that go
 // meanwhile are passed over.
 func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range t.By(key) {
-			if r, ok := t.rows[id]; ok && !yield(id, &r.v) {
+			if r, ok := t.Get(id); ok && !yield(id, r) {
 				return
 			}
 		}
@@ -220,7 +237,7 @@ func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 func (t *table[T]) All() iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range t.ids() {
-			if r, ok := t.rows[id]; ok && !yield(id, &r.v) {
+			if r, ok := t.Get(id); ok && !yield(id, r) {
 				return
 			}
 		}

@@ -128,15 +128,25 @@ func ActivityRecord(s *State, site, door, person ID, at time.Time) Record {
 //   - Anybody reads what is their own, and a tenant the shares of the own booking
 //     with those they are for.
 func Visible(s *State, person ID, r Record) bool {
-	p, ok := s.People.Get(person)
-	if !ok || p.State != PersonStateActive || r.Kind == "" {
-		return false
-	}
-	return r.Kind == RecordOrg || s.staffSees(person, r) || s.managerSees(person, r) || s.memberSees(person, r) || s.isOwn(person, r)
+	return s.seenByStaff(person, r) && !s.private(r) || s.seenByOthers(person, r)
 }
 
-func (s *State) staffSees(person ID, r Record) bool {
-	if s.private(r) {
+// reads reports whether somebody may read a record at all, as nobody may who is
+// suspended.
+func (s *State) reads(person ID, r Record) bool {
+	p, ok := s.People.Get(person)
+	return ok && p.State == PersonStateActive && r.Kind != ""
+}
+
+// seenByOthers reports whether a person may read a record without any role at a site.
+func (s *State) seenByOthers(person ID, r Record) bool {
+	return s.reads(person, r) && (r.Kind == RecordOrg || s.managerSees(person, r) || s.memberSees(person, r) || s.isOwn(person, r))
+}
+
+// seenByStaff reports whether a person may read a record by a role, unless it is
+// private.
+func (s *State) seenByStaff(person ID, r Record) bool {
+	if !s.reads(person, r) {
 		return false
 	}
 	switch r.Kind {

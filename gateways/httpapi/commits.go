@@ -228,6 +228,9 @@ func (a *API) readable(ctx context.Context, found []foundCommit) (out []foundCom
 			return nil
 		}
 		for _, f := range found {
+			if !domain.Visible(s, callerOf(ctx).person, domain.CommitRecord(s, f.commit.Actor, f.commit.At)) {
+				continue
+			}
 			var seen []schemas.Event
 			for _, stored := range f.events {
 				e, err := stored.Decode()

@@ -17,12 +17,12 @@ import (
 
 // questionBody says who would pass which door, when.
 type questionBody struct {
-	Person     domain.ID `json:"person,omitempty" doc:"the person, with whatever they carry; give this or credential"`
+	Person     domain.ID `json:"person,omitempty" doc:"the person: whether anything that was given to them opens; give this or credential"`
 	Credential domain.ID `json:"credential,omitempty" doc:"id of the credential, never its number"`
 	Door       domain.ID `json:"door"`
 	Side       string    `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
-	Kind       string    `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: whatever they carry"`
+	Kind       string    `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: with what does not matter, and credentials tells of each that they carry"`
 	Position   string    `json:"position,omitempty" doc:"judge by what the org knew at this position, as 1-42; none: by what it knows now"`
 	Command    string    `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
 }
@@ -42,6 +42,18 @@ type Decision struct {
 	Grant    string         `json:"grant,omitempty" doc:"the grant that opens, or that came closest"`
 	Position string         `json:"position" doc:"of the last commit that changed the permissions of the site"`
 	AgeMS    int64          `json:"age_ms" doc:"how long ago that commit was made, in milliseconds"`
+	// Credentials tells a question about a person from one about what they carry: a
+	// tenant whose site forbids fobs after hours may pass with the key in the telephone.
+	Credentials []carried `json:"credentials,omitempty" doc:"of a question about a person without kind or command: what they carry, as far as the asker may see it, with the answer to each, what opens first"`
+	Partial     bool      `json:"partial,omitempty" doc:"the asker may not see everything that counts at the site, so that the door may decide otherwise"`
+}
+
+// carried is something that the person carries.
+type carried struct {
+	Credential domain.ID             `json:"credential"`
+	Kind       domain.CredentialKind `json:"kind"`
+	Allowed    bool                  `json:"allowed"`
+	Code       decisionCode          `json:"code"`
 }
 
 // decisionCode is the text of a code.
@@ -62,45 +74,54 @@ func (a *API) registerDecisions() {
 		Summary: "Says whether a person or a credential would pass a door",
 		Description: "A question without any effect: nothing opens and nothing is recorded; only gateways open doors. " +
 			"What only the gateway of the door knows, as use counts and passback, is not judged. " +
-			"Staff ask about anybody at their sites, others about people whom they may see.",
+			"Staff ask about anybody at their sites, others about people whom they may see. " +
+			"It is answered from what the asker may see: users of a unit with privacy are not known to those who work at the site, " +
+			"and unit managers learn of no way but those of their unit. Where that may make a difference, the answer says partial. " +
+			"A question about a person asks for their rights: it may be allowed for somebody who carries nothing yet. " +
+			"Whether what they carry opens, credentials tells.",
 		Tags: []string{"decisions"}, Errors: readErrors,
-	}, func(ctx context.Context, in *questionInput) (*Answer[Decision], error) {
-		t, at, err := a.question(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		now := a.cfg.Now()
-		if in.Body.Position != "" {
-			if t, now, err = a.pastTable(ctx, in); err != nil {
-				return nil, a.asProblem(ctx, err)
-			}
-		}
-		request, err := in.request(now)
-		if err != nil {
-			return nil, a.asProblem(ctx, err)
-		}
-		answer := unlock.Decide(t, &unlock.Local{LeaseEnd: unlock.Held}, request)
-		d := a.decision(t, answer)
-		if d.Grant != "" {
-			if _, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-				if !s.SeesGrant(callerOf(ctx).person, d.Grant) {
-					d.Grant = ""
-				}
-				return nil
-			}); err != nil {
-				return nil, a.asProblem(ctx, err)
-			}
-		}
-		return &Answer[Decision]{at.String(), d}, nil
-	})
+	}, a.decide)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "Explain", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/explain",
 		Summary: "Says by which facts a person or a credential would pass a door, or would not",
 		Description: "The same question as decisions, judged on the state of the org as it is: with the things that count, " +
 			"what fails at which, and the numbers of the commits that made and changed them. " +
-			"It leaves out ways by what the asker may not see.",
+			"It is answered from what the asker may see, as decisions are.",
 		Tags: []string{"decisions"}, Errors: readErrors,
 	}, a.explain)
+}
+
+// decide answers from the permissions of the site, as a gateway has them. What is
+// asked of the past, or by somebody who may not see everything at the site, is
+// answered from the state.
+func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision], error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if err := a.reach(ctx, in.AtLeast); err != nil {
+		return nil, err
+	}
+	var out Decision
+	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
+			return err
+		}
+		q, err := in.asked(a.cfg.Now())
+		if err != nil {
+			return err
+		}
+		if _, partial := s.AskedBy(s, callerOf(ctx).person, domain.ID(in.Site), q); !partial {
+			out, err = a.fromTable(ctx, s, q, domain.ID(in.Site))
+			return err
+		}
+		e, err := a.explains(ctx, in, s, s, head)
+		out = a.decision(e, head)
+		return err
+	})
+	if err == nil && in.Body.Position != "" {
+		err = a.past(ctx, in, func(e domain.Explanation, head eventstore.Head) { out = a.decision(e, head) })
+	}
+	return &Answer[Decision]{at.String(), out}, a.orProblem(ctx, err)
 }
 
 // explained is an explanation with where the state stood and with a text for
@@ -127,46 +148,52 @@ func (explained) Schema(huma.Registry) *huma.Schema {
 }
 
 func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained], error) {
-	out := &Answer[explained]{}
 	if err := in.check(); err != nil {
 		return nil, err
 	}
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
-	explain := func(s *domain.State, head eventstore.Head) error {
-		if d, ok := s.Doors.Get(in.Body.Door); ok && d.Site != domain.ID(in.Site) {
-			return unknown("door", in.Body.Door)
-		}
-		q, err := in.asked(a.judged(in, head))
-		if err != nil {
-			return err
-		}
-		e, err := s.Explain(q)
-		if err != nil {
-			return fmt.Errorf("httpapi: explain: %w", err)
-		}
-		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: max(0, a.cfg.Now().Sub(head.At).Milliseconds())}
-		return nil
+	out := &Answer[explained]{}
+	tell := func(e domain.Explanation, head eventstore.Head) {
+		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: a.age(head.At), Text: e.String()}
 	}
 	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
-		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
+		err := in.mayAsk(s, callerOf(ctx).person)
+		if d, ok := s.Doors.Get(in.Body.Door); err == nil && ok && d.Site != domain.ID(in.Site) {
+			err = unknown("door", in.Body.Door)
+		}
+		if err != nil || in.Body.Position != "" {
 			return err
 		}
-		return explain(s, head)
+		e, err := a.explains(ctx, in, s, s, head)
+		tell(e, head)
+		return err
 	})
 	if err == nil && in.Body.Position != "" {
-		err = a.past(ctx, in, explain)
-	}
-	if err == nil { // also of the past people see what they may see now
-		_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-			out.Body.Explanation = out.Body.SeenBy(s, callerOf(ctx).person)
-			out.Body.Text = out.Body.Explanation.String()
-			return nil
-		})
+		err = a.past(ctx, in, tell)
 	}
 	out.Position = at.String()
 	return out, a.orProblem(ctx, err)
+}
+
+// explains answers a question from what the asker may see of a state; now is the
+// state of the org as it is.
+func (a *API) explains(ctx context.Context, in *questionInput, s, now *domain.State, head eventstore.Head) (domain.Explanation, error) {
+	q, err := in.asked(a.judged(in, head))
+	if err != nil {
+		return domain.Explanation{}, err
+	}
+	if d, ok := s.Doors.Get(q.Door); ok && d.Site != domain.ID(in.Site) {
+		q.Door = "" // as for a door that is nowhere
+	}
+	seen, partial := s.AskedBy(now, callerOf(ctx).person, domain.ID(in.Site), q)
+	e, err := seen.Explain(q)
+	if err != nil {
+		return e, fmt.Errorf("httpapi: explain: %w", err)
+	}
+	e.Question.Door, e.Partial = in.Body.Door, partial
+	return e, nil
 }
 
 // judged is the instant that is judged when none is given: now, or with a position
@@ -182,9 +209,9 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 // each folds the ledger of an org and holds a second state of it in memory.
 const maxFolds = 2
 
-// past calls f with the state of the org as it was at the position that is asked
-// about.
-func (a *API) past(ctx context.Context, in *questionInput, f func(*domain.State, eventstore.Head) error) error {
+// past gives f the explanation from the state as it was at the position that is
+// asked about.
+func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explanation, eventstore.Head)) error {
 	at, err := schemas.ParsePosition(in.Body.Position)
 	if err != nil {
 		return malformed("body.position", "%v", err)
@@ -205,25 +232,12 @@ func (a *API) past(ctx context.Context, in *questionInput, f func(*domain.State,
 	if !s.Sites.Has(domain.ID(in.Site)) {
 		return problem(http.StatusNotFound, "unknown_site", "at %s there was no site %s", at, in.Site)
 	}
-	return f(s, head)
-}
-
-// pastTable makes the table of a site as it was. The cards of it have no tags: it
-// is asked by ids.
-func (a *API) pastTable(ctx context.Context, in *questionInput) (t *unlock.Table, judged time.Time, err error) {
-	err = a.past(ctx, in, func(s *domain.State, head eventstore.Head) error {
-		rows, _ := s.Rows(domain.ID(in.Site), func(domain.ID, domain.CredentialKind, string, string) (unlock.Tag, bool) {
-			return unlock.Tag{}, false
-		})
-		empty, err := unlock.NewTable()
-		if err != nil {
-			return err
-		}
-		judged = head.At
-		t, err = empty.Apply(unlock.Delta{Position: head.Position().String(), N: head.N, At: unlock.InstantOf(head.At), Put: rows})
+	_, err = a.view(ctx, func(now *domain.State, _ eventstore.Head) error {
+		e, err := a.explains(ctx, in, s, now, head)
+		f(e, head)
 		return err
 	})
-	return t, judged, err
+	return err
 }
 
 // asked is the question as the domain explains it.
@@ -261,28 +275,6 @@ func (in *questionInput) check() error {
 	return nil
 }
 
-// question checks what is asked and returns the permissions to judge by.
-func (a *API) question(ctx context.Context, in *questionInput) (*unlock.Table, schemas.Position, error) {
-	if err := in.check(); err != nil {
-		return nil, schemas.Position{}, err
-	}
-	if err := a.reach(ctx, in.AtLeast); err != nil {
-		return nil, schemas.Position{}, err
-	}
-	var t *unlock.Table // there while the org is
-	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-		t = a.cfg.Table(callerOf(ctx).org, domain.ID(in.Site))
-		return in.mayAsk(s, callerOf(ctx).person)
-	})
-	if err != nil {
-		return nil, at, a.asProblem(ctx, err)
-	}
-	if t == nil {
-		return nil, at, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", in.Site).retry("1")
-	}
-	return t, at, nil
-}
-
 // mayAsk holds people without a role at the site to those whom they may see. Staff
 // may ask about what is not there: the answer is a denial that says so.
 func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
@@ -303,33 +295,44 @@ func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
 	return nil
 }
 
-// request is the question as a table takes it.
-func (in *questionInput) request(now time.Time) (unlock.Request, error) {
-	q, err := in.asked(now)
-	if err != nil {
-		return unlock.Request{}, err
+// fromTable answers from the permissions of the site.
+func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question, site domain.ID) (Decision, error) {
+	t := a.cfg.Table(callerOf(ctx).org, site)
+	if t == nil {
+		return Decision{}, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", site).retry("1")
 	}
-	r := unlock.Request{Door: unlock.IDOf(string(q.Door)), Side: q.Side, At: unlock.InstantOf(q.At),
-		Person: unlock.IDOf(string(q.Person)), Credential: unlock.IDOf(string(q.Credential)), Command: remoteCommands[q.Command]}
-	if q.Kind != "" {
-		err = r.Kind.UnmarshalText([]byte(q.Kind))
-	}
-	return r, err
-}
-
-// remoteCommands are what is asked from afar, by the capability that it takes.
-var remoteCommands = map[domain.DoorCapability]unlock.Command{
-	"": unlock.NoCommand, domain.CapabilityRemoteUnlock: unlock.CommandRemoteUnlock, domain.CapabilityUnlockFor: unlock.CommandUnlockFor,
-}
-
-func (a *API) decision(t *unlock.Table, answer unlock.Answer) Decision {
-	d := Decision{Allowed: answer.Allowed, Code: decisionCode(answer.Code.String()), Failed: []decisionCode{}, Position: t.Position(),
-		AgeMS: max(0, a.cfg.Now().Sub(t.At().Time()).Milliseconds())}
-	for _, c := range answer.Failed.Codes() {
-		d.Failed = append(d.Failed, decisionCode(c.String()))
-	}
+	local := &unlock.Local{LeaseEnd: unlock.Held}
+	answer := unlock.Decide(t, local, q.Request())
+	d := Decision{Allowed: answer.Allowed, Code: codeText(answer.Code), Failed: codeTexts(answer.Failed), Position: t.Position(), AgeMS: a.age(t.At().Time())}
 	if g := answer.Grant(); g != nil {
 		d.Grant = g.ID
 	}
-	return d
+	d.Credentials = carriedOf(s.Carried(q, site, func(one domain.Question) unlock.Answer { return unlock.Decide(t, local, one.Request()) }))
+	return d, nil
+}
+
+// decision is an explanation as a decision.
+func (a *API) decision(e domain.Explanation, head eventstore.Head) Decision {
+	return Decision{Allowed: e.Allowed, Code: codeText(e.Code), Failed: codeTexts(e.Failed), Grant: e.Grant, Position: head.Position().String(),
+		AgeMS: a.age(head.At), Credentials: carriedOf(e.Credentials), Partial: e.Partial}
+}
+
+// age is how long ago something was, in milliseconds.
+func (a *API) age(at time.Time) int64 { return max(0, a.cfg.Now().Sub(at).Milliseconds()) }
+
+func codeText(c unlock.Code) decisionCode { return decisionCode(c.String()) }
+
+func codeTexts(checks unlock.Checks) []decisionCode {
+	out := []decisionCode{}
+	for _, c := range checks.Codes() {
+		out = append(out, codeText(c))
+	}
+	return out
+}
+
+func carriedOf(list []domain.Carried) (out []carried) {
+	for _, c := range list {
+		out = append(out, carried{c.Credential, c.Kind, c.Allowed, codeText(c.Code)})
+	}
+	return out
 }

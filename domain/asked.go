@@ -1,0 +1,123 @@
+package domain
+
+import (
+	"slices"
+
+	"gatehouse/domain/unlock"
+)
+
+// AskedBy gives the state from which a question at a site is answered to a viewer: s without
+// what the viewer may not see of the person whom the question is about, who is
+// unknown when nothing is left. To decide on more would tell by the answer what the
+// records hide, for one has but to ask about a private unit's doors. now is the state
+// of the org as it is; s is that, or one of the past: what people may see is judged by
+// now, and what a unit's privacy hid at the time stays hidden as well.
+//
+// partial says that the viewer may not see everything that counts at the site.
+// It depends on the viewer and the site alone, so that it tells nothing of
+// anybody either.
+//
+// The state that it gives shares all that is not hidden with s, and is only for
+// questions.
+func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, partial bool) {
+	person := q.Person
+	if c, ok := s.Credentials.Get(q.Credential); ok {
+		person = c.Person
+	}
+	if person == viewer {
+		return s, false
+	}
+	partial = !now.seesWhole(viewer, site)
+	if !partial && !HasPrivacy(now) {
+		return s, false
+	}
+	v, key := &view{then: s, now: now, viewer: viewer}, "person:"+string(person)
+	out := *s
+	out.People = seenRows(v, s.People, now.People, person)
+	out.Bookings = seenRows(v, s.Bookings, now.Bookings, s.Bookings.By(key)...)
+	out.Shares = seenRows(v, s.Shares, now.Shares, s.Shares.By(key)...)
+	out.UnitUsers = seenRows(v, s.UnitUsers, now.UnitUsers, s.UnitUsers.By(key)...)
+	out.Grants = seenRows(v, s.Grants, now.Grants, s.Grants.By(key)...)
+	out.GroupMembers = seenRows(v, s.GroupMembers, now.GroupMembers, s.GroupMembers.By(key)...)
+	out.Credentials = seenRows(v, s.Credentials, now.Credentials, append(s.Credentials.By(key), q.Credential)...)
+	return &out, partial
+}
+
+// seesWhole reports whether somebody may see everything of a site: staff of it, while
+// no unit of it ever had privacy.
+func (s *State) seesWhole(viewer, site ID) bool {
+	return s.RoleAt(viewer, site).AtLeast(RoleStaff) && !some(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site })
+}
+
+// view is who looks, at what was, and when.
+type view struct {
+	then, now *State
+	viewer    ID
+}
+
+// sees reports whether the viewer may know of a row, given as it was and as it is.
+func (v *view) sees(then, now Record) bool {
+	return v.now.seenByStaff(v.viewer, now) && !v.now.private(now) && !v.then.private(then) || v.now.seenByOthers(v.viewer, now)
+}
+
+// seenRows is a table of the past without those of some rows that a viewer may not
+// see.
+func seenRows[T any](v *view, then, now *table[T], ids ...ID) *table[T] {
+	hidden := map[ID]struct{}{}
+	for _, id := range ids {
+		if then.Has(id) && !v.sees(recordIn(v.then, then, id), recordIn(v.now, now, id)) {
+			hidden[id] = struct{}{}
+		}
+	}
+	if len(hidden) == 0 {
+		return then
+	}
+	return then.without(hidden)
+}
+
+// Carried is something that a person carries, and what the door answers to it.
+type Carried struct {
+	Credential ID             `json:"credential"`
+	Kind       CredentialKind `json:"kind"`
+	Allowed    bool           `json:"allowed"`
+	Code       unlock.Code    `json:"code"`
+}
+
+// Carried lists what the person has that may open doors of a site, or would but for a
+// suspension or a report, with what decide answers to the question for it: not the
+// person opens a door but one of these. What opens is first, else they are sorted by
+// id. A PIN for duress is nothing that anybody is to know of. A question for a kind of
+// credential, or from afar, leaves nothing open.
+func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer) (out []Carried) {
+	m, ok := newRowMaker(s, site, noTags)
+	if !ok || q.Person == "" || q.Kind != "" || q.Command != "" {
+		return nil
+	}
+	for id, c := range s.Credentials.Each("person:" + string(q.Person)) {
+		if c.live() && c.DuressOf == "" && m.hasCredentialRow(c) {
+			one := q
+			one.Person, one.Credential = "", id
+			a := decide(one)
+			out = append(out, Carried{id, c.Kind, a.Allowed, a.Code})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Carried) int {
+		switch {
+		case a.Allowed == b.Allowed:
+			return 0
+		case a.Allowed:
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// carried answers for what the person carries.
+func (x *explainer) carried() ([]Carried, error) {
+	table, err := x.table(x.grants(), x.s.Credentials.By("person:"+string(x.q.Person))...)
+	if err != nil {
+		return nil, err
+	}
+	return x.s.Carried(x.q, x.door.Site, func(one Question) unlock.Answer { return unlock.Decide(table, stands, one.Request()) }), nil
+}

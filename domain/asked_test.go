@@ -1,0 +1,66 @@
+package domain
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"gatehouse/domain/unlock"
+)
+
+// TestAnswersTellWhatTheRecordsDo asks for others over random histories with private
+// units: no answer stands on a grant that the asker may not see, and whom they may not
+// see is answered for as somebody whom there never was.
+func TestAnswersTellWhatTheRecordsDo(t *testing.T) {
+	steady(t)
+	hidden := 0
+	rapid.Check(t, func(t *rapid.T) {
+		h := newHistory(t)
+		// will is a user of a2, and nothing else at first.
+		h.send(PersonActor("ben"), SetUnitPrivacy{Unit: "a2", Enabled: true})
+		for range rapid.IntRange(5, 25).Draw(t, "commands") {
+			h.pass()
+			h.step()
+			if rarely(t, "privacy changes") {
+				h.send(PersonActor("ben"), SetUnitPrivacy{Unit: "a2", Enabled: rapid.Bool().Draw(t, "private")})
+			}
+			q := Question{Door: draw(t, "door", storageDoors...), Side: unlock.In, At: h.at, Person: draw(t, "person", storagePeople...)}
+			viewer := draw[ID](t, "viewer", "olga", "mara", "stan", "anna", "ben")
+			if viewer == q.Person {
+				continue // who learns everything
+			}
+			site := h.s.Doors.rows[q.Door].v.Site
+			seen, partial := h.s.AskedBy(h.s, viewer, site, q)
+			e, err := seen.Explain(q)
+			require.NoError(t, err)
+			for _, w := range e.Ways {
+				require.True(t, h.s.SeesGrant(viewer, w.Grant), "%s is told of %s", viewer, w.Grant)
+			}
+			if Visible(h.s, viewer, recordIn(h.s, h.s.People, q.Person)) {
+				if !partial {
+					whole, err := h.s.Explain(q)
+					require.NoError(t, err)
+					require.Equal(t, whole, e, "%s may see everything", viewer)
+				}
+				continue
+			}
+			if !h.s.RoleAt(viewer, site).AtLeast(RoleStaff) {
+				continue // others may not ask
+			}
+			hidden++
+			q.Person = "nobody"
+			seen, _ = h.s.AskedBy(h.s, viewer, site, q)
+			nobody, err := seen.Explain(q)
+			require.NoError(t, err)
+			for i := range nobody.Steps {
+				if nobody.Steps[i].ID == "nobody" {
+					nobody.Steps[i].ID = e.Question.Person
+				}
+			}
+			nobody.Question.Person = e.Question.Person
+			require.Equal(t, nobody, e, "%s asks", viewer)
+		}
+	})
+	require.NotZero(t, hidden)
+}
