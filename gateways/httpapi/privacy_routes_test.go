@@ -120,8 +120,8 @@ func (v privateEyes) reads(path string) {
 			assert.Equal(v.t, http.StatusNotFound, r.status, "%s/%s: %s", noun, id, r.body)
 		}
 	case strings.HasSuffix(path, "/{kind}"):
-		for kind := range exporters {
-			v.tellsNothing(v.get(v.token, "/export/"+kind).is(http.StatusOK), "export "+kind)
+		for _, kind := range Kinds {
+			v.tellsNothing(v.get(v.token, "/export/"+kind.Name).is(http.StatusOK), "export "+kind.Name)
 		}
 	default:
 		r := v.get(v.token, path)

@@ -144,15 +144,21 @@ func wrongMediaType() *Problem {
 	return problem(http.StatusUnsupportedMediaType, "wrong_media_type", "send the body as Content-Type: application/json")
 }
 
-// refusalStatus maps codes of refusals to statuses. Every other refusal is a
-// conflict with the state of the org: 409.
+// refusalStatus maps codes of refusals to statuses: 403 where somebody else might do
+// the same, 422 where nobody could at any time. Every other refusal is a conflict with
+// the state of the org: 409, but unknown things are 404.
 var refusalStatus = map[string]int{
-	"role_not_permitted":       http.StatusForbidden,
-	"invalid_field":            http.StatusUnprocessableEntity,
-	"unknown_zone":             http.StatusUnprocessableEntity,
-	"schedule_overlap":         http.StatusUnprocessableEntity,
-	"schedule_outside_limits":  http.StatusUnprocessableEntity,
-	"capability_not_supported": http.StatusUnprocessableEntity,
+	"role_not_permitted":          http.StatusForbidden,
+	"remote_unlock_not_permitted": http.StatusForbidden,
+	"unit_manager_keys_forbidden": http.StatusForbidden,
+	"not_from_stock":              http.StatusForbidden,
+	"invalid_field":               http.StatusUnprocessableEntity,
+	"card_format":                 http.StatusUnprocessableEntity,
+	"too_many_shares":             http.StatusUnprocessableEntity,
+	"unknown_zone":                http.StatusUnprocessableEntity,
+	"schedule_overlap":            http.StatusUnprocessableEntity,
+	"schedule_outside_limits":     http.StatusUnprocessableEntity,
+	"capability_not_supported":    http.StatusUnprocessableEntity,
 }
 
 // asProblem says in HTTP what an error means. What has no meaning to the caller
