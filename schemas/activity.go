@@ -22,7 +22,8 @@ type Activity struct {
 	Door       domain.ID       `json:"door,omitempty"`
 	Side       string          `json:"side,omitempty"` // in or out
 	Credential domain.ID       `json:"credential,omitempty"`
-	Tag        string          `json:"tag,omitempty"` // of a credential that nobody knows, hex
+	Tag        string          `json:"tag,omitempty"`     // of a credential that nobody knows, hex
+	TagKey     uint32          `json:"tag_key,omitempty"` // version of the key that it was made with
 	Person     domain.ID       `json:"person,omitempty"`
 	Code       string          `json:"code,omitempty"` // of the decision
 	Failed     []string        `json:"failed,omitempty"`

@@ -49,6 +49,15 @@ func (t *Table) N() uint64 { return t.n }
 // At gives the instant of that commit.
 func (t *Table) At() Instant { return t.at }
 
+// TagKey gives the version of the key under which the tags in the rows were made, 0
+// without the row of the site: a read is told by it alone.
+func (t *Table) TagKey() uint32 {
+	if t.site == nil {
+		return 0
+	}
+	return t.site.row.TagKey
+}
+
 // Digest gives the root over the rows; without rows it is zero.
 func (t *Table) Digest() Digest {
 	if t.digests == nil {

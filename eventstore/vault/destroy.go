@@ -145,7 +145,6 @@ func destroyOrg(tx *sql.Tx, name string) error {
 	}
 	for _, forget := range []string{
 		`DELETE FROM key WHERE org = ?`,
-		`DELETE FROM tagkey WHERE org = ?`,
 		`UPDATE org SET slot = NULL WHERE org = ?`,
 	} {
 		if _, err := tx.Exec(forget, row); err != nil {

@@ -127,7 +127,7 @@ func TestTagKeysDifferBySiteAndVersion(t *testing.T) {
 func TestNothingPrintsASecret(t *testing.T) {
 	v := open(t, t.TempDir(), newMaster())
 	k := reserve(t, v, "org", 1)[0]
-	tag, err := v.TagKey(t.Context(), "org", "s1", CurrentTagKey)
+	tag, err := v.TagKey(t.Context(), "org", "s1", 1)
 	require.NoError(t, err)
 	master := newMaster()
 	type outer struct {

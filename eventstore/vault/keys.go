@@ -140,14 +140,16 @@ func (v *Vault) TagKey(ctx context.Context, orgName, site string, version int) (
 	defer v.gate.RUnlock()
 	var key TagKey
 	err := v.inTx(ctx, "tag key", func(tx *sql.Tx) error {
-		o, err := v.makeOrg(tx, orgName)
+		o, err := v.findOrg(tx, orgName)
+		switch {
+		case errors.Is(err, errNoOrg) && version > 1:
+			// A fresh key would make tags that no gateway knows.
+			return noTagKey(orgName, version)
+		case errors.Is(err, errNoOrg):
+			o, err = v.makeOrg(tx, orgName)
+		}
 		if err != nil {
 			return err
-		}
-		if version == CurrentTagKey {
-			if version, err = currentTagKey(tx, o, site); err != nil {
-				return err
-			}
 		}
 		key = deriveTagKey(o.key, site, version)
 		return nil
@@ -158,45 +160,8 @@ func (v *Vault) TagKey(ctx context.Context, orgName, site string, version int) (
 	return key, nil
 }
 
-// RotateTagKey implements [Keeper].
-func (v *Vault) RotateTagKey(ctx context.Context, orgName, site string, from int) (TagKey, error) {
-	if err := checkRotate(orgName, site, from); err != nil {
-		return TagKey{}, err
-	}
-	v.gate.RLock()
-	defer v.gate.RUnlock()
-	var key TagKey
-	err := v.inTx(ctx, "rotate tag key", func(tx *sql.Tx) error {
-		o, err := v.makeOrg(tx, orgName)
-		if err != nil {
-			return err
-		}
-		current, err := currentTagKey(tx, o, site)
-		if err != nil {
-			return err
-		}
-		version := max(current, from+1)
-		if version != current {
-			if err := one(tx.Exec(`INSERT OR REPLACE INTO tagkey VALUES (?, ?, ?)`, o.row, site, version)); err != nil {
-				return err
-			}
-		}
-		key = deriveTagKey(o.key, site, version)
-		return nil
-	})
-	if err != nil {
-		return TagKey{}, err
-	}
-	return key, nil
-}
-
-func currentTagKey(tx *sql.Tx, o org, site string) (int, error) {
-	version := 1
-	err := tx.QueryRow(`SELECT version FROM tagkey WHERE org = ? AND site = ?`, o.row, site).Scan(&version)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, err
-	}
-	return version, nil
+func noTagKey(orgName string, version int) error {
+	return fmt.Errorf("%w: version %d of %s, of which this vault has nothing; was it put back from before the org was made?", ErrNoTagKey, version, orgName)
 }
 
 // findOrg fails with errNoOrg or ErrDestroyed when the org has no key, or no longer.

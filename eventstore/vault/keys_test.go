@@ -70,12 +70,8 @@ func TestLimits(t *testing.T) {
 			_, err = k.TagKey(t.Context(), "org", name, 1)
 			require.Error(t, err)
 		}
-		for _, version := range []int{-1, maxTagVersion} {
+		for _, version := range []int{-1, 0, maxTagVersion} {
 			_, err := k.TagKey(t.Context(), "org", "s1", version)
-			require.Error(t, err)
-		}
-		for _, from := range []int{-1, 0, maxTagVersion - 1} {
-			_, err := k.RotateTagKey(t.Context(), "org", "s1", from)
 			require.Error(t, err)
 		}
 	}
@@ -107,29 +103,29 @@ func TestTagKeys(t *testing.T) {
 		require.NoError(t, err)
 		return k
 	}
-	first := tagKey(v, "org", "s1", CurrentTagKey)
+	empty := copyDir(t, dir)
+	first := tagKey(v, "org", "s1", 1)
 	assert.Equal(t, 1, first.Version)
 	backup := copyDir(t, dir)
 
-	second, err := v.RotateTagKey(t.Context(), "org", "s1", 1)
-	require.NoError(t, err)
+	second := tagKey(v, "org", "s1", 2)
 	assert.Equal(t, 2, second.Version)
-	again, err := v.RotateTagKey(t.Context(), "org", "s1", 1)
-	require.NoError(t, err)
-	assert.Equal(t, second, again, "the same rotation, sent again or by another instance")
-	assert.Equal(t, second, tagKey(v, "org", "s1", CurrentTagKey))
 	assert.Equal(t, first, tagKey(v, "org", "s1", 1))
 	assert.NotEqual(t, first.Tag("card", "26", "1"), second.Tag("card", "26", "1"))
 	assert.NotEqual(t, first.secret, tagKey(v, "org", "s2", 1).secret)
 	assert.NotEqual(t, first.secret, tagKey(v, "other", "s1", 1).secret)
 
-	// A vault put back to before the rotation knows nothing of it, and agrees all the same.
+	// A vault put back to before gives the same keys.
 	restored := open(t, backup, master)
-	assert.Equal(t, first, tagKey(restored, "org", "s1", CurrentTagKey))
 	assert.Equal(t, second, tagKey(restored, "org", "s1", 2))
-	third, err := restored.RotateTagKey(t.Context(), "org", "s1", 2)
-	require.NoError(t, err)
-	assert.Equal(t, 3, third.Version)
+	assert.Equal(t, first, tagKey(restored, "org", "s1", 1))
+
+	// One from before the org would make keys of its own: it says so.
+	early := open(t, empty, master)
+	_, err := early.TagKey(t.Context(), "org", "s1", 2)
+	require.ErrorIs(t, err, ErrNoTagKey)
+	require.ErrorContains(t, err, "put back from before")
+	assert.NotEqual(t, first, tagKey(early, "org", "s1", 1), "an org begins with a key of its own")
 }
 
 func TestACallThatIsGivenUpLeavesNothingHalfDone(t *testing.T) {
@@ -172,7 +168,7 @@ func TestManyAtOnce(t *testing.T) {
 				assert.Equal(t, byID(keys...), load(t, v, "org", keys...))
 				assert.NoError(t, v.Destroy(t.Context(), "org", ids(keys[:10]), at(uint64(5*w+i))))
 				assert.Equal(t, byID(keys[10:]...), load(t, v, "org", keys...))
-				_, err := v.RotateTagKey(t.Context(), "org", "s1", 1)
+				_, err := v.TagKey(t.Context(), "org", "s1", 1)
 				assert.NoError(t, err)
 				mu.Lock()
 				kept = append(kept, keys[10:]...)
@@ -183,7 +179,4 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	assert.Len(t, byID(kept...), 400)
 	assert.Equal(t, byID(kept...), load(t, v, "org", kept...))
-	key, err := v.TagKey(t.Context(), "org", "s1", CurrentTagKey)
-	require.NoError(t, err)
-	assert.Equal(t, 2, key.Version)
 }

@@ -98,27 +98,18 @@ func (r *Remote) TagKey(ctx context.Context, org, site string, version int) (Tag
 	if err := checkTagKey(org, site, version); err != nil {
 		return TagKey{}, err
 	}
-	return r.askTagKey(ctx, subjectTagKey, wireRequest{Org: org, Site: site, Version: version})
-}
-
-// RotateTagKey implements [Keeper].
-func (r *Remote) RotateTagKey(ctx context.Context, org, site string, from int) (TagKey, error) {
-	if err := checkRotate(org, site, from); err != nil {
-		return TagKey{}, err
-	}
-	return r.askTagKey(ctx, subjectRotate, wireRequest{Org: org, Site: site, Version: from})
-}
-
-func (r *Remote) askTagKey(ctx context.Context, subject string, request wireRequest) (TagKey, error) {
-	reply, err := r.ask(ctx, subject, request)
+	reply, err := r.ask(ctx, subjectTagKey, wireRequest{Org: org, Site: site, Version: version})
 	if err != nil {
 		return TagKey{}, err
+	}
+	if reply.Version != version {
+		return TagKey{}, fmt.Errorf("vault: asked for tag key version %d, given %d", version, reply.Version)
 	}
 	s, err := secretOf(reply.TagKey)
 	if err != nil {
 		return TagKey{}, fmt.Errorf("vault: tag key: %w", err)
 	}
-	return TagKey{reply.Version, s}, nil
+	return TagKey{version, s}, nil
 }
 
 // ask sends one request and opens its reply.
@@ -149,6 +140,8 @@ func (r *Remote) ask(ctx context.Context, subject string, request wireRequest) (
 		return reply, nil
 	case "destroyed":
 		return wireReply{}, fmt.Errorf("vault: ask %s: %w", subject, ErrDestroyed)
+	case "no_tag_key":
+		return wireReply{}, fmt.Errorf("vault: ask %s: %w", subject, noTagKey(request.Org, request.Version))
 	default:
 		return wireReply{}, fmt.Errorf("vault: ask %s: %w: its holder says: %s", subject, ErrUnavailable, reply.Message)
 	}

@@ -68,12 +68,15 @@ func TestRemoteIsTheVault(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "Ada", string(clear))
 
+	_, err = r.TagKey(t.Context(), "unheard", "s1", 2)
+	require.ErrorIs(t, err, ErrNoTagKey)
+	require.ErrorContains(t, err, "put back from before")
 	for _, a := range []Keeper{v, r} {
 		for _, b := range []Keeper{v, r} {
-			one, err := a.RotateTagKey(t.Context(), "org", "s1", 4)
+			one, err := a.TagKey(t.Context(), "org", "s1", 5)
 			require.NoError(t, err)
 			assert.Equal(t, 5, one.Version)
-			two, err := b.TagKey(t.Context(), "org", "s1", CurrentTagKey)
+			two, err := b.TagKey(t.Context(), "org", "s1", 5)
 			require.NoError(t, err)
 			assert.Equal(t, one, two)
 		}
@@ -96,8 +99,6 @@ func TestRemoteGivesNothingDestroyed(t *testing.T) {
 	require.ErrorIs(t, err, ErrDestroyed)
 	_, err = r.TagKey(t.Context(), "org", "s1", 1)
 	require.ErrorIs(t, err, ErrDestroyed)
-	_, err = r.RotateTagKey(t.Context(), "org", "s1", 1)
-	require.ErrorIs(t, err, ErrDestroyed)
 }
 
 func TestWithoutAHolderTheVaultIsUnavailable(t *testing.T) {
@@ -111,9 +112,7 @@ func TestWithoutAHolderTheVaultIsUnavailable(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnavailable)
 		_, err = r.Keys(ctx, "org", []string{"0123456789abcdef"})
 		require.ErrorIs(t, err, ErrUnavailable)
-		_, err = r.TagKey(ctx, "org", "s1", CurrentTagKey)
-		require.ErrorIs(t, err, ErrUnavailable)
-		_, err = r.RotateTagKey(ctx, "org", "s1", 1)
+		_, err = r.TagKey(ctx, "org", "s1", 1)
 		require.ErrorIs(t, err, ErrUnavailable)
 	}
 	unavailable(t.Context())
@@ -193,7 +192,7 @@ func TestWhoListensLearnsNothing(t *testing.T) {
 
 	keys := reserve(t, r, "the-org", 10)
 	load(t, r, "the-org", keys...)
-	tag, err := r.TagKey(t.Context(), "the-org", "the-site", CurrentTagKey)
+	tag, err := r.TagKey(t.Context(), "the-org", "the-site", 1)
 	require.NoError(t, err)
 	recorded := make([]*nats.Msg, 6) // three requests, each before its reply
 	for i := range recorded {

@@ -34,7 +34,6 @@ func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
 		subjectReserve: h.handle(h.reserve),
 		subjectKeys:    h.handle(h.keys),
 		subjectTagKey:  h.handle(h.tagKey),
-		subjectRotate:  h.handle(h.rotate),
 	} {
 		sub, err := nc.Subscribe(subject, handle)
 		if err != nil {
@@ -113,6 +112,8 @@ func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, er
 		reply, err := answer(ctx, request)
 		if errors.Is(err, ErrDestroyed) {
 			reply = wireReply{Code: "destroyed"}
+		} else if errors.Is(err, ErrNoTagKey) {
+			reply = wireReply{Code: "no_tag_key"}
 		} else if err != nil {
 			h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
 			reply = wireReply{Code: "failed", Message: err.Error()}
@@ -158,14 +159,6 @@ func (h *holder) keys(ctx context.Context, r wireRequest) (wireReply, error) {
 
 func (h *holder) tagKey(ctx context.Context, r wireRequest) (wireReply, error) {
 	key, err := h.vault.TagKey(ctx, r.Org, r.Site, r.Version)
-	if err != nil {
-		return wireReply{}, err
-	}
-	return wireReply{Version: key.Version, TagKey: key.secret.bytes()}, nil
-}
-
-func (h *holder) rotate(ctx context.Context, r wireRequest) (wireReply, error) {
-	key, err := h.vault.RotateTagKey(ctx, r.Org, r.Site, r.Version)
 	if err != nil {
 		return wireReply{}, err
 	}

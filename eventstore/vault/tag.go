@@ -17,9 +17,9 @@ const maxTagVersion = 1 << 31
 //
 // # Why tag keys are derived
 //
-// A site's tag key of a version comes from the org's key by HKDF, so the vault stores the current version and no more
-// secrets. A vault restored from a backup gives the same key for a version as before, and tags already sent to gateways
-// stay true.
+// A site's tag key of a version comes from the org's key by HKDF, so the vault stores nothing of it, and the ledger alone
+// says which version a site is at. A vault restored from a backup gives the same key for a version as before, and tags
+// already sent to gateways stay true. From one key no other is found without that of the org.
 type TagKey struct {
 	// Version is 1 for a site's first key and grows by one with each rotation.
 	Version int

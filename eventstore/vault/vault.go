@@ -52,20 +52,15 @@ type Keeper interface {
 	// Keys gives the keys of an org by their ids. An id that is destroyed, unknown, another org's or malformed is absent
 	// from the answer, which is never nil without an error.
 	Keys(ctx context.Context, org string, ids []string) (map[string]Key, error)
-	// TagKey gives the key under which a site's cards and PINs become tags: the one of a version, or for CurrentTagKey the
-	// current one, which is version 1 until it is rotated. It fails with ErrDestroyed for a destroyed org.
+	// TagKey gives the key of a version, from 1, under which a site's cards and PINs become tags. Which version a site is at
+	// stands in the ledger. It fails with ErrNoTagKey for a later version than the first of an org that the vault does not
+	// know, and with ErrDestroyed for a destroyed org.
 	TagKey(ctx context.Context, org, site string, version int) (TagKey, error)
-	// RotateTagKey makes from+1 the current version of a site's tag key, unless a later one is current already, and gives
-	// the current one. So it may be repeated, and two instances that rotate at once rotate once. It fails with
-	// ErrDestroyed for a destroyed org.
-	RotateTagKey(ctx context.Context, org, site string, from int) (TagKey, error)
 }
 
 const (
 	// MaxReserve is how many keys one Reserve makes at most: one transaction of about 2 MB.
 	MaxReserve = 10_000
-	// CurrentTagKey asks TagKey for the current version.
-	CurrentTagKey = 0
 	// maxName is how long the id of an org or a site may be, in bytes.
 	maxName = 256
 )
@@ -75,6 +70,8 @@ var (
 	ErrUnavailable = errors.New("the vault is not available")
 	// ErrDestroyed says that the org's keys were destroyed, for good.
 	ErrDestroyed = errors.New("the keys of this org are destroyed")
+	// ErrNoTagKey says that the vault cannot have the tag key asked for: it is older than the org.
+	ErrNoTagKey = errors.New("the vault does not have this tag key")
 	// ErrWrongMaster says that the vault was made with another master key.
 	ErrWrongMaster = errors.New("wrong master key")
 	// ErrNoMaster says that there are keys but no master key that opens them.
@@ -102,15 +99,8 @@ func checkReserve(org string, n int) error {
 }
 
 func checkTagKey(org, site string, version int) error {
-	if version < 0 || version >= maxTagVersion {
+	if version < 1 || version >= maxTagVersion {
 		return fmt.Errorf("vault: no tag key can have version %d", version)
 	}
 	return errors.Join(checkName("org", org), checkName("site", site))
-}
-
-func checkRotate(org, site string, from int) error {
-	if from < 1 || from+1 >= maxTagVersion {
-		return fmt.Errorf("vault: no tag key can be rotated from version %d", from)
-	}
-	return checkTagKey(org, site, from)
 }

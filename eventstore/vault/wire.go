@@ -32,7 +32,6 @@ const (
 	subjectReserve = "vault.reserve"
 	subjectKeys    = "vault.keys"
 	subjectTagKey  = "vault.tagkey"
-	subjectRotate  = "vault.rotate"
 )
 
 // wireChunk is how many keys one request is about: a reply of about 150 kB, when NATS carries 1 MB by default.
@@ -43,11 +42,11 @@ type wireRequest struct {
 	Site    string   `json:"site,omitempty"`
 	N       int      `json:"n,omitempty"`
 	IDs     []string `json:"ids,omitempty"`
-	Version int      `json:"version,omitempty"` // of the tag key asked for, or to rotate from
+	Version int      `json:"version,omitempty"` // of the tag key asked for
 }
 
 type wireReply struct {
-	// Code is empty for a yes, "destroyed" for ErrDestroyed, else "failed" with a message.
+	// Code is empty for a yes, "destroyed" for ErrDestroyed, "no_tag_key" for ErrNoTagKey, else "failed" with a message.
 	Code    string    `json:"code,omitempty"`
 	Message string    `json:"message,omitempty"`
 	Keys    []wireKey `json:"keys,omitempty"`

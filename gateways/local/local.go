@@ -61,8 +61,8 @@ type Tally struct {
 // ErrNoTable says that the site's permissions are not there yet.
 var ErrNoTable = errors.New("the permissions of the site are not there yet")
 
-// ErrNoTags says that cards cannot be told now: the vault does not answer.
-var ErrNoTags = errors.New("the site's key for cards is not there; the vault does not answer")
+// ErrNoTags says that cards cannot be told now.
+var ErrNoTags = errors.New("the site's key for cards is not there: the vault does not answer, or the site is just getting another key")
 
 // Gateway decides and records the reads of one source. Its methods may be called
 // from many goroutines.
@@ -164,6 +164,10 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 		a.Digest = digest
 		records = append(records, a)
 	}
+	// A tag fits on the table of its moment: one of another key would be nobody's here.
+	if now := g.doors.Table(g.org, g.site); now == nil || now.TagKey() != table.TagKey() {
+		return Tally{}, ErrNoTags
+	}
 	if len(records) == 0 {
 		return g.tallied(), nil
 	}
@@ -203,7 +207,7 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) 
 	if c := answer.Credential(); c != nil {
 		a.Credential, a.Person = domain.ID(c.ID), domain.ID(c.Person)
 	} else {
-		a.Tag = hex.EncodeToString(tag[:])
+		a.Tag, a.TagKey = hex.EncodeToString(tag[:]), table.TagKey()
 	}
 	if grant := answer.Grant(); grant != nil {
 		a.Grant = grant.ID

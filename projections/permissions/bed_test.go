@@ -67,14 +67,19 @@ func (b *bed) clock() time.Time { return time.Unix(0, b.now.Load()).UTC() }
 // keys are those of the vault, unless it is away.
 type keys struct {
 	vault.Keeper
-	away atomic.Bool
+	away    atomic.Bool
+	without string // a box whose key is lost; empty: none
 }
 
 func (k *keys) Keys(ctx context.Context, org string, ids []string) (map[string]vault.Key, error) {
 	if k.away.Load() {
 		return nil, vault.ErrUnavailable
 	}
-	return k.Keeper.Keys(ctx, org, ids)
+	found, err := k.Keeper.Keys(ctx, org, ids)
+	if lost, e := vault.BoxKeyID(k.without); e == nil {
+		delete(found, lost)
+	}
+	return found, err
 }
 
 func (k *keys) TagKey(ctx context.Context, org, site string, version int) (vault.TagKey, error) {
@@ -146,6 +151,9 @@ func (n *node) do(org domain.ID, script string) {
 		require.True(n.b.t, ok, line)
 		ptrs, err := schemas.DecodeCommands(typ, []byte(fields))
 		require.NoError(n.b.t, err, line)
+		for _, ptr := range ptrs {
+			n.b.makeDigits(ptr)
+		}
 		actor := domain.PersonActor(domain.ID(who))
 		if who == "bootstrap" {
 			actor = domain.Actor{Kind: domain.ActorBootstrap}
@@ -155,6 +163,20 @@ func (n *node) do(org domain.ID, script string) {
 		})
 		require.NoError(n.b.t, err, line)
 	}
+}
+
+// makeDigits gives a command that makes PINs what to choose from.
+func (b *bed) makeDigits(ptr any) {
+	c, ok := ptr.(domain.Candidates)
+	if !ok {
+		return
+	}
+	n, _ := c.Candidates()
+	var digits []string
+	for range n {
+		digits = append(digits, fmt.Sprintf("%012d", uint64(b.ids.Add(1))*0x9e3779b97f4a7c15%1e12))
+	}
+	c.SetCandidates(digits)
 }
 
 // house is an org with two sites and what two people may do there.
@@ -186,19 +208,15 @@ func (n *node) flush() {
 // fromState makes the table of a site anew.
 func (n *node) fromState(org, site domain.ID) *unlock.Table {
 	n.b.t.Helper()
-	key, err := n.b.vault.TagKey(n.b.t.Context(), string(org), string(site), vault.CurrentTagKey)
-	require.NoError(n.b.t, err)
 	var table *unlock.Table
 	require.NoError(n.b.t, n.store.View(n.b.t.Context(), org, func(s *domain.State, _ eventstore.Head) (err error) {
+		at, _ := s.Sites.Get(site)
+		key, err := n.b.vault.TagKey(n.b.t.Context(), string(org), string(site), int(at.TagKey()))
+		require.NoError(n.b.t, err)
 		rows, untagged := s.Rows(site, func(_ domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
 			return key.Tag(TagKind(kind), TagFormat(format), number), true
 		})
 		require.Empty(n.b.t, untagged)
-		for _, r := range rows {
-			if r, ok := r.(*unlock.Site); ok {
-				r.TagKey = uint32(key.Version)
-			}
-		}
 		table, err = unlock.NewTable(rows...)
 		return err
 	}))

@@ -143,9 +143,12 @@ func (s *site) rebase() {
 		was = o.queue[i]
 		at = s.step(s.mine, was)
 	}
+	if pub.table.TagKey() > at.TagKey() {
+		at = s.takeTags(at, pub.table)
+	}
 	rows := slices.Collect(at.All())
-	e := &entry{site: s, cause: schemas.CauseBegin, head: s.began, since: o.p.cfg.Now()}
-	e.put, e.gone = differing(pub.table, rows, everyKey(pub.table, rows))
+	e := &entry{site: s, cause: schemas.CauseBegin, head: s.began, since: o.p.cfg.Now(), key: at.TagKey()}
+	e.put, e.gone = differing(pub.table, rows, everyKey(pub.table, rows), e.key)
 	if own {
 		e.cause, e.head, e.since = was.cause, was.head, was.since
 		o.remove(func(q *entry) bool { return q == was })
@@ -175,7 +178,7 @@ func (s *site) reconcile(mine *unlock.Table, pub publishedSite, forked bool) *un
 	defer o.mu.Unlock()
 	rows := slices.Collect(mine.All())
 	c := domain.SiteChange{}
-	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows))
+	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows), mine.TagKey())
 	switch {
 	case onlyTags(pub.table, c):
 		mine = s.takeTags(mine, pub.table)
@@ -198,7 +201,7 @@ func (s *site) replacePublished(pub publishedSite) *unlock.Table {
 	o.remove(func(q *entry) bool { return q.site == s })
 	rows := slices.Collect(s.table.Load().All())
 	c := domain.SiteChange{}
-	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows))
+	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows), s.tagVersion())
 	if len(c.Put)+len(c.Delete) > 0 {
 		o.enqueue(&entry{site: s, cause: schemas.CauseRebuilt, head: o.position(), put: c.Put, gone: c.Delete})
 	}

@@ -18,6 +18,8 @@ type Lag struct {
 	Waiting   int           `json:"waiting"`            // deltas
 	Oldest    time.Duration `json:"oldest_ns"`          // how long the first of them has waited
 	Untagged  int           `json:"untagged,omitempty"` // credentials whose tag waits for the vault
+	// Rekeying are the sites whose tags are still of the key that a stolen gateway had.
+	Rekeying []domain.ID `json:"rekeying,omitempty"`
 	// Diverged are the sites of which another instance, or later code, published
 	// other rows than this one has.
 	Diverged []domain.ID `json:"diverged,omitempty"`
@@ -47,6 +49,9 @@ func (o *org) lag(now time.Time) Lag {
 	}
 	for id, s := range *o.sites.Load() {
 		l.Untagged += len(s.untagged)
+		if s.wanted > s.tagVersion() {
+			l.Rekeying = append(l.Rekeying, id)
+		}
 		if s.diverged > 0 {
 			l.Diverged = append(l.Diverged, id)
 		}
@@ -54,6 +59,7 @@ func (o *org) lag(now time.Time) Lag {
 			l.Ahead = append(l.Ahead, id)
 		}
 	}
+	slices.Sort(l.Rekeying)
 	slices.Sort(l.Diverged)
 	slices.Sort(l.Ahead)
 	return l

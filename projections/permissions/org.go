@@ -55,6 +55,7 @@ type entry struct {
 	head  schemas.PermissionHead // without the digest
 	put   []unlock.Row
 	gone  []unlock.Key
+	key   uint32 // version of the key that its tags were made with
 	since time.Time
 
 	// The tables that it was made on and led to; nil when many wait.
@@ -76,8 +77,9 @@ func (o *org) begin(state *domain.State, keys tagKeys) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	sites := map[domain.ID]*site{}
-	for id := range state.Sites.All() {
+	for id, row := range state.Sites.All() {
 		s := o.newSite(id)
+		s.wanted = row.TagKey()
 		if key, ok := keys[id]; ok {
 			s.setKey(key)
 		}
@@ -154,7 +156,7 @@ func (o *org) applied(state *domain.State, head eventstore.Head) {
 			untagged = true
 		}
 		s.apply(change)
-		untagged = untagged || len(s.untagged) > 0
+		untagged = untagged || s.lacksTags()
 	}
 	o.merge()
 	o.delayCursor()
@@ -178,7 +180,7 @@ func (o *org) position() schemas.PermissionHead {
 
 // enqueue adds a delta behind the others. The org is locked.
 func (o *org) enqueue(e *entry) {
-	e.since = o.p.cfg.Now()
+	e.since, e.key = o.p.cfg.Now(), e.site.tagVersion()
 	if len(o.queue) >= pinned {
 		e.before, e.after = nil, nil
 	}

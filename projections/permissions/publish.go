@@ -70,14 +70,14 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		PrevN: s.published.head.N, PrevDigest: s.published.head.Digest, Put: e.put, Delete: e.gone, Done: o.doneWith(e),
 	}
 	next := mine
-	if s.published.table != s.mine {
-		d.Put, d.Delete = differing(s.published.table, e.put, e.gone)
+	if e.before != s.mine || s.published.table != s.mine { // it was made on another table
+		d.Put, d.Delete = differing(s.published.table, e.put, e.gone, e.key)
 		if len(d.Put)+len(d.Delete) == 0 {
 			s.advance(mine, s.published)
 			s.take(e, e.head)
 			return more
 		}
-		next = s.step(s.published.table, &entry{head: e.head, put: d.Put, gone: d.Delete})
+		next = s.step(s.published.table, &entry{head: e.head, put: d.Put, gone: d.Delete, key: max(e.key, s.published.table.TagKey())})
 	}
 	d.Digest = next.Digest()
 	bodies, err := d.Encode()
@@ -112,7 +112,7 @@ func (s *site) step(t *unlock.Table, e *entry) *unlock.Table {
 		return e.after
 	}
 	c := domain.SiteChange{}
-	c.Put, c.Delete = differing(t, e.put, e.gone)
+	c.Put, c.Delete = differing(t, e.put, e.gone, e.key)
 	return s.change(e.head, t, &c)
 }
 

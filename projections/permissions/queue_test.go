@@ -50,6 +50,8 @@ func TestTooManyWaitingRowsAreMerged(t *testing.T) {
 	n.settle("acme")
 	north := len(b.deltas("acme", "north"))
 	n.maxWaiting = 10
+	n.do("acme", `olga DisableDoor {"door":"gate"}
+olga SuspendCredential {"credential":"f-anna"}`)
 	for range 10 {
 		n.do("acme", `olga SuspendPerson {"person":"anna"}
 olga DisableDoor {"door":"office"}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
@@ -21,8 +22,11 @@ type site struct {
 
 	table atomic.Pointer[unlock.Table] // at the org's head; written under the org's lock
 
+	wanted   uint32        // version of the key that the ledger wants tags to be made with
 	key      *vault.TagKey // nil: not had yet
 	tagger   *vault.Tagger // of key; for Begin and Applied alone
+	before   *vault.TagKey // for reads, until all tags are made with key; nil: none
+	keyed    time.Time     // since when key is there
 	untagged map[string]struct{}
 	diverged uint64 // since which commit other rows are published; 0: none
 
@@ -82,7 +86,7 @@ func (s *site) unreadable() {
 // commit, and queues what differs.
 func (s *site) compareAll(c domain.SiteChange) {
 	o, pub := s.org, &s.published
-	c.Put, c.Delete = differing(pub.table, c.Put, everyKey(pub.table, c.Put))
+	c.Put, c.Delete = differing(pub.table, c.Put, everyKey(pub.table, c.Put), s.tagVersion())
 	if len(c.Put)+len(c.Delete) == 0 {
 		s.table.Store(pub.table)
 		return
@@ -120,7 +124,7 @@ func everyKey(t *unlock.Table, rows []unlock.Row) []unlock.Key {
 func (s *site) apply(c domain.SiteChange) {
 	c = s.complete(c)
 	before := s.table.Load()
-	c.Put, c.Delete = differing(before, c.Put, c.Delete)
+	c.Put, c.Delete = differing(before, c.Put, c.Delete, s.tagVersion())
 	if len(c.Put)+len(c.Delete) == 0 {
 		return
 	}
@@ -134,13 +138,15 @@ func (s *site) apply(c domain.SiteChange) {
 	s.org.enqueue(&entry{site: s, cause: cause, head: head, put: c.Put, gone: c.Delete, before: before, after: after})
 }
 
-// complete sets what the state does not know of rows: the version of the tag key,
-// and tags that cannot be made now but were published. It notes which credentials
-// have none. The rows are those of the change alone.
+// complete sets what the state does not know of rows: the version of the key that
+// the tags were made with, and tags that cannot be made now but were published. It
+// notes which credentials have none, and which key is wanted. The rows are those of
+// the change alone.
 func (s *site) complete(c domain.SiteChange) domain.SiteChange {
 	for _, r := range c.Put {
 		switch r := r.(type) {
 		case *unlock.Site:
+			s.wanted = max(s.wanted, r.TagKey)
 			r.TagKey = s.tagVersion()
 		case *unlock.Credential:
 			_, missing := slices.BinarySearch(c.Untagged, domain.ID(r.ID))
@@ -173,18 +179,15 @@ func (s *site) lastTag(k unlock.Key) unlock.Tag {
 	return unlock.Tag{}
 }
 
-// tagVersion is the version of the key of tags: the one that the tags in the table
-// were made with, else that of the key, else the first.
+// tagVersion is the version of the key that the tags in the table were made with;
+// while there is no table, the one that is wanted.
 func (s *site) tagVersion() uint32 {
 	for _, t := range []*unlock.Table{s.table.Load(), s.published.table} {
-		if r, ok := siteRow(t, s.id); ok && r.TagKey > 0 {
-			return r.TagKey
+		if v := t.TagKey(); v > 0 {
+			return v
 		}
 	}
-	if s.key != nil {
-		return uint32(s.key.Version)
-	}
-	return 1
+	return max(s.wanted, 1)
 }
 
 func siteRow(t *unlock.Table, id domain.ID) (*unlock.Site, bool) {
@@ -224,13 +227,19 @@ func (s *site) change(head schemas.PermissionHead, t *unlock.Table, c *domain.Si
 	return after
 }
 
-// differing leaves out what a table has already. A tag that is not known replaces
-// none.
-func differing(t *unlock.Table, put []unlock.Row, gone []unlock.Key) ([]unlock.Row, []unlock.Key) {
+// differing leaves out what a table has already. The tags of the rows were made with
+// the key of a version. Where the table has those of another, its own stay, unless the
+// rows replace them all: rows of two keys fit on no reader. A tag that is not known
+// replaces none of the same key.
+func differing(t *unlock.Table, put []unlock.Row, gone []unlock.Key, key uint32) ([]unlock.Row, []unlock.Key) {
 	var rows []unlock.Row
+	other := key < t.TagKey() || key > t.TagKey() && t.TagKey() > 0 && !replacesTags(t, put, gone)
 	for _, r := range put {
 		was, ok := t.Row(r.Key())
-		if ok {
+		switch {
+		case other:
+			r = withTagOf(r, was, t.TagKey())
+		case ok && key == t.TagKey():
 			r = keepTag(r, was)
 		}
 		if !ok || !same(was, r) {
@@ -246,14 +255,56 @@ func differing(t *unlock.Table, put []unlock.Row, gone []unlock.Key) ([]unlock.R
 	return rows, keys
 }
 
+// replacesTags reports whether a change leaves no tag of a table as it is.
+func replacesTags(t *unlock.Table, put []unlock.Row, gone []unlock.Key) bool {
+	changes, site := make(map[string]struct{}, len(put)), false
+	for _, r := range put {
+		switch r := r.(type) {
+		case *unlock.Site:
+			site = true
+		case *unlock.Credential:
+			changes[r.ID] = struct{}{}
+		}
+	}
+	for _, k := range gone {
+		if k.Kind == unlock.KindCredential {
+			changes[k.ID] = struct{}{}
+		}
+	}
+	for r := range t.Rows(unlock.KindCredential) {
+		c := r.(*unlock.Credential)
+		if _, ok := changes[c.ID]; !ok && c.Tag != (unlock.Tag{}) || !site {
+			return false
+		}
+	}
+	return site
+}
+
 // keepTag gives a credential without a tag the one that it had.
 func keepTag(r, was unlock.Row) unlock.Row {
-	c, ok := r.(*unlock.Credential)
-	if !ok || c.Tag != (unlock.Tag{}) {
-		return r
+	if c, ok := r.(*unlock.Credential); ok && c.Tag == (unlock.Tag{}) {
+		return withTagOf(r, was, 0)
 	}
-	if tag := was.(*unlock.Credential).Tag; tag != (unlock.Tag{}) {
-		copied := *c
+	return r
+}
+
+// withTagOf gives a credential the tag that its row had before, none without one, and
+// the row of a site the version of the key.
+func withTagOf(r, was unlock.Row, key uint32) unlock.Row {
+	switch r := r.(type) {
+	case *unlock.Site:
+		copied := *r
+		copied.TagKey = key
+		return &copied
+	case *unlock.Credential:
+		var tag unlock.Tag
+		if c, ok := was.(*unlock.Credential); ok {
+			tag = c.Tag
+		}
+		if r.Tag == tag {
+			return r
+		}
+		copied := *r
 		copied.Tag = tag
 		return &copied
 	}

@@ -64,40 +64,35 @@ func withoutTag(r unlock.Row) unlock.Row {
 }
 
 // takeTags gives a table the tags that the published one has and it lacks, or all
-// when they are of a newer key, and does the same for the site's present table.
-// The org is locked.
+// when they are of a later key, and does the same for the site's present table. The
+// org is locked.
 func (s *site) takeTags(mine, pub *unlock.Table) *unlock.Table {
-	theirs, ok := siteRow(pub, s.id)
-	if !ok {
-		return mine
-	}
-	newer := theirs.TagKey > s.tagVersion()
-	if newer && s.key != nil && uint32(s.key.Version) < theirs.TagKey {
-		s.key, s.tagger = nil, nil
-		s.org.p.tagging.ask(s.org)
-	}
-	take := func(t *unlock.Table) *unlock.Table {
-		var put []unlock.Row
-		if own, ok := siteRow(t, s.id); ok && newer {
-			copied := *own
-			copied.TagKey = theirs.TagKey
-			put = append(put, &copied)
+	now := s.takeInto(s.table.Load(), pub)
+	for r := range now.Rows(unlock.KindCredential) {
+		if r.(*unlock.Credential).Tag == (unlock.Tag{}) {
+			s.untagged[r.Key().ID] = struct{}{} // until it turns out to have no number
+		} else {
+			delete(s.untagged, r.Key().ID)
 		}
-		for r := range pub.Rows(unlock.KindCredential) {
-			was, ok := t.Row(r.Key())
-			tag := r.(*unlock.Credential).Tag
-			if !ok || tag == (unlock.Tag{}) || was.(*unlock.Credential).Tag != (unlock.Tag{}) && !newer {
-				continue
-			}
-			copied := *was.(*unlock.Credential)
-			copied.Tag = tag
-			put = append(put, &copied)
-			delete(s.untagged, copied.ID)
-		}
-		return s.change(headOf(t), t, &domain.SiteChange{Put: put})
 	}
-	s.table.Store(take(s.table.Load()))
-	return take(mine)
+	s.table.Store(now)
+	s.org.p.tagging.ask(s.org)
+	return s.takeInto(mine, pub)
+}
+
+func (s *site) takeInto(t, pub *unlock.Table) *unlock.Table {
+	later := pub.TagKey() > t.TagKey()
+	var put []unlock.Row
+	if own, ok := siteRow(t, s.id); ok && later {
+		put = append(put, withTagOf(own, nil, pub.TagKey()))
+	}
+	for r := range t.Rows(unlock.KindCredential) {
+		theirs, _ := pub.Row(r.Key())
+		if later || r.(*unlock.Credential).Tag == (unlock.Tag{}) && theirs != nil {
+			put = append(put, withTagOf(r, theirs, 0))
+		}
+	}
+	return s.change(headOf(t), t, &domain.SiteChange{Put: changed(t, put)})
 }
 
 // headOf is where a table stands, as far as it knows.
@@ -113,13 +108,17 @@ func headOf(t *unlock.Table) schemas.PermissionHead {
 // has are of a newer key. The org is locked.
 func (s *site) offerTags(pub *unlock.Table) {
 	now := s.table.Load()
+	if now.TagKey() < pub.TagKey() {
+		return
+	}
+	later := now.TagKey() > pub.TagKey()
 	var put []unlock.Row
 	for r := range now.All() {
 		was, ok := pub.Row(r.Key())
 		if !ok || same(was, r) || !same(withoutTag(was), withoutTag(r)) {
 			continue
 		}
-		if c, ok := r.(*unlock.Credential); ok && c.Tag == (unlock.Tag{}) {
+		if c, ok := r.(*unlock.Credential); ok && c.Tag == (unlock.Tag{}) && !later {
 			continue
 		}
 		put = append(put, r)

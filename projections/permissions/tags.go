@@ -51,16 +51,33 @@ func (p *Projector) Tag(orgID, siteID domain.ID, kind domain.CredentialKind, for
 		return unlock.Tag{}, false
 	}
 	o.mu.Lock()
-	key, fits := s.key, s.keyFits()
+	key := s.readKey()
 	o.mu.Unlock()
-	if !fits {
+	if key == nil {
 		return unlock.Tag{}, false
 	}
 	return key.Tag(TagKind(kind), TagFormat(format), number), true
 }
 
-// keyFits reports whether the key is there and the one of the tags in the table.
-func (s *site) keyFits() bool { return s.key != nil && uint32(s.key.Version) == s.tagVersion() }
+// readKey is the key of the tags in the table; nil while it is not at hand.
+func (s *site) readKey() *vault.TagKey {
+	for _, k := range []*vault.TagKey{s.key, s.before} {
+		if k != nil && uint32(k.Version) == s.tagVersion() {
+			return k
+		}
+	}
+	return nil
+}
+
+// keyFits reports whether a tag may be made: the key is there, the one of the tags in
+// the table, and not given up.
+func (s *site) keyFits() bool {
+	return s.key != nil && uint32(s.key.Version) == s.tagVersion() && s.tagVersion() >= s.wanted
+}
+
+// needed is the version of the key with which tags are to be made. What is published
+// may be of a later commit than the one that stands here.
+func (s *site) needed() uint32 { return max(s.wanted, s.tagVersion()) }
 
 // tag is the [domain.Tagger] of the site, for one goroutine.
 func (s *site) tag(_ domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
@@ -86,7 +103,9 @@ func (o *org) tagKeys() tagKeys {
 	return keys
 }
 
-func (s *site) setKey(k vault.TagKey) { s.key, s.tagger = &k, k.Tagger() }
+func (s *site) setKey(k vault.TagKey) {
+	s.key, s.before, s.tagger, s.keyed = &k, s.key, k.Tagger(), s.org.p.cfg.Now()
+}
 
 // tagging lists the orgs that lack keys of tags, or tags.
 type tagging struct {
@@ -202,23 +221,23 @@ func (p *Projector) makeTags(ctx context.Context, o *org) bool {
 	return !missing
 }
 
-// fetchTagKeys asks the vault for the current keys of the sites that have none.
+// fetchTagKeys asks the vault for the keys that sites need and have not.
 func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
+	lack := map[*site]uint32{}
 	o.mu.Lock()
-	var lack []*site
 	for _, s := range *o.sites.Load() {
-		if s.key == nil && !o.ended {
-			lack = append(lack, s)
+		if !o.ended && (s.key == nil || uint32(s.key.Version) < s.needed()) {
+			lack[s] = s.needed()
 		}
 	}
 	o.mu.Unlock()
-	for _, s := range lack {
+	for s, version := range lack {
 		asking, cancel := context.WithTimeout(ctx, vaultPatience)
-		key, err := p.cfg.Keys.TagKey(asking, string(o.id), string(s.id), vault.CurrentTagKey)
+		key, err := p.cfg.Keys.TagKey(asking, string(o.id), string(s.id), int(version))
 		cancel()
 		if err != nil {
 			if ctx.Err() == nil && !p.tagging.failed(o) {
-				p.cfg.Log.Warn("new credentials open nothing at a reader until the vault answers", "org", o.id, "site", s.id, "error", err)
+				p.cfg.Log.Warn("new credentials open nothing at a reader until the vault gives the key of tags", "org", o.id, "site", s.id, "version", version, "error", err)
 			}
 			return false
 		}
@@ -229,46 +248,68 @@ func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
 	return true
 }
 
-// lacksTags reports whether a tag is missing, or made with an older key. The org
-// is locked.
+// lacksTags reports whether a tag of any site is missing, or made with an older key
+// than the ledger wants. The org is locked.
 func (o *org) lacksTags() bool {
 	if o.ended {
 		return false
 	}
 	for _, s := range *o.sites.Load() {
-		if len(s.untagged) > 0 || s.rekeyed() {
+		if s.lacksTags() {
 			return true
 		}
 	}
 	return false
 }
 
-// rekeyed reports whether the key is newer than the tags in the table.
-func (s *site) rekeyed() bool { return s.key != nil && uint32(s.key.Version) > s.tagVersion() }
+func (s *site) lacksTags() bool { return len(s.untagged) > 0 || s.wanted > s.tagVersion() }
 
-// retag makes the missing tags of a site, or all with a newer key. The state and
-// the org are held.
+// retag makes the missing tags of a site, or all with another key. The state and the
+// org are held.
 func (s *site) retag(state *domain.State) {
-	now := s.table.Load()
-	row, ok := siteRow(now, s.id)
-	if !ok || s.key == nil || s.org.ended {
-		return
-	}
-	if !s.rekeyed() {
+	switch {
+	case s.key == nil || s.org.ended || s.table.Load().TagKey() == 0:
+	case uint32(s.key.Version) > s.tagVersion():
+		s.rekey(state)
+	case uint32(s.key.Version) == s.tagVersion():
 		s.queueTags(s.tagged(state, slices.Sorted(maps.Keys(s.untagged))))
-		return
 	}
+}
+
+// sealedPatience is how long the tags of a site stay those of the key before while a
+// number cannot be read though the vault answers: long enough to ask it some times.
+const sealedPatience = 30 * time.Second
+
+// rekey makes all tags with another key, in one delta: rows of two keys fit on no
+// reader. A number that cannot be read for long is lost with its key, and must not
+// keep the others from being told by a key that nobody stole.
+func (s *site) rekey(state *domain.State) {
+	now := s.table.Load()
+	row, _ := siteRow(now, s.id)
+	put := []unlock.Row{withTagOf(row, nil, uint32(s.key.Version))}
 	var all []string
 	for r := range now.Rows(unlock.KindCredential) {
 		all = append(all, r.Key().ID)
+		put = append(put, withTagOf(r, nil, 0))
 	}
-	put := s.tagged(state, all)
+	tagged := s.tagged(state, all)
 	if len(s.untagged) > 0 {
-		return // rows of two keys fit on no reader
+		if s.org.p.cfg.Now().Sub(s.keyed) < sealedPatience {
+			return
+		}
+		s.org.p.cfg.Log.Warn("numbers of credentials cannot be read, and open nothing at a reader", "org", s.org.id, "site", s.id, "credentials", len(s.untagged))
 	}
-	copied := *row
-	copied.TagKey = uint32(s.key.Version)
-	s.queueTags(append(put, &copied))
+	byKey := make(map[unlock.Key]unlock.Row, len(tagged))
+	for _, r := range tagged {
+		byKey[r.Key()] = r
+	}
+	for i, r := range put {
+		if r, ok := byKey[r.Key()]; ok {
+			put[i] = r
+		}
+	}
+	s.queueTags(put)
+	s.before = nil
 }
 
 // tagged makes the rows of credentials with their tags, and notes those whose

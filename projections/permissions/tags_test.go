@@ -9,7 +9,6 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/eventstore/vault"
 )
 
 // credential is a credential's row as published.
@@ -98,35 +97,4 @@ func TestTagsAreMadeWhenTheVaultComesBack(t *testing.T) {
 	one.turnAll()
 	one.agree("acme", "north")
 	assert.Zero(t, one.divergence()+two.divergence())
-}
-
-func TestANewKeyMakesAllTagsAnew(t *testing.T) {
-	b := newBed(t)
-	one, two := b.node(), b.node()
-	one.do("acme", house)
-	one.settle("acme")
-	two.caughtUp("acme", one)
-	two.settle("acme")
-	was := b.credential("north", "f-anna").Tag
-	_, err := b.vault.RotateTagKey(t.Context(), "acme", "north", 1)
-	require.NoError(t, err)
-
-	next := b.node()
-	next.caughtUp("acme", one)
-	next.settle("acme")
-	next.agree("acme", "north", "south")
-	assert.NotEqual(t, was, b.credential("north", "f-anna").Tag)
-	north, _ := siteRow(next.Table("acme", "north"), "north")
-	assert.Equal(t, uint32(2), north.TagKey)
-
-	// An instance with the old key takes the new tags over and asks for the key.
-	two.do("acme", `olga SuspendPerson {"person":"ben"}`)
-	two.settle("acme")
-	two.agree("acme", "north", "south")
-	key, err := b.vault.TagKey(t.Context(), "acme", "north", vault.CurrentTagKey)
-	require.NoError(t, err)
-	tag, ok := two.Tag("acme", "north", domain.KindCard, "", "1001")
-	assert.True(t, ok)
-	assert.Equal(t, unlock.Tag(key.Tag("card", "raw", "1001")), tag)
-	assert.Zero(t, two.divergence()+next.divergence())
 }
