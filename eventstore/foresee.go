@@ -3,7 +3,6 @@ package eventstore
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"gatehouse/domain"
 )
@@ -21,11 +20,7 @@ const maxForks = 2
 // org goes on. The org is held.
 func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared, error) {
 	x.forget()
-	people := manyPeople
-	if x.org.sealed > 0 { // they are opened in place, under the eyes of a copy
-		people = math.MaxInt
-	}
-	decision, impact, whole, refusal := x.org.state.ForeseeWithin(people, asked, x.commands()...)
+	decision, impact, whole, refusal := x.org.state.ForeseeWithin(manyPeople, asked, x.commands()...)
 	if refusal != nil {
 		return prepared{}, refusal
 	}
@@ -52,6 +47,7 @@ func (x *execution) fork(asked domain.Context) error {
 		return fmt.Errorf("eventstore: %d large dry runs are being looked at: %w", maxForks, ErrBusy)
 	}
 	state := x.org.state.Fork()
+	x.org.looks.Add(1)
 	x.look = func() domain.Impact {
 		// Accepted on the same state a moment ago, so it is again.
 		_, impact, _ := state.Foresee(asked, x.commands()...)
@@ -64,6 +60,7 @@ func (x *execution) fork(asked domain.Context) error {
 func (x *execution) forget() {
 	if x.look != nil {
 		x.look = nil
+		x.org.looks.Add(-1)
 		<-x.store.forks
 	}
 }

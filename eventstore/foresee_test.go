@@ -1,30 +1,23 @@
 package eventstore
 
 import (
+	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
 )
 
-// A dry run on which many people hang is looked at on a copy, and tells the same
-// while the org goes on; there are but so many of them at once.
-func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
-	b := newR1(t)
-	s := b.store()
-	newOrg(t, s, "acme")
-	do := func(cmds ...any) {
-		t.Helper()
-		_, err := s.Execute(t.Context(), "acme", request(cmds...))
-		require.NoError(t, err)
-	}
-	do(&domain.CreateSite{Site: "north", Name: "North", Zone: "UTC"})
-	do(&domain.CreateDoor{Door: "gate", Site: "north", Name: "Gate", Kind: "gate"})
-	do(&domain.DefineAccessRight{Right: "entry", Name: "Entry", Doors: []domain.ID{"gate"}, Schedule: domain.AlwaysID})
+// crowd makes a right of the org acme on which twice as many people hang as a dry run
+// looks at while the org is held.
+func crowd(t *testing.T, s *Store) {
+	t.Helper()
 	var people, roles, grants []any
 	for i := range 2 * manyPeople {
 		id := domain.ID(fmt.Sprintf("p%d", i))
@@ -32,9 +25,29 @@ func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 		roles = append(roles, &domain.AssignRole{Person: id, Role: domain.RoleStaff, Site: "north"})
 		grants = append(grants, &domain.GrantRight{Person: id, Right: "entry"})
 	}
-	do(people...)
-	do(roles...)
-	do(grants...)
+	for _, list := range [][]any{
+		{&domain.CreateSite{Site: "north", Name: "North", Zone: "UTC"}},
+		{&domain.CreateDoor{Door: "gate", Site: "north", Name: "Gate", Kind: "gate"}},
+		{&domain.DefineAccessRight{Right: "entry", Name: "Entry", Doors: []domain.ID{"gate"}, Schedule: domain.AlwaysID}},
+		people, roles, grants,
+	} {
+		_, err := s.Execute(t.Context(), "acme", request(list...))
+		require.NoError(t, err)
+	}
+}
+
+// A dry run on which many people hang is looked at on a copy, and tells the same
+// while the org goes on; there are but so many of them at once.
+func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	crowd(t, s)
+	do := func(cmds ...any) {
+		t.Helper()
+		_, err := s.Execute(t.Context(), "acme", request(cmds...))
+		require.NoError(t, err)
+	}
 
 	var all sync.WaitGroup
 	for range maxForks {
@@ -64,4 +77,76 @@ func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 	dry.DryRun = true
 	_, err = s.Execute(t.Context(), "acme", dry)
 	require.NoError(t, err, "a small one needs no copy")
+}
+
+// What takes access away is committed while a large dry run is looked at, which tells
+// what held before; also when personal values are sealed, which then stay so until
+// nobody looks at their copy.
+func TestALockdownPassesALargeDryRun(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	crowd(t, s)
+	o, err := s.org(t.Context(), "acme")
+	require.NoError(t, err)
+	defer s.release(o)
+	o.mu.Lock()
+	o.sealed = 1
+	o.mu.Unlock()
+
+	x := &execution{store: s, org: o, req: request(&domain.RetireAccessRight{Right: "entry"})}
+	x.req.DryRun = true
+	x.typ, _ = domain.CommandNamed(x.req.Command)
+	require.NoError(t, o.queue.do(t.Context(), laneNormal, func(ctx context.Context) { _, x.err = x.run(ctx) }))
+	require.NoError(t, x.err)
+	require.NotNil(t, x.look, "it is to be looked at still")
+	_, before := digest(t, s, "acme")
+
+	r, err := s.Execute(t.Context(), "acme", request(&domain.Lockdown{Site: "north"}))
+	require.NoError(t, err)
+	assert.Equal(t, before.N+1, r.Position.N)
+	assert.Equal(t, 1, s.Sealed("acme"), "nothing is opened under the eyes of the copy")
+	_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo", Name: domain.Clear("Bo")}))
+	require.ErrorIs(t, err, ErrBusy)
+
+	assert.Equal(t, 2*manyPeople, x.look().Lost.People)
+	x.forget()
+	assert.Empty(t, s.forks)
+	_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo", Name: domain.Clear("Bo")}))
+	require.NoError(t, err)
+	assert.Zero(t, s.Sealed("acme"))
+}
+
+// meteredKeys counts the keys that are reserved.
+type meteredKeys struct {
+	vault.Keeper
+	reserved atomic.Int64
+}
+
+func (k *meteredKeys) Reserve(ctx context.Context, org string, n int) ([]vault.Key, error) {
+	k.reserved.Add(int64(n))
+	return k.Keeper.Reserve(ctx, org, n)
+}
+
+func TestADryRunReservesNoKeys(t *testing.T) {
+	b := newR1(t)
+	cfg := b.config()
+	keys := &meteredKeys{Keeper: cfg.Keys}
+	cfg.Keys = keys
+	s := b.open(cfg)
+	newOrg(t, s, "acme")
+	before := keys.reserved.Load()
+	var people []any
+	for i := range 1000 {
+		people = append(people, &domain.RegisterPerson{Person: domain.ID(fmt.Sprint("p", i)), Name: domain.Clear("Somebody")})
+	}
+	dry := request(people...)
+	dry.DryRun = true
+	r, err := s.Execute(t.Context(), "acme", dry)
+	require.NoError(t, err)
+	assert.Len(t, r.Events, 1000)
+	assert.Less(t, keys.reserved.Load()-before, int64(1000), "but for those that are reserved ahead")
+	_, err = s.Execute(t.Context(), "acme", request(people...))
+	require.NoError(t, err)
+	assert.GreaterOrEqual(t, keys.reserved.Load(), int64(1000))
 }

@@ -36,8 +36,9 @@ type org struct {
 	// what the tail has passed over meanwhile, which is read before mu is let go.
 	loaded atomic.Bool
 
-	users   int    // guarded by the store's mutex: who has it now; more than none keeps it in memory
-	lastUse uint64 // guarded by the store's mutex
+	looks   atomic.Int32 // copies of the state that are looked at; grows under mu alone
+	users   int          // guarded by the store's mutex: who has it now; more than none keeps it in memory
+	lastUse uint64       // guarded by the store's mutex
 
 	mu         sync.RWMutex // guards what follows; whoever locks it is among the users
 	state      *domain.State
@@ -156,6 +157,9 @@ func (s *Store) openAgain(ctx context.Context, o *org) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.looks.Load() > 0 {
+		return
+	}
 	s.openState(ctx, o)
 	if o.sealed == 0 {
 		o.vaultPause = 0

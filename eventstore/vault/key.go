@@ -26,6 +26,10 @@ type Key struct {
 	secret secret
 }
 
+// Passing gives a key that no vault keeps: what it seals nobody opens once it is forgotten. It is for what is sealed to
+// see what would come of it.
+func Passing() Key { return Key{newKeyID(), newSecret()} }
+
 // String gives "key " and the id.
 func (k Key) String() string { return "key " + k.ID }
 
