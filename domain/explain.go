@@ -302,9 +302,10 @@ func (x *explainer) kind() CredentialKind {
 	return x.q.Kind
 }
 
-// fobSchedule is the one schedule that counts when it is a fob; none: the user's.
+// fobSchedule is the one schedule that counts when it is a fob or a card; none: the
+// user's.
 func (x *explainer) fobSchedule() ID {
-	if x.kind() != KindFob {
+	if k := x.kind(); k != KindFob && k != KindCard {
 		return ""
 	}
 	return x.m.site.Policy.FobSchedule

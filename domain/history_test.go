@@ -347,7 +347,7 @@ func (h *history) question() asked {
 		q.Credential = draw(h.t, "key", storageKeys...)
 	} else {
 		q.Person = draw(h.t, "person", storagePeople...)
-		q.Kind = draw(h.t, "kind", "", KindFob, KindMobileKey, KindPin)
+		q.Kind = draw(h.t, "kind", "", KindFob, KindCard, KindMobileKey, KindPin)
 	}
 	return q
 }

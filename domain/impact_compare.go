@@ -155,7 +155,7 @@ func (l *changeList) differ(before, after []passage) (open bool, less []aspect) 
 		}
 	}
 	if len(less) > 0 {
-		// Fobs may follow a schedule of their own.
+		// Fobs and cards may follow a schedule of their own.
 		open = !l.after.never(aspect{}.stretches(after)) || !l.after.never(aspect{kind: unlock.Fob}.stretches(after))
 	}
 	return open, less

@@ -16,7 +16,7 @@ type passage struct {
 	grant   string // id of the permission row
 	booking string // the one that it hangs on; empty: none
 	stretch
-	fobTimes string // in the place of times where it is a fob
+	fobTimes string // in the place of times where it is a fob or a card
 	kinds    uint8  // bits of unlock.CredentialKind
 	may      uint8  // bits of unlock.Capability
 	code     unlock.Code

@@ -36,7 +36,7 @@ func (a aspect) stretches(passages []passage) []stretch {
 			continue
 		}
 		s := w.stretch
-		if a.kind == unlock.Fob {
+		if a.kind == unlock.Fob || a.kind == unlock.Card {
 			s.times = w.fobTimes
 		}
 		out = append(out, s)

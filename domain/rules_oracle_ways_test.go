@@ -31,10 +31,10 @@ func (h history) ways(q question, door aDoor) (out []way) {
 	return out
 }
 
-// outside: the times of what was given do not all hold; a fob follows the one
+// outside: the times of what was given do not all hold; a fob or a card follows the one
 // schedule of its site instead, where there is one.
 func (h history) outside(q question, site domain.ID, times ...schedule.Schedule) bool {
-	if one := h.policy(site).FobSchedule; one != "" && q.kind == domain.KindFob {
+	if one := h.policy(site).FobSchedule; one != "" && physical(q.kind) {
 		times = []schedule.Schedule{h.times(one)}
 	}
 	return slices.ContainsFunc(times, func(t schedule.Schedule) bool { return !h.holds(t, site, q.at) })

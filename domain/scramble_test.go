@@ -497,7 +497,7 @@ func drawQuestion(t *rapid.T, s *State) asked {
 		q.Credential = drawID(t, "c", scrambledCards)
 	} else {
 		q.Person = drawID(t, "p", scrambledPeople)
-		q.Kind = draw(t, "kind", "", KindFob, KindMobileKey, KindPin)
+		q.Kind = draw(t, "kind", "", KindFob, KindCard, KindMobileKey, KindPin)
 	}
 	return q
 }

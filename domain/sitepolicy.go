@@ -12,7 +12,8 @@ type Policy struct {
 	// (default) or "forbidden".
 	ServiceFobs string `json:"service_fobs,omitempty"`
 	// FobSchedule is empty when fobs follow the schedule of their user, else the
-	// id of the one schedule that all fobs follow.
+	// id of the one schedule that all fobs follow, and cards with them as in all rules
+	// of fobs: what counts is that they pass from hand to hand unseen.
 	FobSchedule ID `json:"fob_schedule,omitempty"`
 	// Consent says whether AssignFob for a tenant needs a consent_ref: "optional"
 	// (default) or "required".

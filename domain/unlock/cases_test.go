@@ -204,7 +204,8 @@ var decideCases = []struct {
 	{"a schedule of a parent narrows", func(s *storage) { s.ownB.Schedule = "never"; s.ask(s.keyA, s.doorB) }, DenyOutsideSchedule, nil},
 	{"fobs follow their own schedule", func(s *storage) { s.site.FobSchedule = "never"; s.ask(s.fobA, s.doorA) },
 		DenyOutsideSchedule, nil},
-	{"cards do not follow that of fobs", func(s *storage) { s.site.FobSchedule = "never"; s.ask(s.card, s.hall) }, AllowStaff, nil},
+	{"cards follow that of fobs", func(s *storage) { s.site.FobSchedule = "never"; s.ask(s.card, s.hall) }, DenyOutsideSchedule, nil},
+	{"PINs do not", func(s *storage) { s.site.FobSchedule = "never"; s.ask(s.pin, s.hall) }, AllowStaff, nil},
 	{"fobs follow no other schedule then", func(s *storage) {
 		s.site.FobSchedule, s.rightA.Schedule, s.ownA.Schedule = "office", "never", "never"
 		s.ask(s.fobA, s.doorA)

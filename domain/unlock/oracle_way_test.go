@@ -173,7 +173,7 @@ func (s *slowCase) grant(g *Grant, of Source, fobHours bool, parents int) codes 
 func (s *slowCase) grants(p *Person, c *Credential, kind CredentialKind) (*Grant, codes) {
 	var best *Grant
 	bestFailed := codes{DenyNoAccessRight: true}
-	fobHours := kind == Fob && s.site.FobSchedule != ""
+	fobHours := (kind == Fob || kind == Card) && s.site.FobSchedule != ""
 	for _, g := range each[*Grant](s.oracle) {
 		if g.Person != p.ID {
 			continue

@@ -29,8 +29,8 @@ type Site struct {
 	PostureSource string  `json:"posture_source,omitempty"`
 	// SharedUserFobs lets a fob or card open what was shared with its holder (rule F6).
 	SharedUserFobs bool `json:"shared_user_fobs,omitempty"`
-	// FobSchedule is the id of the one schedule that fobs follow in place of those
-	// of rights, units and grants; empty: fobs follow the schedule of their user.
+	// FobSchedule is the id of the one schedule that fobs and cards follow in place of
+	// those of rights, units and grants; empty: they follow the schedule of their user.
 	FobSchedule string `json:"fob_schedule,omitempty"`
 	// LeaseStandard and LeaseCritical are how long leases run, in seconds, 1 to
 	// 259,200 (72 h). Gateways read them; a decision reads the lease itself.

@@ -67,9 +67,10 @@ func (q *question) blackout() Checks {
 }
 
 // fobHours reports whether the one schedule of fobs counts in place of all
-// others.
+// others. A card is a fob of another shape: who would bind the one and not the other
+// would be passed by whoever asks for the other.
 func (q *question) fobHours(kind CredentialKind) bool {
-	return kind == Fob && q.site.fobSchedule != key{}
+	return physical(kind) && q.site.fobSchedule != key{}
 }
 
 // leaf checks what concerns the holder's own grant only, not its parents: whether
