@@ -51,7 +51,7 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	if !ok {
 		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
 	}
-	known, err := r.store.accepted(ctx, r.org, req.ID)
+	known, err := r.store.Accepted(ctx, r.org, req.ID)
 	if err != nil {
 		return Result{}, err
 	}
@@ -78,8 +78,8 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	return result, nil
 }
 
-// accepted reports whether the ledger has a command of an id.
-func (s *Store) accepted(ctx context.Context, id domain.ID, command domain.UUID) (bool, error) {
+// Accepted reports whether the ledger has a command of an id.
+func (s *Store) Accepted(ctx context.Context, id domain.ID, command domain.UUID) (bool, error) {
 	o, err := s.org(ctx, id)
 	if err != nil {
 		return false, err

@@ -29,7 +29,8 @@ const (
 )
 
 // bootstrap returns the token by which an org can be made: the one that an earlier
-// start left and nobody used, or a new one on a ledger without orgs. Nil: none.
+// start left and nobody used, or a new one on a ledger without orgs. Nil: none. One
+// that was left is good for nothing where the ledger got its first org by another.
 func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 	empty := false
 	err := s.Store.View(ctx, domain.SystemOrg, func(state *domain.State, _ eventstore.Head) error {
@@ -41,7 +42,18 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 	}
 	path := filepath.Join(s.cfg.Data, bootstrapFile)
 	secret, written, err := readBootstrap(path)
+	late := false
+	if err == nil && !empty && !s.cfg.Bootstrap {
+		made, err := s.Store.Accepted(ctx, domain.SystemOrg, httpapi.BootstrapRegisters(sha256.Sum256(secret[:])))
+		if err != nil {
+			return nil, fmt.Errorf("the bootstrap token: %w", err)
+		}
+		late = !made
+	}
 	switch {
+	case late:
+		s.cfg.Log.Info("the bootstrap token is removed: the ledger has an org that another one has made", "file", path)
+		return nil, os.Remove(path)
 	case err == nil && s.cfg.Now().Before(written.Add(bootstrapLife)):
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the bootstrap token: %w; remove the file, and a new one is written", err)
@@ -58,7 +70,7 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 		return nil, nil
 	}
 	s.BootstrapPath = path
-	return &httpapi.Bootstrap{Hash: sha256.Sum256(secret[:]), Since: written, Expires: written.Add(bootstrapLife),
+	return &httpapi.Bootstrap{Hash: sha256.Sum256(secret[:]), Since: written, Expires: written.Add(bootstrapLife), Further: s.cfg.Bootstrap,
 		Used: func() error { return os.Remove(path) }}, nil
 }
 

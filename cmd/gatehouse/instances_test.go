@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -119,6 +120,58 @@ func TestTwoInstancesOnOneLedger(t *testing.T) {
 	}))
 	assert.Equal(t, exitUnavailable, exitCode(err))
 	require.NoError(t, there.sends(t, "SuspendPerson", `{"person":"bo"}`), "what takes access away goes on without the vault")
+}
+
+// Two instances start on an empty ledger, and each writes a bootstrap token: it is
+// good there alone, and the first org ends both, at once and after a restart.
+func TestTheFirstOrgEndsTheBootstrapTokensOfAllInstances(t *testing.T) {
+	nats := newCluster(t, "always")
+	first := serveIn(t, nats.config(t))
+	cfg := nats.config(t)
+	cfg.RemoteVault = true
+	second := serveIn(t, cfg)
+	here, there := bootstrapOf(t, first), bootstrapOf(t, second)
+	require.NotEqual(t, here, there)
+	make := func(s *service, token, org string) error {
+		c := newClient(s.URL, token, org, "")
+		return c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, new(json.RawMessage))
+	}
+	require.ErrorContains(t, make(second, here, "acme"), "unauthenticated", "it is of the first instance alone")
+
+	results := []error{nil, nil} // both at once: the ledger gets one org
+	var both sync.WaitGroup
+	both.Go(func() { results[0] = make(first, here, "acme") })
+	both.Go(func() { results[1] = make(second, there, "globex") })
+	both.Wait()
+	if results[0] != nil {
+		results[0], results[1], first, second, here, there = results[1], results[0], second, first, there, here
+	}
+	require.NoError(t, results[0])
+	require.ErrorContains(t, results[1], "bootstrap_used")
+	require.ErrorContains(t, make(second, there, "initech"), "unauthenticated", "it has ended")
+	require.NoFileExists(t, second.BootstrapPath)
+	require.NoError(t, second.Store.View(t.Context(), domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
+		assert.Equal(t, 1, s.Orgs.Len())
+		return nil
+	}))
+}
+
+func TestABootstrapTokenThatCameTooLateIsRemoved(t *testing.T) {
+	nats := newCluster(t, "always")
+	first := serveIn(t, nats.config(t))
+	cfg := nats.config(t)
+	cfg.RemoteVault = true
+	second := serveIn(t, cfg)
+	path := second.BootstrapPath
+	halt(t, second)
+	ownerOf(t, first, "acme")
+	require.FileExists(t, first.BootstrapPath, "nobody has used the owner's token yet")
+	again := serveIn(t, cfg)
+	assert.Empty(t, again.BootstrapPath)
+	assert.NoFileExists(t, path)
+	kept := first.cfg
+	halt(t, first)
+	assert.NotEmpty(t, serveIn(t, kept).BootstrapPath, "the answer may have been lost")
 }
 
 func TestASecondHolderOfTheVaultDoesNotStart(t *testing.T) {

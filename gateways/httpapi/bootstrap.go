@@ -22,6 +22,13 @@ import (
 // is made. It is good for one org, until it expires or until a token of that org
 // was used for the first time, whichever is earlier.
 //
+// # Several instances
+//
+// Every instance that starts on an empty ledger writes a token of its own, which is
+// good at that instance alone. One org ends them all: they make the first org of the
+// ledger or none, and of two that are used at once the guard of the ledger lets one
+// through.
+//
 // # Why it is not spent with the first answer
 //
 // The answer holds the only copy of the owner's token. If it is lost on its way,
@@ -34,6 +41,9 @@ type Bootstrap struct {
 	// do not spend it.
 	Since   time.Time
 	Expires time.Time
+	// Further is set when the operator asked for a token for one more org. Without it
+	// the token makes the first org of the ledger or none.
+	Further bool
 	// Used is called once, when the token is spent: the file with it can go. An
 	// error is logged; the token stays spent in this process, and the ledger takes
 	// no second org from it in any other.
@@ -60,11 +70,28 @@ func (a *API) bootstrapCaller(hash string) *caller {
 	return &caller{bootstrap: true}
 }
 
+// BootstrapRegisters is the id of the command by which a bootstrap token reserves the
+// id of its org in _system: where the ledger has it, the token has made an org.
+func BootstrapRegisters(hash [sha256.Size]byte) domain.UUID {
+	return domain.DeriveUUID(bootstrapSpace(hash), "register")
+}
+
+// bootstrapSpace is what the ids of all commands of a bootstrap token follow from.
+func bootstrapSpace(hash [sha256.Size]byte) domain.UUID {
+	return domain.DeriveUUID(domain.UUID{}, "gatehouse/bootstrap/"+hex.EncodeToString(hash[:]))
+}
+
 // spendBootstrap ends the bootstrap token when a token was used of the org that it
 // has made: one that was registered since.
 func (a *API) spendBootstrap(registered time.Time) {
+	if b := a.cfg.Bootstrap; b != nil && !registered.Before(b.Since) {
+		a.endBootstrap()
+	}
+}
+
+func (a *API) endBootstrap() {
 	b := a.cfg.Bootstrap
-	if b == nil || registered.Before(b.Since) || b.spent.Swap(true) {
+	if b.spent.Swap(true) {
 		return
 	}
 	if err := b.Used(); err != nil {
@@ -114,7 +141,7 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 		return nil, problem(http.StatusForbidden, "scope_not_permitted", "an org is made with the bootstrap token")
 	}
 	b := in.Body
-	space := domain.DeriveUUID(domain.UUID{}, "gatehouse/bootstrap/"+hex.EncodeToString(a.cfg.Bootstrap.Hash[:]))
+	space := bootstrapSpace(a.cfg.Bootstrap.Hash)
 	actor := callerOf(ctx).actor()
 	create := eventstore.Request{ID: domain.DeriveUUID(space, "create"), Command: "CreateOrg", Actor: actor, Fields: []any{
 		&domain.CreateOrg{Org: b.Org, Name: b.Name, Owner: b.Owner, OwnerName: domain.Clear(b.OwnerName), OwnerEmail: domain.Clear(b.OwnerEmail)}}}
@@ -124,16 +151,23 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 	// What would be refused is found out before the id of the org is reserved.
 	try := create
 	try.DryRun = true
+	register := eventstore.Request{ID: BootstrapRegisters(a.cfg.Bootstrap.Hash), Command: "RegisterOrg", Actor: actor,
+		Fields: []any{&domain.RegisterOrg{Org: b.Org, Name: b.Name}}}
+	if err := a.onlyTheFirst(ctx, &register); err != nil {
+		return nil, err
+	}
 	for _, step := range []struct {
 		org domain.ID
 		req eventstore.Request
 	}{
 		{b.Org, try},
-		{domain.SystemOrg, eventstore.Request{ID: domain.DeriveUUID(space, "register"), Command: "RegisterOrg", Actor: actor,
-			Fields: []any{&domain.RegisterOrg{Org: b.Org, Name: b.Name}}}},
+		{domain.SystemOrg, register},
 		{b.Org, create},
 	} {
 		_, err := a.cfg.Store.Execute(ctx, step.org, step.req)
+		if errors.Is(err, eventstore.ErrPosition) { // another org is registered just now
+			return a.newOrg(ctx, in)
+		}
 		if errors.Is(err, eventstore.ErrReused) {
 			return nil, problem(http.StatusConflict, "bootstrap_used", "this bootstrap token has made another org, or this one with other fields")
 		}
@@ -142,6 +176,39 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 		}
 	}
 	return a.firstToken(ctx, b.Org, b.Owner, create.ID)
+}
+
+// onlyTheFirst binds the registration of an org to a ledger that has none, unless
+// this token has made it, or is for a further org. On a ledger that has another org
+// the token ends.
+func (a *API) onlyTheFirst(ctx context.Context, register *eventstore.Request) error {
+	if a.cfg.Bootstrap.Further {
+		return nil
+	}
+	if made, err := a.cfg.Store.Accepted(ctx, domain.SystemOrg, register.ID); err != nil || made {
+		return a.problemOf(ctx, err)
+	}
+	orgs := 0
+	err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, head eventstore.Head) error {
+		orgs = s.Orgs.Len()
+		at := head.Position()
+		register.IfPosition = &at
+		return nil
+	})
+	if err == nil && orgs > 0 {
+		a.endBootstrap()
+		return problem(http.StatusConflict, "bootstrap_used", "the ledger has an org already, so this bootstrap token is good for nothing; "+
+			"for a further org start an instance with --bootstrap and use the token that it writes")
+	}
+	return a.problemOf(ctx, err)
+}
+
+// problemOf is asProblem for an error that may be none.
+func (a *API) problemOf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return a.asProblem(ctx, err)
 }
 
 // firstTokenLife is how long the owner's first token is good for.

@@ -56,7 +56,7 @@ func TestTokensOfOtherOrgsDoNotSpendTheBootstrapToken(t *testing.T) {
 	secret, _ := newSecret()
 	b.set(start.Add(time.Hour))
 	b.bootstrap = BootstrapText(secret)
-	b.api.cfg.Bootstrap = &Bootstrap{Hash: sumOf(secret), Since: b.clock(), Expires: start.Add(24 * time.Hour),
+	b.api.cfg.Bootstrap = &Bootstrap{Hash: sumOf(secret), Since: b.clock(), Expires: start.Add(24 * time.Hour), Further: true,
 		Used: func() error { b.used++; return nil }}
 	b.ask(first, http.MethodGet, "/v1/orgs/globex", "").is(http.StatusOK)
 	assert.Zero(t, b.used)
@@ -87,6 +87,7 @@ func TestMakingAnOrgIsTakenUpAgain(t *testing.T) {
 
 func TestAnIDThatIsTakenIsRefused(t *testing.T) {
 	b := newWorld(t, "house")
+	b.api.cfg.Bootstrap.Further = true
 	b.newOrg(strings.ReplaceAll(globex, "globex", "acme")).problem(http.StatusConflict, "org_exists")
 	b.newOrg(strings.ReplaceAll(globex, "globex", "_system")).problem(http.StatusBadRequest, "malformed")
 	b.newOrg(globex).is(http.StatusCreated)
