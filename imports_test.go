@@ -28,6 +28,7 @@ var allowed = []struct {
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
 	{"gateways/local", "eventstore schemas domain domain/unlock", "a gateway within the service"},
 	{"gateways/admission", "eventstore schemas domain", "says who may connect to NATS, by the state of the orgs"},
+	{"gateways/control", "eventstore schemas domain", "tells gateways what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 	{"deploy", "", "starts programs and links none"},

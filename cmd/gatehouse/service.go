@@ -22,6 +22,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
+	"gatehouse/gateways/control"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/projections/due"
 	"gatehouse/projections/permissions"
@@ -252,7 +253,9 @@ func (s *service) project(ctx context.Context) error {
 
 // serve starts the API, and the metrics where they have an address of their own.
 func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
-	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	orders := control.New(control.Config{Conn: s.conn, Store: s.Store, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	s.onStop(orders.Stop)
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Accepted: orders.Accepted, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
 	if err != nil {
 		return err
 	}

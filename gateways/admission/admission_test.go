@@ -107,6 +107,47 @@ func TestQuestionsAndOrdersPassBetweenTheAccounts(t *testing.T) {
 			m, err := i.conn.Request("control.acme.gw-1.do", nil, time.Second)
 			return err == nil && string(m.Data) == "done"
 		})
+		_, err = i.conn.Request("control.acme.gw-9.do", nil, 30*time.Second)
+		require.ErrorIs(t, err, nats.ErrNoResponders, "nobody hears: that is known at once")
+	})
+}
+
+func TestNobodyAnswersForAnotherGateway(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		i, _ := b.instance()
+		keys := i.house("acme", "gw-1", "gw-2")
+		one, err := b.dial("acme/gw-1", keys["gw-1"])
+		require.NoError(t, err)
+		two, err := b.dial("acme/gw-2", keys["gw-2"])
+		require.NoError(t, err)
+		orders, err := one.SubscribeSync("control.acme.gw-1.do")
+		require.NoError(t, err)
+		require.NoError(t, one.Flush())
+		answered := make(chan string, 1)
+		b.eventually("the gateway is told", func() bool {
+			inbox := i.conn.NewInbox()
+			sub, err := i.conn.SubscribeSync(inbox)
+			require.NoError(t, err)
+			require.NoError(t, i.conn.PublishRequest("control.acme.gw-1.do", inbox, []byte("open")))
+			order, err := orders.NextMsg(time.Second)
+			if err != nil {
+				return false
+			}
+			require.NotEqual(t, inbox, order.Reply, "a gateway does not learn where the service listens")
+			for _, reply := range []string{order.Reply, inbox} {
+				require.NoError(t, two.Publish(reply, []byte("from another")))
+				require.NoError(t, two.Flush())
+				require.ErrorContains(t, two.LastError(), `Publish to "`+reply+`"`)
+				require.NoError(t, two.PublishRequest("activity.acme.north.gw-2", reply, []byte("{}")), "whose acknowledgement goes there")
+			}
+			require.NoError(t, two.Flush())
+			require.NoError(t, order.Respond([]byte("from itself")))
+			answer, err := sub.NextMsg(5 * time.Second)
+			require.NoError(t, err)
+			answered <- string(answer.Data)
+			return true
+		})
+		assert.Equal(t, "from itself", <-answered)
 	})
 }
 

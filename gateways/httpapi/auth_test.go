@@ -116,7 +116,7 @@ func (b *bed) secondOrg() string {
 
 // everyPath lists the lists of the API.
 var everyPath = []string{"sites", "areas", "doors", "gateways", "units", "schedules", "people", "roles", "tokens", "credentials",
-	"bookings", "rights", "grants", "shares", "unit-users", "reviews?done=true"}
+	"bookings", "rights", "grants", "shares", "unit-users", "remote-unlocks", "reviews?done=true"}
 
 func TestEachSeesWhatTheDomainShows(t *testing.T) {
 	b := newWorld(t, "busy")
@@ -148,6 +148,11 @@ func TestEachSeesWhatTheDomainShows(t *testing.T) {
 		},
 		"shares": func(s *domain.State, see func(domain.ID, any)) {
 			for id, r := range s.Shares.All() {
+				see(id, r)
+			}
+		},
+		"remote-unlocks": func(s *domain.State, see func(domain.ID, any)) {
+			for id, r := range s.UnlockRequests.All() {
 				see(id, r)
 			}
 		},

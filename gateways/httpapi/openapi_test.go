@@ -227,6 +227,9 @@ func (c *contract) checkGet(b *bed, token, target, review string, op operation) 
 		if strings.HasSuffix(list, "/reviews") {
 			id = review
 		}
+		if strings.HasSuffix(list, "/remote-unlocks") {
+			id = b.get(token, "/remote-unlocks").ids()[0]
+		}
 		require.NotEmpty(c.t, id, list)
 		c.holds(op, b.ask(token, http.MethodGet, list+"/nobody-knows", "").is(http.StatusNotFound))
 		target = list + "/" + id

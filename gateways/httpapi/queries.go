@@ -83,32 +83,45 @@ type filtered[R, I any] interface {
 
 // registerNoun serves a noun: its list, and each by id.
 func registerNoun[R, V, I any, P filtered[R, I]](a *API, n noun[R, V]) {
+	registerList[R, V, I, P](a, n)
+	huma.Register(a.huma, n.one(), func(ctx context.Context, in *One) (*Answer[V], error) { return oneRow(ctx, a, n, in) })
+}
+
+// registerList serves the list of a noun.
+func registerList[R, V, I any, P filtered[R, I]](a *API, n noun[R, V]) {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "List" + n.tag, Method: http.MethodGet, Path: "/v1/orgs/{org}/" + n.path,
 		Summary: "Lists " + n.many + " that the caller may see", Tags: []string{n.path}, Errors: readErrors,
 	}, func(ctx context.Context, in *I) (*Answer[Page[V]], error) {
 		return listRows(ctx, a, n, P(in).list(), P(in).filters())
 	})
-	huma.Register(a.huma, huma.Operation{
+}
+
+// one describes the question for one thing.
+func (n noun[R, V]) one() huma.Operation {
+	return huma.Operation{
 		OperationID: "Get" + n.tag, Method: http.MethodGet, Path: "/v1/orgs/{org}/" + n.path + "/{id}",
 		Summary: "Gives one of " + n.many, Tags: []string{n.path}, Errors: readErrors,
-	}, func(ctx context.Context, in *One) (*Answer[V], error) {
-		if err := a.reach(ctx, in.AtLeast); err != nil {
-			return nil, err
+	}
+}
+
+// oneRow gives a thing that the caller sees.
+func oneRow[R, V any](ctx context.Context, a *API, n noun[R, V], in *One) (*Answer[V], error) {
+	if err := a.reach(ctx, in.AtLeast); err != nil {
+		return nil, err
+	}
+	out := &Answer[V]{}
+	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		v := &viewer{s, callerOf(ctx).person}
+		row, ok := n.table(s).Get(domain.ID(in.ID))
+		if !ok || !v.sees(row) {
+			return unknown(n.name, domain.ID(in.ID))
 		}
-		out := &Answer[V]{}
-		at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-			v := &viewer{s, callerOf(ctx).person}
-			row, ok := n.table(s).Get(domain.ID(in.ID))
-			if !ok || !v.sees(row) {
-				return unknown(n.name, domain.ID(in.ID))
-			}
-			out.Body = n.view(v, domain.ID(in.ID), row)
-			return nil
-		})
-		out.Position = at.String()
-		return out, a.orProblem(ctx, err)
+		out.Body = n.view(v, domain.ID(in.ID), row)
+		return nil
 	})
+	out.Position = at.String()
+	return out, a.orProblem(ctx, err)
 }
 
 // readErrors are the statuses of questions that fail.

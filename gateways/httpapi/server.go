@@ -49,6 +49,9 @@ type Config struct {
 	// Doors is optional: what in-process gateways decide with. Without it no reads
 	// are taken.
 	Doors local.Doors
+	// Accepted is optional: it is told of every command that this instance accepted,
+	// right after the commit, with what it led to. It must be quick.
+	Accepted func(org domain.ID, req eventstore.Request, result eventstore.Result)
 	// Ready lists what keeps this instance from serving, none: it is ready; and what is
 	// amiss though it serves.
 	Ready func() (troubles, degraded []Trouble)
@@ -80,6 +83,7 @@ type API struct {
 	slots      chan struct{}
 	folds      chan struct{} // of the past, at the same time
 	exports    chan struct{} // at the same time
+	waits      chan struct{} // for outcomes, at the same time
 	rehearsals rehearsals
 	gateways   gateways
 	openapi    []byte
@@ -97,6 +101,7 @@ func New(cfg Config) (*API, error) {
 		slots:      make(chan struct{}, cfg.Limits.Concurrent),
 		folds:      make(chan struct{}, maxFolds),
 		exports:    make(chan struct{}, maxExports),
+		waits:      make(chan struct{}, maxWaits),
 		rehearsals: rehearsals{all: map[domain.UUID]*rehearsal{}},
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
@@ -173,6 +178,7 @@ func (a *API) routes() {
 	a.registerPeople()
 	a.registerAccess()
 	a.registerGroups()
+	a.registerRemoteUnlocks()
 	a.registerCommits()
 	a.registerDecisions()
 	a.registerExport()

@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
+)
+
+// maxWaits bounds how many questions wait for an outcome at the same time. What
+// comes above that is answered at once, with what is known.
+const maxWaits = 64
+
+// unlockRequestView is a remote unlock with its outcome.
+type unlockRequestView struct{ domain.UnlockRequest }
+
+type remoteUnlocksInput struct {
+	List
+	Door    string `query:"door"`
+	Person  string `query:"person" doc:"who asked"`
+	Outcome string `query:"outcome" enum:"executed,refused,unreachable,unknown"`
+}
+
+func (in *remoteUnlocksInput) filters() []filter[domain.UnlockRequest] {
+	return []filter[domain.UnlockRequest]{
+		{"person:", in.Person, func(r *domain.UnlockRequest) bool { return string(r.Person) == in.Person }},
+		{"door:", in.Door, func(r *domain.UnlockRequest) bool { return string(r.Door) == in.Door }},
+		{"", in.Outcome, func(r *domain.UnlockRequest) bool { return string(r.Outcome) == in.Outcome }},
+	}
+}
+
+type remoteUnlockInput struct {
+	One
+	Wait int `query:"wait" minimum:"0" maximum:"10" default:"0" doc:"seconds to wait at most while there is no outcome yet; it is there after 5 s, but for a service that stopped meanwhile"`
+}
+
+func (a *API) registerRemoteUnlocks() {
+	n := noun[domain.UnlockRequest, unlockRequestView]{
+		name: "remote_unlock", path: "remote-unlocks", tag: "RemoteUnlocks", many: "the latest remote unlocks",
+		table: func(s *domain.State) table[domain.UnlockRequest] { return s.UnlockRequests },
+		view:  func(_ *viewer, _ domain.ID, r *domain.UnlockRequest) unlockRequestView { return unlockRequestView{*r} },
+	}
+	registerList[domain.UnlockRequest, unlockRequestView, remoteUnlocksInput](a, n)
+	op := n.one()
+	op.Description = "The id is request in the event of the command RemoteUnlock. Without an outcome the door may still open: ask again, or with wait."
+	huma.Register(a.huma, op, func(ctx context.Context, in *remoteUnlockInput) (*Answer[unlockRequestView], error) {
+		return a.remoteUnlock(ctx, n, in)
+	})
+}
+
+// remoteUnlock gives a remote unlock, with its outcome as soon as it has one when the
+// question waits for that.
+func (a *API) remoteUnlock(ctx context.Context, n noun[domain.UnlockRequest, unlockRequestView], in *remoteUnlockInput) (*Answer[unlockRequestView], error) {
+	waiting, cancel := context.WithTimeout(ctx, time.Duration(in.Wait)*time.Second)
+	defer cancel()
+	out, err := oneRow(ctx, a, n, &in.One)
+	if err != nil || out.Body.Outcome != "" {
+		return out, err
+	}
+	select {
+	case a.waits <- struct{}{}:
+		defer func() { <-a.waits }()
+	default:
+		return out, nil
+	}
+	for out.Body.Outcome == "" && waiting.Err() == nil {
+		at, err := schemas.ParsePosition(out.Position)
+		if err != nil {
+			return nil, a.asProblem(ctx, err)
+		}
+		if _, err = a.cfg.Store.WaitFor(waiting, callerOf(ctx).org, at.N+1); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, a.asProblem(ctx, err)
+		}
+		if out, err = oneRow(ctx, a, n, &in.One); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
