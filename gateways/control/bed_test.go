@@ -220,7 +220,7 @@ func (b *bed) gateway(answer func(schemas.Order) []byte) *gateway {
 	b.t.Helper()
 	public, err := b.key.PublicKey()
 	require.NoError(b.t, err)
-	nc, err := nats.Connect(b.embedded.Server.ClientURL(), nats.Name("acme/cabinet"), nats.Nkey(public, b.key.Sign), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")))
+	nc, err := nats.Connect(b.embedded.Server().ClientURL(), nats.Name("acme/cabinet"), nats.Nkey(public, b.key.Sign), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")))
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
 	g := &gateway{heard: make(chan schemas.Order, 100)}

@@ -63,9 +63,6 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Idempotency-Key", req.ID.String())
 	result, err := a.execute(r.Context(), req)
 	if err == nil {
-		if a.cfg.Accepted != nil {
-			a.cfg.Accepted(c.org, req, result)
-		}
 		w.Header().Set(positionHeader, result.Position.String())
 		var events []Event
 		if events, err = a.answer(r.Context(), req.Request, result); err == nil {

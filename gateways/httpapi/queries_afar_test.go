@@ -43,6 +43,9 @@ func TestWhatWasAcceptedIsToldOnceAndAfterTheCommit(t *testing.T) {
 	assert.Equal(t, 1, told)
 	b.send(token, "RemoteUnlock", `{"door":"nowhere"}`).problem(http.StatusNotFound, "unknown_door")
 	assert.Equal(t, 1, told, "what is refused is not told")
+	_, on := b.rehearse(token)
+	b.send(token, "RemoteUnlock"+on, `{"door":"gate"}`).requested()
+	assert.Equal(t, 1, told, "nor is what is only tried on a rehearsal")
 }
 
 func TestAQuestionWaitsForTheOutcome(t *testing.T) {

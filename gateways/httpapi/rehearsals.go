@@ -116,7 +116,11 @@ func (a *API) registerRehearsals() {
 func (a *API) execute(ctx context.Context, req commandRequest) (eventstore.Result, error) {
 	c := callerOf(ctx)
 	if req.rehearsal == (domain.UUID{}) {
-		return a.cfg.Store.Execute(ctx, c.org, req.Request)
+		result, err := a.cfg.Store.Execute(ctx, c.org, req.Request)
+		if err == nil && a.cfg.Accepted != nil {
+			a.cfg.Accepted(c.org, req.Request, result)
+		}
+		return result, err
 	}
 	r, ok := a.rehearsals.of(c, req.rehearsal)
 	if !ok {
