@@ -19,8 +19,7 @@ import (
 )
 
 // demoWorld is a world whose clock stands at noon of a Monday.
-func demoWorld(ctx context.Context, t *testing.T) (w *world, out *bytes.Buffer) {
-	t.Setenv("TMPDIR", t.TempDir())
+func demoWorld(ctx context.Context) (w *world, out *bytes.Buffer) {
 	out = &bytes.Buffer{}
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	return &world{ctx: ctx, stdout: out, stderr: &bytes.Buffer{}, now: func() time.Time { return noon }}, out
@@ -29,7 +28,7 @@ func demoWorld(ctx context.Context, t *testing.T) (w *world, out *bytes.Buffer) 
 // startDemo builds a demo that the test lets pass.
 func startDemo(t *testing.T, c demoCmd) (*demo, *bytes.Buffer) {
 	t.Helper()
-	w, out := demoWorld(t.Context(), t)
+	w, out := demoWorld(t.Context())
 	c.Listen = "127.0.0.1:0"
 	d, err := c.start(w)
 	require.NoError(t, err)
@@ -54,6 +53,7 @@ func (d *demo) passTime(t *testing.T, lasts time.Duration) summary {
 }
 
 func TestTheDemoCountsWhatTheLedgerHolds(t *testing.T) {
+	alongside(t)
 	d, _ := startDemo(t, demoCmd{Seed: 1})
 	total := d.passTime(t, 40*time.Hour)
 
@@ -102,26 +102,28 @@ func TestTheDemoCountsWhatTheLedgerHolds(t *testing.T) {
 // Nothing falls due before the first midnight, so that the people alone make the
 // difference until then.
 func TestASeedGivesTheSameDayAgain(t *testing.T) {
-	day := func(seed uint64) (summary, string) {
-		var total summary
-		var lines string
-		t.Run("", func(t *testing.T) {
-			d, out := startDemo(t, demoCmd{Seed: seed, JSON: true})
-			total, lines = d.passTime(t, 17*time.Hour), out.String()
-		})
-		total.DecisionNS = decisionTimes{}
-		return total, lines[:strings.Index(lines, `"kind":"read"`)]
-	}
-	first, firstLines := day(7)
-	again, againLines := day(7)
-	other, _ := day(8)
-	assert.Equal(t, first, again)
-	assert.Equal(t, firstLines, againLines)
-	assert.NotEqual(t, first, other)
+	alongside(t)
+	seeds := []uint64{7, 7, 8}
+	days, lines := make([]summary, len(seeds)), make([]string, len(seeds))
+	t.Run("days", func(t *testing.T) {
+		for i, seed := range seeds {
+			t.Run("", func(t *testing.T) {
+				alongside(t)
+				d, out := startDemo(t, demoCmd{Seed: seed, JSON: true})
+				days[i] = d.passTime(t, 17*time.Hour)
+				days[i].DecisionNS = decisionTimes{}
+				lines[i], _, _ = strings.Cut(out.String(), `"kind":"read"`)
+			})
+		}
+	})
+	assert.Equal(t, days[0], days[1])
+	assert.Equal(t, lines[0], lines[1])
+	assert.NotEqual(t, days[0], days[2])
 }
 
 func TestTheDemoEndsWithOneLineOfJSON(t *testing.T) {
-	w, out := demoWorld(t.Context(), t)
+	t.Setenv("TMPDIR", t.TempDir())
+	w, out := demoWorld(t.Context())
 	require.NoError(t, (&demoCmd{For: 300 * time.Millisecond, Speed: 24 * time.Hour, Listen: "127.0.0.1:0", Seed: 1}).Run(w))
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	var last map[string]json.RawMessage
@@ -140,7 +142,8 @@ func TestAnEarlyEndOfTheDemoIsNoFailure(t *testing.T) {
 	t.Run("before anything is there", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		w, out := demoWorld(ctx, t)
+		t.Setenv("TMPDIR", t.TempDir())
+		w, out := demoWorld(ctx)
 		require.NoError(t, (&demoCmd{Speed: time.Hour, Listen: "127.0.0.1:0"}).Run(w))
 		assert.Empty(t, out.String())
 		left, err := os.ReadDir(os.Getenv("TMPDIR"))
@@ -149,7 +152,7 @@ func TestAnEarlyEndOfTheDemoIsNoFailure(t *testing.T) {
 	})
 	t.Run("while the site is made", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		w, out := demoWorld(ctx, t)
+		w, out := demoWorld(ctx)
 		w.stdout = writer(func(b []byte) (int, error) {
 			if bytes.Contains(b, []byte("CreateUnit")) {
 				cancel()
@@ -161,12 +164,12 @@ func TestAnEarlyEndOfTheDemoIsNoFailure(t *testing.T) {
 		assert.Contains(t, lines[len(lines)-1], `"unlocks":{"allowed":0,"denied":{}}`)
 	})
 	t.Run("when nobody reads on", func(t *testing.T) {
-		w, _ := demoWorld(t.Context(), t)
+		w, _ := demoWorld(t.Context())
 		w.stdout = writer(func([]byte) (int, error) { return 0, syscall.EPIPE })
 		require.NoError(t, (&demoCmd{Speed: time.Hour, Listen: "127.0.0.1:0"}).Run(w))
 	})
 	t.Run("a speed that nobody can follow", func(t *testing.T) {
-		w, _ := demoWorld(t.Context(), t)
+		w, _ := demoWorld(t.Context())
 		assert.Equal(t, exitUsage, exitCode((&demoCmd{Speed: 48 * time.Hour}).Run(w)))
 	})
 }
@@ -197,7 +200,8 @@ func TestTheFeedLeavesRoomForWhatIsWorthSeeing(t *testing.T) {
 }
 
 func TestADemoThatCannotWriteSaysSo(t *testing.T) {
-	w, _ := demoWorld(t.Context(), t)
+	alongside(t)
+	w, _ := demoWorld(t.Context())
 	full := errors.New("no space is left")
 	w.stdout = writer(func([]byte) (int, error) { return 0, full })
 	require.ErrorIs(t, (&demoCmd{Speed: time.Hour, Listen: "127.0.0.1:0"}).Run(w), full)

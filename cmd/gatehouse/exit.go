@@ -92,8 +92,12 @@ func problemOf(err error) any {
 	if e, ok := errors.AsType[*answerError](err); ok && e.Code != "" {
 		return e.Problem
 	}
+	code, detail := codes[exitCode(err)], err.Error()
+	if errors.Is(err, context.Canceled) {
+		code, detail = "interrupted", "stopped by a signal"
+	}
 	return struct {
 		Code   string `json:"code"`
 		Detail string `json:"detail"`
-	}{codes[exitCode(err)], err.Error()}
+	}{code, detail}
 }

@@ -19,7 +19,7 @@ import (
 // exportCmd writes what import reads.
 type exportCmd struct {
 	Remote remote `embed:""`
-	What   string `arg:"" enum:"${kinds}" help:"What to write: ${enum}."`
+	What   string `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What to write, as people; listed above."`
 	File   string `arg:"" optional:"" default:"-" help:"File that is written whole or not at all; - is standard output."`
 }
 

@@ -4,10 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/domain/schedule"
 )
 
 // assignment is a key=value of the command line: a path into the fields of a
@@ -123,10 +124,28 @@ func (a *assigner) value(ctx context.Context, s *shape, x assignment) (any, erro
 			return nil, fmt.Errorf("%s: %w", x.key, err)
 		}
 		return at.Format(time.RFC3339Nano), nil
-	case s.Type == "string" && len(s.Enum) > 0 && !slices.Contains(s.Enum, x.text):
+	case s.Type == "string" && len(s.Enum) > 0:
+		for _, word := range s.Enum {
+			if strings.EqualFold(word, x.text) {
+				return word, nil
+			}
+		}
 		return nil, usage("%s: %q is none of %s", x.key, x.text, strings.Join(s.Enum, ", "))
+	case s.Type == "string" && s.Format == "date":
+		if _, err := schedule.ParseDate(x.text); err != nil {
+			return nil, usage("%s: %v", x.key, err)
+		}
+		return x.text, nil
 	case s.Type == "string":
 		return x.text, nil
+	case s.Type == "boolean":
+		switch strings.ToLower(x.text) {
+		case "true":
+			return true, nil
+		case "false":
+			return false, nil
+		}
+		return nil, usage("%s: %q is neither true nor false", x.key, x.text)
 	case s.Type == "array" && s.Items != nil && s.Items.Type == "string" && !strings.HasPrefix(strings.TrimSpace(x.text), "["):
 		if x.text == "" {
 			return []any{}, nil

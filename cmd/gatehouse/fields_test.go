@@ -82,7 +82,7 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		{"MapUnitAccess", "rights[x].right=x", "counted from 0"},
 		{"MapUnitAccess", "rights[-1].right=x", "counted from 0"},
 		{"MapUnitAccess", "rights[1000].right=x", "counted from 0"},
-		{"SetNotification", "enabled=yes", `"yes" is no boolean`},
+		{"SetNotification", "enabled=yes", `"yes" is neither true nor false`},
 		{"SetNotification", "kind=other", `"other" is none of shared_access`},
 		{"SuspendCredential", "until=tomorrow", `"tomorrow" is no time`},
 		{"SuspendCredential", "until=2026-03-29T02:30", "does not exist in Europe/Berlin"},

@@ -21,6 +21,7 @@ import (
 // A gateway that is registered connects to the server within the process over TLS
 // and publishes; one that is retired does not.
 func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
+	alongside(t)
 	cfg := testConfig(t)
 	cfg.TLSCert, cfg.TLSKey = certificate(t)
 	cfg.NATS.Listen = "127.0.0.1:0"

@@ -18,7 +18,7 @@ type importCmd struct {
 	File     string            `arg:"" help:"File of comma-separated values with a header."`
 	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
 	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
-	LeaveOut []string          `placeholder:"COLUMN,…" help:"Columns that go to no field, though their names are near one."`
+	LeaveOut []string          `placeholder:"COLUMN" help:"Columns that go to no field, though their names are near one."`
 	DryRun   bool              `help:"Decide everything, change nothing, and report what would be refused."`
 	SkipBad  bool              `help:"Pass over lines that cannot be read or are refused; without it the first list with such a line ends the import."`
 	Rejects  string            `placeholder:"FILE" help:"Pass over such lines, and write them to a file, each with the reason, to be mended and imported."`

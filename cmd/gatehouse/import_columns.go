@@ -106,7 +106,7 @@ func (i *importer) leaveOut(columns []string) error {
 			return usage("%s: the column %q goes to no field of %s; for %s say --map %s=%q, else --leave-out %q",
 				i.cmd.File, column, i.kind.Command, near[0], near[0], column, column)
 		}
-		i.w.say("the column %q goes to no field of %s; it is left out", column, i.kind.Command)
+		i.w.say("the column %q goes to no field of %s; it is left out%s", column, i.kind.Command, perhaps(column, open))
 	}
 	return nil
 }
@@ -137,6 +137,17 @@ func (i *importer) checkFields(t *tableFile) error {
 		}
 	}
 	return nil
+}
+
+// perhaps proposes the field whose name is within that of a column, as name in Full
+// Name.
+func perhaps(column string, fields []string) string {
+	for _, field := range fields {
+		if strings.Contains(lettersOf(column), lettersOf(field)) {
+			return fmt.Sprintf("; for %s say --map %s=%q", field, field, column)
+		}
+	}
+	return ""
 }
 
 // target is the field of a name, which the command must have.

@@ -64,7 +64,7 @@ func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, goesOn(err)
 	}
 	var done struct {
 		Position string `json:"position"`
@@ -86,6 +86,17 @@ func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 		i.w.progress("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
 	}
 	return nil, nil
+}
+
+// goesOn says of an import for which the service has no time what to do then.
+func goesOn(err error) error {
+	if exitCode(err) != exitUnavailable {
+		return err
+	}
+	if problem, ok := errors.AsType[*answerError](err); ok {
+		problem.Key = "" // which is no flag of import
+	}
+	return fmt.Errorf("%w; start the import again in the same words, and it goes on", err)
 }
 
 // refusedEntries are the refused entries of a list; nil when the refusal is about

@@ -91,6 +91,7 @@ func (c *cluster) config(t *testing.T) serviceConfig {
 // Two instances serve one ledger on an external NATS: what one was told the other
 // knows, and it seals and opens through the vault of the first while that is there.
 func TestTwoInstancesOnOneLedger(t *testing.T) {
+	alongside(t)
 	nats := newCluster(t, "always")
 	first := serveIn(t, nats.config(t))
 	cfg := nats.config(t)
@@ -175,6 +176,7 @@ func TestABootstrapTokenThatCameTooLateIsRemoved(t *testing.T) {
 }
 
 func TestASecondHolderOfTheVaultDoesNotStart(t *testing.T) {
+	alongside(t)
 	nats := newCluster(t, "always")
 	serveIn(t, nats.config(t))
 	_, err := startService(t.Context(), nats.config(t))
@@ -183,6 +185,7 @@ func TestASecondHolderOfTheVaultDoesNotStart(t *testing.T) {
 }
 
 func TestSettingsThatCouldLoseCommitsStopTheStart(t *testing.T) {
+	alongside(t)
 	nats := newCluster(t, "lazily")
 	cfg := nats.config(t)
 	_, err := startService(t.Context(), cfg)
@@ -203,6 +206,7 @@ func TestSettingsThatCouldLoseCommitsStopTheStart(t *testing.T) {
 }
 
 func TestCredentialsThatAreWrongAreNamed(t *testing.T) {
+	alongside(t)
 	nats := newCluster(t, "always")
 	cfg := nats.config(t)
 	cfg.NATS.Creds = newCluster(t, "always").creds

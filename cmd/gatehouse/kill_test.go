@@ -91,6 +91,7 @@ type commandAnswer struct {
 // A service that is killed under load has, after each restart, everything that it
 // acknowledged, in its place, and nothing twice. GATEHOUSE_LONG=N makes N rounds.
 func TestKillUnderLoad(t *testing.T) {
+	alongside(t)
 	rounds := 3
 	if long, err := strconv.Atoi(os.Getenv("GATEHOUSE_LONG")); err == nil {
 		rounds = max(rounds, long)
@@ -123,6 +124,7 @@ func TestKillUnderLoad(t *testing.T) {
 
 // A stop under load finishes what is under way: what has no answer did not happen.
 func TestStopUnderLoad(t *testing.T) {
+	alongside(t)
 	p := &process{t: t, data: filepath.Join(t.TempDir(), "data")}
 	p.start()
 	p.killAtEnd()
@@ -140,6 +142,7 @@ func TestStopUnderLoad(t *testing.T) {
 
 // A service that is killed while it starts for the first time starts the next time.
 func TestKillDuringTheFirstStart(t *testing.T) {
+	alongside(t)
 	p := &process{t: t, data: filepath.Join(t.TempDir(), "data")}
 	for range 5 {
 		p.launch()

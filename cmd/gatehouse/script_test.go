@@ -19,6 +19,7 @@ func TestMain(m *testing.M) {
 // The scripts start the service as a process of its own, and drive it by the
 // command line as people and programs do.
 func TestScripts(t *testing.T) {
+	alongside(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {

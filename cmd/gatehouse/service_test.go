@@ -133,6 +133,7 @@ func TestAnAddressThatIsTakenEndsTheStartWithNothingLeft(t *testing.T) {
 }
 
 func TestTheBootstrapTokenOutlivesARestartAndNotADay(t *testing.T) {
+	alongside(t)
 	cfg := testConfig(t)
 	s := serveIn(t, cfg)
 	first := bootstrapOf(t, s)
@@ -170,6 +171,7 @@ func TestAMalformedBootstrapFileIsNamed(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	alongside(t)
 	cfg := testConfig(t)
 	cfg.TLSCert, cfg.TLSKey = certificate(t)
 	s := serveIn(t, cfg)

@@ -41,9 +41,20 @@ type outcome struct {
 	stdout, stderr string
 }
 
-// newStation starts a service and makes the org acme, of olga.
+// alongside lets a test run beside others: most of its time goes by waiting for the
+// disk. Where the full counts are run it has the machine to itself, for its figures.
+func alongside(t *testing.T) {
+	t.Helper()
+	if os.Getenv("GATEHOUSE_LONG") == "" {
+		t.Parallel()
+	}
+}
+
+// newStation starts a service and makes the org acme, of olga. The test runs
+// alongside others.
 func newStation(t *testing.T) *station {
 	t.Helper()
+	alongside(t)
 	s, err := startService(t.Context(), serviceConfig{Data: t.TempDir(), Listen: "127.0.0.1:0", Now: time.Now, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	require.NoError(t, err)
 	t.Cleanup(func() {

@@ -210,10 +210,13 @@ func splitCells(text string, separator rune) ([]string, error) {
 	r.Comma = separator
 	r.TrimLeadingSpace = separator != '\t'
 	cells, err := r.Read()
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return nil, parse.Err
+	switch {
+	case errors.Is(err, csv.ErrBareQuote), errors.Is(err, csv.ErrQuote):
+		return nil, errors.New(`a quote stands where none may; a value with quotes is written in quotes, and each of them ""`)
+	case err != nil:
+		return nil, err
 	}
-	return cells, err
+	return cells, nil
 }
 
 func uncellAll(cells []string) []string {

@@ -64,7 +64,7 @@ func TestTablesAreReadWithTheirQuirks(t *testing.T) {
 		"quotes":                       {"a,b\n\"1,5\", \"say \"\"x\"\"\"\n", "a|b", []string{`1,5|say "x"`}},
 		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "4|5"}},
 		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "3|4"}},
-		"a quote within two values":    {"a,b\n1\"2,3\n4,5\n6\"7,8\n", "a|b", []string{`line 2: bare " in non-quoted-field`, "4|5", `line 4: a quoted value does not end; within a quoted value a quote is written ""`}},
+		"a quote within two values":    {"a,b\n1\"2,3\n4,5\n6\"7,8\n", "a|b", []string{`line 2: a quote stands where none may; a value with quotes is written in quotes, and each of them ""`, "4|5", `line 4: a quoted value does not end; within a quoted value a quote is written ""`}},
 		"a value over lines":           {"a,b\r\n\"1\r\n2\r\n\",3\r\n4,5\r\n6\r\n", "a|b", []string{"1\n2|3", "4|5", "line 6: it has 1 values, the header has 2"}},
 		"semicolons":                   {"a;b\n1,5;\"2;3\"\n", "a|b", []string{"1,5|2;3"}},
 		"tabs":                         {"a\tb\n\t2\n1\t\n", "a|b", []string{"|2", "1|"}},

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -27,12 +28,35 @@ func componentName(t reflect.Type, hint string) string {
 // object is a part of the document as JSON.
 type object = map[string]any
 
+// documents are those that were made in this process: which routes there are follows
+// from the key alone, and to make one takes some 40 ms. Of documentKey to []byte.
+var documents sync.Map
+
+// documentKey is what documents differ by.
+type documentKey struct {
+	version string
+	reads   bool // they are taken
+}
+
+// documented gives the OpenAPI document.
+func (a *API) documented() ([]byte, error) {
+	a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[CommandResult](), true, "CommandResult")
+	key := documentKey{a.cfg.Version, a.cfg.Doors != nil}
+	if doc, ok := documents.Load(key); ok {
+		return doc.([]byte), nil
+	}
+	doc, err := a.document()
+	if err == nil {
+		documents.Store(key, doc)
+	}
+	return doc, err
+}
+
 // document makes the OpenAPI document: the typed routes as they describe
 // themselves, with the bounds and words of the generated schemas where they show
 // a record of the domain, and one operation for each command that people send.
 func (a *API) document() ([]byte, error) {
 	registry := a.huma.OpenAPI().Components.Schemas
-	registry.Schema(reflect.TypeFor[CommandResult](), true, "CommandResult")
 	body, err := json.Marshal(a.huma.OpenAPI())
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: write the OpenAPI document: %w", err)

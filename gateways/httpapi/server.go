@@ -106,7 +106,7 @@ func New(cfg Config) (*API, error) {
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
-	doc, err := a.document()
+	doc, err := a.documented()
 	if err != nil {
 		return nil, err
 	}
