@@ -240,6 +240,9 @@ func (s *service) troubles() []httpapi.Trouble {
 		if lag.Oldest > laggard {
 			add("permissions:"+string(lag.Org), "changes of permissions have waited %s to be published", lag.Oldest.Round(time.Second))
 		}
+		if lag.RekeyingFor > laggard {
+			add("permissions:"+string(lag.Org), "the sites %v wait for another key of tags since a gateway was stolen, and no new card opens anything there: the vault does not give it", lag.Rekeying)
+		}
 		if len(lag.Diverged) > 0 {
 			add("permissions:"+string(lag.Org), "another instance published other permissions of %v", lag.Diverged)
 		}

@@ -81,6 +81,7 @@ type credentialsInput struct {
 	Unit    string `query:"unit" doc:"the stock of a unit and what its users hold"`
 	Site    string `query:"site"`
 	Kind    string `query:"kind" enum:"fob,card,pin,mobile_key"`
+	Leaked  string `query:"leaked" doc:"the stolen gateway with which PINs ended: their holders need others"`
 }
 
 func (in *credentialsInput) filters() []filter[domain.Credential] {
@@ -90,6 +91,7 @@ func (in *credentialsInput) filters() []filter[domain.Credential] {
 		{"unit:", in.Unit, func(r *domain.Credential) bool { return string(r.Unit) == in.Unit }},
 		{"site:", in.Site, func(r *domain.Credential) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
 		{"", in.Kind, func(r *domain.Credential) bool { return string(r.Kind) == in.Kind }},
+		{"", in.Leaked, func(r *domain.Credential) bool { return string(r.Leaked) == in.Leaked }},
 	}
 }
 

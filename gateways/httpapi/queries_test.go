@@ -122,6 +122,19 @@ func TestNamesAreJoinedForThoseWhoMaySeeThem(t *testing.T) {
 	assert.Equal(t, "2026-03-31", share["effective_until"])
 }
 
+func TestWhoNeedsAnotherPinAfterATheft(t *testing.T) {
+	b := newWorld(t, "busy")
+	token := b.token("olga", domain.ScopeFull)
+	assert.Empty(t, b.get(token, "/credentials?leaked=spare").ids())
+	answer := b.send(token, "RetireGateway", `{"gateway":"spare","reason":"stolen"}`).is(http.StatusOK).json()
+	assert.Equal(t, "pins_leaked", answer["warnings"].([]any)[0].(map[string]any)["code"])
+	assert.Equal(t, []string{"pin-anna", "pin-ben", "pin-ben-forced"}, b.get(token, "/credentials?leaked=spare").ids())
+	assert.Equal(t, []string{"pin-anna"}, b.get(b.token("anna", domain.ScopeRead), "/credentials?leaked=spare").ids())
+	pin := b.get(token, "/credentials/pin-anna").is(http.StatusOK).json()
+	assert.Equal(t, "gateway_stolen", pin["reason"])
+	assert.Nil(t, pin["number"])
+}
+
 func TestAnErasedPersonHasNoName(t *testing.T) {
 	b := newWorld(t, "house")
 	token := b.token("olga", domain.ScopeFull)

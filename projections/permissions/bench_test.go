@@ -3,7 +3,9 @@ package permissions
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
@@ -56,4 +58,56 @@ func BenchmarkLoad(b *testing.B) {
 	for range b.N {
 		n.b.load("acme", "north")
 	}
+}
+
+// BenchmarkStolen retires a stolen gateway of a site where 10,000 people have a fob
+// and a PIN each: the commit, what takes the PINs away published, and the tags of the
+// other key published. It reports each of these and how great they are.
+func BenchmarkStolen(b *testing.B) {
+	const people, list = 10_000, 500
+	bed := newBed(b)
+	n := bed.node()
+	n.do("acme", house+cabinet)
+	n.do("acme", `olga SetSitePolicy {"site":"north","policy":{"fob_holders":"anyone"}}`)
+	for from := 0; from < people; from += list {
+		each := func(format string) string {
+			var entries []string
+			for i := from; i < from+list; i++ {
+				entries = append(entries, strings.ReplaceAll(format, "#", fmt.Sprint(i)))
+			}
+			return "[" + strings.Join(entries, ",") + "]"
+		}
+		n.do("acme", "olga RegisterPerson "+each(`{"person":"v#","name":"Somebody"}`))
+		n.do("acme", "olga AssignRole "+each(`{"person":"v#","role":"staff","site":"north"}`))
+		n.do("acme", "olga GrantRight "+each(`{"person":"v#","right":"north-doors"}`))
+		n.do("acme", "olga AssignFob "+each(`{"credential":"f#","person":"v#","number":"9#","sites":["north"]}`))
+		n.do("acme", "olga IssuePin "+each(`{"credential":"p#","person":"v#","sites":["north"]}`))
+		n.settle("acme")
+	}
+	b.ResetTimer()
+	for i := range b.N {
+		n.do("acme", fmt.Sprintf(`olga RegisterGateway {"gateway":"w%d","site":"north","public_key":%q}`, i, gatewayKey(i)))
+		n.turnAll()
+		start, size := time.Now(), bed.size()
+		lap := func(what string) {
+			b.ReportMetric(float64(time.Since(start).Milliseconds()), what+"_ms")
+			b.ReportMetric(float64(bed.size()-size)/1e6, what+"_MB")
+			start, size = time.Now(), bed.size()
+		}
+		n.do("acme", fmt.Sprintf(`olga RetireGateway {"gateway":"w%d","reason":"stolen"}`, i))
+		lap("committed")
+		n.turnAll()
+		lap("taken_away")
+		n.settle("acme")
+		lap("new_tags")
+	}
+}
+
+// size is how many bytes the stream of permissions has.
+func (b *bed) size() uint64 {
+	stream, err := b.js.Stream(b.t.Context(), "PERMISSIONS")
+	require.NoError(b.t, err)
+	info, err := stream.Info(b.t.Context())
+	require.NoError(b.t, err)
+	return info.State.Bytes
 }

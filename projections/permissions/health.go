@@ -19,7 +19,8 @@ type Lag struct {
 	Oldest    time.Duration `json:"oldest_ns"`          // how long the first of them has waited
 	Untagged  int           `json:"untagged,omitempty"` // credentials whose tag waits for the vault
 	// Rekeying are the sites whose tags are still of the key that a stolen gateway had.
-	Rekeying []domain.ID `json:"rekeying,omitempty"`
+	Rekeying    []domain.ID   `json:"rekeying,omitempty"`
+	RekeyingFor time.Duration `json:"rekeying_ns,omitempty"` // how long the first of them is
 	// Diverged are the sites of which another instance, or later code, published
 	// other rows than this one has.
 	Diverged []domain.ID `json:"diverged,omitempty"`
@@ -51,6 +52,7 @@ func (o *org) lag(now time.Time) Lag {
 		l.Untagged += len(s.untagged)
 		if s.wanted > s.tagVersion() {
 			l.Rekeying = append(l.Rekeying, id)
+			l.RekeyingFor = max(l.RekeyingFor, now.Sub(s.since))
 		}
 		if s.diverged > 0 {
 			l.Diverged = append(l.Diverged, id)

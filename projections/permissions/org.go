@@ -79,7 +79,7 @@ func (o *org) begin(state *domain.State, keys tagKeys) {
 	sites := map[domain.ID]*site{}
 	for id, row := range state.Sites.All() {
 		s := o.newSite(id)
-		s.wanted = row.TagKey()
+		s.want(row.TagKey())
 		if key, ok := keys[id]; ok {
 			s.setKey(key)
 		}

@@ -36,6 +36,14 @@
 // vault. Without it nothing else waits: rows that were published keep their tags,
 // new credentials go out without one, and a delta of its own (cause tags) follows
 // when the vault answers. Zero never replaces a tag.
+//
+// The row of the site names the version of the key, and all tags of a table are of
+// it. The ledger says which one is wanted: another one since a gateway was stolen.
+// What takes access away is published at once and under the key that is there. Then
+// all tags are made anew in one delta, with which those end whose numbers are known
+// no more; it may come late, when the vault is away. Until then a reader goes on by
+// the old key, and no new tag is made with it. Where two instances differ in the
+// version, the later one stands.
 package permissions
 
 import (

@@ -23,6 +23,7 @@ type site struct {
 	table atomic.Pointer[unlock.Table] // at the org's head; written under the org's lock
 
 	wanted   uint32        // version of the key that the ledger wants tags to be made with
+	since    time.Time     // when another one came to be wanted
 	key      *vault.TagKey // nil: not had yet
 	tagger   *vault.Tagger // of key; for Begin and Applied alone
 	before   *vault.TagKey // for reads, until all tags are made with key; nil: none
@@ -146,7 +147,7 @@ func (s *site) complete(c domain.SiteChange) domain.SiteChange {
 	for _, r := range c.Put {
 		switch r := r.(type) {
 		case *unlock.Site:
-			s.wanted = max(s.wanted, r.TagKey)
+			s.want(r.TagKey)
 			r.TagKey = s.tagVersion()
 		case *unlock.Credential:
 			_, missing := slices.BinarySearch(c.Untagged, domain.ID(r.ID))
@@ -167,6 +168,12 @@ func (s *site) complete(c domain.SiteChange) domain.SiteChange {
 		}
 	}
 	return c
+}
+
+func (s *site) want(version uint32) {
+	if version > s.wanted {
+		s.wanted, s.since = version, s.org.p.cfg.Now()
+	}
 }
 
 // lastTag is the tag that a credential has in the table, or in the published one.

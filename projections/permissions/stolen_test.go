@@ -112,7 +112,9 @@ olga SuspendPerson {"person":"anna"}`)
 	head, err := n.store.Head(t.Context(), "acme")
 	require.NoError(t, err)
 	assert.Equal(t, head.N, n.Published("acme"), "what takes access away never waits for tags")
+	b.now.Add(int64(time.Second))
 	assert.Equal(t, []domain.ID{"north"}, n.Lags()[0].Rekeying)
+	assert.Equal(t, time.Second, n.Lags()[0].RekeyingFor)
 
 	// An instance that starts meanwhile waits as well, and goes on when the vault is back.
 	next := b.node()
