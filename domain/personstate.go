@@ -3,6 +3,13 @@ package domain
 import "slices"
 
 // SuspendPerson lets nothing open for a person, who keeps what they were given.
+//
+// It has neither an end nor causes, which the suspensions of credentials and bookings
+// have. Those are of one thing, and the door's gateway lifts them by itself; a person's
+// standing also says what they may send and read, and whether all that they shared
+// opens for others. Such a thing is lifted by a fact on record, by whoever saw that its
+// reason is gone. For a while there are SuspendCredential until an instant and grants
+// with a last day.
 type SuspendPerson struct {
 	Person ID `json:"person"`
 }

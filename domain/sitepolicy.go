@@ -1,6 +1,9 @@
 package domain
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Policy is what an operator decides about a site; the zero value is the default
 // of the rules.
@@ -8,8 +11,9 @@ type Policy struct {
 	// FobHolders says who may hold a fob or card beside staff: "primary_tenant"
 	// (default, rule F6) or "anyone", which lets shared users hold one.
 	FobHolders string `json:"fob_holders,omitempty"`
-	// ServiceFobs lets vendors and staff without a booking hold fobs: "allowed"
-	// (default) or "forbidden".
+	// ServiceFobs lets vendors and staff without a booking be given fobs: "allowed"
+	// (default) or "forbidden". It is about giving: those that are out go on, since to
+	// end them would shut out all who work there at once; who forbids is told of them.
 	ServiceFobs string `json:"service_fobs,omitempty"`
 	// FobSchedule is empty when fobs follow the schedule of their user, else the
 	// id of the one schedule that all fobs follow, and cards with them as in all rules
@@ -101,10 +105,34 @@ func (c SetSitePolicy) decide(tx *Tx) *Refusal {
 			return r
 		}
 	}
-	if site.Policy != c.Policy {
-		tx.emit(SitePolicySet(c))
+	if site.Policy == c.Policy {
+		return nil
 	}
+	if c.Policy.ServiceFobs == "forbidden" && site.Policy.ServiceFobs != "forbidden" {
+		tx.warnOfServiceFobs(c.Site)
+	}
+	tx.emit(SitePolicySet(c))
 	return nil
+}
+
+// maxWarned is how many things a warning names.
+const maxWarned = 20
+
+// warnOfServiceFobs names the fobs and cards of staff and vendors that are out.
+func (tx *Tx) warnOfServiceFobs(site ID) {
+	var out []string
+	for id, c := range tx.Credentials.Each("site:" + string(site)) {
+		if (c.Kind == KindFob || c.Kind == KindCard) && c.live() && c.Person != "" && c.Booking == "" && c.Unit == "" {
+			out = append(out, string(id))
+		}
+	}
+	if n := len(out); n > 0 {
+		named, more := out[:min(n, maxWarned)], ""
+		if n > maxWarned {
+			more = " …"
+		}
+		tx.warn("service_fobs_stay", "of staff and vendors %d fobs and cards stay in use at the site %s; RemoveFob ends one: %s%s", n, site, strings.Join(named, ", "), more)
+	}
 }
 
 // SitePolicySet sets a site's policy as a whole.
