@@ -23,6 +23,7 @@ var allowed = []struct {
 	{"domain", "domain/schedule domain/unlock", "the rules: pure, and rows are made for unlock"},
 	{"schemas", "domain domain/schedule domain/unlock", "the wire forms of what the domain defines"},
 	{"eventstore/vault", "", "keys know nothing of what they seal"},
+	{"eventstore/clustertest", "", "servers alone, for the tests of packages that know the ledger and of those that do not"},
 	{"eventstore", "schemas domain eventstore/vault", "the only place that knows JetStream's sequences"},
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},

@@ -32,7 +32,7 @@ func benchBed(b *testing.B) (*Store, *nats.Conn) {
 		NewMetrics(prometheus.NewRegistry()))
 	require.NoError(b, err)
 	b.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 		defer cancel()
 		require.NoError(b, s.Close(ctx))
 		nc.Close()

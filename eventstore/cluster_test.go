@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -19,8 +17,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/clustertest"
 	"gatehouse/eventstore/vault"
 )
+
+// waitLimit bounds what a test waits for on a machine that does much else.
+const waitLimit = time.Minute
 
 // testbed is a ledger's servers: one in process, or three in a cluster, with the
 // one vault of the ledger.
@@ -65,11 +67,7 @@ func (b *testbed) openVault() {
 	b.t.Cleanup(func() { require.NoError(b.t, v.Close()) })
 }
 
-const clusterConfig = `
-server_name: n%d
-listen: "127.0.0.1:-1"
-jetstream { store_dir: %q, sync_interval: always }
-cluster { name: gatehouse, listen: "127.0.0.1:%d", routes: [%s] }
+const clusterAccounts = `
 accounts {
   SYS { users: [ { user: sys, password: sys } ] }
   APP { jetstream: enabled, users: [ { user: app, password: app } ] }
@@ -79,68 +77,22 @@ system_account: SYS
 
 func newR3(t *testing.T) *testbed {
 	t.Helper()
-	b := &testbed{t: t, dir: t.TempDir(), replicas: 3}
-	ports := freePorts(t, 3)
-	var routes []string
-	for _, p := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
-	}
-	for i, p := range ports {
-		conf := fmt.Sprintf(clusterConfig, i+1, filepath.Join(b.dir, fmt.Sprint("js", i+1)), p, strings.Join(routes, ","))
-		require.NoError(t, os.WriteFile(b.conf(i), []byte(conf), 0o600))
-		b.servers = append(b.servers, nil)
-		b.serve(i)
-	}
-	t.Cleanup(func() {
-		for _, s := range b.servers {
-			s.Shutdown()
-		}
-		for _, s := range b.servers {
-			s.WaitForShutdown()
-		}
-	})
-	require.Eventually(t, func() bool {
-		for _, s := range b.servers {
-			if s.JetStreamIsLeader() {
-				return s.JetStreamIsCurrent()
-			}
-		}
-		return false
-	}, 20*time.Second, 20*time.Millisecond)
+	b := &testbed{t: t, dir: t.TempDir(), replicas: clustertest.Size}
+	b.servers = clustertest.Start(t, b.dir, clusterAccounts)
 	b.openVault()
 	return b
 }
 
 // conf is the file with the settings of a server, counted from 0.
-func (b *testbed) conf(i int) string { return filepath.Join(b.dir, fmt.Sprintf("n%d.conf", i+1)) }
+func (b *testbed) conf(i int) string { return clustertest.ConfigFile(b.dir, i) }
 
 // serve starts a server of the cluster by what its file says.
-func (b *testbed) serve(i int) {
-	b.t.Helper()
-	opts, err := server.ProcessConfigFile(b.conf(i))
-	require.NoError(b.t, err)
-	opts.NoLog, opts.NoSigs = true, true
-	b.servers[i], err = server.NewServer(opts)
-	require.NoError(b.t, err)
-	b.servers[i].Start()
-}
+func (b *testbed) serve(i int) { b.servers[i] = clustertest.Serve(b.t, b.dir, i) }
 
 // halt stops a server of the cluster.
 func (b *testbed) halt(i int) {
 	b.servers[i].Shutdown()
 	b.servers[i].WaitForShutdown()
-}
-
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }
 
 // connect returns a connection to one of the servers, each in turn.
@@ -173,12 +125,12 @@ func (b *testbed) config() Config {
 
 func (b *testbed) open(cfg Config) *Store {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 	defer cancel()
 	s, err := Open(ctx, cfg, NewMetrics(prometheus.NewRegistry()))
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), waitLimit)
 		defer cancel()
 		require.NoError(b.t, s.Close(ctx))
 	})
@@ -188,14 +140,7 @@ func (b *testbed) open(cfg Config) *Store {
 // store opens a node of the service.
 func (b *testbed) store() *Store { return b.open(b.config()) }
 
-var dbgLog *slog.Logger
-
-func quiet() *slog.Logger {
-	if dbgLog != nil {
-		return dbgLog
-	}
-	return slog.New(slog.NewTextHandler(io.Discard, nil))
-}
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 var lastID atomic.Int64
 

@@ -175,7 +175,7 @@ func TestALedgerShorterThanItsSnapshotServesNothing(t *testing.T) {
 	var head Head
 	require.Eventually(t, func() bool { // the org rests after a load that failed
 		return again.View(t.Context(), "acme", func(_ *domain.State, h Head) error { head = h; return nil }) == nil
-	}, 10*time.Second, 5*time.Millisecond)
+	}, waitLimit, 5*time.Millisecond)
 	assert.Equal(t, uint64(3), head.N, "removing the snapshot says to go on with what is left")
 	assert.Empty(t, again.Damaged())
 }

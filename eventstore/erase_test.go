@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -174,7 +173,7 @@ func TestARestoredVaultFileBringsNoKeyBack(t *testing.T) {
 	b := newR1(t)
 	s := b.open(b.holder())
 	plant(t, s)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	require.NoError(t, s.fences.save(ctx))
 	backup := t.TempDir()

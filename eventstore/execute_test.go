@@ -42,7 +42,7 @@ func TestExecuteIsReadBackOnAnotherNodeAndAfterARestart(t *testing.T) {
 
 		_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo", Name: domain.Clear("Bo")}))
 		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 		defer cancel()
 		_, err = other.WaitFor(ctx, "acme", 3)
 		require.NoError(t, err, "the other node follows")
@@ -372,5 +372,5 @@ func waiting(t *testing.T, q *queue, l lane, n int) {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		return len(q.waiting[l]) == n
-	}, 5*time.Second, time.Millisecond)
+	}, waitLimit, time.Millisecond)
 }

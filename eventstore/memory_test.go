@@ -34,7 +34,7 @@ func awaitGone(t *testing.T, s *Store, id domain.ID) {
 			s.release(o)
 		}
 		return o == nil
-	}, 10*time.Second, time.Millisecond)
+	}, waitLimit, time.Millisecond)
 }
 
 func TestAnOrgThatLeftMemoryAnswersAsItDid(t *testing.T) {
@@ -199,11 +199,11 @@ func TestACommitOfAnotherNodeBringsTheOrgIn(t *testing.T) {
 		defer w.mu.Unlock()
 		return w.last["acme"] == r.Position.N
 	}
-	require.Eventually(t, seen, 10*time.Second, time.Millisecond)
+	require.Eventually(t, seen, waitLimit, time.Millisecond)
 	newOrg(t, s, "beta")
 	awaitGone(t, s, "acme")
 	r = fill(t, other, "acme", 1)
-	require.Eventually(t, seen, 10*time.Second, time.Millisecond)
+	require.Eventually(t, seen, waitLimit, time.Millisecond)
 }
 
 func TestWhatWasNeverMadeTakesNoMemory(t *testing.T) {
@@ -211,5 +211,5 @@ func TestWhatWasNeverMadeTakesNoMemory(t *testing.T) {
 	for _, id := range []domain.ID{"none", "nobody", "nothing"} {
 		require.NoError(t, s.View(t.Context(), id, func(*domain.State, Head) error { return nil }))
 	}
-	require.Eventually(t, func() bool { return len(s.Loaded()) <= 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(s.Loaded()) <= 2 }, waitLimit, time.Millisecond)
 }

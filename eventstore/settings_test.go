@@ -20,7 +20,7 @@ import (
 // openError opens a node and returns why it does not start.
 func openError(t *testing.T, cfg Config) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	s, err := Open(ctx, cfg, NewMetrics(prometheus.NewRegistry()))
 	if err == nil {
@@ -75,7 +75,7 @@ func TestALazyServerStopsTheStartAndAnOverrideIsRecorded(t *testing.T) {
 	srv, err := server.NewServer(&server.Options{ServerName: "lazy", DontListen: true, JetStream: true, NoSigs: true, NoLog: true, StoreDir: filepath.Join(dir, "js")})
 	require.NoError(t, err)
 	srv.Start()
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(waitLimit))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	lazy := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
 	lazy.server.Store(srv)
@@ -148,7 +148,7 @@ func TestTheLedgerCannotBeDeletedFromOrPurged(t *testing.T) {
 // though each finds those of the other half made.
 func TestTwoNodesMakeTheStreamsAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testbed) {
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 		defer cancel()
 		var nodes errgroup.Group
 		for range 2 {

@@ -61,7 +61,7 @@ func longLedger(b *testing.B, n int) Config {
 	srv, err := server.NewServer(&server.Options{ServerName: "bench", DontListen: true, JetStream: true, NoSigs: true, NoLog: true, StoreDir: filepath.Join(dir, "js")})
 	require.NoError(b, err)
 	srv.Start()
-	require.True(b, srv.ReadyForConnections(10*time.Second))
+	require.True(b, srv.ReadyForConnections(waitLimit))
 	e := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
 	e.server.Store(srv)
 	nc, err := e.Connect()

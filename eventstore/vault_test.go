@@ -31,7 +31,7 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 			_, err := remote.Keys(t.Context(), "acme", []string{"0123456789abcdef"})
 			return err == nil
 		}
-		require.Eventually(t, reachable, 5*time.Second, 5*time.Millisecond, "interest has to cross the cluster")
+		require.Eventually(t, reachable, waitLimit, 5*time.Millisecond, "interest has to cross the cluster")
 		other := b.open(cfg)
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "ana", Name: domain.Clear("Ana")}))
 		require.NoError(t, err)
@@ -45,7 +45,7 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 			}))
 			return text, known
 		}
-		require.Eventually(t, func() bool { text, _ := name(s, "ana"); return text == "Ana" }, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, func() bool { text, _ := name(s, "ana"); return text == "Ana" }, waitLimit, 5*time.Millisecond)
 
 		stop()
 		_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo", Name: domain.Clear("Bo")}))
@@ -55,7 +55,7 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 			found := false
 			require.NoError(t, other.View(t.Context(), "acme", func(st *domain.State, _ Head) error { found = st.People.Has("bo"); return nil }))
 			return found && !known
-		}, 10*time.Second, 5*time.Millisecond, "the other node follows; the name is sealed")
+		}, waitLimit, 5*time.Millisecond, "the other node follows; the name is sealed")
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "cy", Name: domain.Clear("Cy")}))
 		assert.ErrorIs(t, err, vault.ErrUnavailable)
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "dee"}))
@@ -64,7 +64,7 @@ func TestANodeWithoutTheVaultAsksForKeys(t *testing.T) {
 		stop, err = vault.Serve(b.connect("app"), b.vault, quiet())
 		require.NoError(t, err)
 		defer stop()
-		require.Eventually(t, reachable, 5*time.Second, 5*time.Millisecond)
+		require.Eventually(t, reachable, waitLimit, 5*time.Millisecond)
 		_, err = other.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "cy", Name: domain.Clear("Cy")}))
 		require.NoError(t, err, "the vault is back")
 		text, _ := name(other, "bo")

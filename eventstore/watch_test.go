@@ -47,7 +47,7 @@ func looks(t *testing.T, s *Store, silent, unsafe int) {
 		require.NoError(t, s.lookAtServers(t.Context()))
 		quiet, bad := s.Servers()
 		return len(quiet) == silent && len(bad) == unsafe
-	}, 20*time.Second, 50*time.Millisecond)
+	}, waitLimit, 50*time.Millisecond)
 }
 
 // A node starts and serves while a majority of the servers answers; the one that

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,8 +20,12 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/clustertest"
 	"gatehouse/eventstore/vault"
 )
+
+// patience bounds what a test waits for on a machine that does much else.
+const patience = time.Minute
 
 // bed is a NATS with the org acme, its site north, and nobody who admits gateways.
 type bed struct {
@@ -56,16 +57,13 @@ func newEmbedded(t *testing.T) *bed {
 	return b
 }
 
-// clusterConfig is that of the package's documentation.
+// clusterConfig is that of the package's documentation; its servers wait a little
+// longer for an answer than they do by default.
 const clusterConfig = `
-server_name: n%d
-listen: "127.0.0.1:-1"
-jetstream { store_dir: %q, sync_interval: always }
-cluster { name: gatehouse, listen: "127.0.0.1:%d", routes: [%s] }
 accounts {
   APP {
     jetstream: enabled
-    users: [ { nkey: %[5]s } ]
+    users: [ { nkey: %[1]s } ]
     exports: [ { service: "activity.*.*.*", accounts: [GATEWAYS] }, { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
     imports: [ { service: { account: GATEWAYS, subject: "control.*.*.do" } } ]
   }
@@ -73,49 +71,17 @@ accounts {
     exports: [ { service: "control.*.*.do", accounts: [APP] } ]
     imports: [ { service: { account: APP, subject: "activity.*.*.*" } }, { service: { account: APP, subject: "control.*.*.ask" } } ]
   }
-  SYS { users: [ { nkey: %[6]s } ] }
+  SYS { users: [ { nkey: %[2]s } ] }
 }
 system_account: SYS
-authorization { auth_callout { issuer: %[7]s, account: APP, auth_users: [ %[5]s, %[6]s ] } }
+authorization { timeout: 5, auth_callout { issuer: %[3]s, account: APP, auth_users: [ %[1]s, %[2]s ] } }
 `
 
 func newCluster(t *testing.T) *bed {
 	t.Helper()
 	dir := t.TempDir()
 	b := &bed{t: t, gateways: "GATEWAYS", issuer: pair(t, nkeys.CreateAccount), app: pair(t, nkeys.CreateUser), sys: pair(t, nkeys.CreateUser)}
-	ports := freePorts(t, 3)
-	var routes []string
-	for _, p := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", p))
-	}
-	for i, p := range ports {
-		conf := fmt.Sprintf(clusterConfig, i+1, filepath.Join(dir, fmt.Sprint("js", i+1)), p, strings.Join(routes, ","), public(t, b.app), public(t, b.sys), public(t, b.issuer))
-		path := filepath.Join(dir, fmt.Sprintf("n%d.conf", i+1))
-		require.NoError(t, os.WriteFile(path, []byte(conf), 0o600))
-		opts, err := server.ProcessConfigFile(path)
-		require.NoError(t, err)
-		opts.NoLog, opts.NoSigs = true, true
-		s, err := server.NewServer(opts)
-		require.NoError(t, err)
-		s.Start()
-		b.servers = append(b.servers, s)
-	}
-	t.Cleanup(func() {
-		for _, s := range b.servers {
-			s.Shutdown()
-		}
-		for _, s := range b.servers {
-			s.WaitForShutdown()
-		}
-	})
-	b.eventually("the cluster has a leader", func() bool {
-		for _, s := range b.servers {
-			if s.JetStreamIsLeader() {
-				return s.JetStreamIsCurrent()
-			}
-		}
-		return false
-	})
+	b.servers = clustertest.Start(t, dir, fmt.Sprintf(clusterConfig, public(t, b.app), public(t, b.sys), public(t, b.issuer)))
 	b.begin(dir)
 	return b
 }
@@ -145,7 +111,7 @@ func (b *bed) instance() (i *instance, stop func()) {
 		require.NoError(b.t, err)
 		b.t.Cleanup(sys.Close)
 	}
-	ctx, cancel := context.WithTimeout(b.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), patience)
 	defer cancel()
 	store, err := eventstore.Open(ctx, cfg, eventstore.NewMetrics(reg))
 	require.NoError(b.t, err)
@@ -185,7 +151,7 @@ func (b *bed) conn(user nkeys.KeyPair) *nats.Conn {
 
 // dial connects as the gateway of a name with a key, to one server after another.
 func (b *bed) dial(name string, key nkeys.KeyPair, options ...nats.Option) (*nats.Conn, error) {
-	options = append([]nats.Option{nats.Name(name), nats.Nkey(public(b.t, key), key.Sign), nats.NoReconnect(), nats.IgnoreDiscoveredServers(), nats.Timeout(5 * time.Second),
+	options = append([]nats.Option{nats.Name(name), nats.Nkey(public(b.t, key), key.Sign), nats.NoReconnect(), nats.IgnoreDiscoveredServers(), nats.Timeout(patience),
 		nats.CustomInboxPrefix("_INBOX." + strings.ReplaceAll(name, "/", "."))}, options...)
 	srv := b.servers[int(lastID.Add(1))%len(b.servers)]
 	nc, err := nats.Connect(srv.ClientURL(), options...)
@@ -197,7 +163,7 @@ func (b *bed) dial(name string, key nkeys.KeyPair, options ...nats.Option) (*nat
 
 func (b *bed) eventually(what string, f func() bool) {
 	b.t.Helper()
-	require.Eventually(b.t, f, time.Minute, 10*time.Millisecond, what)
+	require.Eventually(b.t, f, patience, 10*time.Millisecond, what)
 }
 
 // instance is one instance of the service.
@@ -256,16 +222,4 @@ func public(t *testing.T, p nkeys.KeyPair) string {
 	name, err := p.PublicKey()
 	require.NoError(t, err)
 	return name
-}
-
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
 }
