@@ -156,7 +156,8 @@ func (s *Set) copy(service, from, to string) error {
 // process that starts again is found where it was.
 type ports struct {
 	file  string
-	taken map[string]int // by SERVICE:PORT of the compose file
+	taken map[string]int          // by SERVICE:PORT of the compose file
+	held  map[string]net.Listener // those whose services were not started yet, likewise
 }
 
 // The ports are taken below the range from which systems take those of outgoing
@@ -167,7 +168,7 @@ const (
 )
 
 func openPorts(file string) (*ports, error) {
-	p := &ports{file: file, taken: map[string]int{}}
+	p := &ports{file: file, taken: map[string]int{}, held: map[string]net.Listener{}}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -189,18 +190,45 @@ func (p *ports) save() error {
 	return os.WriteFile(p.file, text, 0o644)
 }
 
+// of is the port of SERVICE:PORT. A new one is held until its service starts, so
+// that no other set takes it meanwhile.
 func (p *ports) of(key string) int {
 	if port, ok := p.taken[key]; ok {
 		return port
 	}
+	taken := slices.Collect(maps.Values(p.taken))
 	for {
 		port := firstPort + rand.IntN(lastPort-firstPort)
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil || slices.Contains(slices.Collect(maps.Values(p.taken)), port) {
+		if slices.Contains(taken, port) {
 			continue
 		}
-		listener.Close()
-		p.taken[key] = port
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			continue
+		}
+		p.taken[key], p.held[key] = port, listener
 		return port
 	}
+}
+
+// release lets a service, which is about to start, have its ports.
+func (p *ports) release(service string) error {
+	var errs []error
+	for key, listener := range p.held {
+		if of, _, _ := strings.Cut(key, ":"); of == service {
+			errs = append(errs, listener.Close())
+			delete(p.held, key)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// releaseAll lets go what is still held.
+func (p *ports) releaseAll() error {
+	var errs []error
+	for _, listener := range p.held {
+		errs = append(errs, listener.Close())
+	}
+	clear(p.held)
+	return errors.Join(errs...)
 }

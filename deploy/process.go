@@ -49,6 +49,9 @@ func (s *Set) start(p *process) (*running, error) {
 		return nil, err
 	}
 	defer log.Close()
+	if err := s.ports.release(p.name); err != nil {
+		return nil, err
+	}
 	cmd := exec.Command(p.program, p.args...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.Dir, p.env, log, log
 	cmd.ExtraFiles = []*os.File{lock} // inherited, and with it the lock

@@ -198,13 +198,14 @@ func (s *Set) open() (all []*process, unlock func() error, err error) {
 	if err == nil {
 		s.ports, err = openPorts(filepath.Join(s.Dir, "ports.json"))
 	}
-	if err == nil {
-		all, err = s.plan()
-	}
 	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}
-	return all, lock.Close, nil
+	unlock = func() error { return errors.Join(s.ports.releaseAll(), lock.Close()) }
+	if all, err = s.plan(); err != nil {
+		return nil, nil, errors.Join(err, unlock())
+	}
+	return all, unlock, nil
 }
 
 func (s *Set) logs() string            { return filepath.Join(s.Dir, "log") }

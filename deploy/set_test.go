@@ -3,6 +3,7 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,9 +32,12 @@ func newSet(t *testing.T, text string) (*Set, *bytes.Buffer) {
 	return s, said
 }
 
+// patience bounds what a test waits for on a machine that does much else.
+const patience = time.Minute
+
 // within bounds what a test waits for.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -63,7 +67,7 @@ func TestProcessesComeInOrderAndComeBack(t *testing.T) {
 	s, said := newSet(t, twoServices)
 	require.NoError(t, s.Up(within(t)))
 	assert.Contains(t, said.String(), "absent: elsewhere:1.0.0 is not on this machine, left out")
-	require.Eventually(t, func() bool { return read(t, s.log("goes-on")) == "anna\n" }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return read(t, s.log("goes-on")) == "anna\n" }, patience, 10*time.Millisecond)
 
 	first := number(t, s, "goes-on")
 	require.NoError(t, s.Up(within(t)))
@@ -92,7 +96,7 @@ services:
     stop_grace_period: 100ms
 `)
 	require.NoError(t, s.Up(within(t)))
-	require.Eventually(t, func() bool { return read(t, s.log("deaf")) == "deaf\n" }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return read(t, s.log("deaf")) == "deaf\n" }, patience, 10*time.Millisecond)
 	require.NoError(t, s.Down(within(t)))
 	assert.Contains(t, said.String(), "did not stop within 100ms, killed")
 }
@@ -120,6 +124,8 @@ volumes: {store: }
 	at := s.Address("n1", "4222")
 	assert.Equal(t, "nats://"+at+",x", s.here("a", "nats://n1:4222,x"))
 	assert.Equal(t, at, s.here("n1", "0.0.0.0:4222"))
+	_, err = net.Listen("tcp", at)
+	assert.ErrorIs(t, err, syscall.EADDRINUSE, "it is held until its service starts")
 	assert.NotEqual(t, at, s.here("a", "0.0.0.0:4222"))
 	assert.Equal(t, "an1:4222 10.0.0.1:4222", s.here("a", "an1:4222 10.0.0.1:4222"))
 	assert.Equal(t, "--dir="+s.Dir+"/store/x", s.here("n1", "--dir=/store/x"))
