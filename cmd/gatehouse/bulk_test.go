@@ -156,7 +156,7 @@ func TestALockdownPassesTheMonthEnd(t *testing.T) {
 		}
 		all.Go(func() { locked[i] = e.timed(c, "SuspendBooking", list) })
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	_, err := e.service.Store.WaitFor(ctx, "acme", before+1)
 	require.NoError(t, err, "the first list is committed")

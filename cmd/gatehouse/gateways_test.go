@@ -32,7 +32,7 @@ func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	connect := func() (*nats.Conn, error) {
 		return nats.Connect(fmt.Sprint("tls://", s.embedded.Server().Addr()), nats.RootCAs(cfg.TLSCert), nats.Nkey(public, key.Sign),
-			nats.Name("acme/cabinet"), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")), nats.NoReconnect())
+			nats.Name("acme/cabinet"), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")), nats.NoReconnect(), nats.Timeout(patience))
 	}
 	send := func(actor domain.Actor, fields any) {
 		t.Helper()
@@ -47,12 +47,12 @@ func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	send(olga, &domain.RegisterGateway{Gateway: "cabinet", Site: "north", PublicKey: domain.GatewayKey(public)})
 	var nc *nats.Conn
-	require.Eventually(t, func() bool { nc, err = connect(); return err == nil }, 10*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { nc, err = connect(); return err == nil }, patience, 50*time.Millisecond)
 	defer nc.Close()
-	_, err = nc.Request("activity.acme.north.cabinet", []byte("{}"), 5*time.Second)
+	_, err = nc.Request("activity.acme.north.cabinet", []byte("{}"), patience)
 	require.NoError(t, err)
 	send(olga, &domain.RetireGateway{Gateway: "cabinet", Reason: domain.GatewayStolen})
-	require.Eventually(t, nc.IsClosed, 10*time.Second, 10*time.Millisecond)
+	require.Eventually(t, nc.IsClosed, patience, 10*time.Millisecond)
 	_, err = connect()
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 }

@@ -191,20 +191,25 @@ func TestAMendedFileIsImportedAgain(t *testing.T) {
 	assert.Equal(t, exitRefused, changed.code, "a thing that is there with other values is refused")
 }
 
-// An import that is killed leaves whole lists behind, and is started again in the
-// same words.
+// An import that is killed, while it waits for an answer, leaves whole lists behind,
+// and is started again in the same words.
 func TestAKilledImportGoesOn(t *testing.T) {
 	const lists = 12
 	s := newStation(t)
 	path := s.file("people.csv", crowd(1, lists*domain.MaxList))
 	before, had := s.head(), s.people()
-	words := []string{"import", "people", path, "--url", s.url, "--token", s.token, "--json"}
-	killed := exec.Command("gatehouse", words...)
+	withheld, uncut := s.cutAfter(2, func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/commands/RegisterPerson") })
+	killed := exec.Command("gatehouse", "import", "people", path, "--url", s.url, "--token", s.token, "--json")
 	require.NoError(t, killed.Start())
-	require.Eventually(t, func() bool { return s.head() >= before+2 }, time.Minute, time.Millisecond)
+	select {
+	case <-withheld.Done():
+	case <-time.After(patience):
+	}
 	require.NoError(t, killed.Process.Kill())
 	require.Error(t, killed.Wait(), "it was not done")
-	got := s.verb(t.Context(), words...)
+	uncut()
+	require.GreaterOrEqual(t, s.head(), before+2)
+	got := s.at(t.Context(), "import", "people", path)
 	require.Equal(t, exitDone, got.code, got.stderr)
 	r := lastLine[imported](t, got.stdout)
 	assert.Equal(t, lists*domain.MaxList, r.Accepted)

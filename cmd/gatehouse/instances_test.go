@@ -46,7 +46,7 @@ func newCluster(t *testing.T, syncAlways string) *cluster {
 		TrustedOperators: []*jwt.OperatorClaims{claims}, AccountResolver: resolver, SystemAccount: sysID})
 	require.NoError(t, err)
 	srv.Start()
-	require.True(t, srv.ReadyForConnections(10*time.Second))
+	require.True(t, srv.ReadyForConnections(patience))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 	return &cluster{url: srv.ClientURL(), creds: creds, sysCreds: sysCreds}
 }

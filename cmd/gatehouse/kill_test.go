@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -35,7 +36,7 @@ func (p *process) start() {
 		b, err := os.ReadFile(file)
 		p.url = strings.TrimSpace(string(b))
 		return err == nil
-	}, 60*time.Second, 10*time.Millisecond, "the service does not listen")
+	}, patience, 10*time.Millisecond, "the service does not listen")
 }
 
 // launch starts the service and returns the file that is to name its URL.
@@ -187,7 +188,7 @@ func load(t *testing.T, p *process, token string, round int, end func()) []*sent
 				mu.Lock()
 				all = append(all, s)
 				mu.Unlock()
-				if !s.send(t, c) {
+				if !s.send(t, c.sendOnce) {
 					return
 				}
 				if acked.Add(1) == enough {
@@ -196,20 +197,26 @@ func load(t *testing.T, p *process, token string, round int, end func()) []*sent
 			}
 		})
 	}
-	<-reached
+	over := make(chan struct{})
+	go func() { sending.Wait(); close(over) }()
+	select {
+	case <-reached:
+	case <-over:
+		require.FailNow(t, "the service took no more", "%d of %d commands were acknowledged", acked.Load(), enough)
+	}
 	end()
-	sending.Wait()
+	<-over
 	return all
 }
 
-// send sends the command once and reports whether an answer came.
-func (s *sent) send(t *testing.T, c *client) bool {
+// send sends the command and reports whether an answer came.
+func (s *sent) send(t *testing.T, by func(context.Context, request) (*answer, error)) bool {
 	fields, err := json.Marshal(map[string]string{"person": s.Person, "name": "Name of " + s.Person})
 	if err != nil {
 		t.Error(err)
 		return false
 	}
-	a, err := c.sendOnce(t.Context(), request{method: "POST", path: c.orgPath("commands", "RegisterPerson"), body: fields, key: s.Key})
+	a, err := by(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/RegisterPerson", body: fields, key: s.Key})
 	if err != nil {
 		return false
 	}
@@ -228,12 +235,13 @@ func (s *sent) send(t *testing.T, c *client) bool {
 	return true
 }
 
-// settle sends again what had no answer, and some of what had one.
+// settle sends again what had no answer, and some of what had one, as fast as the
+// service takes it.
 func settle(t *testing.T, c *client, all []*sent) {
 	t.Helper()
 	for i, s := range all {
 		if !s.Acked || i%25 == 0 {
-			require.True(t, s.send(t, c), "%s has no answer", s.Key)
+			require.True(t, s.send(t, c.send), "%s has no answer", s.Key)
 		}
 	}
 }

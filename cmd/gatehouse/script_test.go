@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 // to it: up.
 func cmdUp(ts *testscript.TestScript, _ bool, _ []string) {
 	path := ts.Getenv("GATEHOUSE_URL_FILE")
-	for range 600 {
+	for range patience / (50 * time.Millisecond) {
 		if url, err := os.ReadFile(path); err == nil {
 			ts.Setenv("GATEHOUSE_URL", strings.TrimSpace(string(url)))
 			ts.Check(os.Remove(path))

@@ -85,6 +85,7 @@ func (c *serviceConfig) serverTLS() (*tls.Config, error) {
 // A service is a running instance.
 type service struct {
 	URL           string // of the API, without a slash at the end
+	MetricsURL    string // where metrics have an address of their own; else empty
 	BootstrapPath string // file with a bootstrap token that is good; empty: there is none
 	Store         *eventstore.Store
 	Permissions   *permissions.Projector
@@ -282,7 +283,8 @@ func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", api.MetricsHandler())
 	s.goServe(&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}, own, false)
-	s.cfg.Log.Info("serving metrics", "url", "http://"+reachable(own.Addr())+"/metrics")
+	s.MetricsURL = "http://" + reachable(own.Addr()) + "/metrics"
+	s.cfg.Log.Info("serving metrics", "url", s.MetricsURL)
 	return nil
 }
 

@@ -23,10 +23,6 @@ import (
 	"gatehouse/deploy"
 )
 
-// patience is how long the whole of the set may take for what takes it seconds: to
-// come up, and to go on after a server was lost.
-const patience = 60 * time.Second
-
 // A theSet is the services of the compose file as processes, with the owner of an
 // org at either instance.
 type theSet struct {
@@ -165,7 +161,7 @@ func (s *theSet) gateway() {
 	require.NoError(s.t, err)
 	dial := func(sign func([]byte) ([]byte, error)) (*nats.Conn, error) {
 		return nats.Connect("nats://"+s.Address("n1", "4222"), nats.Name("acme/lobby"), nats.Nkey(public, sign), nats.NoReconnect(),
-			nats.Timeout(5*time.Second), nats.CustomInboxPrefix("_INBOX.acme.lobby"))
+			nats.Timeout(patience), nats.CustomInboxPrefix("_INBOX.acme.lobby"))
 	}
 	_, err = dial(pair.Sign)
 	require.ErrorContains(s.t, err, "Authorization Violation", "nobody knows it yet")
@@ -173,7 +169,7 @@ func (s *theSet) gateway() {
 	var conn *nats.Conn
 	require.Eventually(s.t, func() bool { conn, err = dial(pair.Sign); return err == nil }, patience, 100*time.Millisecond)
 	defer conn.Close()
-	ack, err := conn.Request("activity.acme.north.lobby", []byte(`{}`), 5*time.Second)
+	ack, err := conn.Request("activity.acme.north.lobby", []byte(`{}`), patience)
 	require.NoError(s.t, err)
 	assert.Contains(s.t, string(ack.Data), `"stream":"ACTIVITY"`)
 
