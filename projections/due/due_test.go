@@ -22,6 +22,9 @@ import (
 	"gatehouse/schemas"
 )
 
+// patience bounds what a test waits for on a machine that does much else.
+const patience = time.Minute
+
 // bed is one ledger and a clock that the test sets.
 type bed struct {
 	t        *testing.T
@@ -148,7 +151,7 @@ func (b *bed) ended(s *eventstore.Store) []string {
 
 func (b *bed) eventually(what string, f func() bool) {
 	b.t.Helper()
-	require.Eventually(b.t, f, 10*time.Second, 5*time.Millisecond, what)
+	require.Eventually(b.t, f, patience, 5*time.Millisecond, what)
 }
 
 func TestWhatFallsDueIsPutOnRecord(t *testing.T) {

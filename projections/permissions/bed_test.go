@@ -26,6 +26,9 @@ import (
 	"gatehouse/schemas"
 )
 
+// patience bounds what a test waits for on a machine that does much else.
+const patience = time.Minute
+
 // bed is the servers of a ledger.
 type bed struct {
 	t      testing.TB
@@ -200,7 +203,7 @@ olga AssignFob {"credential":"f-anna","number":"1001","person":"anna","sites":["
 // flush waits until all is published.
 func (n *node) flush() {
 	n.b.t.Helper()
-	ctx, cancel := context.WithTimeout(n.b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(n.b.t.Context(), patience)
 	defer cancel()
 	require.NoError(n.b.t, n.Flush(ctx))
 }
@@ -344,7 +347,7 @@ func (n *node) caughtUp(org domain.ID, other *node) {
 	n.b.t.Helper()
 	head, err := other.store.Head(n.b.t.Context(), org)
 	require.NoError(n.b.t, err)
-	ctx, cancel := context.WithTimeout(n.b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(n.b.t.Context(), patience)
 	defer cancel()
 	_, err = n.store.WaitFor(ctx, org, head.N)
 	require.NoError(n.b.t, err)

@@ -45,7 +45,7 @@ olga ReinstatePerson {"person":"anna"}`)
 		require.Eventually(t, func() bool {
 			_, err := n.store.Head(t.Context(), orgs[(slices.Index(orgs, org)+1)%3]) // pushes the org out
 			return err == nil && n.Table(org, "north") == nil
-		}, 10*time.Second, time.Millisecond)
+		}, patience, time.Millisecond)
 		release, err := n.store.Hold(t.Context(), org)
 		require.NoError(t, err)
 		table := n.Table(org, "north")

@@ -169,7 +169,7 @@ func TestReadersBeginAtTheNewestBase(t *testing.T) {
 	n.tagged("acme", "north")
 	rows := crowd(8_000)
 	n.push("acme", "north", rows[:6_000], nil)
-	require.Eventually(t, func() bool { return count(t, n.metrics.bases) == 1 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return count(t, n.metrics.bases) == 1 }, patience, time.Millisecond)
 	n.push("acme", "north", rows[6_000:], nil)
 	n.do("acme", `olga RevokeRight {"grant":"g-ben-n"}`)
 	n.flush()

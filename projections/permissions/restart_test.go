@@ -48,7 +48,7 @@ func (n *node) agreeAfter(org domain.ID, commit uint64) {
 	n.b.t.Helper()
 	_, err := n.store.Head(n.b.t.Context(), org)
 	require.NoError(n.b.t, err)
-	ctx, cancel := context.WithTimeout(n.b.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(n.b.t.Context(), patience)
 	defer cancel()
 	require.NoError(n.b.t, n.Wait(ctx, org, commit))
 	n.flush()
@@ -128,7 +128,7 @@ func TestAProjectorThatComesLateBeginsWithWholeTables(t *testing.T) {
 
 	// The load had no keys of personal data: tags come when it is over.
 	n.start()
-	require.Eventually(t, func() bool { return len(b.deltas("acme", "north")) == 2 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(b.deltas("acme", "north")) == 2 }, patience, time.Millisecond)
 	assert.Equal(t, fmt.Sprint(head.N, " tags"), told(b.deltas("acme", "north"))[1])
 	n.flush()
 	n.agree("acme", "north")
@@ -211,7 +211,7 @@ func TestWhatCannotBeReadIsRefusedAndReplaced(t *testing.T) {
 			require.Eventually(t, func() bool { // the base behind the damage
 				_, _, err := Load(t.Context(), b.js, "acme", "north")
 				return err == nil
-			}, 10*time.Second, time.Millisecond)
+			}, patience, time.Millisecond)
 			n.tagged("acme", "north")
 			n.agree("acme", "north", "south")
 		})
@@ -225,7 +225,7 @@ func (n *node) tagged(org, site domain.ID) {
 	require.Eventually(n.b.t, func() bool {
 		table, _, err := Load(n.b.t.Context(), n.b.js, org, site)
 		return err == nil && table.Digest() == want
-	}, 10*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	n.flush()
 }
 
@@ -241,7 +241,7 @@ func TestDamageThatIsMetWhilePublishingIsReplaced(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, _, err := Load(t.Context(), b.js, "acme", "north")
 		return err == nil
-	}, 10*time.Second, time.Millisecond)
+	}, patience, time.Millisecond)
 	n.agree("acme", "north", "south")
 }
 
