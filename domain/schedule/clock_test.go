@@ -63,6 +63,10 @@ func TestChanges(t *testing.T) {
 			"Europe/Berlin", windows(w("10:00", "12:00", "holiday")), holiday("2040-12-25"), "2026-01-01T00:00:00Z",
 			[]string{"2040-12-25T09:00:00Z", "2040-12-25T11:00:00Z", "never"},
 		},
+		"a weekday that comes again after the validity began": {
+			"Europe/Berlin", Schedule{Windows: []Window{w("00:00", "24:00", "mon")}, ValidFrom: date(t, "2026-01-23")}, nil, "2026-01-01T00:00:00Z",
+			[]string{"2026-01-25T23:00:00Z", "2026-01-26T23:00:00Z"},
+		},
 		"always": {"UTC", Schedule{Always: true}, holiday("2040-12-25"), "2026-01-01T00:00:00Z", []string{"never"}},
 		"never":  {"UTC", Schedule{}, holiday("2040-12-25"), "2026-01-01T00:00:00Z", []string{"never"}},
 	} {

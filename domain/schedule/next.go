@@ -14,18 +14,22 @@ func (c *Compiled) NextChange(z *Zone, days *Days, after int64) (int64, bool) {
 	now := z.Local(after)
 	holds := c.Contains(now, days.Kind(now.Date))
 	changed := now.Date // the last date on which calendar or validity changed
+	next, more := c.nextDate(days, changed)
 	for seconds := floorDiv(after, nano); ; {
 		p := z.piece(seconds)
+		for more && !p.date.Before(next) {
+			changed = next
+			next, more = c.nextDate(days, changed)
+		}
 		if at, ok := p.change(c.on(p.date, p.date.Weekday(), days.Kind(p.date)), holds); ok {
 			return at * nano, true
 		}
 		seconds = p.end
 		if p.date.day-changed.day > quiet {
-			next, ok := c.nextDate(days, p.date)
-			if !ok {
+			if !more {
 				return 0, false
 			}
-			changed, seconds = next, max(seconds, floorDiv(z.Start(next), nano))
+			seconds = max(seconds, floorDiv(z.Start(next), nano))
 		}
 		if seconds >= math.MaxInt64/nano {
 			return 0, false
