@@ -62,6 +62,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -138,12 +139,18 @@ func (a *Admission) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("admission: listen for questions of servers: %w", err)
 	}
+	over := make(chan struct{})
+	end := sync.OnceFunc(func() { close(over) })
+	sub.SetClosedHandler(func(string) { end() })
 	if err := a.cfg.Conn.Flush(); err != nil {
 		return fmt.Errorf("admission: listen for questions of servers: %w", err)
 	}
-	answering := a.answerAll(ctx, asked)
+	answering := a.answerAll(context.WithoutCancel(ctx), asked, over)
 	a.cutOff(ctx)
-	err = sub.Unsubscribe()
+	// First the servers stop asking this instance, then what they asked is answered.
+	if err = sub.Drain(); err != nil {
+		end()
+	}
 	<-answering
 	if errors.Is(err, nats.ErrConnectionClosed) {
 		return nil
@@ -151,25 +158,31 @@ func (a *Admission) Run(ctx context.Context) error {
 	return err
 }
 
-// answerAll answers what is asked until the context ends, and then closes the
+// answerAll answers what is asked, until nothing more comes, and then closes the
 // channel that it returns.
-func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg) <-chan struct{} {
+func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg, over <-chan struct{}) <-chan struct{} {
 	done := make(chan struct{})
+	next := func(msg *nats.Msg) {
+		a.places <- struct{}{}
+		go func() {
+			defer func() { <-a.places }()
+			a.answer(ctx, msg)
+		}()
+	}
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case <-ctx.Done():
+			case msg := <-asked:
+				next(msg)
+			case <-over:
+				for len(asked) > 0 {
+					next(<-asked)
+				}
 				for range answersAtOnce {
 					a.places <- struct{}{} // the last answers are given
 				}
 				return
-			case msg := <-asked:
-				a.places <- struct{}{}
-				go func() {
-					defer func() { <-a.places }()
-					a.answer(ctx, msg)
-				}()
 			}
 		}
 	}()

@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -252,6 +253,28 @@ func TestAnOrgOfAnotherInstanceIsLoaded(t *testing.T) {
 	nc, err := b.dial("acme/gw-1", keys["gw-1"])
 	require.NoError(t, err)
 	nc.Close()
+}
+
+// An instance is always a little behind what another one commits. A gateway that
+// connects as soon as it is registered, or has a new key, is admitted all the same.
+func TestAnInstanceThatIsBehindTurnsNobodyAway(t *testing.T) {
+	t.Parallel()
+	b := newEmbedded(t)
+	one, stopOne := b.instance()
+	b.instance()
+	stopOne()
+	for n := range 20 {
+		org := domain.ID(fmt.Sprint("org-", n))
+		keys := one.house(org, "gw-1")
+		nc, err := b.dial(string(org)+"/gw-1", keys["gw-1"])
+		require.NoError(t, err, "registered")
+		nc.Close()
+		key := pair(t, nkeys.CreateUser)
+		one.send(org, &domain.RotateGatewayKey{Gateway: "gw-1", PublicKey: domain.GatewayKey(public(t, key))})
+		nc, err = b.dial(string(org)+"/gw-1", key)
+		require.NoError(t, err, "with a new key")
+		nc.Close()
+	}
 }
 
 func TestTheKeyThatSignsIsOneOfAnAccount(t *testing.T) {

@@ -3,7 +3,6 @@ package admission
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"maps"
 	"math"
 	"strings"
@@ -26,7 +25,7 @@ func (a *Admission) judge(ctx context.Context, q *jwt.AuthorizationRequestClaims
 	if !named || o.Nkey == "" {
 		return who, "no_gateway"
 	}
-	g, ok := a.find(ctx, domain.ID(org), domain.ID(gateway))
+	g, ok := a.find(ctx, domain.ID(org), domain.ID(gateway), o.Nkey)
 	switch {
 	case !ok:
 		return who, "unknown_gateway"
@@ -50,27 +49,44 @@ func signed(key, nonce, signature string) bool {
 	return err == nil && public.Verify([]byte(nonce), sig) == nil
 }
 
-// find returns a gateway as this instance knows it. An org that another instance
-// made is loaded first.
-func (a *Admission) find(ctx context.Context, org, gateway domain.ID) (domain.Gateway, bool) {
-	if g, ok, loaded := a.known.get(org, gateway); loaded {
+// find returns a gateway. Nobody is turned away for what this instance does not
+// know: another one may have made the org, registered the gateway or taken its new
+// key an instant ago, so the ledger itself is asked first.
+func (a *Admission) find(ctx context.Context, org, gateway domain.ID, key string) (domain.Gateway, bool) {
+	g, ok, _ := a.known.get(org, gateway)
+	if ok && string(g.PublicKey) == key {
 		return g, ok
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	there := false
-	err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
-		there = s.Orgs.Has(org)
-		return nil
-	})
-	if err == nil && there {
-		_, err = a.cfg.Store.Head(ctx, org) // loads it, which the registry sees
-	}
-	if err != nil && !errors.Is(err, context.Canceled) {
+	if err := a.catchUp(ctx, org); err != nil {
 		a.cfg.Log.Error("the gateways of an org cannot be looked up", "org", org, "error", err)
 	}
-	g, ok, _ := a.known.get(org, gateway)
+	g, ok, _ = a.known.get(org, gateway)
 	return g, ok
+}
+
+// catchUp has the store take over what others committed to an org, which the
+// registry sees. Whoever connects may name what they like, so only an org that was
+// made is loaded.
+func (a *Admission) catchUp(ctx context.Context, org domain.ID) error {
+	there := a.known.has(org)
+	if !there {
+		if _, err := a.cfg.Store.Head(ctx, domain.SystemOrg); err != nil {
+			return err
+		}
+		if err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
+			there = s.Orgs.Has(org)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	if !there {
+		return nil
+	}
+	_, err := a.cfg.Store.Head(ctx, org)
+	return err
 }
 
 // registry knows the gateways of the orgs that the store holds.
@@ -92,6 +108,13 @@ func (r *registry) get(org, gateway domain.ID) (g domain.Gateway, ok, loaded boo
 	gateways, loaded := r.orgs[org]
 	g, ok = gateways[gateway]
 	return g, ok, loaded
+}
+
+// has reports whether an org is known.
+func (r *registry) has(org domain.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.orgs[org] != nil
 }
 
 // From implements [eventstore.Observer]: no commit of the past is needed.
