@@ -74,12 +74,12 @@ func TestAFullDisk(t *testing.T) {
 		b, err := os.ReadFile(file)
 		p.url = strings.TrimSpace(string(b))
 		return err == nil
-	}, 60*time.Second, 10*time.Millisecond)
+	}, patience, 10*time.Millisecond)
 	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
 	p.data = filepath.Join(disk.root, "data")
 	c := newClient(p.url, firstOrg(t, p), "acme", "")
 	kept := &sent{Key: newKey(), Person: "anna"}
-	require.True(t, kept.send(t, c))
+	require.True(t, kept.send(t, c.sendOnce))
 	const many = 100
 	crowd := make([]string, many)
 	for i := range crowd {
@@ -131,7 +131,7 @@ func awaits(t *testing.T, p *process, what string) {
 		var r httpapi.Readiness
 		require.NoError(t, json.Unmarshal([]byte(text), &r))
 		return strings.Contains(text, what) && r.Ready == (status == http.StatusOK) && r.Ready == (len(r.Troubles) == 0)
-	}, 60*time.Second, 20*time.Millisecond, what)
+	}, patience, 20*time.Millisecond, what)
 }
 
 // refused sends the command once and returns the code by which it is turned away.
