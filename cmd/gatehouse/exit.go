@@ -54,6 +54,9 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		return exitUsage
 	}
+	if errors.Is(err, vault.ErrMalformedMaster) {
+		return exitUsage
+	}
 	if e, ok := errors.AsType[*answerError](err); ok {
 		return exitOfStatus(e.Status)
 	}

@@ -205,6 +205,34 @@ func TestSettingsThatCouldLoseCommitsStopTheStart(t *testing.T) {
 	}))
 }
 
+// Servers in operator mode cannot ask this service who may connect: that is told at
+// the start.
+func TestOperatorModeHasNoCallouts(t *testing.T) {
+	nats := newCluster(t, "always")
+	cfg := nats.config(t)
+	dir := t.TempDir()
+	seed := func(name string, create func() (nkeys.KeyPair, error)) string {
+		pair, err := create()
+		require.NoError(t, err)
+		text, err := pair.Seed()
+		require.NoError(t, err)
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		return path
+	}
+	cfg.NATS.Creds, cfg.NATS.SystemCreds = "", ""
+	cfg.NATS.Nkey, cfg.NATS.SystemNkey = seed("user", nkeys.CreateUser), seed("system", nkeys.CreateUser)
+	cfg.NATS.CalloutSeed = seed("issuer", nkeys.CreateAccount)
+	_, err := startService(t.Context(), cfg)
+	require.ErrorContains(t, err, "servers in operator mode (JWT) have no such users and cannot ask this service who may connect: leave out --nats-callout-seed")
+	assert.Equal(t, exitUsage, exitCode(err))
+
+	cfg = nats.config(t)
+	cfg.NATS.CalloutSeed = seed("issuer", nkeys.CreateAccount)
+	_, err = startService(t.Context(), cfg)
+	require.ErrorContains(t, err, "--nats-callout-seed needs --nats-nkey and --nats-system-nkey")
+}
+
 func TestCredentialsThatAreWrongAreNamed(t *testing.T) {
 	alongside(t)
 	nats := newCluster(t, "always")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"time"
@@ -44,9 +45,14 @@ func (n natsConfig) check() error {
 	return nil
 }
 
-// checkListen refuses an address beyond the loopback without TLS: what gateways
+// checkListen finds addresses that are none, and refuses one for gateways beyond the loopback without TLS: what gateways
 // decide on and what they observe would cross the network in clear.
 func (c *serviceConfig) checkListen() error {
+	for flag, address := range map[string]string{"--listen": c.Listen, "--metrics-listen": c.MetricsListen} {
+		if _, err := net.ResolveTCPAddr("tcp", address); err != nil && address != "" {
+			return usage("%s: %v", flag, err)
+		}
+	}
 	if c.NATS.Listen == "" {
 		return nil
 	}
@@ -117,7 +123,7 @@ func (s *service) connectOut() error {
 		return err
 	}
 	if s.conn, err = nats.Connect(n.URL, append(s.natsOptions(), login...)...); err != nil {
-		return &unreachableError{base: n.URL, err: err}
+		return n.notIn(err, "--nats-creds", "--nats-nkey")
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
 	if n.Replicas == 1 {
@@ -130,10 +136,25 @@ func (s *service) connectOut() error {
 		return err
 	}
 	if s.system, err = nats.Connect(n.URL, append(s.natsOptions(), login...)...); err != nil {
-		return &unreachableError{base: n.URL, err: err}
+		return n.notIn(err, "--nats-system-creds", "--nats-system-nkey")
 	}
 	s.onStop(func(context.Context) error { s.system.Close(); return nil })
 	return nil
+}
+
+// notIn says why the servers are not reached, or with what they let nobody in. That
+// servers in operator mode know users by their JWTs alone, and so have none that may
+// answer auth callouts as --nats-callout-seed wants it, comes to light here too.
+func (n natsConfig) notIn(err error, creds, nkey string) error {
+	switch {
+	case !errors.Is(err, nats.ErrAuthorization):
+		return &unreachableError{base: n.URL, err: err}
+	case n.CalloutSeed != "":
+		return usage("--nats-url %s: the servers do not let this instance in with %s (%v). The nkey must be of a user in the servers' configuration, "+
+			"as in deploy/nats/server.conf; servers in operator mode (JWT) have no such users and cannot ask this service who may connect: "+
+			"leave out --nats-callout-seed there, and log in with %s", n.URL, nkey, err, creds)
+	}
+	return usage("--nats-url %s: the servers do not let this instance in with what %s, %s or the URL give: %v", n.URL, creds, nkey, err)
 }
 
 // loginOf is how a connection logs in: with a file of credentials or of a seed, or

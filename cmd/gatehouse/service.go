@@ -159,13 +159,16 @@ func (s *service) Stop(ctx context.Context) error {
 // prepare takes the data directory and the address, which nothing may share.
 func (s *service) prepare() (net.Listener, error) {
 	lock, err := eventstore.LockData(s.cfg.Data)
+	if err != nil && !errors.Is(err, eventstore.ErrLocked) {
+		return nil, fmt.Errorf("the data directory cannot be written: --data %s: %w", s.cfg.Data, err)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return lock.Release() })
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("the address of the API: %w", err)
+		return nil, fmt.Errorf("the address of the API, --listen: %w", err)
 	}
 	s.onStop(func(context.Context) error {
 		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
@@ -175,7 +178,7 @@ func (s *service) prepare() (net.Listener, error) {
 	})
 	took, err := measureSync(s.cfg.Data)
 	if err != nil {
-		return nil, fmt.Errorf("the data directory cannot be written: %w", err)
+		return nil, fmt.Errorf("the data directory cannot be written: --data %s: %w", s.cfg.Data, err)
 	}
 	s.cfg.Log.Info("the disk was measured", "data", s.cfg.Data, "fsync_ms", milliseconds(took))
 	return listener, nil
@@ -278,7 +281,7 @@ func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
 	}
 	own, err := net.Listen("tcp", s.cfg.MetricsListen)
 	if err != nil {
-		return fmt.Errorf("the address of the metrics: %w", err)
+		return fmt.Errorf("the address of the metrics, --metrics-listen: %w", err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", api.MetricsHandler())

@@ -133,6 +133,51 @@ func TestAnAddressThatIsTakenEndsTheStartWithNothingLeft(t *testing.T) {
 	serveIn(t, cfg) // the directory was given free
 }
 
+// What keeps an instance from starting is told in one line, which names the flag, and
+// by the exit code.
+func TestStartsThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for name, c := range map[string]struct {
+		change func(*serviceConfig)
+		says   string
+		code   int
+	}{
+		"no address":           {func(c *serviceConfig) { c.Listen = "nonsense" }, "--listen: address nonsense: missing port", exitUsage},
+		"no metrics address":   {func(c *serviceConfig) { c.MetricsListen = "nonsense" }, "--metrics-listen: address nonsense", exitUsage},
+		"data is a file":       {func(c *serviceConfig) { c.Data = file }, "the data directory cannot be written: --data " + file, exitFailure},
+		"streams are a file":   {func(c *serviceConfig) { c.Data = dir }, "the embedded server does not start: Can't start JetStream", exitFailure},
+		"malformed master key": {func(c *serviceConfig) { c.VaultKey = "short" }, "a master key is 32 bytes in base64 or hexadecimal", exitUsage},
+		"nobody at NATS":       {func(c *serviceConfig) { c.NATS.URL = "nats://127.0.0.1:1" }, "no answer from nats://127.0.0.1:1", exitUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "jetstream"), nil, 0o600))
+			cfg := testConfig(t)
+			c.change(&cfg)
+			_, err := startService(t.Context(), cfg)
+			require.ErrorContains(t, err, c.says)
+			assert.NotContains(t, err.Error(), "\n")
+			assert.Equal(t, c.code, exitCode(err))
+		})
+	}
+}
+
+// Another master key than the vault was made with stops the start and changes nothing;
+// a path with blanks is one like others.
+func TestAnotherMasterKeyStopsTheStart(t *testing.T) {
+	cfg := testConfig(t)
+	cfg.Data = filepath.Join(t.TempDir(), "with blanks", "da ta")
+	halt(t, serveIn(t, cfg))
+	right := cfg.VaultKey
+	cfg.VaultKey = strings.Repeat("07", 32)
+	_, err := startService(t.Context(), cfg)
+	require.ErrorContains(t, err, "wrong master key: start with the GATEHOUSE_VAULT_KEY, or the vault.key, that the file was made with; nothing was changed")
+	assert.Equal(t, exitFailure, exitCode(err))
+	cfg.VaultKey = right
+	serveIn(t, cfg)
+}
+
 func TestTheBootstrapTokenOutlivesARestartAndNotADay(t *testing.T) {
 	alongside(t)
 	cfg := testConfig(t)

@@ -32,6 +32,9 @@ func (m Master) Format(f fmt.State, _ rune) { fmt.Fprint(f, m.String()) }
 // LogValue logs String.
 func (m Master) LogValue() slog.Value { return slog.StringValue(m.String()) }
 
+// ErrMalformedMaster says that a text is no master key.
+var ErrMalformedMaster = errors.New("vault: a master key is 32 bytes in base64 or hexadecimal")
+
 // ParseMaster reads a master key: 32 bytes as 64 hexadecimal digits or as base64, standard or URL-safe, padded or not.
 // Blanks around it are ignored. The error does not show the text.
 func ParseMaster(text string) (Master, error) {
@@ -42,7 +45,7 @@ func ParseMaster(text string) (Master, error) {
 		b, err = base64.RawStdEncoding.Strict().DecodeString(text)
 	}
 	if err != nil || len(b) != secretSize {
-		return Master{}, errors.New("vault: a master key is 32 bytes in base64 or hexadecimal")
+		return Master{}, ErrMalformedMaster
 	}
 	s, err := secretOf(b)
 	return Master{s}, err
