@@ -40,6 +40,10 @@ come on top of those of --file.
 at which doors, what falls due for review. It names the position for which that
 holds: sent with --if-position, the command is refused when anything changed since.
 
+After RemoteUnlock it waits up to 6 s for what becomes of it, and ends with 0 when
+the door opened, 3 when its gateway refused, 5 when no gateway was reached, and 1
+when nobody knows.
+
 Examples:
 
   gatehouse do CreateDoor site=north door=gate name="North gate" kind=gate
@@ -90,7 +94,10 @@ func (c *doCmd) Run(w *world) error {
 	if c.DryRun && !c.Remote.JSON {
 		return tellDryRun(w, result)
 	}
-	return w.printJSON(result, c.Remote.JSON)
+	if err := w.printJSON(result, c.Remote.JSON); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
+		return err
+	}
+	return tellOutcomes(w, remote, result)
 }
 
 // tellDryRun tells in words what a command would do.
