@@ -63,7 +63,7 @@ func PinLength(s *State, sites []ID) int {
 		crowd = max(crowd, len(s.Credentials.index[pinsKey(site)]))
 	}
 	length := minPinDigits
-	for most := 100; most < crowd+1 && length < maxPinDigits; most *= 10 {
+	for most := crowdOfLength; most < crowd+1 && length < maxPinDigits; most *= 10 {
 		length++
 	}
 	return length

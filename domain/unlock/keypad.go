@@ -40,6 +40,10 @@ const (
 	longLockout  = 15 * 60 * 1_000_000_000
 )
 
+// GuessesADay is how many wrong codes a reader looks at in a day at which somebody tries
+// without end.
+const GuessesADay = 24 * 3600 * 1_000_000_000 / longLockout
+
 // LockedOut reports whether the reader takes no code at an instant.
 func (k Keypad) LockedOut(at Instant) bool { return at < k.Until }
 

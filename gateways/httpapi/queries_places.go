@@ -10,7 +10,8 @@ import (
 // commits.
 type siteView struct {
 	domain.Site
-	Rules zoneVersion `json:"rules"`
+	Rules zoneVersion        `json:"rules"`
+	Pins  domain.PinGuessing `json:"pins" doc:"how hard they are to guess: digits of the next one, how many are live, how many guesses a day one reader looks at, and the chance at most that who tries there day and night for a year hits one"`
 }
 
 // zoneVersion says which rules of a zone a site has.
@@ -116,8 +117,8 @@ func (a *API) registerPlaces() {
 	registerNoun[domain.Site, siteView, sitesInput](a, noun[domain.Site, siteView]{
 		name: "site", path: "sites", tag: "Sites", many: "the sites",
 		table: func(s *domain.State) table[domain.Site] { return s.Sites },
-		view: func(_ *viewer, _ domain.ID, r *domain.Site) siteView {
-			out := siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}}
+		view: func(v *viewer, id domain.ID, r *domain.Site) siteView {
+			out := siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}, domain.PinGuessingAt(v.state, id)}
 			out.Calendar = orEmpty(r.Calendar)
 			return out
 		},
