@@ -49,7 +49,7 @@ func (c *client) zoneOf(ctx context.Context, site string) (*schedule.Zone, error
 		Zone string `json:"zone"`
 	}
 	if err := c.get(ctx, c.orgPath("sites", site), nil, &found); err != nil {
-		return nil, fmt.Errorf("the zone of the site %s: %w", site, err)
+		return nil, fmt.Errorf("the zone of the site %s, which a time without an offset needs; write it with its offset, as in 2026-03-02T08:30:00+01:00: %w", site, err)
 	}
 	return zoneNamed(found.Zone, "site "+site)
 }
