@@ -31,7 +31,7 @@ func TestTheServerIsStartedAnewUnderTheStore(t *testing.T) {
 		var err error
 		r, err = first.Execute(t.Context(), "acme", req)
 		return err == nil
-	}, 20*time.Second, 10*time.Millisecond, "the connection comes back by itself")
+	}, waitLimit, 10*time.Millisecond, "the connection comes back by itself")
 	assert.Equal(t, before.N+1, r.Position.N)
 	_, err := second.WaitFor(t.Context(), "acme", r.Position.N)
 	require.NoError(t, err, "the other node follows the ledger again")

@@ -107,7 +107,7 @@ func TestQuestionsAndOrdersPassBetweenTheAccounts(t *testing.T) {
 			m, err := i.conn.Request("control.acme.gw-1.do", nil, time.Second)
 			return err == nil && string(m.Data) == "done"
 		})
-		_, err = i.conn.Request("control.acme.gw-9.do", nil, 30*time.Second)
+		_, err = i.conn.Request("control.acme.gw-9.do", nil, patience)
 		require.ErrorIs(t, err, nats.ErrNoResponders, "nobody hears: that is known at once")
 	})
 }

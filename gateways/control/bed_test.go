@@ -168,7 +168,7 @@ func (i *instance) outcome(id domain.ID) (outcome domain.UnlockOutcome, code dom
 	require.Eventually(i.t, func() bool {
 		outcome, code = i.look(id)
 		return outcome != ""
-	}, 20*time.Second, time.Millisecond)
+	}, time.Minute, time.Millisecond)
 	return outcome, code
 }
 
