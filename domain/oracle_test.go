@@ -401,7 +401,9 @@ func (o *oracle) kind() CredentialKind {
 	return o.Kind
 }
 
-func (o *oracle) fobSchedule() bool { return (o.kind() == KindFob || o.kind() == KindCard) && o.site.v.Policy.FobSchedule != "" }
+func (o *oracle) fobSchedule() bool {
+	return (o.kind() == KindFob || o.kind() == KindCard) && o.site.v.Policy.FobSchedule != ""
+}
 
 // carries says what stands against using a way with what is shown, at the door
 // or from afar, in a blackout; bound is the booking under which the way is.
