@@ -176,13 +176,12 @@ func (v *Vault) prepare(tx *sql.Tx) error {
 // inTx runs do in one transaction, durable when inTx returns nil and without trace when it does not.
 func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
 	tx, err := v.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("vault: %s: %w", doing, err)
-	}
-	if err = do(tx); err == nil {
-		err = tx.Commit()
-	} else if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {
-		err = errors.Join(err, undo)
+	if err == nil {
+		if err = do(tx); err == nil {
+			err = tx.Commit()
+		} else if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {
+			err = errors.Join(err, undo)
+		}
 	}
 	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqlitelib.SQLITE_FULL || e.Code()&0xff == sqlitelib.SQLITE_IOERR) {
 		err = fmt.Errorf("%w: its disk takes nothing: %w", ErrUnavailable, err)
