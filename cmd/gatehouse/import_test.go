@@ -82,7 +82,7 @@ func TestBadLinesOfAnImport(t *testing.T) {
 	s := newStation(t)
 	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
 	before := s.head()
-	path := s.file("cards.csv", " Number , Holder, until\r\n1001, olga, 2030-01-01\r\n1002,olga\r\n\"1003,olga,\r\n1004, olga,\r\n")
+	path := s.file("cards.csv", " Number , Holder, until\r\n1001, olga, 2096-01-01\r\n1002,olga\r\n\"1003,olga,\r\n1004, olga,\r\n")
 	words := []string{"import", "credentials", path, "--map", "person=holder", "--set", "kind=card", "--set", "sites=hq"}
 	bad := s.at(t.Context(), words...)
 	assert.Equal(t, exitUsage, bad.code)
@@ -177,9 +177,9 @@ func TestAMendedFileIsImportedAgain(t *testing.T) {
 	for _, step := range []struct{ kind, text, more string }{
 		{"rights", "right,name,doors,schedule\nboth,Both,\"gate,back\",always\nnone,None,[],always\n", "more,More,gate,always\n"},
 		{"units", "unit;site;name\nu1;hq;\"Über; zwei\"\n", "u2;hq;U2\n"},
-		{"bookings", "booking,unit,person,from,until\nb1,u1,p00001,2026-03-29,\n", "b2,u2,p00002,2026-03-29,2040-01-31\n"},
+		{"bookings", "booking,unit,person,from,until\nb1,u1,p00001,2026-03-29,\n", "b2,u2,p00002,2026-03-29,2096-01-31\n"},
 		{"grants", "grant,person,right,kinds,buffer_before\ng1,p00001,both,\"fob,card\",0\n", "g2,p00002,both,,15\n"},
-		{"credentials", "number,person,booking,until\n77,p00001,b1,2040-01-01\n", "78,p00002,b2,2040-01-01T00:00:00Z\n"},
+		{"credentials", "number,person,booking,until\n77,p00001,b1,2096-01-01\n", "78,p00002,b2,2096-01-01T00:00:00Z\n"},
 	} {
 		first := lastLine[imported](t, s.must("import", step.kind, s.file("first.csv", step.text)))
 		again := s.at(t.Context(), "import", step.kind, s.file("second.csv", step.text+step.more))
