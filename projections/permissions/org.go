@@ -208,38 +208,44 @@ func (o *org) merge() {
 	}
 	first, rest := o.queue[0], o.queue[1:]
 	o.queue, o.rows = []*entry{first}, first.rows()
-	last := map[*site]map[unlock.Key]unlock.Row{}
+	last := map[*site][]*entry{}
 	var sites []*site
-	since := rest[0].since
 	for _, e := range rest {
-		rows := last[e.site]
-		if rows == nil {
-			rows = map[unlock.Key]unlock.Row{}
-			last[e.site] = rows
+		if last[e.site] == nil {
 			sites = append(sites, e.site)
 		}
-		for _, r := range e.put {
-			rows[r.Key()] = r
-		}
-		for _, k := range e.gone {
-			rows[k] = nil
-		}
+		last[e.site] = append(last[e.site], e)
 	}
 	for _, s := range sites {
 		e := &entry{site: s, cause: schemas.CauseJump, head: o.position()}
-		for _, k := range slices.SortedFunc(maps.Keys(last[s]), unlock.Key.Compare) {
-			if r := last[s][k]; r != nil {
-				e.put = append(e.put, r)
-			} else {
-				e.gone = append(e.gone, k)
-			}
-		}
+		e.put, e.gone = lastRows(last[s])
 		o.enqueue(e)
-		e.since = since
+		e.since = rest[0].since
 	}
 	o.merged = o.rows
 	o.p.cfg.Log.Warn("too many permission deltas wait; they are merged", "org", o.id, "rows", o.rows, "position", o.head.Position().String())
 	o.p.metrics.jumps.Inc()
+}
+
+// lastRows gives what a site's deltas come to, one after the other.
+func lastRows(deltas []*entry) (put []unlock.Row, gone []unlock.Key) {
+	last := map[unlock.Key]unlock.Row{}
+	for _, e := range deltas {
+		for _, r := range e.put {
+			last[r.Key()] = r
+		}
+		for _, k := range e.gone {
+			last[k] = nil
+		}
+	}
+	for _, k := range slices.SortedFunc(maps.Keys(last), unlock.Key.Compare) {
+		if r := last[k]; r != nil {
+			put = append(put, r)
+		} else {
+			gone = append(gone, k)
+		}
+	}
+	return put, gone
 }
 
 // publishedTo is the last commit up to which nothing waits. Tags that were made

@@ -3,6 +3,7 @@ package permissions
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
@@ -48,6 +49,10 @@ func (p *Projector) turn(ctx context.Context, o *org) outcome {
 	case s.ahead:
 		s.meet()
 		return more
+	case !s.known && head.N < o.cursor.done:
+		return wait
+	case !s.known && o.gather(e):
+		return more
 	}
 	return p.publish(ctx, o, e)
 }
@@ -59,6 +64,31 @@ func (e *entry) doneBefore() uint64 {
 		return e.head.N
 	}
 	return e.head.N - 1
+}
+
+// gather makes one of a site's first delta and those behind it up to the cursor, and
+// reports whether there were any. The cursor of another instance may be beyond the
+// first: it says that a site of which nothing is published begins as a whole at that
+// commit or later, and a start in between would take what is missing for a difference.
+func (o *org) gather(first *entry) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var all []*entry
+	for _, e := range o.queue {
+		if e.site == first.site && e.head.N <= o.cursor.done {
+			all = append(all, e)
+		}
+	}
+	if len(all) < 2 {
+		return false
+	}
+	last := all[len(all)-1]
+	e := &entry{site: first.site, cause: first.cause, head: last.head, since: first.since, key: last.key}
+	e.put, e.gone = lastRows(all)
+	o.remove(func(q *entry) bool { return slices.Contains(all, q) })
+	o.queue = slices.Insert(o.queue, 0, e)
+	o.rows += e.rows()
+	return true
 }
 
 // publish appends a delta behind what is published of its site.

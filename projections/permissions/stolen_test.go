@@ -252,9 +252,10 @@ func TestANumberThatIsLostHoldsUpNoKey(t *testing.T) {
 // TestEveryPublishedTableHasTagsOfOneKey has instances with and without the vault
 // execute, publish, make tags and start in an order that is drawn, while gateways are
 // stolen. Whatever table a reader has, its cards are those of its key or of none, and
-// no PIN that a thief knows is good in it.
+// no PIN that a thief knows is good in it. By the last seed an instance wrote the
+// cursor before another one published an earlier commit.
 func TestEveryPublishedTableHasTagsOfOneKey(t *testing.T) {
-	for seed := range uint64(6) {
+	for _, seed := range []uint64{0, 1, 2, 3, 4, 97} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(8, seed))
 			b := newBed(t)
