@@ -22,7 +22,9 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
 	}
-	from := t.seek(keyOf(r.Tag))
+	tag := keyOf(r.Tag)
+	l, place := t.tags.find(tag)
+	times := timesAt(l, place)
 	q := question{table: t, local: local, at: r.At, command: r.Command, site: t.site, door: t.doors.get(keyOf(r.Door))}
 	if q.site == nil || q.door == nil {
 		a.holder, a.credential, a.Failed = q.who(&r)
@@ -32,7 +34,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	}
 	var who, granted Checks
 	var source Source
-	plain, right := q.plainly(&r, &from)
+	plain, right := q.plainly(&r, tag, l, place, times)
 	failed := q.atDoor(r.Side)
 	if plain != nil {
 		a.holder, a.credential, source = plain.value, 1, plain.extra.times.source()

@@ -51,42 +51,32 @@ func (t gistTimes) kind() CredentialKind { return CredentialKind(t >> 5 & 7) }
 
 func (t gistTimes) source() Source { return Source(t >> 2 & 7) }
 
-// start is where the search for a tag begins, and the times of the gist there.
-// They are read before they are needed, so that they come from memory while the
-// door is looked up: that takes a tenth off a decision, and most searches end
-// where they begin.
-type start struct {
-	tag   key
-	leaf  leaf[holder, gist]
-	place int
-	times gistTimes
-}
-
-func (t *Table) seek(tag key) start {
-	s := start{tag: tag}
-	if s.leaf, s.place = t.tags.find(tag); len(s.leaf) > 0 {
-		s.times = s.leaf[s.place].extra.times
+// timesAt gives the times of the gist at a place of a leaf.
+func timesAt(l leaf[holder, gist], place int) gistTimes {
+	if len(l) == 0 {
+		return 0
 	}
-	return s
+	return l[place].extra.times
 }
 
 // plainly gives the place of a tag whose gist says all, for the request, the door
 // and the instant are nothing special either, and the right that it names; nil:
 // the rules are needed. It decides nothing that who and granted would not, only
-// sooner.
-func (q *question) plainly(r *Request, s *start) (*entry[holder, gist], *right) {
-	l, i, times := s.leaf, s.place, s.times
+// sooner. The search begins at place i of the leaf, whose times were read before,
+// so that they came from memory while the door was looked up: most searches end
+// where they begin.
+func (q *question) plainly(r *Request, tag key, l leaf[holder, gist], i int, times gistTimes) (*entry[holder, gist], *right) {
 	if len(l) == 0 || r.Fault != NoFault || q.command != NoCommand || q.door.factor != NoFactor || q.local.FirstInPending {
 		return nil, nil
 	}
-	for l[i].key != s.tag {
+	for l[i].key != tag {
 		if l[i].value == nil {
 			return nil, nil
 		}
 		i = (i + 1) & (len(l) - 1)
 		times = l[i].extra.times
 	}
-	if !times.holds(q.at) || q.fobHours(times.kind()) || times.kind() == Pin && q.local.Keypad.LockedOut(q.at) {
+	if !times.holds(q.at) || q.fobHours(times.kind()) || q.local.Keypad.LockedOut(q.at) && times.kind() == Pin {
 		return nil, nil
 	}
 	return &l[i], q.table.rights.get(l[i].extra.right)

@@ -70,7 +70,7 @@ func (q *question) blackout() Checks {
 // others. A card is a fob of another shape: who would bind the one and not the other
 // would be passed by whoever asks for the other.
 func (q *question) fobHours(kind CredentialKind) bool {
-	return physical(kind) && q.site.fobSchedule != key{}
+	return q.site.fobSchedule != key{} && physical(kind)
 }
 
 // leaf checks what concerns the holder's own grant only, not its parents: whether
