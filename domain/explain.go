@@ -46,8 +46,8 @@ type Explanation struct {
 	Code     unlock.Code   `json:"code"`
 	Meaning  string        `json:"meaning"`
 	Failed   unlock.Checks `json:"failed"`
-	Grant    string        `json:"grant,omitempty"` // the way that opens, or that came closest
-	N        uint64        `json:"n"`               // number of the last commit that it follows
+	Grant    string        `json:"grant"` // the way that opens, or that came closest; empty: none
+	N        uint64        `json:"n"`     // number of the last commit that it follows
 	Site     ID            `json:"site,omitempty"`
 	Local    string        `json:"local,omitempty"` // the instant by the site's clock
 	// Steps are what counts for every way: the door, the site, who asks.

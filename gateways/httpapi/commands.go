@@ -36,7 +36,7 @@ type CommandResult struct {
 	Hash     schemas.Hash     `json:"hash" doc:"SHA-256 of the commit as stored; of a dry run, of the last one"`
 	At       time.Time        `json:"at"`
 	Events   []Event          `json:"events" doc:"what happened; none: nothing was left to change"`
-	Warnings []domain.Warning `json:"warnings,omitempty"`
+	Warnings []domain.Warning `json:"warnings" doc:"what was accepted and may not be meant; most often none"`
 	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is what it led to then"`
 	Impact   *impact          `json:"impact,omitempty" doc:"of a dry run alone"`
 }
@@ -67,7 +67,7 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 		var events []Event
 		if events, err = a.answer(r.Context(), req.Request, result); err == nil {
 			w.Header().Set("Content-Type", "application/json")
-			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: result.Warnings, Repeated: result.Repeated}
+			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: append([]domain.Warning{}, result.Warnings...), Repeated: result.Repeated}
 			if result.Impact != nil {
 				answer.Impact = &impact{*result.Impact}
 			}
@@ -125,7 +125,10 @@ func (a *API) readCommand(r *http.Request) (commandRequest, error) {
 // readOptions reads the query and the headers that say how a command is sent.
 func readOptions(r *http.Request, req *commandRequest) *Problem {
 	for name, values := range r.URL.Query() {
-		value := values[len(values)-1]
+		if len(values) > 1 {
+			return malformed("query."+name, "it is given more than once")
+		}
+		value := values[0]
 		switch name {
 		case "dry_run":
 			dry, err := strconv.ParseBool(value)

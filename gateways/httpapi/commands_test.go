@@ -32,6 +32,7 @@ func TestACommandIsAnswered(t *testing.T) {
 
 	// Nothing was left to change.
 	none := b.send(token, "ChangePerson", `{"person":"paul","name":"Paul"}`).is(http.StatusOK).json()
+	assert.Equal(t, []any{}, none["warnings"], "what a program looks for is there also when there is none")
 	assert.Equal(t, []any{}, none["events"])
 }
 
@@ -65,10 +66,13 @@ func TestADryRunChangesNothing(t *testing.T) {
 	r := b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=true", `{"site":"north","name":"N"}`).is(http.StatusOK)
 	assert.Equal(t, before, r.json()["position"])
 	assert.Equal(t, "site.renamed", r.json()["events"].([]any)[0].(map[string]any)["type"])
+	r = b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RegisterPerson?dry_run=true", `{"person":"paul","name":"Paul"}`).is(http.StatusOK)
+	assert.Equal(t, map[string]any{"person": "paul", "name": "Paul"}, r.json()["events"].([]any)[0].(map[string]any)["data"])
 	assert.Equal(t, before, b.get(token, "").json()["position"])
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=true", `{"site":"nowhere","name":"N"}`).
 		problem(http.StatusNotFound, "unknown_site")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=maybe", `{}`).problem(http.StatusBadRequest, "malformed")
+	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=true&dry_run=false", `{"site":"north","name":"N"}`).problem(http.StatusBadRequest, "malformed")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?wait=enforced", `{}`).problem(http.StatusBadRequest, "malformed")
 }
 

@@ -39,7 +39,7 @@ type Decision struct {
 	Allowed  bool           `json:"allowed"`
 	Code     decisionCode   `json:"code" doc:"the primary reason"`
 	Failed   []decisionCode `json:"failed" doc:"every check that failed, in order of precedence"`
-	Grant    string         `json:"grant,omitempty" doc:"the grant that opens, or that came closest"`
+	Grant    string         `json:"grant" doc:"the grant that opens, or that came closest; empty: there is none"`
 	Position string         `json:"position" doc:"of the last commit that changed the permissions of the site"`
 	AgeMS    int64          `json:"age_ms" doc:"how long ago that commit was made, in milliseconds"`
 	// Credentials tells a question about a person from one about what they carry: a

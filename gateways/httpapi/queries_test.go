@@ -265,6 +265,10 @@ func TestDecisions(t *testing.T) {
 	assert.NotEmpty(t, d["grant"])
 	assert.NotEmpty(t, d["position"])
 	assert.Contains(t, d, "age_ms")
+	for _, route := range []string{"decisions", "explain"} {
+		d := b.ask(olga, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, `{"credential":"no-credential","door":"gate"}`).is(http.StatusOK).json()
+		assert.Equal(t, "", d["grant"], "what a program looks for is there also when nothing comes close")
+	}
 	for body, code := range map[string]string{
 		`{"credential":"fob-anna","door":"door-a1"}`:                                     "allow_grant",
 		`{"credential":"fob-ben","door":"door-a1"}`:                                      "deny_no_access_right",

@@ -55,6 +55,11 @@ type readsInput struct {
 	}
 }
 
+type countInput struct {
+	ReadPath
+	AtLeast
+}
+
 func (a *API) registerReads() {
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "RecordReads", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
@@ -67,7 +72,10 @@ func (a *API) registerReads() {
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
 		Summary: "Says what became of the reads that an in-process gateway has recorded",
 		Tags:    []string{"reads"}, Errors: readErrors,
-	}, func(ctx context.Context, in *struct{ ReadPath }) (*Answer[local.Tally], error) {
+	}, func(ctx context.Context, in *countInput) (*Answer[local.Tally], error) {
+		if err := a.reach(ctx, in.AtLeast); err != nil {
+			return nil, err
+		}
 		g, at, err := a.gateway(ctx, in.ReadPath)
 		if err != nil {
 			return nil, err

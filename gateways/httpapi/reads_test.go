@@ -245,6 +245,8 @@ func TestReadsAreInTheDocument(t *testing.T) {
 	c.holds(post, b.reads("", cardReads("1001", 1)).is(http.StatusUnauthorized))
 	c.holds(get, b.countReads(stan).is(http.StatusOK))
 	c.holds(get, b.ask(stan, http.MethodGet, till+"?nobody_knows=1", "").is(http.StatusBadRequest))
+	c.holds(get, b.ask(stan, http.MethodGet, till+"?at_least=x", "").is(http.StatusBadRequest))
+	c.holds(get, b.ask(stan, http.MethodGet, till+"?at_least=2-1", "").is(http.StatusServiceUnavailable))
 	c.holds(get, b.countReads("").is(http.StatusUnauthorized))
 	var good any
 	require.NoError(t, json.Unmarshal([]byte(cardReads("1001", 1)), &good))

@@ -59,6 +59,14 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 			return slices.Contains(secrets, subject) || seesSubject(s, viewer, subject)
 		}
 	}
+	if req.DryRun {
+		// The state knows nobody yet whom the command would register; their values
+		// came with it.
+		made := registered(opened)
+		sees = func(s *domain.State, viewer, subject domain.ID) bool {
+			return slices.Contains(made, subject) && !s.People.Has(subject) || seesSubject(s, viewer, subject)
+		}
+	}
 	stored := result.Events
 	if _, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		stored, opened = told(s, callerOf(ctx).person, req.Fields, result, opened)
@@ -77,6 +85,16 @@ func told(s *domain.State, sender domain.ID, fields []any, result eventstore.Res
 		}
 	}
 	return stored, seen
+}
+
+// registered lists the people who are new in events.
+func registered(events []domain.Event) (people []domain.ID) {
+	for _, e := range events {
+		if p, ok := e.(domain.PersonRegistered); ok {
+			people = append(people, p.Person)
+		}
+	}
+	return people
 }
 
 // toldOnce lists the subjects of the secrets that were made in events.
