@@ -15,6 +15,9 @@ const rollEvery = 10 * time.Second
 
 // servers is what is known of the servers of an external cluster.
 type servers struct {
+	looking  sync.Mutex             // held by a look: an older one never overwrites a newer one; guards recorded
+	recorded map[UnsafeSetting]bool // as an override, since the start
+
 	mu     sync.Mutex // guards what follows
 	silent []string   // did not tell their settings when they were asked last, in order
 	unsafe map[string][]UnsafeSetting
@@ -71,6 +74,8 @@ func (s *Store) watchServers() {
 // and does not answer is asked twice more, before it is taken for one that is down
 // and does no harm.
 func (s *Store) lookAtServers(ctx context.Context) error {
+	s.servers.looking.Lock()
+	defer s.servers.looking.Unlock()
 	for try := 1; ; try++ {
 		r, err := callRoll(ctx, s.cfg.System, s.cfg.Replicas)
 		if err != nil {
@@ -96,6 +101,23 @@ func (s *Store) missesUnsafe(r roll) bool {
 	return false
 }
 
+// recordOnce records as overrides the settings that were not since the start.
+func (s *Store) recordOnce(ctx context.Context, unsafe []UnsafeSetting) error {
+	for _, u := range unsafe {
+		if s.servers.recorded[u] {
+			continue
+		}
+		if err := s.recordOverrides(ctx, []UnsafeSetting{u}); err != nil {
+			return err
+		}
+		if s.servers.recorded == nil {
+			s.servers.recorded = map[UnsafeSetting]bool{}
+		}
+		s.servers.recorded[u] = true
+	}
+	return nil
+}
+
 // note takes over what the servers told, and says what is new of it. With the
 // override of the operator what is unsafe is recorded, as it is at the start.
 func (s *Store) note(ctx context.Context, r roll) error {
@@ -103,6 +125,11 @@ func (s *Store) note(ctx context.Context, r roll) error {
 	for name, found := range r.told {
 		if len(found) > 0 {
 			unsafe[name] = found
+		}
+	}
+	if s.cfg.AllowUnsafe {
+		if err := s.recordOnce(ctx, r.unsafe()); err != nil {
+			return err // and nothing is noted, so that the next look records it
 		}
 	}
 	s.servers.mu.Lock()
@@ -122,13 +149,7 @@ func (s *Store) note(ctx context.Context, r roll) error {
 		}
 	}
 	for name, found := range unsafe {
-		if was[name] != nil {
-			continue
-		}
-		if s.cfg.AllowUnsafe {
-			if err := s.recordOverrides(ctx, found); err != nil {
-				return err
-			}
+		if was[name] != nil || s.cfg.AllowUnsafe {
 			continue
 		}
 		for _, u := range found {
