@@ -61,7 +61,7 @@ func newReadsWorld(t *testing.T) (*bed, *testDoors) {
 	b := newWorld(t, "busy")
 	doors := &testDoors{b: b}
 	var err error
-	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.table, Doors: doors, Ready: func() (troubles, degraded []Trouble) { return nil, nil },
+	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.asked, Doors: doors, Ready: func() (troubles, degraded []Trouble) { return nil, nil },
 		Metrics: prometheus.NewRegistry(), Now: b.clock, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Version: "test",
 		Limits: Limits{PerToken: Rate{10_000, 10_000}}})
 	require.NoError(t, err)
