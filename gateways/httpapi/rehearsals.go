@@ -87,10 +87,13 @@ func (a *API) registerRehearsals() {
 		OperationID: "BeginRehearsal", Method: http.MethodPost, Path: "/v1/orgs/{org}/rehearsals", DefaultStatus: http.StatusCreated,
 		Summary: "Begins a dry run of many commands",
 		Description: "Commands with ?dry_run=true&rehearsal=… are decided one after the other on a copy of the org as it is now, each on what those before it would have led to; " +
-			"their answers have no events and no impact. The copy is of this instance, for the caller alone, and forgotten after a minute without a command.",
+			"their answers have no events and no impact. It needs the role staff or a higher one anywhere in the org. The copy is of this instance, for the caller alone, and forgotten after a minute without a command.",
 		Tags: []string{"rehearsals"}, Errors: readErrors,
 	}, func(ctx context.Context, in *OrgPath) (*Answer[rehearsalBegun], error) {
 		c := callerOf(ctx)
+		if err := a.checkRehearses(ctx, c); err != nil {
+			return nil, a.asProblem(ctx, err)
+		}
 		id, ok, err := a.rehearsals.begin(c, func() (*eventstore.Rehearsal, error) { return a.cfg.Store.Rehearse(ctx, c.org) })
 		if err == nil && !ok {
 			err = problem(http.StatusServiceUnavailable, "busy", "this instance holds as many rehearsals as it can; try again").retry("2")
@@ -110,6 +113,18 @@ func (a *API) registerRehearsals() {
 		}
 		return nil, nil
 	})
+}
+
+// checkRehearses keeps the few rehearsals of an instance for those who import: a tenant
+// with a token could else hold all of them, of every org.
+func (a *API) checkRehearses(ctx context.Context, c *caller) error {
+	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
+			return problem(http.StatusForbidden, "role_not_permitted", "a dry run of many lists needs the role staff or a higher one; one command is tried with dry_run alone")
+		}
+		return nil
+	})
+	return err
 }
 
 // execute executes a request: on the ledger, or where it says so on a rehearsal.

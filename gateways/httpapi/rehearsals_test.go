@@ -62,6 +62,8 @@ func TestARehearsalIsOfWhoBeganIt(t *testing.T) {
 	b.send(olga, "RegisterPerson"+on, `{"person":"ada"}`).is(http.StatusOK)
 	b.ask(b.token("olga", domain.ScopeRead), http.MethodPost, rehearsalsPath, "").problem(http.StatusForbidden, "scope_not_permitted")
 
+	b.ask(b.token("anna", domain.ScopeFull), http.MethodPost, rehearsalsPath, "").problem(http.StatusForbidden, "role_not_permitted")
+
 	other, _ := b.rehearse(stan)
 	b.ask(stan, http.MethodPost, rehearsalsPath, "").problem(http.StatusServiceUnavailable, "busy")
 	b.ask(stan, http.MethodDelete, rehearsalsPath+"/"+other, "").is(http.StatusNoContent)
