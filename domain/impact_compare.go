@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"maps"
 	"slices"
 
 	"gatehouse/domain/unlock"
@@ -31,6 +32,7 @@ func newComparison(f *foresight, p *prospect) *comparison {
 func (c *comparison) add(people []ID) {
 	for _, id := range people {
 		if _, differs := c.p.people[id]; differs {
+			c.hide(id)
 			c.lost.person(c.p.site, id)
 			c.gained.person(c.p.site, id)
 			c.f.credentials(c.p, id, c.forth, c.back)
@@ -38,6 +40,33 @@ func (c *comparison) add(people []ID) {
 	}
 	for i := range c.doors {
 		c.doors[i].who(c.p, people)
+	}
+}
+
+// hide keeps from what is told of a person the ways that the privacy of a unit hides from
+// the sender. What is gained or lost beside them is told as if there were none: that
+// somebody gains nothing at a door by a right that opens it tells that they pass it
+// already.
+func (c *comparison) hide(person ID) {
+	hidden := map[string]bool{}
+	for _, o := range []*outlook{c.p.after, c.p.before} {
+		if a := o.people[person]; a != nil {
+			maps.Copy(hidden, a.private) // as it was before, where it was there
+		}
+	}
+	maps.DeleteFunc(hidden, func(_ string, is bool) bool { return !is })
+	if len(hidden) == 0 {
+		return
+	}
+	for _, o := range []*outlook{c.p.before, c.p.after} {
+		if a := o.people[person]; a != nil {
+			a.shown = map[string][]passage{}
+			for door, list := range a.passages {
+				if left := slices.DeleteFunc(slices.Clone(list), func(w passage) bool { return hidden[w.grant] }); len(left) > 0 {
+					a.shown[door] = left
+				}
+			}
+		}
 	}
 }
 
@@ -94,11 +123,25 @@ func (o *outlook) of(person ID) map[string][]passage {
 	return nil
 }
 
-// person adds what one person loses.
+// shownOf gives the passages of a person without those that privacy hides.
+func (o *outlook) shownOf(person ID) map[string][]passage {
+	if a := o.people[person]; a != nil && a.shown != nil {
+		return a.shown
+	}
+	return o.of(person)
+}
+
+// person adds what one person loses: beside what privacy hides, else what it hides as a
+// number.
 func (l *changeList) person(site, id ID) {
-	before, after, any := l.before.of(id), l.after.of(id), false
-	for _, door := range sortedKeysOf(before) {
+	whole, left, any := l.before.of(id), l.after.of(id), false
+	for _, door := range sortedKeysOf(whole) {
+		before, after := l.before.shownOf(id), l.after.shownOf(id)
 		open, closed := l.difference(before[door], after[door])
+		if len(closed) == 0 {
+			before, after = whole, left
+			open, closed = l.difference(before[door], after[door])
+		}
 		if len(closed) == 0 {
 			continue
 		}

@@ -94,9 +94,18 @@ func (o *outlook) joined(key, more string) string {
 	return o.join(append(strings.Split(key, " "), more)...)
 }
 
+// ofToken gives the passages of a person at which a credential is looked at: of one that
+// the sender may read, without those that privacy hides.
+func (o *outlook) ofToken(t *token, person ID) map[string][]passage {
+	if t != nil && t.seen {
+		return o.shownOf(person)
+	}
+	return o.of(person)
+}
+
 // works reports whether a credential opens any door of the site, now or later.
 func (o *outlook) works(t *token, person ID) bool {
-	for door, passages := range o.of(person) {
+	for door, passages := range o.ofToken(t, person) {
 		if !o.never(o.stretches(t, door, passages)) {
 			return true
 		}
@@ -146,7 +155,7 @@ func fewer(before, after *outlook, c *clock, person ID, was, is *token) (doors [
 		return nil, false
 	}
 	own := aspect{kind: was.row.Kind}
-	old, now := before.of(person), after.of(person)
+	old, now := before.ofToken(was, person), after.ofToken(was, person)
 	for _, door := range sortedKeysOf(old) {
 		if c.within(before.stretches(was, door, old[door]), after.stretches(is, door, now[door])) {
 			continue

@@ -66,8 +66,10 @@ type outlook struct {
 type abilities struct {
 	active      bool
 	passages    map[string][]passage // by door
+	shown       map[string][]passage // without those that privacy hides from the sender; nil: it hides none
 	credentials []*token             // sorted by id
 	seen        map[string]bool      // the grants of which the sender may know
+	private     map[string]bool      // the grants, with whether the privacy of a unit hides them from the sender
 	visible     bool                 // the sender may read the person
 }
 
@@ -121,6 +123,7 @@ func (o *outlook) lookAt(f *foresight, people []ID) {
 				for _, w := range list {
 					if _, known := a.seen[w.grant]; !known {
 						a.seen[w.grant] = f.s.SeesGrant(f.viewer, w.grant) || w.free && a.visible
+						a.private[w.grant] = !a.seen[w.grant] && f.s.private(f.s.recordOfGrant(w.grant))
 					}
 				}
 			}
@@ -180,7 +183,7 @@ func (o *outlook) abilities(person ID) *abilities {
 	if _, known := o.get(unlock.KindPerson, string(person)).(*unlock.Person); !known {
 		return nil
 	}
-	a := &abilities{passages: map[string][]passage{}, seen: map[string]bool{}}
+	a := &abilities{passages: map[string][]passage{}, seen: map[string]bool{}, private: map[string]bool{}}
 	who := o.personCode(string(person))
 	a.active = who == unlock.NoCode
 	for _, id := range o.m.s.grantsAt(person, o.m.site.ID) {
