@@ -132,7 +132,8 @@ func (o *org) forgetKeys(events []domain.Event) {
 }
 
 // View calls f with the state of an org and its head. f must not keep or change
-// anything of the state.
+// anything of the state, nor ask the store about the org: a command that waits in
+// between would hold both up for ever.
 func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, Head) error) error {
 	o, err := s.org(ctx, id)
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 
 // questionBody says who would pass which door, when.
 type questionBody struct {
-	Person     domain.ID `json:"person,omitempty" doc:"the person: whether anything that was given to them opens; give this or credential"`
-	Credential domain.ID `json:"credential,omitempty" doc:"id of the credential, never its number"`
-	Door       domain.ID `json:"door"`
-	Side       string    `json:"side,omitempty" enum:"in,out" default:"in"`
-	At         time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
-	Kind       string    `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: with what does not matter, and credentials tells of each that they carry"`
-	Position   string    `json:"position,omitempty" doc:"judge by what the org knew at this position, as 1-42; none: by what it knows now"`
-	Command    string    `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
+	Person     domain.ID  `json:"person,omitempty" doc:"the person: whether anything that was given to them opens; give this or credential"`
+	Credential domain.ID  `json:"credential,omitempty" doc:"id of the credential, never its number"`
+	Door       domain.ID  `json:"door"`
+	Side       string     `json:"side,omitempty" enum:"in,out" default:"in"`
+	At         *time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
+	Kind       string     `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: with what does not matter, and credentials tells of each that they carry"`
+	Position   string     `json:"position,omitempty" doc:"judge by what the org knew at this position, as 1-42; none: by what it knows now"`
+	Command    string     `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
 }
 
 type questionInput struct {
@@ -260,11 +260,11 @@ const (
 	lastYear  = 2261
 )
 
-func orNow(at, now time.Time) time.Time {
-	if at.IsZero() {
+func orNow(at *time.Time, now time.Time) time.Time {
+	if at == nil {
 		return now
 	}
-	return at
+	return *at
 }
 
 // check refuses a question about nobody or about two.

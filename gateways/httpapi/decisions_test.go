@@ -56,3 +56,15 @@ func TestOthersLearnOfTheirOwnWaysAlone(t *testing.T) {
 	check("vera", all)
 	check("anna", users)
 }
+
+// An instant that no table can tell is refused, the zero time too: it is no word for now.
+func TestAQuestionIsAboutAnInstantThatTablesTell(t *testing.T) {
+	b := newWorld(t, "busy")
+	token := b.token("stan", domain.ScopeRead)
+	for _, route := range []string{"decisions", "explain"} {
+		for _, at := range []string{"0001-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2262-01-01T00:00:00Z"} {
+			b.ask(token, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, `{"person":"vera","door":"gate","at":"`+at+`"}`).is(http.StatusBadRequest)
+		}
+		b.ask(token, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, `{"person":"vera","door":"gate"}`).is(http.StatusOK)
+	}
+}
