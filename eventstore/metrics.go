@@ -24,6 +24,8 @@ type Metrics struct {
 	Room      prometheus.Gauge     // bytes left on the disk of the embedded server
 	Silent    prometheus.Gauge     // servers of the cluster that do not tell their settings
 	Unsafe    prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
+	// DamagedKeys are those of personal data that the vault has and that do not open.
+	DamagedKeys prometheus.Gauge
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -56,8 +58,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Servers of the cluster that did not tell their settings when they were asked last."}),
 		Unsafe: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_servers_unsafe",
 			Help: "Servers of the cluster with settings that could lose acknowledged commits; while there are any, nothing is appended."}),
+		DamagedKeys: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_vault_damaged_keys",
+			Help: "Keys of personal data that were found damaged in the vault; what they seal cannot be read."}),
 	}
-	reg.MustRegister(m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
+	reg.MustRegister(m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 

@@ -35,7 +35,7 @@ func (x *execution) seal(ctx context.Context, events []domain.Event) ([]domain.E
 			}
 			key, ok := x.keyOf(subject)
 			if !ok {
-				failed = fmt.Errorf("eventstore: no key for a personal value of %s: %w", subject, vault.ErrUnavailable)
+				failed = fmt.Errorf("eventstore: no key for a personal value of %s: %w", subject, x.whyNoKey(subject))
 				return p
 			}
 			box, err := key.Seal(associated(x.org.id, subject), []byte(p.Text()))
@@ -57,6 +57,14 @@ func (x *execution) keyOf(subject domain.ID) (vault.Key, bool) {
 	}
 	k, ok := x.fresh[subject]
 	return k, ok
+}
+
+// whyNoKey tells why the key of a subject is not at hand.
+func (x *execution) whyNoKey(subject domain.ID) error {
+	if x.store.keyDamaged(x.org.id, x.org.state.KeyOf(subject)) {
+		return vault.ErrDamaged
+	}
+	return vault.ErrUnavailable
 }
 
 // newSubjects lists the subjects in events that have no key yet, each once.
@@ -131,6 +139,33 @@ func (x *execution) requestHash(ctx context.Context) (schemas.Hash, error) {
 	return schemas.Hash(h.Sum(nil)), nil
 }
 
+// keys asks the vault for keys of an org, and tells the metrics how many are known
+// to be damaged.
+func (s *Store) keys(ctx context.Context, id domain.ID, ids []string) (map[string]vault.Key, error) {
+	keys, err := s.cfg.Keys.Keys(ctx, string(id), ids)
+	n := 0
+	for _, damaged := range s.cfg.Keys.Damaged() {
+		n += len(damaged)
+	}
+	s.metrics.DamagedKeys.Set(float64(n))
+	return keys, err
+}
+
+// keyDamaged reports whether the vault has a key of an org that does not open.
+func (s *Store) keyDamaged(id domain.ID, key string) bool {
+	return slices.Contains(s.cfg.Keys.Damaged()[string(id)], key)
+}
+
+// DamagedKeys tells, by org, the ids of keys that the vault has and that do not open:
+// what they seal cannot be read. [vault.OrgKey] stands for that of an org itself.
+func (s *Store) DamagedKeys() map[domain.ID][]string {
+	out := map[domain.ID][]string{}
+	for id, keys := range s.cfg.Keys.Damaged() {
+		out[domain.ID(id)] = keys
+	}
+	return out
+}
+
 // freshKeys takes reserved keys of an org, and reserves more ahead. A pool that is
 // empty is filled while the command waits, which happens at the first personal
 // value of an org and in bulk work alone.
@@ -158,7 +193,7 @@ func (s *Store) fetchKeys(o *org, events []domain.Event) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, vaultPatience)
 	defer cancel()
-	keys, err := s.cfg.Keys.Keys(ctx, string(o.id), ids)
+	keys, err := s.keys(ctx, o.id, ids)
 	if err != nil {
 		o.vaultRetry = s.cfg.Now().Add(vaultPatience)
 		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
@@ -207,7 +242,9 @@ func (o *org) open(subject domain.ID, p domain.Personal) (domain.Personal, bool)
 }
 
 // openState opens what is sealed in an org's state, as far as the vault is there
-// and has the keys. The caller holds o.mu. It opens them in place, so it must not be
+// and has the keys. What was sealed with a damaged key does not count as sealed: it
+// stays so until the vault is put back, and the others of the org must not wait for
+// that. So a number that only such a value holds can be given again. The caller holds o.mu. It opens them in place, so it must not be
 // called for a state of which a copy is looked at.
 func (s *Store) openState(ctx context.Context, o *org) {
 	var ids []string
@@ -220,7 +257,7 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	})
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
-	keys, err := s.cfg.Keys.Keys(ctx, string(o.id), ids)
+	keys, err := s.keys(ctx, o.id, ids)
 	if err != nil {
 		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
 		o.sealed = max(o.sealed, len(ids))
@@ -229,14 +266,17 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	for id, k := range keys {
 		o.keys[id] = k
 	}
-	missing := 0
+	missing, damaged := 0, map[string]bool{}
+	for _, id := range s.cfg.Keys.Damaged()[string(o.id)] {
+		damaged[id] = true
+	}
 	o.state.EachPersonal(func(subject domain.ID, p *domain.Personal) {
 		if _, known := p.Value(); known { // it may be read in a fork of the state just now
 			return
 		}
 		if opened, ok := o.open(subject, *p); ok {
 			*p = opened
-		} else {
+		} else if id, err := vault.BoxKeyID(p.Box()); err != nil || !damaged[id] {
 			missing++
 		}
 	})
@@ -294,7 +334,7 @@ func (s *Store) OpenEvents(ctx context.Context, id domain.ID, events []domain.Ev
 	if len(ids) == 0 {
 		return events, nil
 	}
-	keys, err := s.cfg.Keys.Keys(ctx, string(id), ids)
+	keys, err := s.keys(ctx, id, ids)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open events of %s: %w", id, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -170,6 +171,11 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 	silent, unsafe := s.Store.Servers()
 	for _, name := range silent {
 		degraded = append(degraded, httpapi.Trouble{Part: "server:" + name, Message: "it does not tell its settings; its cluster goes on with a majority, and it is checked when it is back"})
+	}
+	damaged := s.Store.DamagedKeys()
+	for _, id := range slices.Sorted(maps.Keys(damaged)) {
+		degraded = append(degraded, httpapi.Trouble{Part: "vault:" + string(id), Message: fmt.Sprintf("keys of personal data are damaged, and what they seal cannot be read: %s; put back vault.db from a copy that is whole",
+			strings.Join(damaged[id], ", "))})
 	}
 	troubles = s.troubles()
 	if low, full := s.Store.Disk(); full != nil {

@@ -69,7 +69,11 @@ func (v *Vault) Destroy(ctx context.Context, orgName string, ids []string, at Cu
 	if err := checkName("org", orgName); err != nil {
 		return err
 	}
-	return v.destroyIn(ctx, at, func(tx *sql.Tx) error { return destroyKeys(tx, orgName, ids) })
+	err := v.destroyIn(ctx, at, func(tx *sql.Tx) error { return destroyKeys(tx, orgName, ids) })
+	if err == nil {
+		v.note(orgName, ids, nil)
+	}
+	return err
 }
 
 // DestroyOrg destroys all keys of an org as Destroy does, the org's own and with it its tag keys, and those that are
@@ -79,7 +83,11 @@ func (v *Vault) DestroyOrg(ctx context.Context, orgName string, at Cursor) error
 	if err := checkName("org", orgName); err != nil {
 		return err
 	}
-	return v.destroyIn(ctx, at, func(tx *sql.Tx) error { return destroyOrg(tx, orgName) })
+	err := v.destroyIn(ctx, at, func(tx *sql.Tx) error { return destroyOrg(tx, orgName) })
+	if err == nil {
+		v.note(orgName, v.Damaged()[orgName], nil)
+	}
+	return err
 }
 
 // destroyIn runs do alone, and moves the cursor with it.

@@ -75,6 +75,7 @@ func (v *Vault) Keys(ctx context.Context, orgName string, ids []string) (map[str
 	defer v.gate.RUnlock()
 	keys := make(map[string]Key, len(ids))
 	for chunk := range slices.Chunk(keyIDs(ids), loadChunk) {
+		var damaged []string
 		err := v.inTx(ctx, "load keys", func(tx *sql.Tx) error {
 			o, err := v.findOrg(tx, orgName)
 			if errors.Is(err, errNoOrg) || errors.Is(err, ErrDestroyed) {
@@ -83,40 +84,47 @@ func (v *Vault) Keys(ctx context.Context, orgName string, ids []string) (map[str
 			if err != nil {
 				return err
 			}
-			return loadFrom(tx, o, orgName, chunk, keys)
+			damaged, err = loadFrom(tx, o, orgName, chunk, keys)
+			return err
 		})
+		if errors.Is(err, ErrDamaged) {
+			v.note(orgName, nil, []string{OrgKey})
+		}
 		if err != nil {
 			return nil, err
 		}
+		v.note(orgName, append(slices.Clone(chunk), OrgKey), damaged)
 	}
 	return keys, nil
 }
 
-// loadFrom adds to keys those of ids that o has.
-func loadFrom(tx *sql.Tx, o org, orgName string, ids []string, keys map[string]Key) error {
+// loadFrom adds to keys those of ids that o has, and returns the ids of those whose slot does not open: one bad bit must
+// not take the keys beside it.
+func loadFrom(tx *sql.Tx, o org, orgName string, ids []string, keys map[string]Key) (damaged []string, err error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	rows, err := tx.Query(`SELECT key.id, secret.wrapped FROM json_each(?1) AS asked
 		JOIN key ON key.id = asked.value JOIN secret ON secret.slot = key.slot WHERE key.org = ?2`, string(list), o.row)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id string
 		var wrapped sql.RawBytes
 		if err := rows.Scan(&id, &wrapped); err != nil {
-			return err
+			return nil, err
 		}
 		s, err := unwrap(o.keys, wrapped, keyAD(orgName, id))
 		if err != nil {
-			return fmt.Errorf("key %s is damaged: %w", id, err)
+			damaged = append(damaged, id)
+			continue
 		}
 		keys[id] = Key{id, s}
 	}
-	return rows.Err()
+	return damaged, rows.Err()
 }
 
 // keyIDs gives what can be a key's id, each once, in the order of the table.
@@ -181,7 +189,7 @@ func (v *Vault) findOrg(tx *sql.Tx, name string) (org, error) {
 		return org{row: o.row}, ErrDestroyed
 	}
 	if o.key, err = unwrap(v.orgs.aead(), wrapped, orgAD(name)); err != nil {
-		return org{}, fmt.Errorf("the key of org %q is damaged: %w", name, err)
+		return org{}, fmt.Errorf("%w: that of org %q, which wraps all others of it: %w", ErrDamaged, name, err)
 	}
 	o.keys = o.key.derive(nil, "gatehouse vault keys").aead()
 	return o, nil

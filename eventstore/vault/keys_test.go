@@ -84,15 +84,17 @@ func TestADamagedKeyIsNamedAndNotGiven(t *testing.T) {
 	_, err := v.db.Exec(`UPDATE secret SET wrapped = ? WHERE slot = (SELECT slot FROM key WHERE id = ?)`,
 		wrapped(t, v, keys[0])[0], keys[1].ID)
 	require.NoError(t, err)
-	_, err = v.Keys(t.Context(), "org", ids(keys[1:]))
-	require.ErrorContains(t, err, keys[1].ID)
-	assert.Equal(t, byID(keys[0]), load(t, v, "org", keys[0]))
+	assert.Equal(t, byID(keys[0]), load(t, v, "org", keys...))
+	assert.Equal(t, map[string][]string{"org": {keys[1].ID}}, v.Damaged())
 
 	reserve(t, v, "other", 1)
 	_, err = v.db.Exec(`UPDATE org SET slot = (SELECT slot FROM org WHERE name = 'org') WHERE name = 'other'`)
 	require.NoError(t, err)
 	_, err = v.Reserve(t.Context(), "other", 1)
 	require.ErrorContains(t, err, "other")
+	_, err = v.Keys(t.Context(), "other", []string{"0123456789abcdef"})
+	require.ErrorIs(t, err, ErrDamaged)
+	assert.Equal(t, []string{OrgKey}, v.Damaged()["other"])
 }
 
 func TestTagKeys(t *testing.T) {

@@ -59,6 +59,8 @@ type Vault struct {
 	// gate is held by whoever reads keys, and alone by whoever destroys: when Destroy returns, no call is under way that
 	// read a key before it was destroyed and gives it after.
 	gate sync.RWMutex
+
+	damage
 }
 
 // Open opens the vault of a data directory, and makes it when there is none: vault.db, mode 0600. It fails with

@@ -14,7 +14,7 @@ import (
 // slowest takes, a batch of reserved keys.
 const requestTimeout = 5 * time.Second
 
-// A Remote is the vault as the instances that do not hold it see it. It remembers nothing. Every method fails with
+// A Remote is the vault as the instances that do not hold it see it. It remembers no key. Every method fails with
 // ErrUnavailable when no holder answers in time or the holder cannot answer, and with ErrWrongMaster when the holder has
 // another master key.
 //
@@ -25,6 +25,8 @@ const requestTimeout = 5 * time.Second
 type Remote struct {
 	nc        *nats.Conn
 	transport secret
+
+	damage
 }
 
 // NewRemote asks the vault that another instance serves on the same NATS. The master key must be that instance's.
@@ -32,7 +34,7 @@ func NewRemote(nc *nats.Conn, master Master) (*Remote, error) {
 	if master.secret.none() {
 		return nil, fmt.Errorf("vault: %w: ask with the zero Master", ErrNoMaster)
 	}
-	return &Remote{nc, master.secret.derive(nil, "gatehouse vault transport")}, nil
+	return &Remote{nc: nc, transport: master.secret.derive(nil, "gatehouse vault transport")}, nil
 }
 
 // Ready implements [Keeper].
@@ -89,6 +91,7 @@ func (r *Remote) Keys(ctx context.Context, org string, ids []string) (map[string
 			}
 			keys[k.ID] = k
 		}
+		r.note(org, chunk, reply.Damaged)
 	}
 	return keys, nil
 }

@@ -150,7 +150,7 @@ func (h *holder) keys(ctx context.Context, r wireRequest) (wireReply, error) {
 	if err != nil {
 		return wireReply{}, err
 	}
-	var reply wireReply
+	reply := wireReply{Damaged: h.vault.among(r.Org, r.IDs)}
 	for _, k := range keys {
 		reply.Keys = append(reply.Keys, wireKey{k.ID, k.secret.bytes()})
 	}

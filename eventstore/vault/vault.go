@@ -56,6 +56,9 @@ type Keeper interface {
 	// stands in the ledger. It fails with ErrNoTagKey for a later version than the first of an org that the vault does not
 	// know, and with ErrDestroyed for a destroyed org.
 	TagKey(ctx context.Context, org, site string, version int) (TagKey, error)
+	// Damaged tells, by org, the ids of keys that were asked for last and found damaged: the vault has them, and they do
+	// not open. Keys leaves them out. An id says nothing of whose key it is.
+	Damaged() map[string][]string
 }
 
 const (
@@ -63,6 +66,8 @@ const (
 	MaxReserve = 10_000
 	// maxName is how long the id of an org or a site may be, in bytes.
 	maxName = 256
+	// OrgKey stands for the key of an org itself where keys are named by their ids.
+	OrgKey = "org"
 )
 
 var (
@@ -76,6 +81,8 @@ var (
 	ErrWrongMaster = errors.New("wrong master key")
 	// ErrNoMaster says that there are keys but no master key that opens them.
 	ErrNoMaster = errors.New("no master key")
+	// ErrDamaged says that the vault has a key that does not open, as after a flipped bit on its disk.
+	ErrDamaged = errors.New("a key in the vault is damaged")
 	// ErrInUse says that another process, or another Vault of this one, has the file open.
 	ErrInUse = errors.New("the vault is in use")
 	// ErrHeld says that another instance already answers for this ledger's vault.

@@ -50,6 +50,7 @@ type wireReply struct {
 	Code    string    `json:"code,omitempty"`
 	Message string    `json:"message,omitempty"`
 	Keys    []wireKey `json:"keys,omitempty"`
+	Damaged []string  `json:"damaged,omitempty"` // ids of the keys asked for that do not open
 	Version int       `json:"version,omitempty"`
 	TagKey  []byte    `json:"tag_key,omitempty"`
 }

@@ -48,7 +48,7 @@ func (kindName) Schema(huma.Registry) *huma.Schema {
 type exportEnd struct {
 	Position  string `json:"position" doc:"of which everything before is"`
 	Rows      int    `json:"rows"`
-	LeftOut   int    `json:"left_out" doc:"things that the caller may see of which there is no line, as PINs, and what is over"`
+	LeftOut   int    `json:"left_out" doc:"things that the caller may see of which there is no line, as PINs, what is over, and what cannot be read as its key is damaged"`
 	Suspended int    `json:"suspended" doc:"of the rows, those of suspended people, bookings and credentials, which is not in the rows"`
 }
 
@@ -173,9 +173,13 @@ func (e *export) chunk(rows []exportRow) (out []byte, err error) {
 			}
 			commands := r.commands(v)
 			for _, c := range commands {
-				line, err := exportLine(c)
+				line, whole, err := exportLine(c)
 				if err != nil {
 					return err
+				}
+				if !whole {
+					e.end.LeftOut++
+					continue
 				}
 				out = append(append(out, line...), '\n')
 				e.end.Rows++
@@ -192,8 +196,10 @@ func (e *export) chunk(rows []exportRow) (out []byte, err error) {
 	return out, err
 }
 
-// exportLine gives the fields of a command with personal values in clear.
-func exportLine(c domain.Command) ([]byte, error) {
+// exportLine gives the fields of a command with personal values in clear. It is not
+// whole when one of them cannot be read: while the vault answers, as it did when the
+// export began, that is one whose key is damaged.
+func exportLine(c domain.Command) (line []byte, whole bool, err error) {
 	sealed := false
 	c = domain.MapPersonal(c, func(_ domain.ID, p domain.Personal) domain.Personal {
 		_, known := p.Value()
@@ -201,11 +207,11 @@ func exportLine(c domain.Command) ([]byte, error) {
 		return p.Sealed(p.Text())
 	})
 	if sealed {
-		return nil, fmt.Errorf("httpapi: export: %w", vault.ErrUnavailable)
+		return nil, false, nil
 	}
-	line, err := json.Marshal(c)
+	line, err = json.Marshal(c)
 	if err != nil {
-		return nil, fmt.Errorf("httpapi: export %s: %w", domain.CommandName(c), err)
+		return nil, false, fmt.Errorf("httpapi: export %s: %w", domain.CommandName(c), err)
 	}
-	return line, nil
+	return line, true, nil
 }

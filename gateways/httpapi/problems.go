@@ -192,6 +192,10 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 			"whoever operates the service is to %s. Other orgs go on", eventstore.DamageAdvice)
 	case errors.Is(err, eventstore.ErrTooNew):
 		return problem(http.StatusServiceUnavailable, "read_only", "%v", eventstore.ErrTooNew)
+	case errors.Is(err, vault.ErrDamaged):
+		a.log(ctx, "a personal value has a damaged key", err)
+		return problem(http.StatusServiceUnavailable, "key_damaged", "the key of these personal values is damaged in the vault, so they cannot be sealed or opened; "+
+			"nothing was changed. Whoever operates the service finds in /readyz which key, and is to put back vault.db from a copy that is whole")
 	case errors.Is(err, vault.ErrUnavailable):
 		return problem(http.StatusServiceUnavailable, "vault_unavailable",
 			"personal fields cannot be sealed or opened now; commands without them go on").retry("5")
