@@ -1,0 +1,231 @@
+package mark
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+
+	"gatehouse/domain"
+)
+
+// FileName is the file of marks in its directory.
+const FileName = "marks"
+
+// ErrInUse says that another process keeps its marks in the directory.
+var ErrInUse = errors.New("the file of marks is in use by another process")
+
+// File is an open file of marks. Its methods may be called from many goroutines.
+type File struct {
+	file *os.File
+
+	syncing sync.Mutex // held by a Sync
+
+	mu      sync.Mutex // guards what follows
+	pairs   map[domain.ID]*pair
+	used    int64 // pairs in the file that have an org or are damaged: the next org takes the one behind
+	size    int64 // of the file, in pairs
+	damaged int
+	moved   bool // since the last Sync
+}
+
+// pair is the place of an org, and what its newer slot says.
+type pair struct {
+	at      int64 // in pairs
+	last    slot
+	pending bool // the last mark could not be written
+}
+
+// Open opens the file of marks in a directory for writing, and makes both when they
+// are absent. Until it is closed no other process can.
+func Open(dir string) (*File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("mark: make the directory: %w", err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, FileName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("mark: open: %w", err)
+	}
+	f, err := openFile(file, dir)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("mark: %s: %w", file.Name(), err), file.Close())
+	}
+	return f, nil
+}
+
+func openFile(file *os.File, dir string) (*File, error) {
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(ErrInUse, err)
+	}
+	content, err := io.ReadAll(file)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{file: file, size: int64(len(content)+pairSize-1) / pairSize}
+	f.pairs, f.used, f.damaged = scan(content)
+	return f, syncDir(dir)
+}
+
+// Read returns the marks of a directory, by org, and how many pairs of slots are
+// damaged, without a lock and without making anything. A directory or file that is
+// absent has none.
+func Read(dir string) (marks []Mark, damaged int, err error) {
+	content, err := os.ReadFile(filepath.Join(dir, FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("mark: read: %w", err)
+	}
+	pairs, _, damaged := scan(content)
+	return sorted(pairs), damaged, nil
+}
+
+// scan finds the pairs of a file. One that holds something and has no whole slot is
+// damaged: an org has lost its mark.
+func scan(content []byte) (pairs map[domain.ID]*pair, used int64, damaged int) {
+	pairs = map[domain.ID]*pair{}
+	for at := int64(0); len(content) > 0; at++ {
+		part := content[:min(pairSize, len(content))]
+		content = content[len(part):]
+		if !slices.ContainsFunc(part, func(b byte) bool { return b != 0 }) {
+			continue
+		}
+		used = at + 1
+		first, ok := decode(part[:min(slotSize, len(part))])
+		if second, whole := decode(part[min(slotSize, len(part)):]); whole && (!ok || second.count > first.count) {
+			first, ok = second, true
+		}
+		if !ok {
+			damaged++
+			continue
+		}
+		if known := pairs[first.Org]; known == nil || first.Beyond(known.last.Position()) {
+			pairs[first.Org] = &pair{at: at, last: first}
+		}
+	}
+	return pairs, used, damaged
+}
+
+func sorted(pairs map[domain.ID]*pair) []Mark {
+	out := make([]Mark, 0, len(pairs))
+	for p := range maps.Values(pairs) {
+		out = append(out, p.last.Mark)
+	}
+	slices.SortFunc(out, func(a, b Mark) int { return cmp.Compare(a.Org, b.Org) })
+	return out
+}
+
+// Of returns the mark of an org; false when it has none.
+func (f *File) Of(org domain.ID) (Mark, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pairs[org]
+	if p == nil {
+		return Mark{}, false
+	}
+	return p.last.Mark, true
+}
+
+// All returns every mark, by org.
+func (f *File) All() []Mark {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return sorted(f.pairs)
+}
+
+// Damaged is how many pairs of slots were damaged when the file was opened.
+func (f *File) Damaged() int { return f.damaged }
+
+// Advance writes a mark of an org that has all of the one before and more, and
+// ignores any other. When it is not written for want of room or by a broken disk, it is
+// known all the same, and Sync tries again.
+func (f *File) Advance(m Mark) error {
+	if m.Org == "" || len(m.Org) > maxOrg {
+		return fmt.Errorf("mark: an org is named by 1 to %d bytes, not %q", maxOrg, m.Org)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.pairs[m.Org]
+	switch {
+	case p == nil:
+		p = &pair{at: f.used}
+		f.pairs[m.Org] = p
+		f.used++
+	case p.last.Beyond(m.Position()) || m.N == p.last.N:
+		return nil
+	}
+	p.last = slot{Mark: m, count: p.last.count + 1}
+	f.moved = true
+	return f.write(p)
+}
+
+// write writes the last mark of a pair over its older slot. The caller holds f.mu.
+func (f *File) write(p *pair) error {
+	p.pending = true
+	for p.at >= f.size {
+		// Zeros that are written, not a hole: what is written over them later needs no
+		// room on a disk that is full by then.
+		if _, err := f.file.WriteAt(make([]byte, growth*pairSize), f.size*pairSize); err != nil {
+			return fmt.Errorf("mark: make room: %w", err)
+		}
+		f.size += growth
+	}
+	if _, err := f.file.WriteAt(p.last.encode(), p.at*pairSize+int64(p.last.count%2)*slotSize); err != nil {
+		return fmt.Errorf("mark: write: %w", err)
+	}
+	p.pending = false
+	return nil
+}
+
+// Sync makes durable what was marked before it was called.
+func (f *File) Sync() error {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	if err := f.flush(); err != nil {
+		return err
+	}
+	if err := f.file.Sync(); err != nil {
+		f.mu.Lock()
+		f.moved = true
+		f.mu.Unlock()
+		return fmt.Errorf("mark: sync: %w", err)
+	}
+	return nil
+}
+
+// flush writes what could not be written before.
+func (f *File) flush() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.moved {
+		return nil
+	}
+	for _, p := range f.pairs {
+		if p.pending {
+			if err := f.write(p); err != nil {
+				return err
+			}
+		}
+	}
+	f.moved = false
+	return nil
+}
+
+// Close makes the marks durable and closes the file.
+func (f *File) Close() error { return errors.Join(f.Sync(), f.file.Close()) }
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
