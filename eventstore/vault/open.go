@@ -55,6 +55,7 @@ type Vault struct {
 	db        *sql.DB // one connection: the file is locked, nobody else can open it
 	orgs      secret  // wraps the orgs' keys
 	transport secret  // what instances that ask share with this one
+	copies    secret  // seals the copies for backups
 
 	// gate is held by whoever reads keys, and alone by whoever destroys: when Destroy returns, no call is under way that
 	// read a key before it was destroyed and gives it after.
@@ -87,6 +88,7 @@ func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
 		db:        db,
 		orgs:      master.secret.derive(nil, "gatehouse vault orgs"),
 		transport: master.secret.derive(nil, "gatehouse vault transport"),
+		copies:    master.secret.derive(nil, copyPurpose),
 	}
 	if err := v.inTx(ctx, "open "+path, v.prepare); err != nil {
 		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_BUSY {

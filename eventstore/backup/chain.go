@@ -1,0 +1,141 @@
+package backup
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/schemas"
+)
+
+// Head is where the chain of an org ends.
+type Head struct {
+	Position schemas.Position
+	Hash     schemas.Hash // of the last body
+	At       time.Time    // of the last commit
+	Commits  uint64
+}
+
+// A checker follows the messages of one stream and tells where one does not follow the one before.
+type checker struct {
+	stream string
+	at     uint64                  // the last sequence of closed segments that keep was called behind
+	next   uint64                  // of the ledger: the sequence that must come
+	heads  map[domain.ID]Head      // of the ledger
+	tails  map[string]activityTail // of activity, by subject
+	flaws  []string                // of activity
+	broken map[string]bool         // subjects that flaws tells of
+
+	// What the maps held before the messages since keep was called last; a zero value was not there.
+	keptNext  uint64
+	keptHeads map[domain.ID]Head
+	keptTails map[string]activityTail
+}
+
+type activityTail struct {
+	k    uint64
+	hash schemas.Hash
+}
+
+// maxFlaws bounds how many broken chains of activity are told by name.
+const maxFlaws = 20
+
+func newChecker(stream string, first uint64) *checker {
+	c := &checker{stream: stream, next: first, heads: map[domain.ID]Head{}, tails: map[string]activityTail{}, broken: map[string]bool{}}
+	c.keep()
+	return c
+}
+
+// keep makes the present state the one that rewind comes back to.
+func (c *checker) keep() {
+	c.keptNext, c.keptHeads, c.keptTails = c.next, map[domain.ID]Head{}, map[string]activityTail{}
+}
+
+// rewind forgets the messages since keep.
+func (c *checker) rewind() {
+	c.next = c.keptNext
+	restore(c.heads, c.keptHeads)
+	restore(c.tails, c.keptTails)
+	c.keep()
+}
+
+func restore[K, V comparable](now, kept map[K]V) {
+	var absent V
+	for key, value := range kept {
+		if value == absent {
+			delete(now, key)
+		} else {
+			now[key] = value
+		}
+	}
+}
+
+// set puts a value into a map and what it replaces into kept, if it is the first since keep.
+func set[K comparable, V any](now, kept map[K]V, key K, value V) {
+	if _, known := kept[key]; !known {
+		kept[key] = now[key]
+	}
+	now[key] = value
+}
+
+// take checks the next message. An error says that it must not be copied.
+func (c *checker) take(m *Message) error {
+	switch c.stream {
+	case eventstore.StreamLedger:
+		return c.takeCommit(m)
+	case eventstore.StreamActivity:
+		c.takeActivity(m)
+	}
+	return nil
+}
+
+// takeCommit checks a message of the ledger: none may be absent, and each is a commit that follows its org's head.
+func (c *checker) takeCommit(m *Message) error {
+	if m.Seq != c.next {
+		return fmt.Errorf("%w: message %d of %s is not there, message %d comes in its place: %s", ErrBroken, c.next, c.stream, m.Seq, eventstore.DamageAdvice)
+	}
+	commit, err := schemas.DecodeCommit(m.Body)
+	if err != nil {
+		return fmt.Errorf("%w: message %d of %s is no commit: %w", ErrBroken, m.Seq, c.stream, err)
+	}
+	head := c.heads[commit.Org]
+	if !strings.HasPrefix(m.Subject, "ledger.") || !strings.HasSuffix(m.Subject, "."+string(commit.Org)) {
+		return fmt.Errorf("%w: commit %s of org %q (message %d) lies on the subject %s", ErrBroken, commit.Position(), commit.Org, m.Seq, m.Subject)
+	}
+	if commit.N != head.Position.N+1 || commit.Prev != head.Hash || commit.Epoch < head.Position.Epoch {
+		return fmt.Errorf("%w: org %s: commit %s (message %d) does not follow %s", ErrBroken, commit.Org, commit.Position(), m.Seq, head.Position)
+	}
+	set(c.heads, c.keptHeads, commit.Org, Head{commit.Position(), schemas.HashOf(m.Body), commit.At, head.Commits + 1})
+	c.next++
+	return nil
+}
+
+// takeActivity checks a record of a gateway. Records before the first that is there, and between what an earlier segment
+// has and the first that was there later, were taken by retention.
+func (c *checker) takeActivity(m *Message) {
+	a, err := schemas.DecodeActivity(m.Body)
+	if err != nil {
+		c.flaw(m, "message %d is no record", m.Seq)
+		return
+	}
+	tail, known := c.tails[m.Subject]
+	switch {
+	case known && a.K <= tail.k:
+		c.flaw(m, "record %d (message %d) comes behind record %d", a.K, m.Seq, tail.k)
+	case known && a.K == tail.k+1 && a.Prev != tail.hash:
+		c.flaw(m, "record %d (message %d) does not follow the one before", a.K, m.Seq)
+	}
+	set(c.tails, c.keptTails, m.Subject, activityTail{a.K, schemas.HashOf(m.Body)})
+}
+
+func (c *checker) flaw(m *Message, format string, args ...any) {
+	if c.broken[m.Subject] {
+		return
+	}
+	c.broken[m.Subject] = true
+	if len(c.flaws) < maxFlaws {
+		c.flaws = append(c.flaws, m.Subject+": "+fmt.Sprintf(format, args...))
+	}
+}
