@@ -26,7 +26,6 @@ var allowed = []struct {
 	{"eventstore/clustertest", "", "servers alone, for the tests of packages that know the ledger and of those that do not"},
 	{"eventstore/mark", "domain schemas", "outlives the ledger, so it knows nothing of how that is stored"},
 	{"eventstore", "schemas domain eventstore/vault eventstore/mark", "the only place that knows JetStream's sequences"},
-	{"eventstore", "schemas domain eventstore/vault", "the only place that knows JetStream's sequences"},
 	{"eventstore/backup", "eventstore eventstore/vault schemas domain", "copies the streams as they are, and knows what makes a chain"},
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
