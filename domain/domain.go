@@ -119,10 +119,15 @@ func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
 	return s.decideWithin(maxConsequences, c, cmds...)
 }
 
+// TooMany refuses a list of so many commands: of more than [MaxList], or none.
+func TooMany(n int) *Refusal {
+	return refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, n)
+}
+
 // decideWithin is Decide with room for a number of consequences.
 func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *Refusal) {
 	if len(cmds) == 0 || len(cmds) > MaxList {
-		return Decision{}, refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, len(cmds))
+		return Decision{}, TooMany(len(cmds))
 	}
 	start := s.journal.begin()
 	s.now = c.At

@@ -181,6 +181,9 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint6
 	if err != nil {
 		return fmt.Errorf("check it against the ledger: %w", err)
 	}
+	if err := schemas.StateBounds.Check(state); err != nil {
+		return err
+	}
 	if err := o.state.UnmarshalJSON(state); err != nil {
 		return err
 	}
@@ -214,6 +217,9 @@ func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte,
 	line, err := r.ReadBytes('\n')
 	if err != nil {
 		return h, nil, nil, fmt.Errorf("its header is not whole: %w", err)
+	}
+	if err := schemas.RowBounds.Check(line); err != nil {
+		return h, nil, nil, fmt.Errorf("its header: %w", err)
 	}
 	if err := json.Unmarshal(line, &h); err != nil {
 		return h, nil, nil, fmt.Errorf("its header: %w", err)

@@ -54,7 +54,7 @@ func (a *Activity) Encode() ([]byte, error) {
 // refused: a newer gateway may say more.
 func DecodeActivity(body []byte) (*Activity, error) {
 	var a Activity
-	if err := json.Unmarshal(body, &a); err != nil {
+	if err := ActivityBounds.within(body, &a); err != nil {
 		return nil, fmt.Errorf("schemas: read activity: %w", err)
 	}
 	return &a, nil

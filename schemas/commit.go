@@ -171,8 +171,14 @@ func checkPlain(s string) error {
 //
 // The commit keeps parts of the body.
 func DecodeCommit(body []byte) (*Commit, error) {
+	if len(body) > CommitBounds.Size {
+		return nil, fmt.Errorf("schemas: read a commit: %w", &BoundError{"bytes", CommitBounds.Size})
+	}
 	if c, ok := decodeEncoded(body); ok {
 		return c, nil
+	}
+	if err := CommitBounds.Check(body); err != nil {
+		return nil, fmt.Errorf("schemas: read a commit: %w", err)
 	}
 	var c Commit
 	if err := strict(body, &c); err == nil {
@@ -226,6 +232,9 @@ func (e Event) Decode() (domain.Event, error) {
 // DecodeCommands reads the body of a request: the fields of one command, or an
 // array of them. It returns pointers as [domain.CommandType.New] makes them.
 func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
+	if err := CommandBounds.Check(body); err != nil {
+		return nil, fmt.Errorf("%s: %w", typ.Name, err)
+	}
 	body = bytes.TrimSpace(body)
 	if !utf8.Valid(body) {
 		return nil, fmt.Errorf("%s: the body is not UTF-8", typ.Name)
@@ -240,6 +249,9 @@ func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return nil, fmt.Errorf("%s: %w", typ.Name, err)
+	}
+	if len(raw) > domain.MaxList {
+		return nil, domain.TooMany(len(raw))
 	}
 	ptrs := make([]any, len(raw))
 	for i, r := range raw {

@@ -155,6 +155,7 @@ func (s *scan) object() json.RawMessage {
 		case quoted:
 		case c == '{':
 			depth++
+			s.bad = depth > MaxDepth
 		case c == '}':
 			depth--
 			if depth == 0 {

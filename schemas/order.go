@@ -52,8 +52,8 @@ const MaxOrderAnswer = 1024
 // or does not say in so many words what the gateway did. Fields that a newer gateway
 // adds are passed over.
 func DecodeOrderAnswer(order *Order, body []byte) (*OrderAnswer, error) {
-	if len(body) > MaxOrderAnswer {
-		return nil, fmt.Errorf("schemas: an answer to an order has %d bytes, at most %d are read", len(body), MaxOrderAnswer)
+	if err := OrderAnswerBounds.Check(body); err != nil {
+		return nil, fmt.Errorf("schemas: read the answer to an order: %w", err)
 	}
 	var a OrderAnswer
 	d := json.NewDecoder(bytes.NewReader(body))

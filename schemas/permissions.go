@@ -175,11 +175,18 @@ func (d *PermissionDelta) Encode() ([][]byte, error) {
 // DecodePermission reads the body of a message on the subject of a site's deltas:
 // a delta, or else a part of one.
 func DecodePermission(body []byte) (*PermissionDelta, *PermissionPart, error) {
+	return decodePermission(PermissionBounds, body)
+}
+
+func decodePermission(bounds Bounds, body []byte) (*PermissionDelta, *PermissionPart, error) {
 	var m struct {
 		PermissionDelta
 		Part int    `json:"part"`
 		Of   int    `json:"of"`
 		Data []byte `json:"data"`
+	}
+	if err := bounds.Check(body); err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
 	unread := json.Unmarshal(body, &m)
 	if unread != nil {
@@ -225,7 +232,7 @@ func joinDelta(parts []PermissionPart) (*PermissionDelta, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
-	d, inner, err := DecodePermission(body)
+	d, inner, err := decodePermission(joinedBounds, body)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +245,8 @@ func joinDelta(parts []PermissionPart) (*PermissionDelta, error) {
 	return d, nil
 }
 
-func unzip(parts []PermissionPart) (*gzip.Reader, error) {
+// unzip reads what parts hold, up to maxUnzipped.
+func unzip(parts []PermissionPart) (io.Reader, error) {
 	var rs []io.Reader
 	for i := range parts {
 		rs = append(rs, bytes.NewReader(parts[i].Data))
@@ -247,7 +255,7 @@ func unzip(parts []PermissionPart) (*gzip.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
-	return z, nil
+	return &unzipped{z, maxUnzipped}, nil
 }
 
 // parts cuts what is written to it, gzipped, into parts. The last one comes with

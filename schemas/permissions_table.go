@@ -64,7 +64,7 @@ func (t *SiteTable) takePart(p *PermissionPart) (*PermissionDelta, error) {
 	if p.Part == 1 {
 		t.parts = nil
 	}
-	if !p.follows(t.parts) {
+	if !p.follows(t.parts) || p.Part > maxParts {
 		t.parts = nil
 		return nil, fmt.Errorf("%w: part %d of %d at %d does not follow the one before", ErrPermissions, p.Part, p.Of, p.N)
 	}
@@ -158,7 +158,7 @@ type BaseReader struct {
 // is whole. The error wraps ErrPermissions.
 func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 	var p PermissionPart
-	if err := json.Unmarshal(body, &p); err != nil {
+	if err := PermissionBounds.within(body, &p); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
 	if err := checkFormat(p.Format); err != nil {
@@ -167,7 +167,7 @@ func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 	if p.Part == 1 {
 		b.parts = nil
 	}
-	if !p.follows(b.parts) {
+	if !p.follows(b.parts) || p.Part > maxParts {
 		b.parts = nil
 		return false, nil
 	}
@@ -215,14 +215,20 @@ func (b *BaseReader) SiteTable(org, site domain.ID) (*SiteTable, error) {
 }
 
 func readBase(z io.Reader) (head baseHeader, rows []unlock.Row, err error) {
-	r := bufio.NewReaderSize(z, 64<<10)
+	r := bufio.NewReaderSize(z, RowBounds.Size)
 	for first := true; ; first = false {
-		line, err := r.ReadBytes('\n')
+		line, err := r.ReadSlice('\n')
 		if errors.Is(err, io.EOF) && len(line) == 0 && !first {
 			break
 		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			err = &BoundError{"bytes in one row", RowBounds.Size}
+		}
 		if err != nil {
 			return head, nil, fmt.Errorf("it ends within a line: %w", err)
+		}
+		if err := RowBounds.Check(line); err != nil {
+			return head, nil, err
 		}
 		if first {
 			if err := json.Unmarshal(line, &head); err != nil {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A KeyError is a field of a JSON object that is not taken: one that stands twice,
@@ -30,12 +31,16 @@ func (e *KeyError) Error() string {
 
 // CheckKeys reports with a KeyError the first field of a JSON text that stands twice
 // or, as the type of into tells, is written in another case. What else may be wrong
-// with the text is left to whoever decodes it.
+// with the text is left to whoever decodes it. The caller has checked the [Bounds] of
+// the text; one that is deeper than MaxDepth is refused here in any case.
 func CheckKeys(data []byte, into any) error {
+	if err := (Bounds{}).Check(data); err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	k := keys{d}
-	if e, ok := errors.AsType[*KeyError](k.value(reflect.TypeOf(into), "")); ok {
+	if e, ok := errors.AsType[*KeyError](k.value(reflect.TypeOf(into), nil)); ok {
 		return e
 	}
 	return nil
@@ -43,6 +48,28 @@ func CheckKeys(data []byte, into any) error {
 
 // keys walks through a JSON text beside the type that it is to be decoded into.
 type keys struct{ d *json.Decoder }
+
+// place is where in a text a value stands: below another, as a field or an entry. A
+// path is made of it only when there is something to tell.
+type place struct {
+	above *place
+	field string
+	entry int // of a list; -1: a field
+}
+
+// path is the place in words: windows[1].from.
+func (p *place) path() string {
+	var steps []string
+	for ; p != nil; p = p.above {
+		if p.entry >= 0 {
+			steps = append(steps, fmt.Sprintf("[%d]", p.entry))
+		} else {
+			steps = append(steps, "."+p.field)
+		}
+	}
+	slices.Reverse(steps)
+	return strings.TrimPrefix(strings.Join(steps, ""), ".")
+}
 
 var (
 	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
@@ -64,22 +91,21 @@ func readInto(t reflect.Type) reflect.Type {
 	return nil
 }
 
-func (k keys) value(t reflect.Type, path string) error {
-	t = readInto(t)
+func (k keys) value(t reflect.Type, at *place) error {
 	token, err := k.d.Token()
 	if err != nil {
 		return err
 	}
 	switch token {
 	case json.Delim('{'):
-		return k.object(t, path)
+		return k.object(readInto(t), at)
 	case json.Delim('['):
 		var elem reflect.Type
-		if t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
+		if t = readInto(t); t != nil && (t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
 			elem = t.Elem()
 		}
-		for i := 0; k.d.More(); i++ {
-			if err := k.value(elem, fmt.Sprintf("%s[%d]", path, i)); err != nil {
+		for entry := (place{above: at}); k.d.More(); entry.entry++ {
+			if err := k.value(elem, &entry); err != nil {
 				return err
 			}
 		}
@@ -88,7 +114,7 @@ func (k keys) value(t reflect.Type, path string) error {
 	return err
 }
 
-func (k keys) object(t reflect.Type, path string) error {
+func (k keys) object(t reflect.Type, above *place) error {
 	seen := map[string]struct{}{}
 	for k.d.More() {
 		token, err := k.d.Token()
@@ -99,21 +125,44 @@ func (k keys) object(t reflect.Type, path string) error {
 		if !ok {
 			return io.ErrUnexpectedEOF
 		}
-		at := strings.TrimPrefix(path+"."+name, ".")
+		at := place{above: above, field: name, entry: -1}
 		if _, twice := seen[name]; twice {
-			return &KeyError{Path: at}
+			return &KeyError{Path: at.path()}
 		}
 		seen[name] = struct{}{}
 		field, wants := fieldOf(t, name)
 		if wants != "" {
-			return &KeyError{Path: at, Wants: wants}
+			return &KeyError{Path: at.path(), Wants: wants}
 		}
-		if err := k.value(field, at); err != nil {
+		if err := k.value(field, &at); err != nil {
 			return err
 		}
 	}
 	_, err := k.d.Token()
 	return err
+}
+
+// fieldsOf remembers the fields of struct types: reflect.Type -> []namedField.
+var fieldsOf sync.Map
+
+type namedField struct {
+	name string
+	typ  reflect.Type
+}
+
+// namedFields lists the fields of a struct type by their names in JSON.
+func namedFields(t reflect.Type) []namedField {
+	if known, ok := fieldsOf.Load(t); ok {
+		return known.([]namedField)
+	}
+	var out []namedField
+	for _, f := range reflect.VisibleFields(t) {
+		if name := jsonName(f); f.IsExported() && name != "" {
+			out = append(out, namedField{name, f.Type})
+		}
+	}
+	fieldsOf.Store(t, out)
+	return out
 }
 
 // fieldOf is the type of an object's field, nil when it is not known. For a name
@@ -127,15 +176,12 @@ func fieldOf(t reflect.Type, name string) (field reflect.Type, wants string) {
 	case t.Kind() != reflect.Struct:
 		return nil, ""
 	}
-	fields := reflect.VisibleFields(t)
-	named := func(same func(have string) bool) int {
-		return slices.IndexFunc(fields, func(f reflect.StructField) bool { return f.IsExported() && same(jsonName(f)) })
+	fields := namedFields(t)
+	if i := slices.IndexFunc(fields, func(f namedField) bool { return f.name == name }); i >= 0 {
+		return fields[i].typ, ""
 	}
-	if i := named(func(have string) bool { return have == name }); i >= 0 {
-		return fields[i].Type, ""
-	}
-	if i := named(func(have string) bool { return have != "" && strings.EqualFold(have, name) }); i >= 0 {
-		return nil, jsonName(fields[i])
+	if i := slices.IndexFunc(fields, func(f namedField) bool { return strings.EqualFold(f.name, name) }); i >= 0 {
+		return nil, fields[i].name
 	}
 	return nil, ""
 }

@@ -37,6 +37,10 @@ const (
 // wireChunk is how many keys one request is about: a reply of about 150 kB, when NATS carries 1 MB by default.
 const wireChunk = 2048
 
+// maxFrame bounds a frame in bytes. It is looked at before anything is opened; how
+// many keys a request is about is bounded by wireChunk.
+const maxFrame = 1 << 20
+
 type wireRequest struct {
 	Org     string   `json:"org"`
 	Site    string   `json:"site,omitempty"`
@@ -149,7 +153,7 @@ func splitFrame(frame []byte) (public, sealed []byte, err error) {
 		return nil, nil, fmt.Errorf("%w: the holder of the vault has another %s", ErrWrongMaster, masterEnv)
 	case len(frame) == 2 && frame[1] == whyVersion, len(frame) > 0 && frame[0] != wireVersion:
 		return nil, nil, errors.New("the other side speaks another version of the vault's protocol")
-	case len(frame) < 1+publicSize:
+	case len(frame) < 1+publicSize, len(frame) > maxFrame:
 		return nil, nil, fmt.Errorf("a frame of %d bytes", len(frame))
 	}
 	return frame[1 : 1+publicSize], frame[1+publicSize:], nil

@@ -125,9 +125,6 @@ func (a *API) readCommand(r *http.Request) (commandRequest, error) {
 // readOptions reads the query and the headers that say how a command is sent.
 func readOptions(r *http.Request, req *commandRequest) *Problem {
 	for name, values := range r.URL.Query() {
-		if len(values) > 1 {
-			return malformed("query."+name, "it is given more than once")
-		}
 		value := values[0]
 		switch name {
 		case "dry_run":
@@ -219,6 +216,12 @@ func notDecoded(err error) *Problem {
 	}
 	if k, ok := errors.AsType[*schemas.KeyError](err); ok {
 		return keyTaken(k)
+	}
+	if b, ok := errors.AsType[*schemas.BoundError](err); ok {
+		return malformed("body", "%v", b)
+	}
+	if r, ok := errors.AsType[*domain.Refusal](err); ok {
+		return refused(r)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformed("body", "it is no JSON: %v, at byte %d", s, s.Offset)

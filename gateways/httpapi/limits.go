@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"sync"
 	"time"
 
@@ -106,6 +107,25 @@ func remote(r *http.Request) string {
 		return addr.String()
 	}
 	return net.String()
+}
+
+// singleParameters refuses a query that cannot be read, and one that gives a parameter
+// twice, of which a reader would take the first or the last as it likes.
+func (a *API) singleParameters(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			a.fail(w, r, malformed("query", "it cannot be read; values are percent-encoded and parameters joined by &"))
+			return
+		}
+		for name, values := range query {
+			if len(values) > 1 {
+				a.fail(w, r, malformed("query."+name, "it is given more than once; give it once"))
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // bounded bounds the size of bodies and the number of requests at the same time.

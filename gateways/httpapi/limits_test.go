@@ -115,3 +115,28 @@ func TestTheServerBoundsRequests(t *testing.T) {
 	assert.Equal(t, http.StatusOK, ask(b.token("olga", domain.ScopeFull)))
 	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, ask(strings.Repeat("x", 64<<10)))
 }
+
+func TestEveryRouteBoundsWhatItReads(t *testing.T) {
+	b := newWorld(t, "busy")
+	b.takesReads()
+	token, metrics := b.token("olga", domain.ScopeFull), b.token("olga", domain.ScopeMetrics)
+	c := readContract(t, b.ask("", http.MethodGet, "/openapi.json", "").body)
+	deep := strings.Repeat(`{"a":`, 170_000)
+	for path, methods := range c.doc.Paths {
+		target := strings.NewReplacer("{org}", "acme", "{site}", "north", "{gateway}", "till", "{id}", "x", "{kind}", "people").Replace(path)
+		for method, op := range methods {
+			method, token := strings.ToUpper(method), token
+			if path == "/metrics" {
+				token = metrics
+			}
+			p := b.ask(token, method, target+"?limit=5&limit=6", "").problem(http.StatusBadRequest, "malformed")
+			assert.Equal(t, "query.limit", p.Fields[0].Name, path)
+			b.ask(token, method, target+"?limit=%zz", "").problem(http.StatusBadRequest, "malformed")
+			if op.RequestBody != nil && path != "/v1/orgs" {
+				p = b.ask(token, method, target, deep).problem(http.StatusBadRequest, "malformed")
+				assert.Contains(t, p.Detail, "50 levels", path)
+			}
+		}
+	}
+	b.send(token, "SuspendPerson", `[`+strings.Repeat(`{"person":"anna"},`, domain.MaxList)+`{"person":"anna"}]`).problem(http.StatusUnprocessableEntity, "invalid_field")
+}

@@ -111,7 +111,7 @@ func New(cfg Config) (*API, error) {
 		return nil, err
 	}
 	a.openapi = doc
-	a.chain = a.observed(a.bounded(a.authenticated(a.mux)))
+	a.chain = a.observed(a.bounded(a.authenticated(a.singleParameters(a.mux))))
 	return a, nil
 }
 
@@ -159,11 +159,18 @@ func humaConfig(version string) huma.Config {
 
 // strictJSON is JSON whose fields are taken by their very name, and once.
 var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: func(data []byte, v any) error {
-	if err := schemas.CheckKeys(data, v); err != nil {
+	if err := checkBody(data, v); err != nil {
 		return err
 	}
 	return huma.DefaultJSONFormat.Unmarshal(data, v)
 }}
+
+func checkBody(data []byte, v any) error {
+	if err := schemas.BodyBounds.Check(data); err != nil {
+		return err
+	}
+	return schemas.CheckKeys(data, v)
+}
 
 // routes registers everything that is served.
 func (a *API) routes() {
