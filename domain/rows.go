@@ -249,10 +249,10 @@ func (m *rowMaker) siteRow() *unlock.Site {
 		Zone:           m.site.Rules,
 		Calendar:       m.site.Calendar,
 		Blackouts:      m.site.Closures(),
-		SharedUserFobs: m.site.Policy.FobHolders == "anyone",
-		FobSchedule:    string(m.site.Policy.FobSchedule),
-		LeaseStandard:  leaseStandard,
-		LeaseCritical:  leaseCritical,
+		SharedUserFobs: m.site.Policy.FobHolders == "anyone", LockdownShutsOut: m.site.Policy.LockdownEgress == "shut",
+		FobSchedule:   string(m.site.Policy.FobSchedule),
+		LeaseStandard: leaseStandard,
+		LeaseCritical: leaseCritical,
 	}
 	switch p := m.site.Posture; {
 	case m.site.Lockdown != "":

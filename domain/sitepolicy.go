@@ -40,6 +40,10 @@ type Policy struct {
 	// open for them: "one_gateway" (default), or "per_gateway", where each counts for
 	// itself and a one-time PIN may open once at each.
 	Uses string `json:"uses,omitempty"`
+	// LockdownEgress says what a lockdown does to the way out: "free" (default), which
+	// lets out who may open the door at other times, or "shut". A door that is released
+	// by fire opens whatever it says.
+	LockdownEgress string `json:"lockdown_egress,omitempty"`
 }
 
 // maxShareDepth bounds Policy.ShareDepth: every further link of a chain of shares
@@ -59,6 +63,7 @@ func (p Policy) check() error {
 		{"manager_shares", p.ManagerShares, []string{"allowed", "forbidden"}},
 		{"membership_overlap", p.MembershipOverlap, []string{"forbid", "union"}},
 		{"uses", p.Uses, []string{"one_gateway", "per_gateway"}},
+		{"lockdown_egress", p.LockdownEgress, []string{"free", "shut"}},
 	} {
 		if err := oneOf(f.value, f.values...); err != nil {
 			return fmt.Errorf("%s: %w", f.name, err)

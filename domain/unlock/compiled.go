@@ -21,13 +21,15 @@ type site struct {
 	posture        Posture // of doors without a unit; Normal in a lockdown
 	lockdown       bool
 	sharedUserFobs bool
+	// lockdownShutsOut says that a lockdown denies side out too.
+	lockdownShutsOut bool
 }
 
 // compileSite keeps the zone of the site before when its rules are the same.
 func compileSite(r *Site, before *site) *site {
 	s := &site{
 		row: r, days: r.Calendar.Compile(), fobSchedule: keyOf(IDOf(r.FobSchedule)),
-		postureUntil: end(r.PostureUntil), posture: r.Posture, sharedUserFobs: r.SharedUserFobs,
+		postureUntil: end(r.PostureUntil), posture: r.Posture, sharedUserFobs: r.SharedUserFobs, lockdownShutsOut: r.LockdownShutsOut,
 	}
 	if r.Posture == Lockdown {
 		s.posture, s.lockdown = Normal, true

@@ -6,10 +6,11 @@ import "gatehouse/domain/schedule"
 const beforeWho Checks = 1<<(DenyWrongFacilityCode-firstDenial) - 1
 
 // neverOut are the checks that only mark for side out: a way out never depends on
-// the service, on counts, on where somebody was seen last or on what others typed.
+// the service, on counts, on where somebody was seen last, on what others typed or
+// on a debt.
 const neverOut Checks = 1<<(DenyLeaseEnded-firstDenial) | 1<<(DenyProjectionStale-firstDenial) |
 	1<<(DenyFirstInPending-firstDenial) | 1<<(DenyPassback-firstDenial) | 1<<(DenyOccupancyLimit-firstDenial) |
-	1<<(DenyLockout-firstDenial)
+	1<<(DenyLockout-firstDenial) | 1<<(DenyGatelock-firstDenial) | 1<<(DenyOverlock-firstDenial)
 
 // nothingKnown is what a nil Local stands for.
 var nothingKnown Local
@@ -120,6 +121,9 @@ func (q *question) atDoor(side Side) Checks {
 	}
 	if side == Out {
 		q.marks = neverOut
+		if !q.site.lockdownShutsOut {
+			q.marks |= check(DenyLockdown)
+		}
 	}
 	unsure := local.ClockUnsure && d.class == Critical
 	if q.at >= local.LeaseEnd || local.LeaseEnd == 0 || unsure {

@@ -269,7 +269,10 @@ func (s *slowCase) atDoor() codes {
 		s.marks.add(DenyPassback, DenyOccupancyLimit)
 	}
 	if !in {
-		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending, DenyLockout)
+		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending, DenyLockout, DenyGatelock, DenyOverlock)
+		if !s.site.LockdownShutsOut {
+			s.marks.add(DenyLockdown)
+		}
 	}
 	return failed
 }

@@ -127,7 +127,7 @@ func (d *dice) row(k Kind) Row {
 		holiday, _ := schedule.DateOf(2026, 10, 24+d.IntN(3))
 		s := &Site{
 			ID: "site", Zone: d.rules, LeaseStandard: 900, LeaseCritical: 30, Blackouts: d.blackouts(),
-			Posture: pick(d, Normal, Normal, Lockdown, Unlocked, FreeAccess, Secured), PostureUntil: d.window().Until, SharedUserFobs: d.one(2),
+			Posture: pick(d, Normal, Normal, Lockdown, Unlocked, FreeAccess, Secured), PostureUntil: d.window().Until, SharedUserFobs: d.one(2), LockdownShutsOut: d.one(2),
 		}
 		if d.one(2) {
 			s.Calendar = schedule.Calendar{{Date: holiday, Kind: schedule.Holiday}}

@@ -32,6 +32,9 @@ type Site struct {
 	// FobSchedule is the id of the one schedule that fobs and cards follow in place of
 	// those of rights, units and grants; empty: they follow the schedule of their user.
 	FobSchedule string `json:"fob_schedule,omitempty"`
+	// LockdownShutsOut says that a lockdown denies side out too; without it the way
+	// out stays free.
+	LockdownShutsOut bool `json:"lockdown_shuts_out,omitempty"`
 	// LeaseStandard and LeaseCritical are how long leases run, in seconds, 1 to
 	// 259,200 (72 h). Gateways read them; a decision reads the lease itself.
 	LeaseStandard uint32 `json:"lease_standard_s"`
