@@ -19,14 +19,38 @@ func (s *State) Fork() *State {
 	return f
 }
 
+// Frozen is a state as it was at one moment, only good for being written.
+type Frozen struct{ state *State }
+
+// Freeze returns the state as it is now, so that writing it need not hold up the
+// org: rows are shared, as with Fork, and neither are found by anything but their
+// ids. Personal values must not be opened in this state until it is written.
+func (s *State) Freeze() Frozen {
+	f := NewState()
+	f.N, f.LastAt = s.N, s.LastAt
+	for i, t := range s.journal.tables {
+		t.freezeTo(f.journal.tables[i])
+	}
+	return Frozen{f}
+}
+
+// MarshalJSON writes what [State.MarshalJSON] would have written at that moment.
+func (f Frozen) MarshalJSON() ([]byte, error) { return f.state.MarshalJSON() }
+
 // forkTo makes another table of the same kind a copy of this one.
 func (t *table[T]) forkTo(other anyTable) {
 	f := other.(*table[T])
-	f.due, f.dueOf = nil, nil
-	f.rows = maps.Clone(t.rows)
+	t.freezeTo(other)
 	f.index = make(map[string]map[ID]struct{}, len(t.index))
 	for key, ids := range t.index {
 		f.index[key] = maps.Clone(ids)
 	}
+}
+
+// freezeTo makes the rows of another table of the same kind a copy of this one's.
+func (t *table[T]) freezeTo(other anyTable) {
+	f := other.(*table[T])
+	f.due, f.dueOf = nil, nil
+	f.rows = maps.Clone(t.rows)
 	f.order.Store(t.order.Load())
 }

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"crypto/sha256"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,11 +32,14 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 			return d
 		}
 		some(h)
-		first, second := h.s.Fork(), h.s.Fork()
+		first, second, frozen := h.s.Fork(), h.s.Fork(), h.s.Freeze()
 		was := digest(h.s)
 		require.Equal(t, was, digest(first))
 		some(h)
 		require.Equal(t, was, digest(first), "what happened since is not in the fork")
+		written, err := frozen.MarshalJSON()
+		require.NoError(t, err)
+		require.Equal(t, was, sha256.Sum256(written), "nor in what is written of that moment")
 		is := digest(h.s)
 		forked := *h
 		forked.s = second

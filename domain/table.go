@@ -325,6 +325,7 @@ type anyTable interface {
 	json.Unmarshaler
 	reindex()
 	forkTo(anyTable)
+	freezeTo(anyTable)
 	eachPersonal(func(ID, *Personal))
 	tableName() string
 }

@@ -75,6 +75,7 @@ func (s *Store) lookAtDisk() {
 		s.log.Info("there is more room on the disk of the ledger than the reserve again", "room_bytes", room)
 	}
 	s.metrics.Room.Set(float64(room))
+	s.noteSlow("embedded", e.Server().NumSlowConsumers())
 	full := e.full()
 	if full == nil {
 		s.disk.full.Store(nil)

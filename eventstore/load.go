@@ -199,7 +199,7 @@ func (s *Store) readThrough(ctx context.Context, stream string, subjects []strin
 	var failed error // what f answered, which no second reading mends
 	next := from
 	for begun := time.Now(); ; {
-		err := s.readOnce(ctx, stream, subjects, next, until, func(seq uint64, body []byte) error {
+		err := ReadStream(ctx, s.bulk, stream, subjects, next, until, func(seq uint64, body []byte) error {
 			failed = f(seq, body)
 			next, begun = seq+1, time.Now()
 			return failed
@@ -219,51 +219,6 @@ func (s *Store) readThrough(ctx context.Context, stream string, subjects []strin
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// readOnce reads a stream with one consumer.
-func (s *Store) readOnce(ctx context.Context, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
-	if from > until {
-		return nil
-	}
-	cons, err := s.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
-	})
-	if err != nil {
-		return err
-	}
-	msgs, err := cons.Messages(pulls(5000)...)
-	if err != nil {
-		return err
-	}
-	defer msgs.Stop()
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
-	for {
-		msg, err := msgs.Next()
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
-		}
-		seq := meta.Sequence.Stream
-		if seq > until {
-			return nil
-		}
-		if err := f(seq, msg.Data()); err != nil || seq == until {
-			return err
-		}
-	}
-}
-
-// pulls are the terms on which messages are pulled, so many ahead. On a cluster a
-// pull that reaches a consumer which was made just now can be lost, and the client
-// notices by missing heartbeats: with its own terms after ten seconds, with these
-// after one.
-func pulls(ahead int) []jetstream.PullMessagesOpt {
-	return []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(ahead), jetstream.PullExpiry(5 * time.Second), jetstream.PullHeartbeat(500 * time.Millisecond)}
 }
 
 // catchUp reads the commits behind the head until the tail. The caller holds o.mu.

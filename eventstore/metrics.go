@@ -26,6 +26,7 @@ type Metrics struct {
 	Unsafe    prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
 	// DamagedKeys are those of personal data that the vault has and that do not open.
 	DamagedKeys prometheus.Gauge
+	Slow        *prometheus.CounterVec // connections that were too slow for what they asked for, by who noticed
 }
 
 // NewMetrics makes the metrics and registers them.
@@ -60,8 +61,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Servers of the cluster with settings that could lose acknowledged commits; while there are any, nothing is appended."}),
 		DamagedKeys: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_vault_damaged_keys",
 			Help: "Keys of personal data that were found damaged in the vault; what they seal cannot be read."}),
+		Slow: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_nats_slow_consumers_total",
+			Help: "Connections that a server cut, and subscriptions of this instance that lost messages, as they were too slow; by who noticed: server, client."}, []string{"noticed_by"}),
 	}
-	reg.MustRegister(m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
+	m.Slow.WithLabelValues("server")
+	m.Slow.WithLabelValues("client")
+	reg.MustRegister(m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 

@@ -30,7 +30,8 @@ type org struct {
 	subject string
 	queue   *queue
 
-	loading sync.Mutex // held while the org is loaded, so that one load runs at a time
+	loading  sync.Mutex // held while the org is loaded, so that one load runs at a time
+	snapping sync.Mutex // held while a snapshot is written, so that an older one never replaces a newer
 
 	// loaded is written under mu. It becomes true when the state is whole but for
 	// what the tail has passed over meanwhile, which is read before mu is let go.

@@ -40,6 +40,7 @@ type roll struct {
 	told   map[string][]UnsafeSetting // by name, of each server that answered: what is not safe of it
 	silent []string                   // the others, as the cluster names them, in order
 	size   int                        // of the cluster, by its own count
+	slow   map[string]int64           // by name: connections that the server found too slow since its start
 }
 
 // majority is how many of the servers a cluster needs to take anything.
@@ -82,7 +83,7 @@ func checkServers(ctx context.Context, sys *nats.Conn, replicas int) (roll, []Un
 // the group that keeps the cluster's streams in order counts its members, whether
 // they are up or not. There are at least as many as the streams have replicas.
 func callRoll(ctx context.Context, sys *nats.Conn, replicas int) (roll, error) {
-	r := roll{told: map[string][]UnsafeSetting{}, size: replicas}
+	r := roll{told: map[string][]UnsafeSetting{}, slow: map[string]int64{}, size: replicas}
 	members := map[string]bool{}
 	inbox := sys.NewInbox()
 	sub, err := sys.SubscribeSync(inbox)
@@ -110,6 +111,7 @@ func callRoll(ctx context.Context, sys *nats.Conn, replicas int) (roll, error) {
 			continue // a server without JetStream stores nothing
 		}
 		r.told[reply.Data.Name] = checkServer("server "+reply.Data.Name, reply.Data.Version, js.Config.SyncAlways)
+		r.slow[reply.Data.Name] = reply.Data.SlowConsumers
 		if js.Meta != nil {
 			r.size = max(r.size, js.Meta.Size)
 			members[js.Meta.Leader] = true

@@ -97,36 +97,63 @@ func (s *Store) snapshotOf(id domain.ID, least uint64) error {
 }
 
 // snapshot writes an org when it moved on by at least so many commits and no
-// observer has work left behind its head.
+// observer has work left behind its head. The org is held for as long as the copy
+// of its rows takes; what comes after that takes a hundred times as long.
 func (s *Store) snapshot(o *org, least uint64) error {
-	o.mu.RLock()
-	if !o.loaded.Load() || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
-		o.mu.RUnlock()
+	o.snapping.Lock()
+	defer o.snapping.Unlock()
+	f, ok := s.freeze(o, least)
+	if !ok {
 		return nil
 	}
-	head := o.head
-	state, err := o.state.MarshalJSON()
-	ids := encodeIDs(o.ids)
-	o.mu.RUnlock()
+	err := s.writeSnapshot(f)
+	o.looks.Add(-1)
 	if err != nil {
-		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
-	}
-	header, err := json.Marshal(snapshotHeader{
-		Format: snapshotFormat, Fold: domain.FoldVersion, Stream: s.created, Org: o.id, Epoch: head.Epoch, N: head.N,
-		Hash: head.Hash, At: head.At, Seq: head.seq, StateSize: len(state), IDs: len(ids) / idSize,
-	})
-	if err != nil {
-		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
-	}
-	file := slices.Concat(header, []byte("\n"), state, ids)
-	sum := sha256.Sum256(file)
-	if err := writeFile(s.snapshotPath(o.id), append(file, sum[:]...)); err != nil {
 		return fmt.Errorf("eventstore: snapshot %s: %w", o.id, err)
 	}
 	o.mu.Lock()
-	o.snapped = head.N
+	o.snapped = f.head.N
 	o.mu.Unlock()
 	return nil
+}
+
+// frozen is an org as it was at a head.
+type frozen struct {
+	id    domain.ID
+	head  Head
+	state domain.Frozen
+	ids   map[domain.UUID]uint64
+}
+
+// freeze copies what a snapshot of an org holds; false: it is not to be written now.
+// A copy counts among the looks at the org.
+func (s *Store) freeze(o *org, least uint64) (frozen, bool) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if !o.loaded.Load() || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
+		return frozen{}, false
+	}
+	o.looks.Add(1)
+	return frozen{o.id, o.head, o.state.Freeze(), maps.Clone(o.ids)}, true
+}
+
+// writeSnapshot writes the file of a snapshot. It takes no lock.
+func (s *Store) writeSnapshot(f frozen) error {
+	state, err := f.state.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	ids := encodeIDs(f.ids)
+	header, err := json.Marshal(snapshotHeader{
+		Format: snapshotFormat, Fold: domain.FoldVersion, Stream: s.created, Org: f.id, Epoch: f.head.Epoch, N: f.head.N,
+		Hash: f.head.Hash, At: f.head.At, Seq: f.head.seq, StateSize: len(state), IDs: len(ids) / idSize,
+	})
+	if err != nil {
+		return err
+	}
+	file := slices.Concat(header, []byte("\n"), state, ids)
+	sum := sha256.Sum256(file)
+	return writeFile(s.snapshotPath(f.id), append(file, sum[:]...))
 }
 
 // settled is the last commit of an org of which no observer has anything left to do.

@@ -48,6 +48,7 @@ import (
 // Config says how to open a store. What is not marked optional is required.
 type Config struct {
 	Conn        *nats.Conn       // to the server or cluster, of the account that holds the streams
+	Bulk        *nats.Conn       // optional: another to the same, for what is read in bulk: a commit never waits behind it
 	System      *nats.Conn       // optional: to its system account, to check settings
 	Embedded    *Embedded        // optional: the server when it runs in this process
 	Replicas    int              // of the streams: 1, 3 or 5; 0 means 1
@@ -65,6 +66,7 @@ type Config struct {
 type Store struct {
 	cfg     Config
 	js      jetstream.JetStream
+	bulk    jetstream.JetStream // reads in bulk
 	ledger  jetstream.Stream
 	log     *slog.Logger
 	metrics *Metrics
@@ -149,6 +151,12 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: %w", err)
 	}
+	bulk := js
+	if cfg.Bulk != nil {
+		if bulk, err = jetstream.New(cfg.Bulk, jetstream.WithDefaultTimeout(apiTimeout)); err != nil {
+			return nil, fmt.Errorf("eventstore: %w", err)
+		}
+	}
 	var unsafe []UnsafeSetting
 	var servers roll
 	if cfg.Embedded != nil {
@@ -171,7 +179,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
 	}
-	s := &Store{cfg: cfg, js: js, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
+	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
 		forks: make(chan struct{}, maxForks), damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())

@@ -21,6 +21,27 @@ type servers struct {
 	mu     sync.Mutex // guards what follows
 	silent []string   // did not tell their settings when they were asked last, in order
 	unsafe map[string][]UnsafeSetting
+	slow   map[string]int64 // by name: connections that it found too slow, as it told last
+}
+
+// noteSlow counts the connections that a server found too slow since it was asked
+// last. At the first look there is nothing to compare with.
+func (s *Store) noteSlow(server string, now int64) {
+	s.servers.mu.Lock()
+	was, known := s.servers.slow[server]
+	if s.servers.slow == nil {
+		s.servers.slow = map[string]int64{}
+	}
+	s.servers.slow[server] = now
+	s.servers.mu.Unlock()
+	if now < was {
+		was = 0 // it was started anew
+	}
+	if !known || now == was {
+		return
+	}
+	s.metrics.Slow.WithLabelValues("server").Add(float64(now - was))
+	s.log.Warn("a server cut connections that were too slow for what they asked for", "server", server, "connections", now-was)
 }
 
 // Servers tells which servers of the cluster did not tell their settings when they
@@ -121,6 +142,9 @@ func (s *Store) recordOnce(ctx context.Context, unsafe []UnsafeSetting) error {
 // note takes over what the servers told, and says what is new of it. With the
 // override of the operator what is unsafe is recorded, as it is at the start.
 func (s *Store) note(ctx context.Context, r roll) error {
+	for name, slow := range r.slow {
+		s.noteSlow(name, slow)
+	}
 	unsafe := map[string][]UnsafeSetting{}
 	for name, found := range r.told {
 		if len(found) > 0 {

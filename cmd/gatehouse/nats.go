@@ -70,6 +70,7 @@ func (c *serviceConfig) checkListen() error {
 type natsConns struct {
 	embedded *eventstore.Embedded // nil with an external cluster
 	conn     *nats.Conn
+	bulk     *nats.Conn    // to the same account, for what is read in bulk
 	system   *nats.Conn    // to the system account; nil: none was given, or nobody listens
 	issuer   nkeys.KeyPair // signs who may connect; nil: this instance admits nobody
 	gateways string        // account of gateways
@@ -102,6 +103,10 @@ func (s *service) connect() error {
 		return err
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
+	if s.bulk, err = embedded.Connect(options...); err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { s.bulk.Close(); return nil })
 	if s.system, err = embedded.ConnectSystem(options...); err != nil {
 		return err
 	}
@@ -126,6 +131,10 @@ func (s *service) connectOut() error {
 		return n.notIn(err, "--nats-creds", "--nats-nkey")
 	}
 	s.onStop(func(context.Context) error { s.conn.Close(); return nil })
+	if s.bulk, err = nats.Connect(n.URL, append(s.natsOptions(), login...)...); err != nil {
+		return n.notIn(err, "--nats-creds", "--nats-nkey")
+	}
+	s.onStop(func(context.Context) error { s.bulk.Close(); return nil })
 	if n.Replicas == 1 {
 		s.cfg.Log.Warn("the streams have one copy: a disk that is lost takes the ledger with it; see --replicas")
 	}
@@ -209,6 +218,9 @@ func (s *service) natsOptions() []nats.Option {
 			subject := ""
 			if sub != nil {
 				subject = sub.Subject
+			}
+			if errors.Is(err, nats.ErrSlowConsumer) {
+				s.storeMetrics.Slow.WithLabelValues("client").Inc()
 			}
 			s.cfg.Log.Warn("NATS reports an error", "subject", subject, "error", err)
 		}),

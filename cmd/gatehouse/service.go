@@ -92,8 +92,9 @@ type service struct {
 	Keys          vault.Keeper
 	Failed        chan error // gets what makes the service end by itself
 
-	cfg     serviceConfig
-	metrics *prometheus.Registry
+	cfg          serviceConfig
+	metrics      *prometheus.Registry
+	storeMetrics *eventstore.Metrics
 	natsConns
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
@@ -108,6 +109,7 @@ type service struct {
 // start alone.
 func startService(ctx context.Context, cfg serviceConfig) (*service, error) {
 	s := &service{cfg: cfg, metrics: prometheus.NewRegistry(), Failed: make(chan error, 1)}
+	s.storeMetrics = eventstore.NewMetrics(s.metrics)
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -200,9 +202,9 @@ func (s *service) openStore(ctx context.Context) error {
 	if err := s.shareVault(held, master); err != nil {
 		return err
 	}
-	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, System: s.system, Embedded: s.embedded,
+	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
-		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, eventstore.NewMetrics(s.metrics))
+		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, s.storeMetrics)
 	if err != nil {
 		return err
 	}
@@ -217,7 +219,11 @@ func (s *service) project(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("projections: %w", err)
 	}
-	s.Permissions, err = permissions.New(ctx, permissions.Config{Store: s.Store, JS: js, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	bulk, err := jetstream.New(s.bulk)
+	if err != nil {
+		return fmt.Errorf("projections: %w", err)
+	}
+	s.Permissions, err = permissions.New(ctx, permissions.Config{Store: s.Store, JS: js, Bulk: bulk, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published
 // readSite reads what is published of a site. What cannot be read is noted: it
 // must not keep the org from being served.
 func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishedSite, error) {
-	found, err := loadSite(ctx, p.cfg.JS, p.stream, org, site)
+	found, err := loadSite(ctx, p.cfg.Bulk, p.stream, org, site)
 	switch {
 	case errors.Is(err, schemas.ErrPermissionsTooNew):
 		found.tooNew = true
@@ -232,39 +232,18 @@ func firstFrom(ctx context.Context, stream jetstream.Stream, subject string, end
 // each gives the bodies of a subject's messages from one sequence to another, both
 // inclusive; until is that of a message of the subject.
 func each(ctx context.Context, js jetstream.JetStream, subject string, from, until uint64, f func(body []byte) error) error {
-	cons, err := js.OrderedConsumer(ctx, eventstore.StreamPermissions, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
+	var failed error // what f answered
+	err := eventstore.ReadStream(ctx, js, eventstore.StreamPermissions, []string{subject}, from, until, func(_ uint64, body []byte) error {
+		failed = f(body)
+		return failed
 	})
-	if err != nil {
+	switch {
+	case failed != nil:
+		return failed
+	case err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
 		return fmt.Errorf("read %s: %w", subject, err)
 	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(500))
-	if err != nil {
-		return fmt.Errorf("read %s: %w", subject, err)
-	}
-	defer msgs.Stop()
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
-	for {
-		msg, err := msgs.Next()
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("read %s: %w", subject, err)
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return fmt.Errorf("read %s: %w", subject, err)
-		}
-		if meta.Sequence.Stream > until {
-			return nil
-		}
-		if err := f(msg.Data()); err != nil {
-			return err
-		}
-		if meta.Sequence.Stream == until {
-			return nil
-		}
-	}
+	return nil
 }

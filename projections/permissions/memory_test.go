@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
 )
 
 // Three orgs in the memory of one, each written to while the others push it out:
@@ -83,4 +84,23 @@ olga SuspendPerson {"person":"anna"}`)
 		assert.Empty(t, n.Lags()[0].Diverged)
 		assert.Zero(t, n.Lags()[0].Waiting)
 	}
+}
+
+// A server allows a stream 1,000 consumers, and forgets one that is left behind
+// after minutes.
+func TestReadersLeaveNoConsumersBehind(t *testing.T) {
+	b := newBed(t)
+	n := b.node().start()
+	n.do("acme", house)
+	n.flush()
+	for range 20 {
+		_, _, err := Load(t.Context(), b.js, "acme", "north")
+		require.NoError(t, err)
+	}
+	stream, err := b.js.Stream(t.Context(), eventstore.StreamPermissions)
+	require.NoError(t, err)
+	assert.Eventually(t, func() bool {
+		info, err := stream.Info(t.Context())
+		return err == nil && info.State.Consumers == 0
+	}, patience, time.Millisecond)
 }

@@ -67,15 +67,16 @@ import (
 	"gatehouse/schemas"
 )
 
-// Config is what a projector works with. Everything but Horizon is required.
+// Config is what a projector works with. What is not marked optional is required.
 type Config struct {
 	Store   *eventstore.Store
 	JS      jetstream.JetStream // of the account that holds the streams
+	Bulk    jetstream.JetStream // optional: the same by a connection of its own, for what is read in bulk
 	Keys    vault.Keeper        // of the keys of tags
 	Metrics prometheus.Registerer
 	Now     func() time.Time // the clock
 	Log     *slog.Logger
-	// Horizon is how long deltas are kept that no base needs; 0: 400 days.
+	// Horizon is how long deltas are kept that no base needs. Optional; 0: 400 days.
 	Horizon time.Duration
 }
 
@@ -109,6 +110,9 @@ func New(ctx context.Context, cfg Config) (*Projector, error) {
 	stream, err := cfg.JS.Stream(ctx, eventstore.StreamPermissions)
 	if err != nil {
 		return nil, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+	}
+	if cfg.Bulk == nil {
+		cfg.Bulk = cfg.JS
 	}
 	if cfg.Horizon == 0 {
 		cfg.Horizon = 400 * 24 * time.Hour
