@@ -230,8 +230,8 @@ type Applied struct {
 	Events []Event
 }
 
-// Apply folds a commit. Commits are applied in the order of N without gaps; the
-// caller checks that.
+// Apply folds a commit. Commits are applied in the order of N, without gaps but for
+// what [LedgerRestored] names; the caller checks that.
 func (s *State) Apply(c Applied) {
 	s.journal.n = c.N
 	for _, e := range c.Events {

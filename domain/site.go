@@ -19,7 +19,7 @@ type Site struct {
 	Policy        Policy             `json:"policy"`
 	Posture       DoorPosture        `json:"posture,omitzero"`      // of its doors, but those of units
 	Lockdown      string             `json:"lockdown,omitempty"`    // id of the command that shut all doors; none: it is not locked down
-	StolenKeys    uint32             `json:"stolen_keys,omitempty"` // how many keys of its tags were in gateways that were stolen
+	StolenKeys    uint32             `json:"stolen_keys,omitempty"` // how many keys of its tags are not good any more, see [GatewayRetired] and [LedgerRestored]
 }
 
 // Closures are the site's blackouts without their ids.

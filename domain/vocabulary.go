@@ -29,7 +29,7 @@ type words struct {
 // allWords lists the nouns' words. A new file of a noun adds its line here.
 var allWords = []words{
 	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
-	scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
+	ledgerWords, scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
 	fobWords, keyStockWords, pinWords, duressWords, mobileKeyWords, consequencesWords,
 	groupWords, groupMemberWords, groupSettingsWords,
 	gatewayWords, lockdownWords, postureWords, remoteUnlockWords, privacyWords, auctionWords,

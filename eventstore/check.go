@@ -112,7 +112,7 @@ func (w *walk) take(seq uint64, body []byte) error {
 		return nil
 	}
 	head, broken := w.heads[c.Org], w.found.orgs[c.Org]
-	if c.N != head.N+1 || c.Prev != head.Hash {
+	if c.Follows(head.Position(), head.Hash) != nil {
 		if broken == nil {
 			w.found.orgs[c.Org] = fmt.Errorf("%w: commit %s does not follow %s", ErrBrokenChain, c.Position(), head.Position())
 		}

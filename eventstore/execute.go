@@ -255,8 +255,12 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 	if err != nil {
 		return prepared{}, err
 	}
+	place, err := o.next(d.Events)
+	if err != nil {
+		return prepared{}, err
+	}
 	c := &schemas.Commit{
-		ID: x.req.ID, Request: request, Org: o.id, Epoch: max(o.head.Epoch, 1), N: o.head.N + 1, At: at,
+		ID: x.req.ID, Request: request, Org: o.id, Epoch: place.Epoch, N: place.N, At: at,
 		Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf, Causation: x.req.Causation, Command: x.req.Command,
 		Prev: o.head.Hash, MinReader: schemas.Format,
 	}
@@ -271,6 +275,23 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 		return prepared{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), schemas.MaxCommit)
 	}
 	return prepared{commit: c, events: events, hash: schemas.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}, nil
+}
+
+// next is the position of the commit behind the head. One with LedgerRestored is the
+// first of the next epoch, behind what was lost.
+func (o *org) next(events []domain.Event) (schemas.Position, error) {
+	place := schemas.Position{Epoch: max(o.head.Epoch, 1), N: o.head.N + 1}
+	if len(events) == 0 {
+		return place, nil
+	}
+	lost, ok := events[0].(domain.LedgerRestored)
+	switch {
+	case !ok:
+		return place, nil
+	case lost.Epoch != place.Epoch+1 || lost.LostFrom != place.N || lost.HashAtLostFrom != o.head.Hash.String():
+		return place, fmt.Errorf("%w: it is at %s with the hash %s", ErrPosition, o.head.Position(), o.head.Hash)
+	}
+	return schemas.Position{Epoch: lost.Epoch, N: lost.LostTo + 1}, nil
 }
 
 // append publishes the commit. A publish without a telling answer is repeated

@@ -61,6 +61,10 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	}
 	observe()
 	err = s.readCommits(ctx, o.subject, o.head.seq+1, func(r readCommit) error {
+		if !observing && r.N > begin { // a restore lost the number that they begin at
+			observing = true
+			s.beginObserving(o)
+		}
 		if err := s.applyRead(o, r, observing); err != nil {
 			return err
 		}
@@ -70,8 +74,8 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	if err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
-	if err == nil && o.head.N < stored {
-		return fmt.Errorf("%w: the ledger of %s counts %d commits and gives %d: some cannot be read", ErrBrokenChain, o.id, stored, o.head.N)
+	if given := uint64(len(o.seqs)); err == nil && given < stored {
+		return fmt.Errorf("%w: the ledger of %s counts %d commits and gives %d: some cannot be read", ErrBrokenChain, o.id, stored, given)
 	}
 	if !observing {
 		s.beginObserving(o)
@@ -133,7 +137,7 @@ func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f 
 func (o *org) reset() {
 	o.state, o.head = domain.NewState(), Head{}
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
-	o.seqs, o.tooNew, o.snapped = nil, schemas.Position{}, 0
+	o.seqs, o.lost, o.tooNew, o.snapped = nil, nil, schemas.Position{}, 0
 }
 
 // stored is how many commits of an org the ledger counts. A message that is

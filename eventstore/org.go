@@ -45,7 +45,8 @@ type org struct {
 	state      *domain.State
 	head       Head
 	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
-	seqs       []uint64               // of the commits 1, 2, 3 …
+	seqs       []uint64               // of the commits, the first one first
+	lost       schemas.Ranges         // numbers that no commit has, for restores lost them
 	keys       map[string]vault.Key   // by key id; forgotten when the ledger fences them
 	sealed     int                    // personal values of the state that are not known in clear
 	vaultPause time.Duration          // between the last two looks for their keys
@@ -86,8 +87,8 @@ func decodeCommit(c *schemas.Commit, body []byte, seq uint64) (r readCommit, err
 }
 
 func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
-	if r.N != o.head.N+1 || r.Prev != o.head.Hash {
-		return fmt.Errorf("%w: commit %s of %s does not follow %s", ErrBrokenChain, r.Position(), o.id, o.head.Position())
+	if err := r.Follows(o.head.Position(), o.head.Hash); err != nil {
+		return fmt.Errorf("%w: commit %s of %s does not follow %s: %w", ErrBrokenChain, r.Position(), o.id, o.head.Position(), err)
 	}
 	if r.TooNew() {
 		if o.tooNew == (schemas.Position{}) {
@@ -113,6 +114,9 @@ func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.H
 	o.forgetKeys(a.Events)
 	o.ids[c.ID] = seq
 	o.seqs = append(o.seqs, seq)
+	if lost, err := c.Lost(); err == nil && lost != (schemas.Range{}) { // Follows has checked it
+		o.lost = append(o.lost, lost)
+	}
 	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: hash, At: c.At, seq: seq}
 	if observe {
 		for _, ob := range s.observers {

@@ -48,6 +48,8 @@ type snapshotHeader struct {
 	Seq       uint64       `json:"seq"`
 	StateSize int          `json:"state_size"`
 	IDs       int          `json:"ids"`
+	// Lost are the numbers up to N that restores lost.
+	Lost schemas.Ranges `json:"lost,omitempty"`
 }
 
 // errNoSnapshot says that there is none, which is no fault.
@@ -123,6 +125,7 @@ type frozen struct {
 	head  Head
 	state domain.Frozen
 	ids   map[domain.UUID]uint64
+	lost  schemas.Ranges
 }
 
 // freeze copies what a snapshot of an org holds; false: it is not to be written now.
@@ -134,7 +137,7 @@ func (s *Store) freeze(o *org, least uint64) (frozen, bool) {
 		return frozen{}, false
 	}
 	o.looks.Add(1)
-	return frozen{o.id, o.head, o.state.Freeze(), maps.Clone(o.ids)}, true
+	return frozen{o.id, o.head, o.state.Freeze(), maps.Clone(o.ids), slices.Clone(o.lost)}, true
 }
 
 // writeSnapshot writes the file of a snapshot. It takes no lock.
@@ -146,7 +149,7 @@ func (s *Store) writeSnapshot(f frozen) error {
 	ids := encodeIDs(f.ids)
 	header, err := json.Marshal(snapshotHeader{
 		Format: snapshotFormat, Fold: domain.FoldVersion, Stream: s.created, Org: f.id, Epoch: f.head.Epoch, N: f.head.N,
-		Hash: f.head.Hash, At: f.head.At, Seq: f.head.seq, StateSize: len(state), IDs: len(ids) / idSize,
+		Hash: f.head.Hash, At: f.head.At, Seq: f.head.seq, StateSize: len(state), IDs: len(ids) / idSize, Lost: f.lost,
 	})
 	if err != nil {
 		return err
@@ -195,7 +198,7 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint6
 		return fmt.Errorf("it is of fold version %d, this is %d", h.Fold, domain.FoldVersion)
 	case !h.Stream.Equal(s.created):
 		return fmt.Errorf("it is of the ledger made %s, this one was made %s", h.Stream, s.created)
-	case h.N > stored:
+	case h.Lost.Count(h.N) > stored:
 		return fmt.Errorf("%w: %s was written at commit %d of %s, and the ledger ends with %d: commits that were acknowledged are lost; "+
 			"put the ledger back, or remove that file to go on without them", ErrBrokenChain, s.snapshotPath(o.id), h.N, o.id, stored)
 	case h.N > begin:
@@ -220,11 +223,11 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint6
 		o.seqs = append(o.seqs, seq)
 	}
 	slices.Sort(o.seqs) // the sequences grow with the commits
-	if uint64(len(o.seqs)) != h.N {
+	if uint64(len(o.seqs)) != h.Lost.Count(h.N) {
 		return fmt.Errorf("it has %d commits, its position is %d", len(o.seqs), h.N)
 	}
 	o.head = Head{Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, seq: h.Seq}
-	o.snapped = h.N
+	o.lost, o.snapped = h.Lost, h.N
 	return nil
 }
 

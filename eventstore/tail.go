@@ -150,37 +150,56 @@ func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f fu
 	if to == 0 || to > o.head.N {
 		to = o.head.N
 	}
-	if from >= to {
+	behind, until := o.lost.Count(from), o.lost.Count(to)
+	if behind >= until {
 		o.mu.RUnlock()
 		return nil
 	}
-	n := max(from, 1) // the commit before the first that is wanted, for its hash
-	first, last := o.seqs[n-1], o.seqs[to-1]
+	base := max(behind, 1) // the commit before the first that is wanted, for its hash
+	first, last := o.seqs[base-1], o.seqs[until-1]
+	n, end := o.lost.Number(base), o.lost.Number(until)
 	o.mu.RUnlock()
-	var prev *schemas.Hash
-	if from == 0 {
-		prev = &schemas.Hash{}
-	}
+	var prev Head
 	err = s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
 		c, err := decodeBody(body)
 		if err != nil {
 			return err
 		}
-		if c.N != n || prev != nil && c.Prev != *prev {
-			return fmt.Errorf("%w: at %s of %s", ErrBrokenChain, c.Position(), id)
+		if behind > 0 && prev.N == 0 { // what is before it is not read
+			if c.N != n {
+				return fmt.Errorf("%w: %s of %s stands in the place of %d", ErrBrokenChain, c.Position(), id, n)
+			}
+		} else if err := c.Follows(prev.Position(), prev.Hash); err != nil {
+			return fmt.Errorf("%w: at %s of %s: %w", ErrBrokenChain, c.Position(), id, err)
 		}
-		n++
-		hash := schemas.HashOf(body)
-		prev = &hash
+		prev = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body)}
 		if c.N <= from {
 			return nil
 		}
 		return f(c, body)
 	})
-	if err == nil && n != to+1 { // the last of them is damaged: the server passes over it
+	if err == nil && prev.N != end { // the last of them is damaged: the server passes over it
 		return fmt.Errorf("%w: %s ends before %d", ErrBrokenChain, id, to)
 	}
 	return err
+}
+
+// Step is the number that lies so many commits behind a number of an org, or before
+// it when by is negative. Numbers that a restore lost are passed over, so that who
+// reads a ledger in parts of a size does not read a lost range in parts of nothing.
+func (s *Store) Step(ctx context.Context, id domain.ID, n uint64, by int) (uint64, error) {
+	o, err := s.org(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	defer s.release(o)
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	count := o.lost.Count(min(n, o.head.N))
+	if by < 0 {
+		return o.lost.Number(count - min(count, uint64(-by))), nil
+	}
+	return o.lost.Number(min(count+uint64(by), uint64(len(o.seqs)))), nil
 }
 
 // ErrNoPosition says that the org has not been at a position.

@@ -36,7 +36,7 @@ type Commit struct {
 	Request    Hash         `json:"request"` // of actor, command and fields, see eventstore
 	Org        domain.ID    `json:"org"`
 	Epoch      uint64       `json:"epoch"`
-	N          uint64       `json:"n"`  // 1, 2, 3 … in the org
+	N          uint64       `json:"n"`  // 1, 2, 3 … in the org, but for what LedgerRestored names as lost
 	At         time.Time    `json:"at"` // UTC with nanoseconds, never before that of the previous commit
 	Actor      domain.Actor `json:"actor"`
 	OnBehalfOf domain.ID    `json:"on_behalf_of,omitempty"`

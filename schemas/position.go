@@ -10,10 +10,18 @@ import (
 
 // Position is a point in the ledger of one org: the number of its last commit and
 // the epoch in which that was made. The epoch grows with the commit
-// LedgerRestored alone; n goes on across epochs and has no gaps.
+// LedgerRestored alone; n goes on across epochs and has no gaps but for the range that
+// LedgerRestored names as lost. Positions of one org are ordered by [Position.Before].
 type Position struct {
 	Epoch uint64
 	N     uint64 // 0: before the first commit
+}
+
+// Before reports whether a position is an earlier one of the same org: of an earlier
+// epoch, or of a lower number in the same one. A position of the range that a restore
+// lost is before all that came after it.
+func (p Position) Before(q Position) bool {
+	return p.Epoch < q.Epoch || p.Epoch == q.Epoch && p.N < q.N
 }
 
 // String returns "<epoch>-<n>".

@@ -155,7 +155,11 @@ var errEnough = errors.New("enough")
 // oldest finds the first commits of a span. next is behind which n to go on, 0 at
 // the end.
 func (a *API) oldest(ctx context.Context, sp span, limit int) (found []foundCommit, next uint64, err error) {
-	to := min(sp.to, sp.from+maxScan)
+	to, err := a.cfg.Store.Step(ctx, callerOf(ctx).org, sp.from, maxScan)
+	if err != nil {
+		return nil, 0, fmt.Errorf("httpapi: read commits: %w", err)
+	}
+	to = min(sp.to, to)
 	err = a.scan(ctx, span{sp.from, to, sp.since, sp.at, sp.types}, func(f foundCommit) error {
 		if len(found) == limit {
 			next = found[limit-1].commit.N
@@ -173,11 +177,15 @@ func (a *API) oldest(ctx context.Context, sp span, limit int) (found []foundComm
 // newest finds the last commits of a span, the last one first. next is before
 // which n to go on, 0 at the beginning.
 func (a *API) newest(ctx context.Context, sp span, limit int) (found []foundCommit, next uint64, err error) {
-	wide := uint64(maxScan)
+	wide := maxScan
 	if sp.types == "" && sp.since.IsZero() && sp.at.IsZero() {
-		wide = uint64(limit)
+		wide = limit
 	}
-	from := max(sp.from, sp.to-min(sp.to, wide))
+	from, err := a.cfg.Store.Step(ctx, callerOf(ctx).org, sp.to, -wide)
+	if err != nil {
+		return nil, 0, fmt.Errorf("httpapi: read commits: %w", err)
+	}
+	from = max(sp.from, from)
 	err = a.scan(ctx, span{from, sp.to, sp.since, sp.at, sp.types}, func(f foundCommit) error {
 		found = append(found, f)
 		return nil

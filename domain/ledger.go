@@ -1,0 +1,102 @@
+package domain
+
+import (
+	"encoding/hex"
+	"fmt"
+)
+
+// # What a restore may have lost
+//
+// A ledger that comes back from a backup ends before the one that was served: what
+// was committed in between is gone, but its positions stand in receipts, exports and
+// gateways. So the numbers up to the highest that may have been used are named as
+// lost and never used again, and the epoch grows, by which everybody sees the seam.
+//
+// # Why every site gets another key of tags
+//
+// A gateway may have been retired as stolen in the lost range, perhaps several one
+// after the other. Each had a key of tags in the box. So the versions of an epoch
+// begin above all that the epochs before can have reached, whether a theft is known
+// or not: a key that was ever given out is not good again.
+//
+// # What is not done again
+//
+// A door must not open for a request of a time before the restore. The gateway may
+// have had the order; nobody knows, and that is put on record.
+
+var ledgerWords = words{
+	commands: []CommandType{
+		command[RestoreLedger]("Goes on with a ledger that came back from a backup, above the positions that it lost.",
+			LedgerRestored{}, RemoteUnlockFailed{}),
+	},
+	events: []EventType{event[LedgerRestored](1)},
+}
+
+// maxEpoch bounds the epochs: each has tagVersions versions of tag keys.
+const maxEpoch = 30_000
+
+// tagVersions is how many versions of tag keys an epoch has. One is used for each
+// stolen gateway of a site.
+const tagVersions = 1 << 16
+
+// MaxLost is the highest number that can be named as lost. JSON has no greater
+// whole numbers that all readers agree on.
+const MaxLost = 1 << 52
+
+// RestoreLedger goes on behind a restore. The service sends it, for an operator who
+// has accepted what is lost; its commit has the number behind LostTo.
+type RestoreLedger struct {
+	Epoch    uint64 `json:"epoch"`     // from the commit on; one more than before
+	LostFrom uint64 `json:"lost_from"` // first number that is lost: the one behind the head
+	LostTo   uint64 `json:"lost_to"`   // last number that is given up: the highest that was used, or more
+	// HashAtLostFrom is the hash of the last commit that is there, 64 zeros without one.
+	HashAtLostFrom string `json:"hash_at_lost_from"`
+	// KnownTo is the highest number of which it is known that it was used; 0: of none.
+	KnownTo uint64 `json:"known_to,omitempty"`
+	// Accepted is the position from which an operator said to go on; empty: nothing is
+	// known to be lost.
+	Accepted string `json:"accepted,omitempty"`
+}
+
+func (RestoreLedger) permit() Permit     { return Permit{Service: true} }
+func (RestoreLedger) scope(*State) Scope { return Scope{} }
+func (c RestoreLedger) decide(tx *Tx) *Refusal {
+	hash, err := hex.DecodeString(c.HashAtLostFrom)
+	switch {
+	case c.Epoch < 2 || c.Epoch > maxEpoch:
+		return refuse("invalid_field", "epoch: it is %d; the first restore begins epoch 2, and there are %d", c.Epoch, maxEpoch)
+	case c.LostFrom != tx.State.N+1:
+		return refuse("invalid_field", "lost_from: it is %d, and the ledger ends with %d", c.LostFrom, tx.State.N)
+	case c.LostTo < c.LostFrom || c.LostTo < c.KnownTo || c.LostTo > MaxLost:
+		return refuse("invalid_field", "lost_to: it is %d; from %d to %d is possible", c.LostTo, max(c.LostFrom, c.KnownTo), int64(MaxLost))
+	case err != nil || len(hash) != 32:
+		return refuse("invalid_field", "hash_at_lost_from: a hash is 64 hex digits")
+	}
+	tx.emit(LedgerRestored(c))
+	for _, id := range tx.UnlockRequests.By(openUnlocks) {
+		request, _ := tx.UnlockRequests.Get(id)
+		tx.emit(RemoteUnlockFailed{Request: id, Door: request.Door, Person: request.Person, Reason: UnlockUnknown})
+	}
+	return nil
+}
+
+// LedgerRestored says which positions were lost with a restore. They are never used
+// again, and every site has another key of tags from here on.
+type LedgerRestored struct {
+	Epoch          uint64 `json:"epoch"`
+	LostFrom       uint64 `json:"lost_from"`
+	LostTo         uint64 `json:"lost_to"`
+	HashAtLostFrom string `json:"hash_at_lost_from"`
+	KnownTo        uint64 `json:"known_to,omitempty"`
+	Accepted       string `json:"accepted,omitempty"`
+}
+
+func (e LedgerRestored) fold(s *State, _ Moment) {
+	for _, id := range s.Sites.ids() {
+		s.Sites.Update(id, func(site *Site) { site.StolenKeys = max(site.StolenKeys+1, uint32(e.Epoch-1)*tagVersions) })
+	}
+}
+func (LedgerRestored) concerns(*State) []ID { return nil }
+
+// Lost names the positions that are lost, for people.
+func (e LedgerRestored) Lost() string { return fmt.Sprintf("%d to %d", e.LostFrom, e.LostTo) }

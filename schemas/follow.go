@@ -1,0 +1,105 @@
+package schemas
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"gatehouse/domain"
+)
+
+// ErrDoesNotFollow says that a commit does not stand behind another one.
+var ErrDoesNotFollow = errors.New("it does not follow the commit before")
+
+// Follows tells why a commit cannot stand behind the one at a position with a hash,
+// both zero before the first. The number behind is the next one, and the epoch the
+// same, but for a commit with LedgerRestored: that goes on behind the range which it
+// names, of which the first number is the next one, in the next epoch.
+func (c *Commit) Follows(prev Position, hash Hash) error {
+	if c.Prev != hash {
+		return fmt.Errorf("%w: it names another hash", ErrDoesNotFollow)
+	}
+	epoch, n := max(prev.Epoch, 1), prev.N+1
+	switch {
+	case c.restores() && c.TooNew(): // its events are for later code to read
+		epoch, n = max(c.Epoch, epoch+1), max(c.N, n+1)
+	case c.restores():
+		lost, err := c.Lost()
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDoesNotFollow, err)
+		}
+		if lost.From != n {
+			return fmt.Errorf("%w: it names numbers from %d on as lost", ErrDoesNotFollow, lost.From)
+		}
+		epoch, n = epoch+1, lost.To+1
+	}
+	if c.Epoch != epoch || c.N != n {
+		return fmt.Errorf("%w: it should be %s", ErrDoesNotFollow, Position{epoch, n})
+	}
+	return nil
+}
+
+// restoredEvent is the wire name of LedgerRestored.
+var restoredEvent = domain.EventName(domain.LedgerRestored{})
+
+// restores reports whether the commit says that a range was lost, which is always
+// its first event.
+func (c *Commit) restores() bool { return len(c.Events) > 0 && c.Events[0].Type == restoredEvent }
+
+// Lost is the range of numbers that a commit with LedgerRestored names as lost, zero
+// for any other. It fails when the commit contradicts its event.
+func (c *Commit) Lost() (Range, error) {
+	if !c.restores() {
+		return Range{}, nil
+	}
+	decoded, err := c.Events[0].Decode()
+	if err != nil {
+		return Range{}, err
+	}
+	e := decoded.(domain.LedgerRestored)
+	if e.LostFrom == 0 || e.LostTo < e.LostFrom || e.LostTo > domain.MaxLost || e.Epoch != c.Epoch || e.HashAtLostFrom != c.Prev.String() {
+		return Range{}, fmt.Errorf("commit %s says %d to %d are lost before epoch %d, behind %s", c.Position(), e.LostFrom, e.LostTo, e.Epoch, e.HashAtLostFrom)
+	}
+	return Range{e.LostFrom, e.LostTo}, nil
+}
+
+// Range is a range of numbers of commits, both ends inclusive.
+type Range struct {
+	From uint64 `json:"from"`
+	To   uint64 `json:"to"`
+}
+
+// Ranges are ranges that do not touch, in order: the numbers that an org has lost.
+type Ranges []Range
+
+// Count is how many commits an org with these lost ranges has up to a number, inclusive.
+func (r Ranges) Count(n uint64) uint64 {
+	count := n
+	for _, lost := range r {
+		if n < lost.From {
+			break
+		}
+		count -= min(n, lost.To) - lost.From + 1
+	}
+	return count
+}
+
+// Number is the number of the commit that has so many up to and with it; 0 of none.
+func (r Ranges) Number(count uint64) uint64 {
+	if count == 0 {
+		return 0
+	}
+	n := count
+	for _, lost := range r {
+		if n < lost.From {
+			break
+		}
+		n += lost.To - lost.From + 1
+	}
+	return n
+}
+
+// Has reports whether a number is lost.
+func (r Ranges) Has(n uint64) bool {
+	return slices.ContainsFunc(r, func(lost Range) bool { return lost.From <= n && n <= lost.To })
+}
