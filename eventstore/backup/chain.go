@@ -104,8 +104,8 @@ func (c *checker) takeCommit(m *Message) error {
 	if !strings.HasPrefix(m.Subject, "ledger.") || !strings.HasSuffix(m.Subject, "."+string(commit.Org)) {
 		return fmt.Errorf("%w: commit %s of org %q (message %d) lies on the subject %s", ErrBroken, commit.Position(), commit.Org, m.Seq, m.Subject)
 	}
-	if commit.N != head.Position.N+1 || commit.Prev != head.Hash || commit.Epoch < head.Position.Epoch {
-		return fmt.Errorf("%w: org %s: commit %s (message %d) does not follow %s", ErrBroken, commit.Org, commit.Position(), m.Seq, head.Position)
+	if err := commit.Follows(head.Position, head.Hash); err != nil {
+		return fmt.Errorf("%w: org %s: commit %s (message %d) does not follow %s: %w", ErrBroken, commit.Org, commit.Position(), m.Seq, head.Position, err)
 	}
 	set(c.heads, c.keptHeads, commit.Org, Head{commit.Position(), schemas.HashOf(m.Body), commit.At, head.Commits + 1})
 	c.next++
