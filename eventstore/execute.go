@@ -58,7 +58,7 @@ type Result struct {
 	Impact *domain.Impact `json:"impact,omitempty"` // of a dry run: who would lose and gain what
 }
 
-// Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClosed], [ErrTooNew]
+// Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClock], [ErrClosed], [ErrTooNew]
 // and [vault.ErrUnavailable].
 var (
 	// ErrUnsettled: it is not known whether the command is committed. The same id
@@ -215,6 +215,9 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if p := x.req.IfPosition; p != nil && *p != o.head.Position() {
 		return prepared{}, fmt.Errorf("%w: it is at %s", ErrPosition, o.head.Position())
 	}
+	if err := x.clockTrusted(); err != nil {
+		return prepared{}, err
+	}
 	at := x.now()
 	asked := domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf}
 	if x.req.DryRun {
@@ -229,11 +232,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 
 // now is the moment of the next commit: the clock, but never before the last one.
 func (x *execution) now() time.Time {
-	now := x.store.cfg.Now().UTC().Round(0) // without the monotonic reading, as it is read back
-	if now.Before(x.org.head.At) {
-		return x.org.head.At
-	}
-	return now
+	return x.org.head.Now(x.store.cfg.Now().UTC().Round(0)) // without the monotonic reading, as it is read back
 }
 
 func (x *execution) commands() []domain.Command {

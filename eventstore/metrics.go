@@ -7,23 +7,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/clock"
 )
 
 // Metrics of the store.
 type Metrics struct {
-	Commands  *prometheus.CounterVec   // by command and outcome
-	Duration  *prometheus.HistogramVec // by outcome
-	Conflicts prometheus.Counter
-	Unsettled prometheus.Counter
-	Held      prometheus.Gauge // orgs in memory
-	Loads     prometheus.Counter
-	Evictions prometheus.Counter
-	Checked   prometheus.Gauge     // commits that the present walk through the ledger found whole
-	Damaged   prometheus.Gauge     // orgs whose chain is broken, and messages that cannot be read
-	Waiting   *prometheus.GaugeVec // commands that wait for their turn, by lane
-	Room      prometheus.Gauge     // bytes left on the disk of the embedded server
-	Silent    prometheus.Gauge     // servers of the cluster that do not tell their settings
-	Unsafe    prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
+	Commands    *prometheus.CounterVec   // by command and outcome
+	Duration    *prometheus.HistogramVec // by outcome
+	Conflicts   prometheus.Counter
+	Unsettled   prometheus.Counter
+	Held        prometheus.Gauge // orgs in memory
+	Loads       prometheus.Counter
+	Evictions   prometheus.Counter
+	Checked     prometheus.Gauge     // commits that the present walk through the ledger found whole
+	Damaged     prometheus.Gauge     // orgs whose chain is broken, and messages that cannot be read
+	Waiting     *prometheus.GaugeVec // commands that wait for their turn, by lane
+	Room        prometheus.Gauge     // bytes left on the disk of the embedded server
+	Silent      prometheus.Gauge     // servers of the cluster that do not tell their settings
+	Unsafe      prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
+	ClockOffset prometheus.Gauge     // seconds of the wall clock from the time that it is held against
+	ClockHeld   prometheus.Gauge     // 1 while the wall clock is not trusted
+	ClockSynced prometheus.Gauge     // 1 while the kernel says that a time source keeps the wall clock
 	// DamagedKeys are those of personal data that the vault has and that do not open.
 	DamagedKeys prometheus.Gauge
 	Slow        *prometheus.CounterVec // connections that were too slow for what they asked for, by who noticed
@@ -59,6 +63,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Servers of the cluster that did not tell their settings when they were asked last."}),
 		Unsafe: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_servers_unsafe",
 			Help: "Servers of the cluster with settings that could lose acknowledged commits; while there are any, nothing is appended."}),
+		ClockOffset: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_clock_offset_seconds",
+			Help: "How far the wall clock stands from the last good time and what has elapsed since; beyond 600 it is not trusted."}),
+		ClockHeld: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_clock_untrusted",
+			Help: "1 while the wall clock is not trusted, so that nothing is committed but what takes access away."}),
+		ClockSynced: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_clock_synchronized",
+			Help: "1 while the kernel says that a time source keeps the wall clock."}),
 		DamagedKeys: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_vault_damaged_keys",
 			Help: "Keys of personal data that were found damaged in the vault; what they seal cannot be read."}),
 		Slow: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_nats_slow_consumers_total",
@@ -66,7 +76,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m.Slow.WithLabelValues("server")
 	m.Slow.WithLabelValues("client")
-	reg.MustRegister(m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
+	reg.MustRegister(m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 
@@ -79,4 +89,16 @@ func (m *Metrics) command(name string, err error, took time.Duration) {
 	}
 	m.Commands.WithLabelValues(name, outcome).Inc()
 	m.Duration.WithLabelValues(outcome).Observe(took.Seconds())
+}
+
+func (m *Metrics) clock(c *clock.Clock) {
+	m.ClockOffset.Set(c.Offset().Seconds())
+	m.ClockHeld.Set(0)
+	if c.Check() != nil {
+		m.ClockHeld.Set(1)
+	}
+	m.ClockSynced.Set(0)
+	if c.Synced() {
+		m.ClockSynced.Set(1)
+	}
 }

@@ -41,6 +41,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 )
@@ -59,6 +60,7 @@ type Config struct {
 	AdoptVault  bool             // take Vault for the ledger's though it is another than before
 	AllowUnsafe bool             // run on settings that can lose acknowledged commits
 	Now         func() time.Time // the clock
+	Clock       *clock.Clock     // optional: what Now is of; without it the time is always trusted
 	Log         *slog.Logger
 }
 
@@ -80,9 +82,10 @@ type Store struct {
 	// unsettledSince is when appends began to have no telling answer, in Unix
 	// nanoseconds; 0: the last one had.
 	unsettledSince atomic.Int64
-	fences         *fences // nil on a node without the vault
-	servers        servers // of an external cluster
-	disk           disk    // of the embedded server
+	clockWatch     clockWatch // of its one goroutine
+	fences         *fences    // nil on a node without the vault
+	servers        servers    // of an external cluster
+	disk           disk       // of the embedded server
 
 	crowded  signal     // there are more orgs in memory than may be
 	visits   signal     // there are orgs in wanted
@@ -131,6 +134,15 @@ type Head struct {
 
 // Position is the head's position.
 func (h Head) Position() schemas.Position { return schemas.Position{Epoch: max(h.Epoch, 1), N: h.N} }
+
+// Now is the present moment of the org by a clock: never before its last commit. By a
+// clock that was set back, what has ended would be good again.
+func (h Head) Now(clock time.Time) time.Time {
+	if clock.Before(h.At) {
+		return h.At
+	}
+	return clock
+}
 
 // ErrUnsafeStore says that a setting could lose what was acknowledged. The error
 // that wraps it lists the settings.
@@ -197,6 +209,9 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
 	}
 	s.seen = info.State.LastSeq
+	if err := s.beginClock(ctx, s.seen); err != nil {
+		return err
+	}
 	if s.cfg.Vault != nil {
 		if err := s.bindVault(ctx); err != nil {
 			return err
@@ -218,6 +233,10 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	if s.cfg.Embedded != nil {
 		s.lookAtDisk()
 		s.running.Go(s.watchDisk)
+	}
+	if s.cfg.Clock != nil {
+		s.lookAtClock(ctx)
+		s.running.Go(s.watchClock)
 	}
 	if s.cfg.System == nil || s.cfg.Embedded != nil {
 		return nil
@@ -283,7 +302,7 @@ func (s *Store) Close(ctx context.Context) error {
 	for _, o := range orgs {
 		o.queue.close()
 	}
-	err := s.SnapshotAll(ctx)
+	err := errors.Join(s.SnapshotAll(ctx), s.keepClock(ctx))
 	s.cancel()
 	s.running.Wait()
 	if s.fences != nil {

@@ -178,6 +178,9 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 			strings.Join(damaged[id], ", "))})
 	}
 	troubles = s.troubles()
+	if err := s.clock.Check(); err != nil {
+		troubles = append(troubles, httpapi.Trouble{Part: "clock", Message: err.Error()})
+	}
 	if low, full := s.Store.Disk(); full != nil {
 		troubles = append(troubles, httpapi.Trouble{Part: "disk", Message: fmt.Sprintf("nothing is committed until there is room on the disk of %s: %v", s.cfg.Data, full)})
 	} else if low {

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	trusted "gatehouse/eventstore/clock"
 )
 
 // serveCmd runs the service.
@@ -126,7 +128,8 @@ func (c *serveCmd) config(w *world, data string) serviceConfig {
 			Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey, CalloutSeed: c.NATSCalloutSeed, Gateways: c.NATSGateways,
 			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
 		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
-		OrgMemory: c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap, Now: w.now, Log: c.logger(w),
+		OrgMemory: c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap,
+		Now: w.now, Elapsed: trusted.Elapsed, Synced: trusted.Synced, Log: c.logger(w),
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gatehouse/eventstore"
+	trusted "gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
 	"gatehouse/gateways/control"
@@ -43,8 +44,13 @@ type serviceConfig struct {
 	AllowUnsafe     bool
 	Bootstrap       bool // write a bootstrap token though there are orgs
 	Now             func() time.Time
-	Log             *slog.Logger
-	Limits          httpapi.Limits // optional
+	// Elapsed is optional: a clock that nobody sets, against which Now is held. Without
+	// it Now is believed whatever it says. Synced goes with it: whether a time source
+	// keeps the clock.
+	Elapsed func() time.Duration
+	Synced  func() bool
+	Log     *slog.Logger
+	Limits  httpapi.Limits // optional
 }
 
 // check finds what does not go together, before anything is touched.
@@ -96,6 +102,8 @@ type service struct {
 	metrics      *prometheus.Registry
 	storeMetrics *eventstore.Metrics
 	natsConns
+	clock     *trusted.Clock
+	wall      func() time.Time // the clock as it is, which servers on this machine and their protocols go by
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
 	ending    context.CancelFunc   // of what runs until the API is shut
@@ -114,6 +122,9 @@ func startService(ctx context.Context, cfg serviceConfig) (*service, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	s.wall = cfg.Now
+	s.clock = trusted.New(trusted.Config{Wall: cfg.Now, Elapsed: cfg.Elapsed, Synced: cfg.Synced, File: filepath.Join(cfg.Data, "clock")})
+	s.cfg.Now = s.clock.Now
 	if err := s.start(ctx); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -204,7 +215,7 @@ func (s *service) openStore(ctx context.Context) error {
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
-		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Log: s.cfg.Log}, s.storeMetrics)
+		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log}, s.storeMetrics)
 	if err != nil {
 		return err
 	}
@@ -229,7 +240,7 @@ func (s *service) project(ctx context.Context) error {
 	}
 	if s.issuer != nil {
 		s.admission, err = admission.New(admission.Config{Conn: s.conn, System: s.system, Issuer: s.issuer, Gateways: s.gateways,
-			Store: s.Store, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+			Store: s.Store, Metrics: s.metrics, Now: s.wall, Log: s.cfg.Log})
 		if err != nil {
 			return err
 		}

@@ -183,7 +183,7 @@ func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore
 			stored = t.Hash
 		}
 		same := subtle.ConstantTimeCompare([]byte(stored), []byte(p.hash)) == 1
-		if !ok || !same || !t.Good(a.cfg.Now()) {
+		if !ok || !same || !t.Good(h.Now(a.cfg.Now())) {
 			return nil
 		}
 		if who, ok := s.People.Get(t.Person); ok && who.State == domain.PersonStateActive {

@@ -106,7 +106,7 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
-		q, err := in.asked(a.cfg.Now())
+		q, err := in.asked(head.Now(a.cfg.Now()))
 		if err != nil {
 			return err
 		}
@@ -202,7 +202,7 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 	if in.Body.Position != "" {
 		return head.At
 	}
-	return a.cfg.Now()
+	return head.Now(a.cfg.Now())
 }
 
 // maxFolds is how many questions about the past are answered at the same time:

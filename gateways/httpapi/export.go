@@ -151,7 +151,7 @@ func (e *export) write(w io.Writer) error {
 			text = append(append(text, end...), '\n')
 		}
 		if rw, ok := w.(http.ResponseWriter); ok {
-			err := http.NewResponseController(rw).SetWriteDeadline(e.api.cfg.Now().Add(exportPatience))
+			err := http.NewResponseController(rw).SetWriteDeadline(time.Now().Add(exportPatience))
 			if err != nil && !errors.Is(err, http.ErrNotSupported) {
 				return fmt.Errorf("httpapi: export: %w", err)
 			}

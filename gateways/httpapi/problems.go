@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 )
@@ -180,6 +181,9 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusRequestEntityTooLarge, "commit_too_large", "%v", err)
 	case errors.Is(err, eventstore.ErrBusy):
 		return problem(http.StatusServiceUnavailable, "busy", "%v; nothing was changed", eventstore.ErrBusy).retry("1")
+	case errors.Is(err, eventstore.ErrClock):
+		untrusted, _ := errors.AsType[*clock.Untrusted](err)
+		return problem(http.StatusServiceUnavailable, "clock_untrusted", "%v; nothing was changed", untrusted).retry("10")
 	case errors.Is(err, eventstore.ErrClosed):
 		return problem(http.StatusServiceUnavailable, "stopping", "this instance is stopping; try again").retry("5")
 	case errors.Is(err, eventstore.ErrUnsettled):

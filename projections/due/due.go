@@ -35,6 +35,8 @@ const (
 	// breath is the pause between a commit and the look at its org, so that
 	// commits which come one upon the other are looked at once.
 	breath = 50 * time.Millisecond
+	// untrusted is the pause between two looks at a clock that is not trusted.
+	untrusted = time.Second
 	// longestSleep bounds how long a wall clock that was set forward, or a machine
 	// that was suspended, goes unnoticed while something is to fall due.
 	longestSleep = 30 * time.Second
@@ -141,8 +143,12 @@ func (t *Timer) takeStirred() {
 }
 
 // round looks at every org whose time has come, and returns when the next one's
-// does; the zero time: not before a commit.
+// does; the zero time: not before a commit. While the clock is not trusted nothing is
+// due: what ends by a wrong clock has ended for good.
 func (t *Timer) round(ctx context.Context) (next time.Time) {
+	if t.cfg.Store.ClockTrusted() != nil {
+		return t.cfg.Now().Add(untrusted)
+	}
 	for _, id := range slices.Sorted(maps.Keys(t.orgs)) {
 		o := t.orgs[id]
 		if !o.next.IsZero() && !o.next.After(t.cfg.Now()) && ctx.Err() == nil {
