@@ -11,10 +11,28 @@ func (AddToDenyList) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c AddToDenyList) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c AddToDenyList) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
-	if r == nil && !cr.Denied {
-		tx.emit(CredentialDenied(c))
+	if r != nil || cr.Denied {
+		return r
 	}
-	return r
+	if r := tx.checkNumberNotReused(c.Credential, cr); r != nil {
+		return r
+	}
+	tx.emit(CredentialDenied(c))
+	return nil
+}
+
+// checkNumberNotReused refuses to deny a credential whose number another one has
+// by now: the other would go on opening, and whoever denies the number would not
+// expect that.
+func (tx *Tx) checkNumberNotReused(id ID, c *Credential) *Refusal {
+	for _, site := range c.Sites {
+		for other, o := range tx.Credentials.Each(numberKey(site, c.Format, c.Number.Text())) {
+			if other != id && o.live() && !o.Denied {
+				return refuse("number_in_use", "the number of %s is now that of the credential %s at the site %s; put that on the deny list", id, other, site).about(other, site)
+			}
+		}
+	}
+	return nil
 }
 
 // CredentialDenied puts a credential on the deny list.
