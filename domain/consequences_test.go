@@ -229,3 +229,24 @@ func TestAPlaceThatWasTakenAgainOwesNothing(t *testing.T) {
 	requireOwed(t, w.state)
 	w.check()
 }
+
+// TestU8AlwaysIsSameAsUnitOnceTheRightHasHours: what a unit user is said to have
+// follows what the unit has now.
+func TestU8AlwaysIsSameAsUnitOnceTheRightHasHours(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"unit-a1"},{"right":"entries"}]}`)
+	user, ok := w.state.UnitUsers.Get(unitUserKey("a1", "vera"))
+	require.True(t, ok)
+	modes := func() (out []ScheduleMode) {
+		for _, a := range w.state.PresentAccess(user) {
+			out = append(out, a.Mode)
+		}
+		return out
+	}
+	assert.Equal(t, []ScheduleMode{ModeSameAsUnit, ModeAlways}, modes())
+	mustSend(w, `mara MapUnitAccess {"unit":"a1","rights":[{"right":"entries"},{"right":"unit-a1","schedule":"office-hours"}]}`)
+	assert.Equal(t, []ScheduleMode{ModeSameAsUnit, ModeSameAsUnit}, modes())
+	mustSend(w, `mara RetireAccessRight {"right":"entries"}`)
+	assert.Equal(t, []ScheduleMode{ModeSameAsUnit}, modes())
+}

@@ -11,16 +11,48 @@ import (
 // ScheduleModes lists how the schedule of a unit user may follow that of a right
 // of the unit, the default first (rule U8): always where the right as the unit has
 // it always holds, else same_as_unit; and limited. None where the right is not on
-// the unit.
+// the unit, or was retired.
 func (s *State) ScheduleModes(unit, right ID) []ScheduleMode {
 	u, ok := s.Units.Get(unit)
 	switch {
-	case !ok || !slices.Contains(u.rightIDs(), right):
+	case !ok || !slices.Contains(u.rightIDs(), right) || s.retired(right):
 		return nil
 	case schedule.SubsetOf(always, s.UnitSchedule(unit, right)):
 		return []ScheduleMode{ModeAlways, ModeLimited}
 	}
 	return []ScheduleMode{ModeSameAsUnit, ModeLimited}
+}
+
+// retired reports whether a right was retired: it opens nothing any more.
+func (s *State) retired(right ID) bool {
+	r, ok := s.AccessRights.Get(right)
+	return ok && r.Retired
+}
+
+// PresentAccess gives the access of a unit user as it stands now: without rights
+// that were retired, and with always as same_as_unit where the right of the unit
+// got hours since (rule U8). Both open the same.
+func (s *State) PresentAccess(u *UnitUser) []UnitAccess {
+	var out []UnitAccess
+	for _, a := range u.Access {
+		if s.retired(a.Right) {
+			continue
+		}
+		if a.Mode == ModeAlways && !slices.Contains(s.ScheduleModes(u.Unit, a.Right), ModeAlways) {
+			a.Mode = ModeSameAsUnit
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// OpenReview finds the review of a unit user's limited schedule that nobody has
+// closed yet (rule U12); empty: there is none.
+func (s *State) OpenReview(unit, person, right ID) ID {
+	for id := range s.Reviews.Each(openReview(unitUserKey(unit, person), right)) {
+		return id
+	}
+	return ""
 }
 
 // unitAccess checks the access that a unit user is to have and fills in the modes
@@ -47,6 +79,10 @@ func (tx *Tx) unitAccess(unit *Unit, access, before []UnitAccess) ([]UnitAccess,
 // limit refuses access beyond what the unit has (rules U5, U6 and U8).
 func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 	modes := tx.ScheduleModes(unit.ID, a.Right)
+	if modes == nil && slices.Contains(unit.rightIDs(), a.Right) {
+		_, r := tx.right(a.Right)
+		return r
+	}
 	if modes == nil {
 		return refuse("right_not_on_unit", "the right %s is not mapped to the unit %s", a.Right, unit.ID).about(a.Right, unit.ID)
 	}

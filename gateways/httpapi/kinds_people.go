@@ -32,7 +32,8 @@ var peopleKinds = []Kind{
 			r.Manager && v.inPlace(r) && !v.byMoveIn(r)
 	}).knownBy("unit", "person"),
 	kindOf("unit-users", unitUsers, func(v *exportView, r *domain.UnitUser) (domain.CreateUnitUser, bool) {
-		return domain.CreateUnitUser{Unit: r.Unit, Person: r.Person, Access: r.Access}, !r.Manager && v.inPlace(r)
+		access := v.state.PresentAccess(r)
+		return domain.CreateUnitUser{Unit: r.Unit, Person: r.Person, Access: access}, !r.Manager && v.inPlace(r) && len(access) > 0
 	}).knownBy("unit", "person"),
 	kindOf("grants", grants, func(_ *exportView, r *domain.Grant) (domain.GrantRight, bool) {
 		return domain.GrantRight{Grant: r.ID, Person: r.Person, Right: r.Right, From: r.From, Until: r.Until,

@@ -109,7 +109,8 @@ type unitUserView struct {
 
 type unitAccessView struct {
 	domain.UnitAccess
-	Text string `json:"text" doc:"Always, Same as defined in unit, or the user's own times"`
+	Text   string    `json:"text" doc:"Always, Same as defined in unit, or the user's own times"`
+	Review domain.ID `json:"review,omitempty" doc:"the open review: the right was reduced since the own times were set"`
 }
 
 type unitUsersInput struct {
@@ -218,8 +219,8 @@ func viewUnitUser(v *viewer, id domain.ID, r *domain.UnitUser) unitUserView {
 	if r.Associated.Kind == domain.ActorPerson {
 		out.AssociatedName = v.name(r.Associated.ID)
 	}
-	for _, access := range r.Access {
-		out.Access = append(out.Access, unitAccessView{access, modeText(access)})
+	for _, access := range v.state.PresentAccess(r) {
+		out.Access = append(out.Access, unitAccessView{access, modeText(access), v.state.OpenReview(r.Unit, r.Person, access.Right)})
 	}
 	return out
 }

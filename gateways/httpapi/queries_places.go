@@ -77,7 +77,7 @@ type areaView struct{ domain.Area }
 // unitView is a unit with the times of its rights in words.
 type unitView struct {
 	domain.Unit
-	Rights []unitRightView `json:"rights,omitempty" doc:"what a tenant of the unit may open; none: the unit is not mapped"`
+	Rights []unitRightView `json:"rights,omitempty" doc:"what a tenant of the unit may open, without rights that were retired; none: the unit is not mapped"`
 }
 
 type unitRightView struct {
@@ -163,6 +163,9 @@ func (a *API) registerPlaces() {
 func viewUnit(v *viewer, _ domain.ID, r *domain.Unit) unitView {
 	out := unitView{Unit: *r}
 	for _, ur := range r.Rights {
+		if right, ok := v.state.AccessRights.Get(ur.Right); ok && right.Retired {
+			continue
+		}
 		out.Rights = append(out.Rights, unitRightView{ur, v.times(ur.Right, ur.Schedule)})
 	}
 	return out

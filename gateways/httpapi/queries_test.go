@@ -104,6 +104,8 @@ func TestNamesAreJoinedForThoseWhoMaySeeThem(t *testing.T) {
 		texts = append(texts, access.(map[string]any)["text"].(string))
 	}
 	assert.Equal(t, []string{"Monday and Tuesday, 08:00 - 21:00", "Always"}, texts)
+	limited := user["access"].([]any)[0].(map[string]any)
+	assert.Equal(t, b.get(olga, "/reviews").items()[0]["id"], limited["review"], "a limited row tells its open review")
 	own := b.get(vera, "/unit-users/a1%2Fvera").is(200).json()
 	assert.Nil(t, own["associated_user_name"], "a unit user does not see the tenant's name")
 	assert.NotNil(t, own["person_name"])
