@@ -194,6 +194,11 @@ func (tx *Tx) run(cmd Command) *Refusal {
 	if r := cmd.decide(tx); r != nil {
 		return r
 	}
+	for _, e := range tx.decision.Events[before:] {
+		if r := checkEventTimes(e); r != nil {
+			return r
+		}
+	}
 	return tx.checkRoom(tx.decision.Events[before:])
 }
 

@@ -88,23 +88,39 @@ func newClock(a, b *outlook) *clock {
 	}
 	c.moved = !a.zone.SameClock(b.zone)
 	today := b.zone.Local(int64(b.now)).Date
-	was, is := a.row.Calendar.Compile(), b.row.Calendar.Compile()
-	for _, special := range slices.Concat(a.row.Calendar, b.row.Calendar) {
-		last := special.Until
-		if last.IsZero() {
-			last = special.Date
+	c.changed = changedDays(a.row.Calendar, b.row.Calendar, today)
+	return c
+}
+
+// changedDays lists the dates from today on that two calendars mark differently, the
+// first maxChangedDays of them. Between the dates at which an entry of either begins
+// or is over no date differs from the one before it, so that long entries cost no more
+// than short ones.
+func changedDays(was, is schedule.Calendar, today schedule.Date) (changed []dayChange) {
+	cuts := []schedule.Date{today}
+	for _, special := range slices.Concat(was, is) {
+		cuts = append(cuts, special.Date, special.Last().AddDays(1))
+	}
+	slices.SortFunc(cuts, schedule.Date.Compare)
+	cuts = slices.Compact(cuts)
+	before, after := was.Compile(), is.Compile()
+	for i, from := range cuts {
+		d := dayChange{from, before.Kind(from), after.Kind(from)}
+		if from.Before(today) || d.was == d.is {
+			continue
 		}
-		date := special.Date
-		if date.Before(today) {
-			date = today
+		last := from // behind the last cut nothing differs, unless it is the last date of all
+		if i+1 < len(cuts) {
+			last = cuts[i+1].AddDays(-1)
 		}
-		for ; !last.Before(date) && len(c.changed) < maxChangedDays; date = date.AddDays(1) {
-			if d := (dayChange{date, was.Kind(date), is.Kind(date)}); d.was != d.is && !slices.Contains(c.changed, d) {
-				c.changed = append(c.changed, d)
+		for d.date = range schedule.Dates(from, last) {
+			if len(changed) == maxChangedDays {
+				return changed
 			}
+			changed = append(changed, d)
 		}
 	}
-	return c
+	return changed
 }
 
 // turned compares the other way round.

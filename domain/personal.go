@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -100,16 +99,10 @@ func (p Personal) check() error {
 	if len(p.clear) > MaxPersonal {
 		return errors.New("a personal value has at most 1000 bytes")
 	}
-	if !utf8.ValidString(p.clear) || strings.ContainsFunc(p.clear, hidden) {
-		return errors.New("a personal value has no control characters, and none that change the direction of others")
+	if !utf8.ValidString(p.clear) || strings.ContainsFunc(p.clear, unseenInPersonal) {
+		return errors.New("a personal value has no control characters, and none that are not seen or change the direction of others")
 	}
 	return nil
-}
-
-// hidden reports characters that are not seen but change what is: they would let
-// one name look like another.
-func hidden(c rune) bool {
-	return unicode.IsControl(c) && c != '\n' && c != '\t' || c >= 0x202a && c <= 0x202e || c >= 0x2066 && c <= 0x2069
 }
 
 // Boxes turns what was just decoded from the ledger or a snapshot into sealed

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -122,7 +123,13 @@ func (e *PinIssued) check(tx *Tx) *Refusal {
 	if e.MaxUses < 0 || e.MaxUses > maxUses {
 		return refuse("invalid_field", "max_uses: it is 0 to %d", maxUses)
 	}
-	return checkBuffers(e.BufferBefore, e.BufferAfter)
+	if r := checkBuffers(e.BufferBefore, e.BufferAfter); r != nil {
+		return r
+	}
+	if err := errors.Join(CheckInstant(shifted(e.From, -e.BufferBefore)), CheckInstant(shifted(e.Until, e.BufferAfter))); err != nil {
+		return refuse("invalid_field", "from, until: with its buffer, %v", err)
+	}
+	return nil
 }
 
 // roomForPin refuses more PINs than one person may have.

@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Candidates is what a command bears that needs secrets, which the domain cannot
@@ -178,10 +177,3 @@ func checkBuffers(before, after int) *Refusal {
 	return nil
 }
 
-// shifted is a time some minutes later; no time stays none.
-func shifted(t time.Time, minutes int) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.Add(time.Duration(minutes) * time.Minute)
-}

@@ -326,16 +326,9 @@ func (m *rowMaker) explicitGrantRow(id ID) *unlock.Grant {
 // after.
 func (s *State) grantWindow(site ID, g *Grant) unlock.Window {
 	w := s.window(site, g.From, g.Until)
-	if w.From != 0 {
-		w.From -= minutes(g.BufferBefore)
-	}
-	if w.Until != 0 {
-		w.Until += minutes(g.BufferAfter)
-	}
+	w.From, w.Until = later(w.From, -g.BufferBefore), later(w.Until, g.BufferAfter)
 	return w
 }
-
-func minutes(n int) unlock.Instant { return unlock.Instant(n) * unlock.Instant(time.Minute) }
 
 // worksAt reports whether a person has a role from staff upwards at the site or
 // at the org, whatever the state of the person: that stands in the person's row.

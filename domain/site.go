@@ -77,6 +77,9 @@ func (c CreateSite) decide(tx *Tx) *Refusal {
 	if r := required("name", c.Name); r != nil {
 		return r
 	}
+	if c.Zone == schedule.UnsetZone {
+		return refuse("unknown_zone", "the zone %s says that none was chosen: an example is Europe/Berlin", c.Zone)
+	}
 	rules, err := schedule.LoadRules(c.Zone)
 	if err != nil {
 		return refuse("unknown_zone", "%v", err)

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
+
+	"gatehouse/domain/schedule"
 )
 
 // nouns are what wire names begin with. The wire name of an event is the snake
@@ -215,14 +218,15 @@ func shapeError(v reflect.Value, path string) (string, error) {
 			return path, err
 		}
 	}
+	switch t := v.Interface().(type) {
+	case time.Time:
+		return path, CheckInstant(t)
+	case schedule.Date:
+		return path, checkDate(t)
+	}
 	switch v.Kind() {
 	case reflect.String:
-		if v.Len() > MaxText {
-			return path, fmt.Errorf("a text has at most %d bytes", MaxText)
-		}
-		if strings.ContainsFunc(v.String(), unicode.IsControl) {
-			return path, errors.New("a text has no control characters")
-		}
+		return path, checkText(v.String())
 	case reflect.Slice:
 		if v.Len() > MaxList {
 			return path, fmt.Errorf("a list has at most %d entries, this one has %d", MaxList, v.Len())

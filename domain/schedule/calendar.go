@@ -27,6 +27,14 @@ type SpecialDay struct {
 	Name  string `json:"name,omitempty"`
 }
 
+// Last is the last of the dates.
+func (s SpecialDay) Last() Date {
+	if s.Until.IsZero() {
+		return s.Date
+	}
+	return s.Until
+}
+
 // A Calendar is the special days of a site, in any order; each date has one kind
 // at most.
 type Calendar []SpecialDay
@@ -80,11 +88,7 @@ type dayRange struct {
 func (c Calendar) Compile() *Days {
 	d := &Days{ranges: make([]dayRange, 0, len(c))}
 	for _, s := range c {
-		until := s.Until
-		if until.IsZero() {
-			until = s.Date
-		}
-		d.ranges = append(d.ranges, dayRange{s.Date, until, s.Kind})
+		d.ranges = append(d.ranges, dayRange{s.Date, s.Last(), s.Kind})
 	}
 	slices.SortStableFunc(d.ranges, func(a, b dayRange) int { return a.from.Compare(b.from) })
 	return d

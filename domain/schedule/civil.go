@@ -2,6 +2,7 @@ package schedule
 
 import (
 	"fmt"
+	"iter"
 	"time"
 )
 
@@ -65,6 +66,18 @@ func (d Date) AddDays(n int) Date {
 	}
 	n = max(-lastDay, min(n, lastDay))
 	return Date{int32(max(1, min(int(d.day)+n, lastDay)))}
+}
+
+// Dates gives the dates from the first to the last, both included, and ends by
+// counting them: there is no date after the last one that AddDays could give.
+func Dates(first, last Date) iter.Seq[Date] {
+	return func(yield func(Date) bool) {
+		for day := int64(first.day); day <= int64(last.day); day++ {
+			if !yield(Date{int32(day)}) {
+				return
+			}
+		}
+	}
 }
 
 // Weekday gives the day of the week; that of no date is Sunday.

@@ -19,6 +19,9 @@ const TZDataVersion = "2025c"
 //go:embed tzdata/zoneinfo.zip
 var zoneinfo string
 
+// UnsetZone is what the database has for clocks that nobody has set: no place is in it.
+const UnsetZone = "Factory"
+
 // LoadRules gives the rules of the zone with the IANA name, as of TZDataVersion.
 // "" and "Local" are no zones.
 func LoadRules(zone string) (ZoneRules, error) {
