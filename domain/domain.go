@@ -62,6 +62,7 @@ type Context struct {
 	At         time.Time // UTC instant of the decision, also that of the commit
 	Actor      Actor
 	OnBehalfOf ID // the person for whom the actor acts, or empty
+	Token      ID // with which the actor sends it; empty: without one
 }
 
 // Decision is what an accepted command leads to. No events: the command had

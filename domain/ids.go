@@ -96,3 +96,14 @@ func DeriveUUID(space UUID, name string) UUID {
 	u[8] = u[8]&0x3f | 0x80
 	return u
 }
+
+// OfService reports whether an id of a command lies in the name space of the service:
+// its version is 8. Ids of the service follow from public data, so that anybody could
+// send a command under them before it does; ids from clients are never of this version.
+func (u UUID) OfService() bool { return u[6]>>4 == 8 }
+
+// ForService returns the id in the name space of the service, where no client's id is.
+func (u UUID) ForService() UUID {
+	u[6] = u[6]&0x0f | 0x80
+	return u
+}

@@ -172,7 +172,7 @@ func (e PersonErased) fold(s *State, m Moment) {
 		s.RoleAssignments.Delete(id)
 	}
 	for id := range s.Tokens.Each(key) {
-		TokenRevoked{Token: id}.fold(s, m)
+		s.endToken(id)
 	}
 	for id := range s.Grants.Each(key) {
 		RightRevoked{Grant: id}.fold(s, m)

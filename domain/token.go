@@ -16,6 +16,7 @@ type Token struct {
 	Scope   TokenScope `json:"scope"`
 	Expires time.Time  `json:"expires"` // UTC, exclusive
 	Revoked bool       `json:"revoked,omitzero"`
+	Issuer  ID         `json:"issuer,omitempty"` // the token with which it was issued; empty: none, or not on record
 }
 
 // TokenScope bounds what a token is good for.
@@ -34,22 +35,45 @@ const MaxTokenLife = 366 * 24 * time.Hour
 func (s TokenScope) check() error { return oneOf(s, ScopeFull, ScopeRead, ScopeMetrics) }
 
 func (t *Token) keys() []string {
-	return []string{"person:" + string(t.Person), "hash:" + t.Hash}
+	k := []string{"person:" + string(t.Person), "hash:" + t.Hash}
+	if t.Issuer != "" {
+		k = append(k, "issuer:"+string(t.Issuer))
+	}
+	return k
 }
 
 // Good reports whether the token speaks for its person at an instant.
 func (t *Token) Good(at time.Time) bool { return !t.Revoked && at.Before(t.Expires) }
 
+// TokenHolder returns for whom a token speaks at an instant, and within which scope;
+// not ok when it is unknown or over, or its person may send nothing.
+func (s *State) TokenHolder(token ID, at time.Time) (person ID, scope TokenScope, ok bool) {
+	t, ok := s.Tokens.Get(token)
+	if !ok || !t.Good(at) {
+		return "", "", false
+	}
+	p, ok := s.People.Get(t.Person)
+	return t.Person, t.Scope, ok && p.State == PersonStateActive
+}
+
+// The most tokens that a person may have at the same time: those who work for the
+// operator have one for each program.
+const (
+	maxTokens      = 10
+	maxStaffTokens = 100
+)
+
 var tokenWords = words{
 	commands: []CommandType{
 		command[IssueToken]("Lets the holder of a secret speak for a person; the ledger gets the secret's hash alone.", TokenIssued{}),
-		takesAway(command[RevokeToken]("Ends a token.", TokenRevoked{})),
+		takesAway(command[RevokeToken]("Ends a token and those that were issued with it.", TokenRevoked{})),
 	},
 	events: []EventType{event[TokenIssued](1), event[TokenRevoked](1)},
 }
 
 // IssueToken lets the holder of a secret speak for a person: oneself, or one of a
-// lower role (rule L1).
+// lower role (rule L1). Those who do not work for the operator issue none that lasts
+// longer than the one with which they send it.
 type IssueToken struct {
 	Token   ID         `json:"token,omitempty"` // empty: an id is made
 	Person  ID         `json:"person"`
@@ -76,7 +100,32 @@ func (c IssueToken) decide(tx *Tx) *Refusal {
 	if c.Scope == ScopeMetrics && !tx.RoleAt(tx.Actor.ID, "").AtLeast(RoleSystemManager) {
 		return refuse("role_not_permitted", "a token of the scope metrics needs the role %s at the org", RoleSystemManager)
 	}
-	return tx.issue(TokenIssued{Token: tx.idFor(c.Token, "token"), Person: c.Person, Hash: c.Hash, Scope: c.Scope, Expires: c.Expires})
+	if by, ok := tx.Tokens.Get(tx.Token); ok && c.Expires.After(by.Expires) && !tx.HighestRole(tx.Actor.ID).AtLeast(RoleStaff) {
+		return refuse("token_outlives_issuer", "expires: it is at most %s, when the token ends with which this one is issued; the operator can issue one that lasts longer",
+			by.Expires.Format(time.RFC3339))
+	}
+	if r := tx.checkFewTokens(c.Person); r != nil {
+		return r
+	}
+	return tx.issue(TokenIssued{Token: tx.idFor(c.Token, "token"), Person: c.Person, Hash: c.Hash, Scope: c.Scope, Expires: c.Expires, Issuer: tx.Token})
+}
+
+// checkFewTokens refuses one more token of a person who has as many as they may: each
+// has a rate of its own.
+func (tx *Tx) checkFewTokens(person ID) *Refusal {
+	most, have := maxTokens, 0
+	if tx.heldRole(person).AtLeast(RoleStaff) {
+		most = maxStaffTokens
+	}
+	for _, t := range tx.Tokens.Each("person:" + string(person)) {
+		if t.Good(tx.At) {
+			have++
+		}
+	}
+	if have >= most {
+		return refuse("too_many_tokens", "the person %s has %d tokens that are good, which is the most; revoke one first", person, have).about(person)
+	}
+	return nil
 }
 
 // issue emits a token that nothing is wrong with.
@@ -108,16 +157,20 @@ type TokenIssued struct {
 	Hash    string     `json:"hash"`
 	Scope   TokenScope `json:"scope"`
 	Expires time.Time  `json:"expires"`
+	Issuer  ID         `json:"issuer,omitempty"` // the token with which it was issued
 }
 
 func (e TokenIssued) fold(s *State, _ Moment) {
-	s.Tokens.Put(e.Token, Token{ID: e.Token, Person: e.Person, Hash: e.Hash, Scope: e.Scope, Expires: e.Expires})
+	s.Tokens.Put(e.Token, Token{ID: e.Token, Person: e.Person, Hash: e.Hash, Scope: e.Scope, Expires: e.Expires, Issuer: e.Issuer})
 }
 func (TokenIssued) concerns(*State) []ID { return nil }
 
-// RevokeToken ends a token: one's own, or that of a lower role.
+// RevokeToken ends a token: one's own, or that of a lower role. All that were issued
+// with it, and with those, end too: somebody who stole it may have made them. Only who
+// replaces a token keeps them.
 type RevokeToken struct {
-	Token ID `json:"token"`
+	Token      ID   `json:"token"`
+	KeepIssued bool `json:"keep_issued,omitzero"` // what was issued with it goes on
 }
 
 func (RevokeToken) permit() Permit { return Permit{Role: RoleSystemManager, Self: true} }
@@ -133,23 +186,65 @@ func (c RevokeToken) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if tx.Actor != PersonActor(t.Person) {
-		if r := tx.above(tx.RoleAt(tx.Actor.ID, ""), t.Person, tx.heldRole(t.Person)); r != nil {
-			return r
+	if r := tx.checkMayEnd(t); r != nil {
+		return r
+	}
+	ends := !t.Revoked
+	if !c.KeepIssued {
+		for _, id := range tx.issuedWith(c.Token) {
+			issued, _ := tx.Tokens.Get(id)
+			if issued.Revoked {
+				continue
+			}
+			if r := tx.checkMayEnd(issued); r != nil {
+				r.Message += "; it was issued with the token " + string(c.Token) + ": keep_issued ends that one alone"
+				return r
+			}
+			ends = true
 		}
 	}
-	if !t.Revoked {
+	if ends {
 		tx.emit(TokenRevoked(c))
 	}
 	return nil
 }
 
-// TokenRevoked ends a token.
+// checkMayEnd refuses to end the token of somebody whom the sender does not outrank.
+func (tx *Tx) checkMayEnd(t *Token) *Refusal {
+	if tx.Actor == PersonActor(t.Person) {
+		return nil
+	}
+	return tx.above(tx.RoleAt(tx.Actor.ID, ""), t.Person, tx.heldRole(t.Person))
+}
+
+// issuedWith lists the tokens that were issued with a token, and with those.
+func (s *State) issuedWith(token ID) []ID {
+	ids := s.Tokens.By("issuer:" + string(token))
+	for i := 0; i < len(ids); i++ { // an issuer was there before what it issued, so there is no circle
+		ids = append(ids, s.Tokens.By("issuer:"+string(ids[i]))...)
+	}
+	return ids
+}
+
+// TokenRevoked ends a token, and unless it keeps them those that were issued with it.
 type TokenRevoked struct {
-	Token ID `json:"token"`
+	Token      ID   `json:"token"`
+	KeepIssued bool `json:"keep_issued,omitzero"`
 }
 
 func (e TokenRevoked) fold(s *State, _ Moment) {
-	s.Tokens.Update(e.Token, func(t *Token) { t.Revoked = true })
+	s.endToken(e.Token)
+	if e.KeepIssued {
+		return
+	}
+	for _, id := range s.issuedWith(e.Token) {
+		s.endToken(id)
+	}
 }
+
+// endToken ends one token alone.
+func (s *State) endToken(id ID) {
+	s.Tokens.Update(id, func(t *Token) { t.Revoked = true })
+}
+
 func (TokenRevoked) concerns(*State) []ID { return nil }

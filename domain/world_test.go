@@ -109,6 +109,7 @@ func (w *world) read(space, line string) (Context, CommandType, []Command) {
 	require.False(w.t, at.Before(w.at), "time goes back: %s", line)
 	w.at = at
 	actor, rest, _ := strings.Cut(rest, " ")
+	actor, token, _ := strings.Cut(actor, "/") // the token with which it is sent
 	name, data, _ := strings.Cut(strings.TrimSpace(rest), " ")
 	typ, ok := CommandNamed(name)
 	require.True(w.t, ok, "there is no command %s: %s", name, line)
@@ -117,7 +118,7 @@ func (w *world) read(space, line string) (Context, CommandType, []Command) {
 
 	data, made, _ := strings.Cut(data, " made ")
 	cmds := w.commandsOf(typ, id, strings.TrimSpace(data), strings.Fields(made)...)
-	return Context{ID: id, At: w.at, Actor: specActor(actor)}, typ, cmds
+	return Context{ID: id, At: w.at, Actor: specActor(actor), Token: ID(token)}, typ, cmds
 }
 
 // decideOnly decides, and looks at the state before and after.

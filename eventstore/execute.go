@@ -34,11 +34,17 @@ const urgentDeadline = 5 * time.Second
 // Request is one command, or a list of commands of one type that is all or
 // nothing, with everything that the domain does not make itself.
 type Request struct {
+	// ID is the command's. Ids of the service and of everybody else live in name spaces
+	// that cannot meet: what the service sends is stored under [domain.UUID.ForService],
+	// and from others such an id is refused.
 	ID         domain.UUID
 	Command    string // the type: AssignFob
 	Fields     []any  // pointers as domain.CommandType.New makes them, one per entry
 	Actor      domain.Actor
 	OnBehalfOf domain.ID
+	// Token is that with which a person sends it; empty: it came without one. It is
+	// looked at again where the command is decided.
+	Token      domain.ID
 	Causation  *domain.UUID
 	IfPosition *schemas.Position // refuse with ErrPosition unless the org stands there
 	DryRun     bool              // decide, but append nothing
@@ -66,6 +72,10 @@ var (
 	ErrUnsettled = errors.New("the outcome is not known; send the same command with the same id again")
 	// ErrReused: the id belongs to another command.
 	ErrReused = errors.New("this id was used for another command")
+	// ErrReservedID: the id is of the name space that only the service writes.
+	ErrReservedID = errors.New("ids of version 8 are those of the service; use one of version 4 or 7")
+	// ErrTokenEnded: the token was good when the request came and is not any more.
+	ErrTokenEnded = errors.New("the token is not good any more")
 	// ErrPosition: the org moved on from the position that the command names.
 	ErrPosition = errors.New("the org is not at the position that the command names")
 	// ErrTooLarge: the commit would be greater than schemas.MaxCommit.
@@ -82,6 +92,9 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	if !ok {
 		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
 	}
+	if req.Actor.Kind != domain.ActorService && req.ID.OfService() {
+		return Result{}, ErrReservedID
+	}
 	o, err := s.org(ctx, id)
 	if err != nil {
 		return Result{}, err
@@ -96,8 +109,12 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	// The command goes on when its sender goes away: it may be stored already.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
+	var former domain.UUID
+	if req.Actor.Kind == domain.ActorService {
+		former, req.ID = req.ID, req.ID.ForService()
+	}
 	domain.Complete(req.ID, req.Fields...)
-	x := &execution{store: s, org: o, req: req, typ: typ}
+	x := &execution{store: s, org: o, req: req, typ: typ, former: former}
 	defer x.forget()
 	var result Result
 	began := s.cfg.Now()
@@ -122,9 +139,11 @@ type execution struct {
 	org   *org
 	req   Request
 	typ   domain.CommandType
-	fresh map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
-	err   error
-	look  func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
+	// former is the id under which versions before stored what the service sends.
+	former domain.UUID
+	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
+	err    error
+	look   func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
 }
 
 // run decides and appends until the command is settled.
@@ -208,8 +227,11 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if o.tooNew != (schemas.Position{}) {
 		return prepared{}, ErrTooNew
 	}
-	if seq, known := o.ids[x.req.ID]; known {
-		result, err := x.repeat(ctx, seq)
+	at := x.now()
+	if !tokenGood(o.state, x.req, at) {
+		return prepared{}, ErrTokenEnded
+	}
+	if result, known, err := x.accepted(ctx); known {
 		return prepared{done: true, result: result}, err
 	}
 	if p := x.req.IfPosition; p != nil && *p != o.head.Position() {
@@ -218,8 +240,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if err := x.clockTrusted(); err != nil {
 		return prepared{}, err
 	}
-	at := x.now()
-	asked := domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf}
+	asked := domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf, Token: x.req.Token}
 	if x.req.DryRun {
 		return x.foresee(ctx, asked)
 	}
@@ -374,10 +395,35 @@ func (x *execution) afterConflicts() (Result, error) {
 	defer cancel()
 	x.org.mu.Lock()
 	defer x.org.mu.Unlock()
-	if seq, known := x.org.ids[x.req.ID]; known {
-		return x.repeat(ctx, seq)
+	if result, known, err := x.accepted(ctx); known {
+		return result, err
 	}
 	return Result{}, ErrBusy
+}
+
+// tokenGood reports whether the token with which a command came is still that of its
+// sender: it may have been revoked while the body of the request was on its way. Who
+// asks holds the org, and the guard of the append holds the answer until the commit.
+func tokenGood(s *domain.State, req Request, at time.Time) bool {
+	if req.Token == "" {
+		return true
+	}
+	person, scope, ok := s.TokenHolder(req.Token, at)
+	return ok && scope == domain.ScopeFull && req.Actor == domain.PersonActor(person)
+}
+
+// accepted answers a command that the ledger has, also under its former id: there
+// somebody else's may stand as well, which is none of it. The org is held.
+func (x *execution) accepted(ctx context.Context) (Result, bool, error) {
+	if seq, known := x.org.ids[x.req.ID]; known {
+		result, err := x.repeat(ctx, seq)
+		return result, true, err
+	}
+	if seq, known := x.org.ids[x.former]; known && x.former != (domain.UUID{}) {
+		result, err := x.repeat(ctx, seq)
+		return result, !errors.Is(err, ErrReused), err
+	}
+	return Result{}, false, nil
 }
 
 // repeat answers a command whose id is in the ledger. The org is held.

@@ -52,6 +52,14 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
 	}
 	known, err := r.store.Accepted(ctx, r.org, req.ID)
+	if err == nil {
+		err = r.store.View(ctx, r.org, func(s *domain.State, _ Head) error {
+			if !tokenGood(s, req, r.store.cfg.Now()) {
+				return ErrTokenEnded
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -67,7 +75,7 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	}
 	domain.Complete(req.ID, req.Fields...)
 	x := &execution{req: req, typ: typ}
-	decision, refusal := r.state.Decide(domain.Context{ID: req.ID, At: result.At, Actor: req.Actor, OnBehalfOf: req.OnBehalfOf}, x.commands()...)
+	decision, refusal := r.state.Decide(domain.Context{ID: req.ID, At: result.At, Actor: req.Actor, OnBehalfOf: req.OnBehalfOf, Token: req.Token}, x.commands()...)
 	if refusal != nil {
 		return Result{}, refusal
 	}

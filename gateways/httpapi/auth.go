@@ -149,13 +149,17 @@ func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
 		}
 	}
 	if c == nil {
-		return nil, head, problem(http.StatusUnauthorized, "unauthenticated",
-			"send Authorization: Bearer with a token that is good: known, not expired, not revoked, of a person who is active")
+		return nil, head, unauthenticated()
 	}
 	if !a.tokens.allow(string(c.org) + "." + string(c.token)) {
 		return nil, head, rateLimited()
 	}
 	return c, head, nil
+}
+
+func unauthenticated() *Problem {
+	return problem(http.StatusUnauthorized, "unauthenticated",
+		"send Authorization: Bearer with a token that is good: known, not expired, not revoked, of a person who is active")
 }
 
 // tokenCaller finds the person for whom a token speaks, or nil. Orgs that the
@@ -183,11 +187,8 @@ func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore
 			stored = t.Hash
 		}
 		same := subtle.ConstantTimeCompare([]byte(stored), []byte(p.hash)) == 1
-		if !ok || !same || !t.Good(h.Now(a.cfg.Now())) {
-			return nil
-		}
-		if who, ok := s.People.Get(t.Person); ok && who.State == domain.PersonStateActive {
-			c = &caller{org: p.org, token: p.token, person: t.Person, scope: t.Scope}
+		if person, scope, good := s.TokenHolder(p.token, h.Now(a.cfg.Now())); good && same {
+			c = &caller{org: p.org, token: p.token, person: person, scope: scope}
 		}
 		return nil
 	})
@@ -245,8 +246,20 @@ func permitted(c *caller, r *http.Request) *Problem {
 // nothing.
 var questions = []string{"decisions", "explain"}
 
-// view gives the state of the caller's org, and notes where it stands.
+// view gives the state of the caller's org, and notes where it stands. It looks at the
+// token again: it may have ended while the body was on its way, or a question waited.
 func (a *API) view(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (schemas.Position, error) {
+	return a.viewAfter(ctx, func(s *domain.State, head eventstore.Head) error {
+		if _, _, good := s.TokenHolder(callerOf(ctx).token, head.Now(a.cfg.Now())); !good {
+			return eventstore.ErrTokenEnded
+		}
+		return f(s, head)
+	})
+}
+
+// viewAfter is view for the answer to a command that was accepted, by which the token
+// may have ended.
+func (a *API) viewAfter(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (schemas.Position, error) {
 	var at schemas.Position
 	err := a.cfg.Store.View(ctx, callerOf(ctx).org, func(s *domain.State, head eventstore.Head) error {
 		at = head.Position()

@@ -27,7 +27,7 @@ type OrgPath struct {
 
 // CommandHeaders go with everything that changes the ledger.
 type CommandHeaders struct {
-	Key string `header:"Idempotency-Key" maxLength:"200" doc:"a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned here"`
+	Key string `header:"Idempotency-Key" maxLength:"200" doc:"a UUID, but of version 8, is the id of the command; any other text gives one together with org and token; none: one is made and returned here"`
 }
 
 // CommandResult is the answer to a command that was accepted.
@@ -93,7 +93,7 @@ func (a *API) readCommand(r *http.Request) (commandRequest, error) {
 		return req, unknownCommand(r.PathValue("command"))
 	}
 	c := callerOf(r.Context())
-	req.Command, req.Actor = typ.Name, c.actor()
+	req.Command, req.Actor, req.Token = typ.Name, c.actor(), c.token
 	id, p := commandID(c, r.Header.Get("Idempotency-Key"))
 	if p != nil {
 		return req, p
@@ -178,7 +178,8 @@ var keySpace = domain.DeriveUUID(domain.UUID{}, "gatehouse/idempotency-key")
 const maxKey = 200
 
 // commandID makes the id of a command from its Idempotency-Key. Ids have no
-// slashes, so the parts cannot be taken for others.
+// slashes, so the parts cannot be taken for others. A UUID that the service itself may
+// give is a text as any other.
 func commandID(c *caller, key string) (domain.UUID, *Problem) {
 	if key == "" {
 		return newID(), nil
@@ -186,7 +187,7 @@ func commandID(c *caller, key string) (domain.UUID, *Problem) {
 	if len(key) > maxKey {
 		return domain.UUID{}, malformed("header.Idempotency-Key", "it has at most %d bytes", maxKey)
 	}
-	if id, err := domain.ParseUUID(key); err == nil {
+	if id, err := domain.ParseUUID(key); err == nil && !id.OfService() {
 		return id, nil
 	}
 	return domain.DeriveUUID(keySpace, string(c.org)+"/"+string(c.token)+"/"+key), nil

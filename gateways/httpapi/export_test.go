@@ -139,7 +139,7 @@ func TestAnExportIsOfOnePosition(t *testing.T) {
 	b := newWorld(t, "busy")
 	olga := b.token("olga", domain.ScopeFull)
 	want, end := b.export(olga, "people")
-	ctx := context.WithValue(t.Context(), infoKey{}, &info{caller: &caller{org: "acme", person: "olga"}})
+	ctx := context.WithValue(t.Context(), infoKey{}, &info{caller: &caller{org: "acme", token: idOfToken(t, olga), person: "olga"}})
 	e := &export{api: b.api, ctx: ctx}
 	kind, ok := KindNamed("people")
 	require.True(t, ok)

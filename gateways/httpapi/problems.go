@@ -174,6 +174,10 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	switch {
 	case errors.Is(err, eventstore.ErrPosition):
 		return problem(http.StatusConflict, "version_conflict", "%v; read again and decide anew", err)
+	case errors.Is(err, eventstore.ErrTokenEnded):
+		return unauthenticated()
+	case errors.Is(err, eventstore.ErrReservedID):
+		return malformed("header.Idempotency-Key", "%v", eventstore.ErrReservedID)
 	case errors.Is(err, eventstore.ErrReused):
 		return problem(http.StatusUnprocessableEntity, "command_id_reused",
 			"this Idempotency-Key was used for another request; choose a new key for a new request")

@@ -49,7 +49,7 @@ type sees func(s *domain.State, viewer, subject domain.ID) bool
 // personal values of some subjects.
 func (a *API) show(ctx context.Context, stored []schemas.Event, opened []domain.Event, sees sees) ([]Event, error) {
 	out := make([]Event, len(stored))
-	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.viewAfter(ctx, func(s *domain.State, _ eventstore.Head) error {
 		for i, e := range opened {
 			data, err := shown(s, callerOf(ctx).person, e, sees)
 			if err != nil {

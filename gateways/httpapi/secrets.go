@@ -68,7 +68,7 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 		}
 	}
 	stored := result.Events
-	if _, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	if _, err := a.viewAfter(ctx, func(s *domain.State, _ eventstore.Head) error {
 		stored, opened = told(s, callerOf(ctx).person, req.Fields, result, opened)
 		return nil
 	}); err != nil {

@@ -55,7 +55,7 @@ func (a *API) newToken(ctx context.Context, in *newTokenInput) (*newTokenOutput,
 	}
 	token := domain.ID(domain.DeriveUUID(id, "token").String())
 	secret, hash := newSecret()
-	result, err := a.cfg.Store.Execute(ctx, callerOf(ctx).org, eventstore.Request{ID: id, Command: "IssueToken", Actor: callerOf(ctx).actor(),
+	result, err := a.cfg.Store.Execute(ctx, callerOf(ctx).org, eventstore.Request{ID: id, Command: "IssueToken", Actor: callerOf(ctx).actor(), Token: callerOf(ctx).token,
 		Fields: []any{&domain.IssueToken{Token: token, Person: in.Body.Person, Hash: hash, Scope: in.Body.Scope, Expires: in.Body.Expires}}})
 	if errors.Is(err, eventstore.ErrReused) {
 		return nil, problem(http.StatusUnprocessableEntity, "command_id_reused",
