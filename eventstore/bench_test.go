@@ -28,7 +28,9 @@ func benchBed(b *testing.B) (*Store, *nats.Conn) {
 	require.NoError(b, err)
 	v, err := vault.Open(b.Context(), dir, master)
 	require.NoError(b, err)
-	s, err := Open(b.Context(), Config{Conn: nc, Embedded: e, Keys: v, Vault: v, Snapshots: filepath.Join(dir, "snapshots"), Now: time.Now, Log: quiet()},
+	marks, err := OpenMarks(dir, "", quiet())
+	require.NoError(b, err)
+	s, err := Open(b.Context(), Config{Conn: nc, Embedded: e, Marks: marks, Keys: v, Vault: v, Snapshots: filepath.Join(dir, "snapshots"), Now: time.Now, Log: quiet()},
 		NewMetrics(prometheus.NewRegistry()))
 	require.NoError(b, err)
 	b.Cleanup(func() {
@@ -37,6 +39,7 @@ func benchBed(b *testing.B) (*Store, *nats.Conn) {
 		require.NoError(b, s.Close(ctx))
 		nc.Close()
 		require.NoError(b, v.Close())
+		require.NoError(b, marks.Close())
 		e.Stop()
 	})
 	return s, nc

@@ -116,11 +116,20 @@ func (b *testbed) connectTo(i int, user string) *nats.Conn {
 // config is that of a node of the service; the first one of a testbed holds the vault.
 func (b *testbed) config() Config {
 	cfg := Config{Conn: b.connect("app"), Embedded: b.embedded, Replicas: b.replicas, Keys: b.vault,
-		Snapshots: filepath.Join(b.t.TempDir(), "snapshots"), Now: time.Now, Log: quiet()}
+		Snapshots: filepath.Join(b.t.TempDir(), "snapshots"), Marks: b.marks(b.t.TempDir(), ""), Now: time.Now, Log: quiet()}
 	if b.embedded == nil {
 		cfg.System = b.connect("sys")
 	}
 	return cfg
+}
+
+// marks opens the marks of a node, until the end of the test.
+func (b *testbed) marks(dir, witness string) *Marks {
+	b.t.Helper()
+	m, err := OpenMarks(dir, witness, quiet())
+	require.NoError(b.t, err)
+	b.t.Cleanup(func() { require.NoError(b.t, m.Close()) })
+	return m
 }
 
 func (b *testbed) open(cfg Config) *Store {

@@ -33,8 +33,13 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	if err != nil {
 		return err
 	}
-	stored, err := s.stored(ctx, o.subject)
+	snap, snapErr := s.readSnapshot(o.id)
+	known := s.knownEnds(o.id, snap.snapshotHeader)
+	end, err := s.storedEnd(ctx, o)
 	if err != nil {
+		return err
+	}
+	if err := s.checkEnd(ctx, o, end, known); err != nil {
 		return err
 	}
 	o.mu.Lock()
@@ -46,9 +51,7 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 		}
 	}()
 	o.reset()
-	if err := s.restoreSnapshot(ctx, o, begin, stored); errors.Is(err, ErrBrokenChain) {
-		return err
-	} else if err != nil {
+	if err := s.restoreSnapshot(ctx, o, begin, snap, snapErr); err != nil {
 		s.log.Warn("a snapshot is thrown away and the ledger folded again", "org", o.id, "error", err)
 		o.reset()
 	}
@@ -74,8 +77,8 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	if err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
-	if given := uint64(len(o.seqs)); err == nil && given < stored {
-		return fmt.Errorf("%w: the ledger of %s counts %d commits and gives %d: some cannot be read", ErrBrokenChain, o.id, stored, given)
+	if err == nil && o.head.N < end.N {
+		return fmt.Errorf("%w: the ledger of %s ends with commit %d and gives %d: some cannot be read", ErrBrokenChain, o.id, end.N, o.head.N)
 	}
 	if !observing {
 		s.beginObserving(o)
@@ -84,6 +87,7 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	// The tail waits for no load, so it has passed over what came in meanwhile. From
 	// here on it waits for the org.
 	o.loaded.Store(true)
+	s.mark(o.id, o.head)
 	if err := s.catchUp(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
@@ -138,18 +142,6 @@ func (o *org) reset() {
 	o.state, o.head = domain.NewState(), Head{}
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
 	o.seqs, o.lost, o.tooNew, o.snapped = nil, nil, schemas.Position{}, 0
-}
-
-// stored is how many commits of an org the ledger counts. A message that is
-// damaged on disk is answered by the server as one that is not there; without the
-// count, an org whose last commit is damaged would be served as it was before, or
-// as one that never was.
-func (s *Store) stored(ctx context.Context, subject string) (uint64, error) {
-	info, err := s.ledger.Info(ctx, jetstream.WithSubjectFilter(subject))
-	if err != nil {
-		return 0, fmt.Errorf("count the commits of %s: %w", subject, err)
-	}
-	return info.State.Subjects[subject], nil
 }
 
 // observeFrom is the earliest commit that some observer still needs.

@@ -110,6 +110,8 @@ func (w *witness) Applied(id domain.ID, _ *domain.State, c *schemas.Commit, _ He
 	w.last[id] = c.N
 }
 
+func (w *witness) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+
 func (w *witness) Settled(id domain.ID) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -123,6 +123,9 @@ func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.H
 			ob.Applied(o.id, o.state, c, o.head)
 		}
 	}
+	if o.loaded.Load() {
+		s.mark(o.id, o.head)
+	}
 	close(o.advanced)
 	o.advanced = make(chan struct{})
 }

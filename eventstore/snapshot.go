@@ -182,25 +182,20 @@ func encodeIDs(ids map[domain.UUID]uint64) []byte {
 
 // restoreSnapshot sets an org to its snapshot when that is whole, of this fold
 // version, on this ledger's chain, and not beyond the commit that observers begin
-// at. A whole snapshot beyond the commits that the ledger has stored is not wrong,
-// the ledger is: a shorter one gives back what was taken away since. The caller
-// holds o.mu and resets the org on an error.
-func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint64) error {
-	h, state, ids, err := s.readSnapshot(o.id)
+// at. The caller holds o.mu and resets the org on an error.
+func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap snapshotFile, err error) error {
 	if errors.Is(err, errNoSnapshot) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	h, ids := snap.snapshotHeader, snap.ids
 	switch {
 	case h.Fold != domain.FoldVersion:
 		return fmt.Errorf("it is of fold version %d, this is %d", h.Fold, domain.FoldVersion)
 	case !h.Stream.Equal(s.created):
 		return fmt.Errorf("it is of the ledger made %s, this one was made %s", h.Stream, s.created)
-	case h.Lost.Count(h.N) > stored:
-		return fmt.Errorf("%w: %s was written at commit %d of %s, and the ledger ends with %d: commits that were acknowledged are lost; "+
-			"put the ledger back, or remove that file to go on without them", ErrBrokenChain, s.snapshotPath(o.id), h.N, o.id, stored)
 	case h.N > begin:
 		return fmt.Errorf("it is at commit %d, commits are needed from %d on", h.N, begin)
 	}
@@ -211,10 +206,10 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint6
 	if err != nil {
 		return fmt.Errorf("check it against the ledger: %w", err)
 	}
-	if err := schemas.StateBounds.Check(state); err != nil {
+	if err := schemas.StateBounds.Check(snap.state); err != nil {
 		return err
 	}
-	if err := o.state.UnmarshalJSON(state); err != nil {
+	if err := o.state.UnmarshalJSON(snap.state); err != nil {
 		return err
 	}
 	for ; len(ids) > 0; ids = ids[idSize:] {
@@ -231,7 +226,21 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin, stored uint6
 	return nil
 }
 
-func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
+// snapshotFile is a snapshot as read.
+type snapshotFile struct {
+	snapshotHeader
+	state, ids []byte
+}
+
+func (s *Store) readSnapshot(id domain.ID) (snapshotFile, error) {
+	h, state, ids, err := s.parseSnapshot(id)
+	if err != nil {
+		return snapshotFile{}, err
+	}
+	return snapshotFile{h, state, ids}, nil
+}
+
+func (s *Store) parseSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
 	file, err := os.ReadFile(s.snapshotPath(id))
 	if errors.Is(err, os.ErrNotExist) {
 		return h, nil, nil, errNoSnapshot

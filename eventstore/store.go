@@ -54,6 +54,7 @@ type Config struct {
 	Embedded    *Embedded        // optional: the server when it runs in this process
 	Replicas    int              // of the streams: 1, 3 or 5; 0 means 1
 	Snapshots   string           // directory for snapshots of the orgs' states
+	Marks       *Marks           // optional: where the ledgers end, as known outside the ledger
 	Keys        vault.Keeper     // keys of personal data
 	Vault       *vault.Vault     // optional: the same, on the instance that holds the vault
 	Memory      int              // orgs to hold in memory, those in use aside; 0 means 500
@@ -110,6 +111,9 @@ type Observer interface {
 	// From names the last commit of an org whose effects the observer does not
 	// need again; the store begins there or, without a usable snapshot, earlier.
 	From(ctx context.Context, org domain.ID) (n uint64, err error)
+	// Seen names the last commit of an org of which the observer keeps a trace of its
+	// own, as From found it; zero: of none. It is asked after From.
+	Seen(org domain.ID) schemas.Position
 	// Begin gives the state at which observation of an org starts or starts anew.
 	Begin(org domain.ID, state *domain.State, head Head)
 	// Applied gives the state after each further commit.
@@ -227,6 +231,9 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	s.running.Go(s.trimLoop)
 	s.running.Go(s.visitLoop)
 	s.running.Go(s.checkLoop)
+	if s.cfg.Marks != nil {
+		s.running.Go(s.watchWitness)
+	}
 	if err := s.recordOverrides(ctx, s.unsafe); err != nil {
 		return err
 	}

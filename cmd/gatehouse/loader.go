@@ -177,6 +177,13 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 		degraded = append(degraded, httpapi.Trouble{Part: "vault:" + string(id), Message: fmt.Sprintf("keys of personal data are damaged, and what they seal cannot be read: %s; put back vault.db from a copy that is whole",
 			strings.Join(damaged[id], ", "))})
 	}
+	lost, witness := s.Marks.Trouble()
+	if witness != nil {
+		degraded = append(degraded, httpapi.Trouble{Part: "witness", Message: witness.Error()})
+	}
+	if lost != nil {
+		degraded = append(degraded, httpapi.Trouble{Part: "marks", Message: fmt.Sprintf("where the ledger ends is not marked in %s, so that a loss of its last commits would not be found: %v", s.cfg.Data, lost)})
+	}
 	troubles = s.troubles()
 	if err := s.clock.Check(); err != nil {
 		troubles = append(troubles, httpapi.Trouble{Part: "clock", Message: err.Error()})

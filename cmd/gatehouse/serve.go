@@ -43,6 +43,8 @@ type serveCmd struct {
 
 	OrgMemory int `name:"org-memory" env:"GATEHOUSE_ORG_MEMORY" default:"500" placeholder:"N" help:"Orgs held in memory; beyond them, those unused for longest are written to snapshots and let go until they are used again."`
 
+	Witness string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory on another disk to which the marks of where the ledger ends are copied each second. With it, a data directory that was put back to an older copy is found."`
+
 	AdoptVault       bool `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault than the one that the ledger was sealed with, when that is lost for ever; it is recorded in the ledger."`
 	AllowUnsafeStore bool `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
 	Bootstrap        bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
@@ -57,6 +59,12 @@ func (serveCmd) Help() string {
 making one org. The master key of personal data is GATEHOUSE_VAULT_KEY, 32 bytes in
 base64 or hexadecimal, or what --vault-key-file holds; without them DATA/vault.key is
 made: keep a copy of it, but not in the backups of DATA.
+
+DATA/marks says where the ledger of every org ends, apart from the ledger itself. An org
+whose ledger ends before that serves nothing: commits that were acknowledged are lost.
+Put DATA back from a copy that is whole. --witness keeps a copy of the marks elsewhere,
+in a directory that must be there; while its disk hangs or is gone the service goes on
+and "gatehouse ready" says so.
 
 A first SIGINT or SIGTERM stops in good order: commands under way finish, permissions
 are published, snapshots are written. A second one ends the process at once; nothing
@@ -83,7 +91,17 @@ func (c *serveCmd) Run(w *world) error {
 	if err != nil {
 		return usage("--data: %v", err)
 	}
+	witness := c.Witness
+	if witness != "" {
+		if witness, err = filepath.Abs(witness); err != nil {
+			return usage("--witness: %v", err)
+		}
+		if witness == data {
+			return usage("--witness %s: it is the data directory; give one on another disk", witness)
+		}
+	}
 	cfg := c.config(w, data)
+	cfg.Witness = witness
 	if c.VaultKeyFile != "" {
 		if cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
 			return usage("--vault-key-file: %v", err)

@@ -33,6 +33,7 @@ import (
 // optional is required.
 type serviceConfig struct {
 	Data            string // directory
+	Witness         string // optional: directory on another disk
 	Listen          string // address of the API; port 0 takes a free one
 	TLSCert, TLSKey string // optional: files
 	MetricsListen   string // optional: address
@@ -96,6 +97,7 @@ type service struct {
 	Store         *eventstore.Store
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
+	Marks         *eventstore.Marks
 	Failed        chan error // gets what makes the service end by itself
 
 	cfg          serviceConfig
@@ -207,6 +209,10 @@ func (s *service) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.Marks, err = eventstore.OpenMarks(s.cfg.Data, s.cfg.Witness, s.cfg.Log); err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return s.Marks.Close() })
 	if err := s.connect(); err != nil {
 		return err
 	}
@@ -214,7 +220,7 @@ func (s *service) openStore(ctx context.Context) error {
 		return err
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
-		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Keys: s.Keys, Vault: held,
+		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
 		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log}, s.storeMetrics)
 	if err != nil {
 		return err

@@ -120,6 +120,9 @@ func (r *registry) has(org domain.ID) bool {
 // From implements [eventstore.Observer]: no commit of the past is needed.
 func (r *registry) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 
+// Seen implements [eventstore.Observer].
+func (r *registry) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+
 // Settled implements [eventstore.Observer].
 func (r *registry) Settled(domain.ID) uint64 { return math.MaxUint64 }
 

@@ -82,6 +82,9 @@ func New(cfg Config, metrics *Metrics) *Timer {
 // From implements [eventstore.Observer]: no commit of the past is needed.
 func (t *Timer) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 
+// Seen implements [eventstore.Observer].
+func (t *Timer) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+
 // Begin implements [eventstore.Observer]. An org that comes back into memory as it
 // was is not looked at again: its next instant is known, and the look would bring
 // back the org that left for it.

@@ -44,6 +44,16 @@ type published struct {
 
 func (p published) none() bool { return len(p.sites) == 0 && !p.cursor.known }
 
+// seen is the last commit that anything published tells of.
+func (p published) seen() schemas.Position {
+	last := schemas.Position{N: p.done}
+	for _, site := range p.sites {
+		last = schemas.Position{Epoch: max(last.Epoch, site.head.Epoch), N: max(last.N, site.head.N)}
+	}
+	last.Epoch = max(last.Epoch, 1)
+	return last
+}
+
 // publishedSite is what stands in the stream for a site.
 type publishedSite struct {
 	table     *unlock.Table

@@ -175,6 +175,14 @@ func (p *Projector) From(ctx context.Context, id domain.ID) (uint64, error) {
 	return pub.done, nil
 }
 
+// Seen implements [eventstore.Observer]: the last commit of which something is
+// published.
+func (p *Projector) Seen(id domain.ID) schemas.Position {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.found[id].seen()
+}
+
 // Begin implements [eventstore.Observer].
 func (p *Projector) Begin(id domain.ID, state *domain.State, head eventstore.Head) {
 	if id == domain.SystemOrg {

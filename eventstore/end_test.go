@@ -1,0 +1,176 @@
+package eventstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/mark"
+)
+
+// keep copies a directory of the testbed aside, and put puts the copy back in place
+// of what is there now.
+func (b *testbed) keep(dir string) (put func()) {
+	b.t.Helper()
+	aside := b.t.TempDir()
+	require.NoError(b.t, os.CopyFS(aside, os.DirFS(dir)))
+	return func() {
+		require.NoError(b.t, os.RemoveAll(dir))
+		require.NoError(b.t, os.CopyFS(dir, os.DirFS(aside)))
+	}
+}
+
+// rolledBack has an org of which the ledger is put back to an older copy, beside one
+// whose commits are all in that copy.
+func rolledBack(t *testing.T, b *testbed, cfg Config) Config {
+	s := b.open(cfg)
+	newOrg(t, s, "beta")
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 3)
+	require.NoError(t, s.Close(t.Context()))
+	b.embedded.Stop()
+	put := b.keep(filepath.Join(b.dir, "jetstream"))
+	b.startR1()
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	s = b.open(cfg)
+	fill(t, s, "acme", 2)
+	require.NoError(t, s.Close(t.Context()))
+	b.embedded.Stop()
+	put()
+	b.startR1()
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	return cfg
+}
+
+func TestALedgerBehindItsMarkServesNothing(t *testing.T) {
+	b := newR1(t)
+	cfg := rolledBack(t, b, b.config())
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	again := b.open(cfg)
+	held(t, again, "acme", "beta")
+	assert.ErrorIs(t, again.Damaged()["acme"], ErrBehind)
+	assert.ErrorContains(t, again.Damaged()["acme"], "ends at 1-4, and its mark in the data directory knows of 1-6")
+}
+
+// The whole data directory is older, the marks in it too.
+func TestALedgerBehindTheWitnessServesNothing(t *testing.T) {
+	b := newR1(t)
+	witness := b.t.TempDir()
+	cfg := b.config()
+	var err error
+	cfg.Marks, err = OpenMarks(t.TempDir(), witness, quiet())
+	require.NoError(t, err)
+	cfg = rolledBack(t, b, cfg)
+	require.NoError(t, cfg.Marks.Close())
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	cfg.Marks = b.marks(t.TempDir(), witness)
+	again := b.open(cfg)
+	held(t, again, "acme", "beta")
+	assert.ErrorContains(t, again.Damaged()["acme"], "ends at 1-4, and the witness knows of 1-6")
+}
+
+// A snapshot of a ledger that was made anew still tells what that one lacks.
+func TestASnapshotOfAnotherStreamGuardsToo(t *testing.T) {
+	b := newR1(t)
+	cfg := rolledBack(t, b, b.config())
+	cfg.Marks = nil
+	again := b.open(cfg)
+	again.created = again.created.Add(time.Second)
+	held(t, again, "acme", "beta")
+	assert.ErrorContains(t, again.Damaged()["acme"], "acme.snapshot knows of 1-6")
+}
+
+// A ledger that lost its last commits and then took others has as many as before.
+func TestALedgerThatWentAnotherWayServesNothing(t *testing.T) {
+	b := newR1(t)
+	cfg := rolledBack(t, b, b.config())
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	marks := cfg.Marks
+	cfg.Marks = nil
+	blind := b.open(cfg)
+	fill(t, blind, "acme", 4)
+	require.NoError(t, blind.Close(t.Context()))
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	cfg.Marks = marks
+	again := b.open(cfg)
+	held(t, again, "acme", "beta")
+	assert.ErrorContains(t, again.Damaged()["acme"], "commit 1-6 of acme is another than the one that its mark in the data directory knows of")
+}
+
+// Every acknowledged commit is marked when its sender hears of it.
+func TestACommitIsMarkedBeforeItIsAcknowledged(t *testing.T) {
+	onEach(t, func(t *testing.T, b *testbed) {
+		dir := t.TempDir()
+		cfg := b.config()
+		cfg.Marks = b.marks(dir, "")
+		s, other := b.open(cfg), b.store()
+		newOrg(t, s, "acme")
+		for range 5 {
+			r := fill(t, s, "acme", 1)
+			found, _, err := mark.Read(dir) // as another process finds it after a kill
+			require.NoError(t, err)
+			require.Len(t, found, 1)
+			assert.Equal(t, r.Position, found[0].Position())
+			assert.Equal(t, r.Hash, found[0].Hash)
+		}
+		r := fill(t, other, "acme", 1)
+		_, err := s.WaitFor(t.Context(), "acme", r.Position.N)
+		require.NoError(t, err)
+		known, _, _ := cfg.Marks.Of("acme")
+		assert.Equal(t, r.Hash, known.Hash, "what another instance commits is marked too")
+	})
+}
+
+// A witness that is not there, or whose disk hangs, stops no commit and is told of.
+func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
+	b := newR1(t)
+	dir := filepath.Join(t.TempDir(), "mount")
+	began := time.Now()
+	m, err := openMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	cfg := b.config()
+	cfg.Marks = m
+	s := b.open(cfg)
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 3)
+	_, witness := m.trouble(began.Add(time.Minute))
+	assert.ErrorContains(t, witness, "no such file or directory")
+	_, err = os.Stat(dir)
+	assert.ErrorIs(t, err, os.ErrNotExist, "a directory that is made where a disk should be mounted is no other disk")
+
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.Eventually(t, func() bool {
+		found, _, err := mark.Read(dir)
+		return err == nil && len(found) > 0 && found[0].N == 4
+	}, waitLimit, 10*time.Millisecond, "it has all when it is back")
+	require.Eventually(t, func() bool { _, witness := m.trouble(began.Add(time.Hour)); return witness == nil }, waitLimit, 10*time.Millisecond)
+}
+
+// A witness that was away at the start and is read later may know better than the
+// ledger that is served by then.
+func TestAWitnessThatComesLateIsCompared(t *testing.T) {
+	b := newR1(t)
+	away := t.TempDir()
+	f, err := mark.Open(away)
+	require.NoError(t, err)
+	require.NoError(t, f.Advance(mark.Mark{Org: "acme", Epoch: 1, N: 9}))
+	require.NoError(t, f.Close())
+	dir := filepath.Join(t.TempDir(), "mount")
+	m, err := openMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	cfg := b.config()
+	cfg.Marks = m
+	s := b.open(cfg)
+	newOrg(t, s, "beta")
+	newOrg(t, s, "acme")
+	require.NoError(t, os.Rename(away, dir))
+	require.Eventually(t, func() bool { return s.View(t.Context(), "acme", func(*domain.State, Head) error { return nil }) != nil }, waitLimit, 10*time.Millisecond)
+	held(t, s, "acme", "beta")
+}
