@@ -33,7 +33,7 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	if err != nil {
 		return err
 	}
-	snap, snapErr := s.readSnapshot(o.id)
+	snap, snapErr := s.snapshotFile(o.id)
 	known := s.knownEnds(o.id, snap.snapshotHeader)
 	end, err := s.storedEnd(ctx, o)
 	if err != nil {

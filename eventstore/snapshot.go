@@ -232,15 +232,15 @@ type snapshotFile struct {
 	state, ids []byte
 }
 
-func (s *Store) readSnapshot(id domain.ID) (snapshotFile, error) {
-	h, state, ids, err := s.parseSnapshot(id)
+func (s *Store) snapshotFile(id domain.ID) (snapshotFile, error) {
+	h, state, ids, err := s.readSnapshot(id)
 	if err != nil {
 		return snapshotFile{}, err
 	}
 	return snapshotFile{h, state, ids}, nil
 }
 
-func (s *Store) parseSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
+func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
 	file, err := os.ReadFile(s.snapshotPath(id))
 	if errors.Is(err, os.ErrNotExist) {
 		return h, nil, nil, errNoSnapshot
