@@ -245,5 +245,6 @@ func (r *recorder) Begin(_ domain.ID, _ *domain.State, head Head)   { r.began = 
 func (r *recorder) Applied(_ domain.ID, _ *domain.State, c *schemas.Commit, _ Head) {
 	r.seen = append(r.seen, c.N)
 }
-func (r *recorder) Settled(domain.ID) uint64 { return 0 }
-func (r *recorder) End(domain.ID) bool       { return true }
+func (r *recorder) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+func (r *recorder) Settled(domain.ID) uint64        { return 0 }
+func (r *recorder) End(domain.ID) bool              { return true }
