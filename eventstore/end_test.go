@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -173,4 +175,60 @@ func TestAWitnessThatComesLateIsCompared(t *testing.T) {
 	require.NoError(t, os.Rename(away, dir))
 	require.Eventually(t, func() bool { return s.View(t.Context(), "acme", func(*domain.State, Head) error { return nil }) != nil }, waitLimit, 10*time.Millisecond)
 	held(t, s, "acme", "beta")
+}
+
+// An empty ledger beside what is left of one is not begun: its orgs could be made
+// anew, and what was taken away in them would be given back.
+func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
+	for name, leave := range map[string]func(cfg *Config){
+		"marks":     func(cfg *Config) { cfg.Vault = nil; os.RemoveAll(cfg.Snapshots) },
+		"snapshots": func(cfg *Config) { cfg.Vault, cfg.Marks = nil, nil },
+		"a vault":   func(cfg *Config) { cfg.Marks = nil; os.RemoveAll(cfg.Snapshots) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newR1(t)
+			cfg := b.holder()
+			s := b.open(cfg)
+			newOrg(t, s, "acme")
+			require.NoError(t, s.Close(t.Context()))
+			b.embedded.Stop()
+			require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "jetstream")))
+			b.startR1()
+			cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+			leave(&cfg)
+			_, err := Open(t.Context(), cfg, NewMetrics(prometheus.NewRegistry()))
+			require.ErrorIs(t, err, ErrLedgerLost)
+			js, err := jetstream.New(cfg.Conn)
+			require.NoError(t, err)
+			_, err = js.Stream(t.Context(), StreamLedger)
+			assert.ErrorIs(t, err, jetstream.ErrStreamNotFound, "nothing was made")
+		})
+	}
+}
+
+// A stream whose description is lost is not made anew over its messages.
+func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
+	b := newR1(t)
+	cfg := b.config()
+	s := b.open(cfg)
+	newOrg(t, s, "acme")
+	require.NoError(t, s.Close(t.Context()))
+	for _, name := range []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals} {
+		folder := filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", name)
+		b.embedded.Stop()
+		sum, err := os.ReadFile(filepath.Join(folder, "meta.sum"))
+		require.NoError(t, err)
+		require.NoError(t, os.Remove(filepath.Join(folder, "meta.sum")))
+		b.startR1()
+		cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+		_, err = Open(t.Context(), cfg, NewMetrics(prometheus.NewRegistry()))
+		assert.ErrorIs(t, err, ErrLedgerLost, name)
+		assert.ErrorContains(t, err, "meta.sum")
+		require.NoError(t, os.WriteFile(filepath.Join(folder, "meta.sum"), sum, 0o600))
+	}
+	b.embedded.Stop()
+	b.startR1()
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	_, head := digest(t, b.open(cfg), "acme")
+	assert.Equal(t, uint64(1), head.N, "put back, it goes on")
 }

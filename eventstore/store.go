@@ -183,6 +183,9 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if err := cfg.refuse(append(servers.unsafe(), unsafe...)); err != nil {
 		return nil, err // before the streams, which too few servers do not give
 	}
+	if err := cfg.checkRemains(ctx, js); err != nil {
+		return nil, err // before the streams are made, which would hide the loss
+	}
 	found, err := reconcile(ctx, js, cfg.Replicas)
 	if err != nil {
 		return nil, err

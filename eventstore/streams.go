@@ -163,6 +163,7 @@ func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 	need(have.MaxMsgsPerSubject <= 0, "max_msgs_per_subject", have.MaxMsgsPerSubject, "-1, no limit")
 	need(have.MaxBytes <= 0 || have.Discard == jetstream.DiscardNew, "discard", have.Discard, "new: with max_bytes the old policy deletes what was acknowledged")
 	need(have.Discard == jetstream.DiscardNew, "discard", have.Discard, "new")
+	need(have.Compression == jetstream.NoCompression, "compression", have.Compression, "none: the server deletes a compressed stream over one damaged block")
 	need(!have.NoAck, "no_ack", have.NoAck, "false")
 	need(!have.AllowMsgTTL, "allow_msg_ttl", have.AllowMsgTTL, "false")
 	need(!have.AllowMsgSchedules, "allow_msg_schedules", have.AllowMsgSchedules, "false")

@@ -40,6 +40,15 @@ func (v *Vault) Cursor(ctx context.Context, ledger string, last uint64) (uint64,
 	return sequence, err
 }
 
+// Followed returns the cursor as it is kept, of whatever ledger; zero when none was ever followed.
+func (v *Vault) Followed(ctx context.Context) (at Cursor, err error) {
+	err = v.inTx(ctx, "look at the cursor", func(tx *sql.Tx) error {
+		at, err = readCursor(tx)
+		return err
+	})
+	return at, err
+}
+
 // SetCursor records that everything up to at is seen to. It never goes back, and fails for a ledger that Cursor was not
 // asked for last.
 func (v *Vault) SetCursor(ctx context.Context, at Cursor) error {
