@@ -13,6 +13,8 @@ type GroupMember struct {
 	Since   time.Time `json:"since"`
 	By      Actor     `json:"by"`
 	Removed bool      `json:"removed,omitzero"`
+	// Unconfirmed: it lets owners and admins see nothing of the person's record.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 // GroupRole is what a member may do beside passing the doors (rule G1). A higher
@@ -161,7 +163,7 @@ func (c AddMember) decide(tx *Tx) *Refusal {
 	if r := tx.refuseRole(g, c.Person, c.Role); r != nil {
 		return r
 	}
-	tx.emit(GroupMemberAdded(c))
+	tx.emit(GroupMemberAdded{Group: c.Group, Person: c.Person, Role: c.Role, Unconfirmed: tx.unconfirmed(c.Person, tx.sitesOfGroup(c.Group)...)})
 	return nil
 }
 
@@ -178,10 +180,12 @@ type GroupMemberAdded struct {
 	Group  ID        `json:"group"`
 	Person ID        `json:"person"`
 	Role   GroupRole `json:"role"`
+	// Unconfirmed: a member named somebody who was known before; it shows nothing of them.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 func (e GroupMemberAdded) fold(s *State, m Moment) {
-	s.GroupMembers.Put(memberKey(e.Group, e.Person), GroupMember{Group: e.Group, Person: e.Person, Role: e.Role, Since: m.At, By: m.Actor})
+	s.GroupMembers.Put(memberKey(e.Group, e.Person), GroupMember{Group: e.Group, Person: e.Person, Role: e.Role, Since: m.At, By: m.Actor, Unconfirmed: e.Unconfirmed})
 }
 func (e GroupMemberAdded) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
 

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -69,6 +70,25 @@ func (tx *Tx) person(id ID) (*Person, *Refusal) {
 	return p, nil
 }
 
+// hides reports whether a person is there whom the sender may not see. Parts of the
+// service see all.
+func (tx *Tx) hides(id ID) bool {
+	p, ok := tx.People.Get(id)
+	return ok && tx.Actor.Kind == ActorPerson && tx.Actor.ID != id && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, p))
+}
+
+// unconfirmed reports whether somebody who does not work at a site names a person who
+// was known before. That the sender knows an address, or an id, does not bring what else
+// is on record before the eyes of those who see the place in the unit, the share or the
+// membership; only when the person confirms who they are it does.
+func (tx *Tx) unconfirmed(person ID, sites ...ID) bool {
+	if tx.Actor.Kind != ActorPerson || slices.ContainsFunc(sites, tx.operates) {
+		return false
+	}
+	p, ok := tx.People.Get(person)
+	return ok && p.CreatedBy != tx.Actor
+}
+
 // RegisterPerson makes a person known to the org.
 type RegisterPerson struct {
 	Person ID       `json:"person,omitempty"` // empty: an id is made
@@ -100,6 +120,9 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 		}
 		for _, other := range tx.People.By("email:" + normalEmail(e)) {
 			if other != person {
+				if tx.hides(other) {
+					return refuse("email_in_use", "the e-mail address belongs to somebody else in the org; a system manager can tell whose it is")
+				}
 				return refuse("email_in_use", "the e-mail address belongs to the person %s; a pending person becomes active by BindIdentity", other).about(other)
 			}
 		}
@@ -269,6 +292,22 @@ type IdentityBound struct {
 }
 
 func (e IdentityBound) fold(s *State, _ Moment) {
+	key := "person:" + string(e.Person)
+	for id, sh := range s.Shares.Each(key) {
+		if sh.Unconfirmed {
+			s.Shares.Update(id, func(sh *Share) { sh.Unconfirmed = false })
+		}
+	}
+	for id, u := range s.UnitUsers.Each(key) {
+		if u.Unconfirmed {
+			s.UnitUsers.Update(id, func(u *UnitUser) { u.Unconfirmed = false })
+		}
+	}
+	for id, m := range s.GroupMembers.Each(key) {
+		if m.Unconfirmed {
+			s.GroupMembers.Update(id, func(m *GroupMember) { m.Unconfirmed = false })
+		}
+	}
 	s.People.Update(e.Person, func(p *Person) {
 		p.Unbound = false
 		if p.State == PersonStatePending {

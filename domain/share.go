@@ -21,6 +21,8 @@ type Share struct {
 	Cause     ShareCause    `json:"cause,omitempty"` // of the revocation
 	By        Actor         `json:"by"`
 	CreatedAt time.Time     `json:"created_at"`
+	// Unconfirmed: it lets the tenant see nothing of the sharee's record.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 // ShareState says whether a share still gives access, as recorded. A share whose

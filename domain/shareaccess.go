@@ -213,7 +213,8 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 	found = sortedIDs(found)
 	switch named := tx.People.Has(id); {
 	case len(found) > 1:
-		return "", refuse("person_ambiguous", "several people have these addresses; name the person by id").about(found...)
+		r := refuse("person_ambiguous", "several people have these addresses; name the person by id")
+		return "", r.about(slices.DeleteFunc(found, tx.hides)...)
 	case named && !(email.Empty() && phone.Empty()) && !slices.Equal(found, []ID{id}):
 		return "", refuse("address_differs", "the person %s has other addresses; give the id or the addresses alone", id).about(id)
 	case len(found) == 1:
@@ -247,7 +248,7 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 	if tx.Shares.Has(id) {
 		return "", refuse("share_exists", "the share %s is there already", id).about(id)
 	}
-	e := ShareCreated{Share: tx.idFor(id, "share"), Booking: b.ID, Unit: b.Unit, Person: person, From: from, Until: until}
+	e := ShareCreated{Share: tx.idFor(id, "share"), Booking: b.ID, Unit: b.Unit, Person: person, From: from, Until: until, Unconfirmed: tx.unconfirmed(person, b.Site)}
 	if b.parent != nil {
 		e.Parent = b.parent.ID
 	}
@@ -264,11 +265,13 @@ type ShareCreated struct {
 	Parent  ID            `json:"parent,omitempty"`
 	From    schedule.Date `json:"from"`
 	Until   schedule.Date `json:"until"`
+	// Unconfirmed: a tenant named somebody who was known before; it shows nothing of them.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 func (e ShareCreated) fold(s *State, m Moment) {
 	sh := Share{ID: e.Share, Booking: e.Booking, Unit: e.Unit, Person: e.Person, Parent: e.Parent,
-		From: e.From, Until: e.Until, State: ShareStateActive, By: m.Actor, CreatedAt: m.At}
+		From: e.From, Until: e.Until, State: ShareStateActive, By: m.Actor, CreatedAt: m.At, Unconfirmed: e.Unconfirmed}
 	if b, ok := s.Bookings.Get(e.Booking); ok {
 		sh.Site = b.Site
 	}

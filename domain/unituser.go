@@ -20,6 +20,8 @@ type UnitUser struct {
 	Associated  Actor         `json:"associated_user"` // who made the user or shared a key (rule U11)
 	CreatedAt   time.Time     `json:"created_at"`
 	RemovedAt   time.Time     `json:"removed_at,omitzero"`
+	// Unconfirmed: it lets the unit's managers see nothing of the person's record.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 // UnitAccess is one right of the unit as given to a unit user.
@@ -141,7 +143,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
 		return refuse("unit_user_exists", "the person %s has a place in the unit %s; ChangeUnitUserAccess changes it", person, c.Unit).about(person)
 	}
-	tx.emit(UnitUserCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access})
+	tx.emit(UnitUserCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, Unconfirmed: tx.unconfirmedIn(unit, person)})
 	return nil
 }
 
@@ -174,10 +176,12 @@ type UnitUserCreated struct {
 	Person  ID           `json:"person"`
 	Booking ID           `json:"booking"`
 	Access  []UnitAccess `json:"access"`
+	// Unconfirmed: a manager named somebody who was known before; it shows nothing of them.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 func (e UnitUserCreated) fold(s *State, m Moment) {
-	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access}, m)
+	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access, Unconfirmed: e.Unconfirmed}, m)
 }
 func (e UnitUserCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
@@ -248,7 +252,8 @@ func (c CreateUnitManager) decide(tx *Tx) *Refusal {
 			access = u.Access
 		}
 	}
-	tx.emit(UnitManagerCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, MayDelegate: c.MayDelegate})
+	tx.emit(UnitManagerCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, MayDelegate: c.MayDelegate,
+		Unconfirmed: tx.unconfirmedIn(unit, person)})
 	return nil
 }
 
@@ -259,6 +264,15 @@ func (tx *Tx) outranksInUnit(person ID, unit *Unit) *Refusal {
 		return nil
 	}
 	return tx.outranks(person, []ID{unit.Site})
+}
+
+// unconfirmedIn is unconfirmed for a place in a unit; who has one already stays what
+// they were.
+func (tx *Tx) unconfirmedIn(unit *Unit, person ID) bool {
+	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, person)); ok && tx.inPlace(u) {
+		return u.Unconfirmed
+	}
+	return tx.unconfirmed(person, unit.Site)
 }
 
 // operates reports whether the sender is staff at a site.
@@ -284,10 +298,12 @@ type UnitManagerCreated struct {
 	Booking     ID           `json:"booking"`
 	Access      []UnitAccess `json:"access,omitempty"`
 	MayDelegate bool         `json:"may_delegate_management,omitzero"`
+	// Unconfirmed: a manager named somebody who was known before; it shows nothing of them.
+	Unconfirmed bool `json:"unconfirmed,omitzero"`
 }
 
 func (e UnitManagerCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access,
-		Manager: true, MayDelegate: e.MayDelegate}, m)
+		Manager: true, MayDelegate: e.MayDelegate, Unconfirmed: e.Unconfirmed}, m)
 }
 func (e UnitManagerCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }

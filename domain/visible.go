@@ -169,9 +169,17 @@ func (s *State) managerSees(person ID, r Record) bool {
 		}
 		return r.Person != "" && s.managesUser(person, r.Person, r.At)
 	case RecordPerson:
-		return s.managesUser(person, r.Person, time.Time{})
+		return s.meetsAsManager(person, r.Person)
 	}
 	return false
+}
+
+// meetsAsManager reports whether a unit manager may see the record of a user of the
+// unit: not of somebody who was but named there.
+func (s *State) meetsAsManager(person, user ID) bool {
+	return some(s.UnitUsers, "person:"+string(user), func(u *UnitUser) bool {
+		return !u.Unconfirmed && s.inPlace(u) && s.manages(person, u.Unit)
+	})
 }
 
 // memberSees reports what a person reads of the groups that they are in.
@@ -183,7 +191,7 @@ func (s *State) memberSees(person ID, r Record) bool {
 		return s.RoleInGroup(person, r.Group).AtLeast(GroupAdmin)
 	case RecordPerson:
 		return some(s.GroupMembers, "person:"+string(r.Person), func(m *GroupMember) bool {
-			return !m.Removed && s.RoleInGroup(person, m.Group).AtLeast(GroupAdmin)
+			return !m.Removed && !m.Unconfirmed && s.RoleInGroup(person, m.Group).AtLeast(GroupAdmin)
 		})
 	}
 	return false
@@ -234,11 +242,11 @@ func (s *State) isOwn(person ID, r Record) bool {
 }
 
 // sharesWith reports whether a person is the tenant of a booking of which the
-// other has an active share.
+// other has an active share by which they met.
 func (s *State) sharesWith(tenant, other ID) bool {
 	return some(s.Shares, "person:"+string(other), func(sh *Share) bool {
 		b, ok := s.Bookings.Get(sh.Booking)
-		return ok && sh.State == ShareStateActive && b.Person == tenant
+		return ok && sh.State == ShareStateActive && !sh.Unconfirmed && b.Person == tenant
 	})
 }
 

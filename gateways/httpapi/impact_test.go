@@ -50,7 +50,7 @@ func TestASurpriseIsAConflict(t *testing.T) {
 func TestAnImpactShowsWhatTheSenderMaySee(t *testing.T) {
 	b := newWorld(t, "storage")
 	stan, anna := b.token("stan", domain.ScopeFull), b.token("anna", domain.ScopeFull)
-	b.send(anna, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"person":"will"}],"from":"2026-03-02","until":"2026-03-31","shares":["share-will"]}`).is(http.StatusOK)
+	b.send(stan, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"person":"will"}],"from":"2026-03-02","until":"2026-03-31","shares":["share-will"]}`).is(http.StatusOK)
 	_, told := b.dryRun(anna, "RevokeShare", `{"share":"share-will"}`)
 	assert.Equal(t, domain.ID("will"), told.Lost.List[0].Person)
 	b.send(anna, "SetUnitPrivacy", `{"unit":"a1","enabled":true}`).is(http.StatusOK)
