@@ -83,6 +83,13 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 
 // start starts a server on the directory, and returns when it is ready.
 func (e *Embedded) start() error {
+	kept, err := keepDamagedBlocks(e.cfg.Dir, time.Now())
+	for _, block := range kept {
+		e.cfg.Log.Error("a file of the store is damaged, and the server will cut it there; orgs that lose commits by that serve nothing", "block", block)
+	}
+	if err != nil {
+		return err
+	}
 	opts := &server.Options{
 		ServerName: "gatehouse",
 		JetStream:  true,

@@ -1,0 +1,65 @@
+package eventstore
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// The layout of blocks is that of the server as it is linked; another version is to
+// be looked at first.
+func TestTheLayoutOfBlocksIsThatOfTheServer(t *testing.T) {
+	assert.Equal(t, "2.15.2", server.VERSION)
+	b := newR1(t)
+	s := b.open(b.config())
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 5)
+	require.NoError(t, s.Close(t.Context()))
+	b.embedded.Stop()
+	kept, err := keepDamagedBlocks(b.dir, time.Now())
+	require.NoError(t, err)
+	assert.Empty(t, kept)
+	block := filepath.Join(b.ledgerFiles(), "1.blk")
+	whole, err := os.ReadFile(block)
+	require.NoError(t, err)
+	end, damage := checkBlock(StreamLedger+"-1", whole)
+	require.NoError(t, damage)
+	assert.Equal(t, len(whole), end)
+	for at := range whole {
+		whole[at] ^= 1 << (at % 8)
+		if _, damage := checkBlock(StreamLedger+"-1", whole); damage == nil {
+			t.Errorf("a flipped bit of byte %d is not found", at)
+		}
+		whole[at] ^= 1 << (at % 8)
+	}
+}
+
+// The server cuts a damaged block; what it was is kept.
+func TestADamagedBlockIsKeptWhole(t *testing.T) {
+	b := newR1(t)
+	cfg := b.config()
+	s := b.open(cfg)
+	newOrg(t, s, "beta")
+	newOrg(t, s, "acme")
+	fill(t, s, "acme", 3)
+	require.NoError(t, s.Close(t.Context()))
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	b.damageTail()
+	require.NoError(t, os.Remove(filepath.Join(b.ledgerFiles(), "index.db")))
+	damaged, err := os.ReadFile(filepath.Join(b.ledgerFiles(), "1.blk"))
+	require.NoError(t, err)
+	b.startR1()
+	found, err := filepath.Glob(filepath.Join(b.dir, "damaged", "*-LEDGER-1.blk"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	kept, err := os.ReadFile(found[0])
+	require.NoError(t, err)
+	assert.Equal(t, damaged, kept)
+	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+	held(t, b.open(cfg), "acme", "beta")
+}
