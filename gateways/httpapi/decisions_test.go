@@ -18,6 +18,10 @@ func TestOthersLearnOfTheirOwnWaysAlone(t *testing.T) {
 	b := newWorld(t, "busy")
 	b.execute(domain.PersonActor("stan"), "CreateBooking", `{"booking":"book-vera","unit":"a3","person":"vera","from":"2026-03-01"}`)
 	b.execute(domain.PersonActor("olga"), "AddMember", `{"group":"crew","person":"vera","role":"user"}`)
+	// Whom a unit manager but named they may not ask about; the operator gave this place.
+	b.execute(domain.PersonActor("anna"), "RemoveUnitUser", `{"unit":"a1","person":"vera"}`)
+	b.execute(domain.PersonActor("stan"), "CreateUnitUser", `{"unit":"a1","person":"vera","access":[`+
+		`{"right":"entries","mode":"limited","limited":{"windows":[{"days":["mon","tue"],"from":"08:00","to":"19:00"}]}},{"right":"unit-a1","mode":"always"}]}`)
 	all := []string{"booking:book-vera", "grant-vera", "group:crew/vera", "user:a1/vera/entries", "user:a1/vera/unit-a1"}
 	users := []string{"user:a1/vera/entries", "user:a1/vera/unit-a1"}
 	check := func(viewer domain.ID, sees []string) {
