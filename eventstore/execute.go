@@ -127,7 +127,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 		result.Impact = &impact
 	}
 	s.metrics.command(req.Command, err, s.cfg.Now().Sub(began))
-	if refusal, ok := errors.AsType[*domain.Refusal](err); ok && !req.DryRun {
+	if refusal, ok := errors.AsType[*domain.Refusal](err); ok {
 		s.recordRefusal(ctx, o.id, x, refusal)
 	}
 	return result, err

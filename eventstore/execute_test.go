@@ -110,6 +110,15 @@ func TestARefusalLeavesNothingButItsRecord(t *testing.T) {
 	assert.Contains(t, string(msg.Data), `"code":"person_exists"`)
 	assert.NotContains(t, string(msg.Data), "secret")
 
+	// What a dry run is told is on record too, or numbers could be tried without a trace.
+	tried := req
+	tried.ID, tried.DryRun = domain.UUID{9}, true
+	_, err = s.Execute(t.Context(), "acme", tried)
+	require.Error(t, err)
+	msg, err = stream.GetLastMsgForSubject(t.Context(), "refusals.acme")
+	require.NoError(t, err)
+	assert.Contains(t, string(msg.Data), `"dry_run":true`)
+
 	// A refusal is not remembered by id: the same id may be accepted later.
 	req.Fields = []any{&domain.RegisterPerson{Person: "oleg"}}
 	_, err = s.Execute(t.Context(), "acme", req)

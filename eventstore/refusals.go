@@ -12,7 +12,7 @@ import (
 // its fields. That it cannot be kept does not change the answer; it is logged.
 func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, r *domain.Refusal) {
 	body, err := json.Marshal(schemas.Refusal{ID: x.req.ID, At: s.cfg.Now().UTC(), Actor: x.req.Actor,
-		Command: x.req.Command, Code: r.Code, IDs: r.IDs})
+		Command: x.req.Command, Code: r.Code, IDs: r.IDs, DryRun: x.req.DryRun})
 	if err == nil {
 		err = s.mayAdd()
 	}

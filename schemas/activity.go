@@ -68,4 +68,5 @@ type Refusal struct {
 	Command string       `json:"command"`
 	Code    string       `json:"code"`
 	IDs     []domain.ID  `json:"ids,omitempty"`
+	DryRun  bool         `json:"dry_run,omitzero"` // it was but tried
 }

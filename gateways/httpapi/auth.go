@@ -115,7 +115,7 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 		if !c.bootstrap {
 			w.Header().Set(positionHeader, head.Position().String())
 		}
-		if p := permitted(c, r); p != nil {
+		if p := permitted(a.mux, c, r); p != nil {
 			a.fail(w, r, p)
 			return
 		}
@@ -208,6 +208,10 @@ func (a *API) tokenCallerAtTail(ctx context.Context, p presented) (*caller, even
 		listed = s.Orgs.Has(p.org)
 		return nil
 	})
+	if err == nil && !listed {
+		// As long as a look at the tail of an org takes, or the time tells which orgs are.
+		_, err = a.cfg.Store.Head(ctx, domain.SystemOrg)
+	}
 	if err != nil || !listed {
 		return nil, eventstore.Head{}, err
 	}
@@ -218,7 +222,7 @@ func (a *API) tokenCallerAtTail(ctx context.Context, p presented) (*caller, even
 }
 
 // permitted holds a caller to the org and the scope of the token.
-func permitted(c *caller, r *http.Request) *Problem {
+func permitted(mux *http.ServeMux, c *caller, r *http.Request) *Problem {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if c.bootstrap {
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/orgs" {
@@ -229,9 +233,10 @@ func permitted(c *caller, r *http.Request) *Problem {
 	if len(parts) > 2 && parts[0] == "v1" && parts[1] == "orgs" && parts[2] != string(c.org) {
 		return unknown("org", domain.ID(parts[2]))
 	}
-	question := r.Method == http.MethodGet || r.Method == http.MethodHead || slices.Contains(questions, parts[len(parts)-1])
+	_, route := mux.Handler(r)
+	question := r.Method == http.MethodGet || r.Method == http.MethodHead || slices.Contains(questions, route)
 	switch {
-	case r.URL.Path == "/metrics":
+	case route == "GET /metrics":
 		if c.scope != domain.ScopeMetrics {
 			return problem(http.StatusForbidden, "scope_not_permitted", "GET /metrics needs a token of the scope metrics")
 		}
@@ -242,9 +247,12 @@ func permitted(c *caller, r *http.Request) *Problem {
 	return problem(http.StatusForbidden, "scope_not_permitted", "a token of the scope %s is not good for this", c.scope)
 }
 
-// questions are the last segments of the paths that are sent with POST and change
-// nothing.
-var questions = []string{"decisions", "explain"}
+// questions are the routes that are sent with POST and change nothing. Every other
+// route but those of GET takes a token that may change things.
+var questions = []string{
+	"POST /v1/orgs/{org}/sites/{site}/decisions",
+	"POST /v1/orgs/{org}/sites/{site}/explain",
+}
 
 // view gives the state of the caller's org, and notes where it stands. It looks at the
 // token again: it may have ended while the body was on its way, or a question waited.

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -50,6 +51,9 @@ type Bootstrap struct {
 	Used func() error
 
 	spent atomic.Bool
+	// one lets one request at a time make the org, or each would revoke what it finds
+	// and several tokens of the owner were good.
+	one sync.Mutex
 }
 
 // BootstrapText writes a bootstrap token as its holder presents it.
@@ -140,6 +144,16 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 	if !callerOf(ctx).bootstrap {
 		return nil, problem(http.StatusForbidden, "scope_not_permitted", "an org is made with the bootstrap token")
 	}
+	a.cfg.Bootstrap.one.Lock()
+	defer a.cfg.Bootstrap.one.Unlock()
+	if a.cfg.Bootstrap.spent.Load() { // while this one waited
+		return nil, unauthenticated()
+	}
+	return a.makeOrg(ctx, in)
+}
+
+// makeOrg is newOrg for the one request at a time.
+func (a *API) makeOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error) {
 	b := in.Body
 	space := bootstrapSpace(a.cfg.Bootstrap.Hash)
 	actor := callerOf(ctx).actor()
@@ -166,7 +180,7 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 	} {
 		_, err := a.cfg.Store.Execute(ctx, step.org, step.req)
 		if errors.Is(err, eventstore.ErrPosition) { // another org is registered just now
-			return a.newOrg(ctx, in)
+			return a.makeOrg(ctx, in)
 		}
 		if errors.Is(err, eventstore.ErrReused) {
 			return nil, problem(http.StatusConflict, "bootstrap_used", "this bootstrap token has made another org, or this one with other fields")

@@ -156,14 +156,13 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 	return nil
 }
 
-// checkOnBehalf lets staff and higher roles act for another person, who must be
-// known.
+// checkOnBehalf lets staff and higher roles act for another person whom they may see.
 func (a *API) checkOnBehalf(ctx context.Context, c *caller, person domain.ID) error {
 	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
 			return problem(http.StatusForbidden, "role_not_permitted", "On-Behalf-Of needs the role staff or a higher one")
 		}
-		if !s.People.Has(person) {
+		if p, ok := s.People.Get(person); !ok || !domain.Visible(s, c.person, domain.RecordOf(s, p)) {
 			return unknown("person", person)
 		}
 		return nil

@@ -131,6 +131,9 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 		if !s.RoleAt(c.person, site).AtLeast(domain.RoleStaff) {
 			return problem(http.StatusForbidden, "role_not_permitted", "reads are recorded by people with the role staff or a higher one at the site")
 		}
+		if s.Gateways.Has(id) {
+			return problem(http.StatusConflict, "gateway_registered", "%s is a lock gateway, whose activity nobody but itself records; choose another id for these reads", id)
+		}
 		return nil
 	})
 	if err != nil {

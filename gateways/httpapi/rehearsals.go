@@ -127,9 +127,32 @@ func (a *API) checkRehearses(ctx context.Context, c *caller) error {
 	return err
 }
 
+// triesOfGuests is how many dry runs are answered to somebody who does not work for the
+// operator: a refusal may say that a number is in use, and a dry run costs nothing.
+var triesOfGuests = Rate{PerSecond: 1, Burst: 30}
+
+// checkTries bounds the dry runs of people who do not work for the operator, whatever
+// tokens they have.
+func (a *API) checkTries(ctx context.Context, c *caller) error {
+	guest := false
+	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+		guest = !s.HighestRole(c.person).AtLeast(domain.RoleStaff)
+		return nil
+	})
+	if err == nil && guest && !a.tries.allow(string(c.org)+"."+string(c.person)) {
+		return rateLimited()
+	}
+	return err
+}
+
 // execute executes a request: on the ledger, or where it says so on a rehearsal.
 func (a *API) execute(ctx context.Context, req commandRequest) (eventstore.Result, error) {
 	c := callerOf(ctx)
+	if req.DryRun {
+		if err := a.checkTries(ctx, c); err != nil {
+			return eventstore.Result{}, err
+		}
+	}
 	if req.rehearsal == (domain.UUID{}) {
 		result, err := a.cfg.Store.Execute(ctx, c.org, req.Request)
 		if err == nil && a.cfg.Accepted != nil {

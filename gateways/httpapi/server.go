@@ -80,6 +80,7 @@ type API struct {
 	meters     *meters
 	tokens     *limiter
 	remotes    *limiter
+	tries      *limiter // dry runs, by person
 	slots      chan struct{}
 	folds      chan struct{} // of the past, at the same time
 	exports    chan struct{} // at the same time
@@ -98,6 +99,7 @@ func New(cfg Config) (*API, error) {
 		meters:     newMeters(cfg.Metrics),
 		tokens:     newLimiter(cfg.Limits.PerToken, cfg.Now),
 		remotes:    newLimiter(cfg.Limits.PerRemote, cfg.Now),
+		tries:      newLimiter(triesOfGuests, cfg.Now),
 		slots:      make(chan struct{}, cfg.Limits.Concurrent),
 		folds:      make(chan struct{}, maxFolds),
 		exports:    make(chan struct{}, maxExports),
