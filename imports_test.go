@@ -28,6 +28,7 @@ var allowed = []struct {
 	{"eventstore/mark", "domain schemas", "outlives the ledger, so it knows nothing of how that is stored"},
 	{"eventstore", "schemas domain eventstore/clock eventstore/mark eventstore/vault", "the only place that knows JetStream's sequences"},
 	{"eventstore/backup", "eventstore eventstore/vault schemas domain", "copies the streams as they are, and knows what makes a chain"},
+	{"eventstore/restore", "eventstore eventstore/backup eventstore/mark eventstore/vault schemas domain", "puts back what backup wrote, by the store's own rules"},
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
 	{"gateways/local", "eventstore schemas domain domain/unlock", "a gateway within the service"},

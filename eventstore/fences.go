@@ -159,6 +159,11 @@ func (f *fences) take(ctx context.Context, seq uint64, body []byte) error {
 	if len(keys) == 0 {
 		return nil
 	}
+	if told := f.store.cfg.Destroyed; told != nil {
+		if err := told(c.Org, keys); err != nil {
+			return fmt.Errorf("note the keys that %s of %s ends: %w", c.Position(), c.Org, err)
+		}
+	}
 	if err := f.store.cfg.Vault.Destroy(ctx, string(c.Org), keys, f.seenTo(seq)); err != nil {
 		return fmt.Errorf("destroy the keys that %s of %s ends: %w", c.Position(), c.Org, err)
 	}

@@ -63,6 +63,10 @@ type Config struct {
 	Now         func() time.Time // the clock
 	Clock       *clock.Clock     // optional: what Now is of; without it the time is always trusted
 	Log         *slog.Logger
+	Restoring   bool // it is the restore that opens the ledger, which is not whole yet
+	// Destroyed is told of keys before they are destroyed; optional. When it fails they
+	// are not.
+	Destroyed func(org domain.ID, keys []string) error
 }
 
 // A Store is an open ledger. Its methods may be called from many goroutines.
@@ -197,6 +201,9 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	ledger, err := js.Stream(ctx, StreamLedger)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
+	}
+	if ledger.CachedInfo().Config.Metadata[restoringKey] != "" && !cfg.Restoring {
+		return nil, fmt.Errorf("eventstore: %w", ErrRestoring)
 	}
 	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},

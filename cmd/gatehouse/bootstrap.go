@@ -34,7 +34,7 @@ const (
 func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 	empty := false
 	err := s.Store.View(ctx, domain.SystemOrg, func(state *domain.State, _ eventstore.Head) error {
-		empty = state.Orgs.Len() == 0
+		empty = state.Orgs.Len() == 0 && s.restored == nil // a restored ledger has lost its orgs, perhaps
 		return nil
 	})
 	if err != nil {

@@ -2,8 +2,8 @@
 // speaks to a running service.
 //
 // It reads flags, the environment and the clock, and wires; it holds no rule. The
-// verb serve alone opens a data directory, every other verb speaks HTTP: two
-// processes on one directory would destroy it.
+// verbs serve and restore alone open a data directory, under its lock, every other verb
+// speaks HTTP: two processes on one directory would destroy it.
 package main
 
 import (
@@ -38,6 +38,7 @@ type verbs struct {
 	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`
 	Export     exportCmd     `cmd:"" help:"Write what import reads: people, bookings, credentials and more."`
 	Reads      readsCmd      `cmd:"" help:"Put the reads of a file through the decision, and record them."`
+	Restore    restoreCmd    `cmd:"" help:"Put a ledger back from a backup; no service may run on the data directory."`
 	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
 	Completion completionCmd `cmd:"" help:"Write the completion of a shell."`
 
@@ -46,7 +47,7 @@ type verbs struct {
 
 // Help tells what every verb has in common.
 func (verbs) Help() string {
-	return `Every verb but serve, keys and completion speaks HTTP to a running service, named by
+	return `Every verb but serve, restore, keys and completion speaks HTTP to a running service, named by
 --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
 
 Exit codes:

@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/eventstore"
 	trusted "gatehouse/eventstore/clock"
+	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
 	"gatehouse/gateways/control"
@@ -101,6 +102,7 @@ type service struct {
 	Failed        chan error // gets what makes the service end by itself
 
 	cfg          serviceConfig
+	restored     *restore.Record // what a restore did in the data directory; nil: there was none
 	metrics      *prometheus.Registry
 	storeMetrics *eventstore.Metrics
 	natsConns
@@ -181,6 +183,13 @@ func (s *service) prepare() (net.Listener, error) {
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return lock.Release() })
+	if s.restored, err = restore.Check(s.cfg.Data); err != nil {
+		return nil, err
+	}
+	for _, o := range s.waiting() {
+		s.cfg.Log.Error("an org is not served until the loss of its commits is accepted", "org", o.Org, "position", o.Head.String(), "lost", o.Lost(),
+			"do", fmt.Sprintf("stop this service, and gatehouse restore --data %s --accept-loss %s=%s", s.cfg.Data, o.Org, o.Head))
+	}
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the API, --listen: %w", err)
@@ -197,6 +206,14 @@ func (s *service) prepare() (net.Listener, error) {
 	}
 	s.cfg.Log.Info("the disk was measured", "data", s.cfg.Data, "fsync_ms", milliseconds(took))
 	return listener, nil
+}
+
+// waiting lists the orgs that a restore has left for an operator's word.
+func (s *service) waiting() []restore.Org {
+	if s.restored == nil {
+		return nil
+	}
+	return s.restored.Waiting()
 }
 
 // openStore opens the vault and the ledger.
@@ -221,7 +238,8 @@ func (s *service) openStore(ctx context.Context) error {
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
-		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log}, s.storeMetrics)
+		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
+		Destroyed: s.keepDestroyed(s.cfg.Witness)}, s.storeMetrics)
 	if err != nil {
 		return err
 	}

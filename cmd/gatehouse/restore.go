@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"filippo.io/age"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/backup"
+	"gatehouse/eventstore/restore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// restoreCmd puts a ledger back from a backup.
+type restoreCmd struct {
+	Target     string   `arg:"" optional:"" help:"The backup: a folder, or s3://bucket/prefix. Left out, losses of a directory that was restored are accepted."`
+	Data       string   `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory to restore into: empty, but for vault.key."`
+	Witness    []string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory that knows where the ledgers ended and whose keys are destroyed: the one of serve --witness, and the old data directory where that can be read."`
+	AcceptLoss []string `placeholder:"ORG=POSITION" help:"Go on with an org behind the position where the backup ends, though later commits are lost. @FILE reads lines of them."`
+	Erased     []string `placeholder:"FILE" help:"Lines \"ORG PERSON\" of people who were erased since the backup; their keys are destroyed again."`
+	NoErased   bool     `help:"Nobody was erased since the backup; it is recorded."`
+	Identity   []string `env:"GATEHOUSE_BACKUP_IDENTITIES" placeholder:"FILE" help:"File with an age identity that the backup was encrypted to."`
+	S3Endpoint string   `name:"s3-endpoint" env:"GATEHOUSE_S3_ENDPOINT" placeholder:"URL" help:"Storage for s3:// that is not Amazon's, as https://host:port."`
+	S3Region   string   `name:"s3-region" env:"GATEHOUSE_S3_REGION" placeholder:"REGION" help:"Its region, where it has some."`
+
+	VaultKeyFile string `env:"GATEHOUSE_VAULT_KEY_FILE" placeholder:"FILE" help:"Read the master key of personal data here instead of from GATEHOUSE_VAULT_KEY."`
+
+	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Restore into this empty NATS cluster."`
+	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials that may make and change the streams."`
+	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account."`
+	NATSNkey        string `name:"nats-nkey" env:"GATEHOUSE_NATS_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user that may make and change the streams."`
+	NATSSystemNkey  string `name:"nats-system-nkey" env:"GATEHOUSE_NATS_SYSTEM_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of the system account."`
+	NATSTLSCA       string `name:"nats-tls-ca" env:"GATEHOUSE_NATS_TLS_CA" placeholder:"FILE" group:"External NATS:" help:"Authority of the servers' certificates (PEM)."`
+	NATSTLSCert     string `name:"nats-tls-cert" env:"GATEHOUSE_NATS_TLS_CERT" placeholder:"FILE" group:"External NATS:" help:"Certificate of this client (PEM)."`
+	NATSTLSKey      string `name:"nats-tls-key" env:"GATEHOUSE_NATS_TLS_KEY" placeholder:"FILE" group:"External NATS:" help:"Key of that certificate (PEM)."`
+	Replicas        int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams: 1, 3 or 5."`
+}
+
+// Help tells what is done and what a loss means.
+func (restoreCmd) Help() string {
+	return `No service may run on DATA. The whole backup is verified before anything is written. Then
+everything is put back with the same positions; each org goes on above what it lost, in
+another epoch, so that no position is used twice. Killed, it begins anew when it is run
+again, and serve refuses the directory until then.
+
+GATEHOUSE_VAULT_KEY, --vault-key-file or DATA/vault.key must be the master key that the
+vault was made with.
+
+What is known to be lost is listed for each org. Whatever was taken away in it is good
+again: revoked fobs, tokens and roles, ended bookings, erased people's records. So such an
+org is not served until its loss is accepted by the position where its ledger ends. Without
+--witness nobody knows what is lost, and every org waits. Exit code 3: orgs wait.
+
+Examples:
+
+  gatehouse restore /mnt/backup/gatehouse --identity key.txt --data /var/lib/gatehouse --witness /mnt/witness
+  gatehouse restore --data /var/lib/gatehouse --accept-loss acme=1-4711 --accept-loss _system=1-12
+  gatehouse restore s3://backups/gatehouse --identity key.txt --no-erased --accept-loss @losses.txt`
+}
+
+// Run restores, or accepts losses, and lists what became of each org.
+func (c *restoreCmd) Run(w *world) error {
+	data, err := filepath.Abs(c.Data)
+	if err != nil {
+		return usage("--data: %v", err)
+	}
+	s := &service{cfg: c.config(w, data)}
+	if err := s.cfg.NATS.check(); err != nil {
+		return err
+	}
+	lock, err := eventstore.LockData(data)
+	if err != nil {
+		return err
+	}
+	r, err := c.restore(w, s)
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), stopTimeout)
+	defer cancel()
+	if err := errors.Join(err, s.Stop(stopping), lock.Release()); err != nil {
+		if errors.Is(err, restore.ErrWaiting) && r != nil {
+			c.tell(w, r)
+		}
+		return restoreError(err)
+	}
+	c.tell(w, r)
+	if len(r.Waiting()) > 0 {
+		return &codedError{exitRefused, errors.New("orgs wait for their loss to be accepted; all others are served by gatehouse serve")}
+	}
+	return nil
+}
+
+// restoreError is an error with the exit code that it deserves.
+func restoreError(err error) error {
+	for _, wrong := range []error{restore.ErrAccept, restore.ErrErased} {
+		if errors.Is(err, wrong) {
+			return &codedError{exitUsage, err}
+		}
+	}
+	if errors.Is(err, restore.ErrWaiting) {
+		return &codedError{exitRefused, err}
+	}
+	return err
+}
+
+func (c *restoreCmd) config(w *world, data string) serviceConfig {
+	return serviceConfig{Data: data, Now: w.now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
+		NATS: natsConfig{URL: c.NATSURL, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds, Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey,
+			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas}}
+}
+
+func (c *restoreCmd) restore(w *world, s *service) (*restore.Record, error) {
+	cfg := restore.Config{Data: s.cfg.Data, Target: c.Target, Witnesses: c.Witness, NoErased: c.NoErased, Cluster: c.NATSURL != "",
+		Replicas: c.Replicas, Now: w.now, Log: s.cfg.Log,
+		Connect: func(context.Context) (restore.Conns, error) {
+			err := s.connect()
+			return restore.Conns{Conn: s.conn, System: s.system, Embedded: s.embedded}, err
+		}}
+	var err error
+	if cfg.Accept, err = c.losses(); err != nil {
+		return nil, err
+	}
+	if cfg.Master, err = c.master(s); err != nil {
+		return nil, err
+	}
+	if c.Target == "" {
+		if len(cfg.Accept) == 0 {
+			return nil, usage("name the target of a backup, or losses to accept")
+		}
+		return restore.Accept(w.ctx, cfg)
+	}
+	for _, file := range c.Erased {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usage("--erased: %v", err)
+		}
+		some, err := restore.ReadErased(string(text))
+		if err != nil {
+			return nil, usage("--erased %s: %v", file, err)
+		}
+		cfg.Erased = append(cfg.Erased, some...)
+		cfg.NoErased = cfg.NoErased || len(some) == 0 // an empty list is a word too
+	}
+	target, err := backup.OpenTarget(c.Target, backup.S3{Endpoint: c.S3Endpoint, Region: c.S3Region})
+	if err != nil {
+		return nil, usage("%v", err)
+	}
+	identities, err := c.identities()
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Backup, err = backup.Open(w.ctx, target, identities...); err != nil {
+		return nil, err
+	}
+	return restore.Run(w.ctx, cfg)
+}
+
+// master reads the master key; a restore makes none.
+func (c *restoreCmd) master(s *service) (vault.Master, error) {
+	if c.VaultKeyFile != "" {
+		var err error
+		if s.cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
+			return vault.Master{}, usage("--vault-key-file: %v", err)
+		}
+	}
+	if _, err := os.Stat(s.cfg.masterFile()); s.cfg.VaultKey == "" && errors.Is(err, fs.ErrNotExist) {
+		return vault.Master{}, usage("the master key of the vault is needed: give GATEHOUSE_VAULT_KEY or --vault-key-file, or put it back as %s", s.cfg.masterFile())
+	}
+	master, _, err := vault.LoadOrCreateMaster(s.cfg.Data, s.cfg.VaultKey)
+	return master, err
+}
+
+func (c *restoreCmd) identities() ([]age.Identity, error) {
+	var all []age.Identity
+	for _, file := range c.Identity {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, usage("--identity: %v", err)
+		}
+		some, err := age.ParseIdentities(strings.NewReader(string(text)))
+		if err != nil {
+			return nil, usage("--identity %s: %v", file, err)
+		}
+		all = append(all, some...)
+	}
+	return all, nil
+}
+
+// losses reads the losses that are accepted.
+func (c *restoreCmd) losses() (map[domain.ID]schemas.Position, error) {
+	all := map[domain.ID]schemas.Position{}
+	for _, word := range c.AcceptLoss {
+		lines := []string{word}
+		if file, ok := strings.CutPrefix(word, "@"); ok {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				return nil, usage("--accept-loss: %v", err)
+			}
+			lines = strings.Fields(string(text))
+		}
+		for _, line := range lines {
+			org, at, ok := strings.Cut(line, "=")
+			position, err := schemas.ParsePosition(at)
+			if !ok || err != nil {
+				return nil, usage("--accept-loss %s: it is written ORG=POSITION, as acme=1-4711", line)
+			}
+			all[domain.ID(org)] = position
+		}
+	}
+	return all, nil
+}
+
+// tell says what became of each org, and what to look at.
+func (c *restoreCmd) tell(w *world, r *restore.Record) {
+	w.say("Restored as of %s:", r.Backup.UTC().Format("2006-01-02 15:04:05 MST"))
+	var accept []string
+	lost := false
+	for _, o := range r.Orgs {
+		state := "goes on at " + o.GoesOn.String()
+		if o.Waits() {
+			state = "NOT SERVED until --accept-loss " + string(o.Org) + "=" + o.Head.String()
+			accept = append(accept, fmt.Sprintf("--accept-loss %s=%s", o.Org, o.Head))
+		}
+		lost = lost || o.KnownBy != "" || o.Blind
+		w.say("  %s ends at %s: %s; %s", o.Org, o.Head, o.Lost(), state)
+	}
+	if lost {
+		w.say(`What was done in a lost range is undone. Look at each org for, and do again:
+  revoked tokens, roles, fobs, PINs and grants; erased people; retired and stolen gateways
+  bookings that ended or changed; suspensions; lockdowns; new people, doors and rights
+Every site has a new key of tags; remote unlocks without an outcome are settled as unknown.`)
+	}
+	if len(accept) > 0 {
+		w.say("When you accept that, with serve stopped:\n  gatehouse restore --data %s %s", c.Data, strings.Join(accept, " "))
+	}
+}

@@ -1,0 +1,363 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/domain/unlock"
+	"gatehouse/eventstore"
+	"gatehouse/eventstore/backup"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/restore"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// backedUp is a service with something of everything, the backup of it, and a witness.
+type backedUp struct {
+	t       *testing.T
+	s       *service
+	olga    *client
+	target  string
+	witness string
+	id      *age.X25519Identity
+}
+
+func newBackedUp(t *testing.T) *backedUp {
+	t.Helper()
+	b := &backedUp{t: t, s: serveIn(t, testConfig(t)), target: filepath.Join(t.TempDir(), "target"), witness: t.TempDir()}
+	var err error
+	b.id, err = age.GenerateX25519Identity()
+	require.NoError(t, err)
+	b.olga = ownerOf(t, b.s, "acme")
+	for _, c := range [][2]string{
+		{"CreateSite", `{"site":"north","name":"North","zone":"UTC"}`},
+		{"CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`},
+		{"RegisterPerson", `{"person":"anna","name":"Anna"}`}, {"RegisterPerson", `{"person":"ben","name":"Ben"}`},
+		{"RegisterPerson", `{"person":"gone","name":"Gone"}`},
+		{"DefineAccessRight", `{"right":"all","name":"All","doors":["gate"],"schedule":"always"}`},
+		{"GrantRight", `{"grant":"g-anna","person":"anna","right":"all"}`},
+		{"GrantRight", `{"grant":"g-ben","person":"ben","right":"all"}`},
+		{"ErasePerson", `{"person":"gone"}`},
+	} {
+		require.NoError(t, b.olga.sends(t, c[0], c[1]), c[0])
+	}
+	return b
+}
+
+// run makes a backup.
+func (b *backedUp) run() {
+	b.t.Helper()
+	require.NoError(b.t, b.s.Permissions.Flush(b.t.Context()))
+	target, err := backup.OpenTarget(b.target, backup.S3{})
+	require.NoError(b.t, err)
+	js, err := jetstream.New(b.s.conn)
+	require.NoError(b.t, err)
+	source, err := backup.Store{JS: js, Vault: b.s.Keys.(*vault.Vault)}.Source()
+	require.NoError(b.t, err)
+	w, err := backup.NewWriter(target, source, backup.Options{Recipients: []string{b.id.Recipient().String()}, Spool: b.t.TempDir(), Now: time.Now,
+		Log: slog.New(slog.DiscardHandler)})
+	require.NoError(b.t, err)
+	_, err = w.Run(b.t.Context())
+	require.NoError(b.t, err)
+}
+
+// head is where an org stands, with the digest of its state.
+func headOf(t *testing.T, s *service, org domain.ID) (eventstore.Head, [32]byte) {
+	t.Helper()
+	var at eventstore.Head
+	var digest [32]byte
+	require.NoError(t, s.Store.View(t.Context(), org, func(state *domain.State, h eventstore.Head) (err error) {
+		at = h
+		digest, err = state.Digest()
+		return err
+	}))
+	return at, digest
+}
+
+// witnessed tells the witness where the ledgers end, and which keys are destroyed.
+func (b *backedUp) witnessed() {
+	b.t.Helper()
+	file, err := mark.Open(b.witness)
+	require.NoError(b.t, err)
+	for _, org := range []domain.ID{"acme", domain.SystemOrg} {
+		h, _ := headOf(b.t, b.s, org)
+		require.NoError(b.t, file.Advance(mark.Mark{Org: org, Ledger: 1, Epoch: h.Epoch, N: h.N, Seq: h.N, Hash: h.Hash}))
+	}
+	require.NoError(b.t, file.Close())
+	require.NoError(b.t, mark.CopyDestroyed(b.s.cfg.Data, b.witness))
+}
+
+// data is an empty directory with the master key.
+func (b *backedUp) data() string {
+	b.t.Helper()
+	dir := filepath.Join(b.t.TempDir(), "data")
+	require.NoError(b.t, os.MkdirAll(dir, 0o700))
+	key, err := os.ReadFile(filepath.Join(b.s.cfg.Data, "vault.key"))
+	require.NoError(b.t, err)
+	require.NoError(b.t, os.WriteFile(filepath.Join(dir, "vault.key"), key, 0o600))
+	return dir
+}
+
+func (b *backedUp) identity(id *age.X25519Identity) string {
+	b.t.Helper()
+	file := filepath.Join(b.t.TempDir(), "identity")
+	require.NoError(b.t, os.WriteFile(file, []byte(id.String()+"\n"), 0o600))
+	return file
+}
+
+// restore runs the verb.
+func (b *backedUp) restore(c restoreCmd) (string, error) {
+	b.t.Helper()
+	if c.Identity == nil {
+		c.Identity = []string{b.identity(b.id)}
+	}
+	c.Replicas = 1
+	var said strings.Builder
+	err := c.Run(&world{ctx: b.t.Context(), stdout: &said, stderr: &said, now: time.Now})
+	return said.String(), err
+}
+
+// serves starts a service on a directory that was restored.
+func (b *backedUp) serves(data string) *service {
+	cfg := testConfig(b.t)
+	cfg.Data = data
+	return serveIn(b.t, cfg)
+}
+
+func tableOf(t *testing.T, s *service, n uint64) unlock.Digest {
+	t.Helper()
+	require.NoError(t, s.Permissions.Wait(t.Context(), "acme", n))
+	require.NoError(t, s.Permissions.Flush(t.Context()))
+	return s.Permissions.Table("acme", "north").Digest()
+}
+
+func TestARestoreGivesTheLedgerBack(t *testing.T) {
+	b := newBackedUp(t)
+	head, digest := headOf(t, b.s, "acme")
+	b.run()
+	b.witnessed()
+	halt(t, b.s)
+	data := b.data()
+	said, err := b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}})
+	require.NoError(t, err, said)
+	assert.Contains(t, said, "acme ends at "+head.Position().String()+": nothing is known to be lost")
+
+	again := b.serves(data)
+	assert.Empty(t, again.BootstrapPath)
+	then, there, err := again.Store.StateAt(t.Context(), "acme", head.Position())
+	require.NoError(t, err)
+	got, err := then.Digest()
+	require.NoError(t, err)
+	assert.Equal(t, digest, got, "the state at the same position")
+	assert.Equal(t, head.Hash, there.Hash)
+	now, live := headOf(t, again, "acme")
+	assert.Equal(t, uint64(2), now.Epoch)
+	assert.Greater(t, now.N, head.N+1)
+	replayed, _, err := again.Store.StateAt(t.Context(), "acme", now.Position())
+	require.NoError(t, err)
+	got, err = replayed.Digest()
+	require.NoError(t, err)
+	assert.Equal(t, live, got, "a replay gives the same state")
+
+	// Doors decide on what a start from nothing but the ledger would publish.
+	rows, untagged := replayed.Rows("north", func(site domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
+		return again.Permissions.Tag("acme", site, kind, format, number)
+	})
+	require.Empty(t, untagged)
+	fresh, err := unlock.NewTable(rows...)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return tableOf(t, again, now.N) == fresh.Digest() }, patience, 20*time.Millisecond)
+
+	b.olga.base = again.URL
+	require.NoError(t, b.olga.sends(t, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "tokens are good")
+	halt(t, again)
+	_, err = b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}})
+	assert.ErrorIs(t, err, restore.ErrNotEmpty)
+}
+
+func TestWhatARestoreLostIsServedWhenItIsAccepted(t *testing.T) {
+	b := newBackedUp(t)
+	b.run()
+	backedUp, _ := headOf(t, b.s, "acme")
+	var key string
+	require.NoError(t, b.s.Store.View(t.Context(), "acme", func(state *domain.State, _ eventstore.Head) error {
+		key = state.KeyOf("ben")
+		return nil
+	}))
+	require.NoError(t, b.olga.sends(t, "RevokeRight", `{"grant":"g-anna"}`))
+	require.NoError(t, b.olga.sends(t, "ErasePerson", `{"person":"ben"}`))
+	lost, _ := headOf(t, b.s, "acme")
+	b.witnessed()
+	halt(t, b.s)
+
+	data := b.data()
+	said, err := b.restore(restoreCmd{Target: b.target, Data: data})
+	assert.ErrorContains(t, err, "--no-erased", said)
+	said, err = b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, AcceptLoss: []string{"acme=1-2"}})
+	require.ErrorIs(t, err, restore.ErrAccept, said)
+	assert.Equal(t, exitUsage, exitCode(err))
+	said, err = b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}})
+	require.Equal(t, exitRefused, exitCode(err), "%v %s", err, said)
+	assert.Contains(t, said, fmt.Sprintf("acme ends at %s: %d to %d are lost", backedUp.Position(), backedUp.N+1, lost.N))
+	assert.Contains(t, said, "NOT SERVED until --accept-loss acme="+backedUp.Position().String())
+	marks, _, err := mark.Read(data)
+	require.NoError(t, err)
+	require.Len(t, marks, 1, "_system lost nothing")
+	assert.Equal(t, lost.N, marks[0].N)
+
+	said, err = b.restore(restoreCmd{Data: data, AcceptLoss: []string{"acme=" + backedUp.Position().String()}})
+	require.NoError(t, err, said)
+	again := b.serves(data)
+	now, _ := headOf(t, again, "acme")
+	assert.Equal(t, uint64(2), now.Epoch)
+	assert.Greater(t, now.N, lost.N, "no position is used twice")
+	var restored domain.LedgerRestored
+	require.NoError(t, again.Store.Commits(t.Context(), "acme", backedUp.N, 0, func(c *schemas.Commit, _ []byte) error {
+		if e, err := c.Events[0].Decode(); err == nil {
+			restored, _ = e.(domain.LedgerRestored)
+		}
+		return nil
+	}))
+	assert.Equal(t, lost.N, restored.KnownTo)
+	assert.Equal(t, backedUp.Position().String(), restored.Accepted)
+	assert.Equal(t, backedUp.Hash.String(), restored.HashAtLostFrom)
+	keys, err := again.Keys.Keys(t.Context(), "acme", []string{key})
+	require.NoError(t, err)
+	assert.Empty(t, keys, "who was erased since stays erased")
+	overrides := 0
+	require.NoError(t, again.Store.Commits(t.Context(), domain.SystemOrg, 0, 0, func(c *schemas.Commit, _ []byte) error {
+		if c.Command == "RecordOverride" && strings.Contains(string(c.Events[0].Data), "acme="+backedUp.Position().String()) {
+			overrides++
+		}
+		return nil
+	}))
+	assert.Equal(t, 1, overrides, "who accepted is on record")
+}
+
+func TestARestoreRefusesWhatIsNotWhole(t *testing.T) {
+	b := newBackedUp(t)
+	b.run()
+	b.witnessed()
+	halt(t, b.s)
+	other, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	var segments []string
+	require.NoError(t, filepath.WalkDir(filepath.Join(b.target, "segments"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.Contains(path, "LEDGER") {
+			segments = append(segments, path)
+		}
+		return err
+	}))
+	require.NotEmpty(t, segments)
+	whole, err := os.ReadFile(segments[0])
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		damage func()
+		id     *age.X25519Identity
+		want   error
+	}{
+		"another key":    {func() {}, other, backup.ErrWrongKey},
+		"a flipped bit":  {func() { require.NoError(t, os.WriteFile(segments[0], flipped(whole), 0o600)) }, b.id, backup.ErrDamaged},
+		"a lost segment": {func() { require.NoError(t, os.Remove(segments[0])) }, b.id, backup.ErrMissing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(segments[0], whole, 0o600))
+			c.damage()
+			data := b.data()
+			_, err := b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, Identity: []string{b.identity(c.id)}})
+			require.ErrorIs(t, err, c.want)
+			if !errors.Is(err, backup.ErrWrongKey) {
+				assert.ErrorContains(t, err, filepath.Base(segments[0]), "it is named")
+			}
+			left, err := os.ReadDir(data)
+			require.NoError(t, err)
+			for _, e := range left {
+				assert.Contains(t, []string{"lock", "vault.key"}, e.Name(), "nothing was written")
+			}
+		})
+	}
+}
+
+func flipped(b []byte) []byte {
+	out := append([]byte(nil), b...)
+	out[len(out)/2] ^= 1
+	return out
+}
+
+// A restore that was killed leaves a directory that is not served, and is run again.
+func TestAKilledRestoreIsNotServed(t *testing.T) {
+	b := newBackedUp(t)
+	b.run()
+	b.witnessed()
+	halt(t, b.s)
+	data := b.data()
+	args := []string{"restore", b.target, "--data", data, "--witness", b.witness, "--identity", b.identity(b.id)}
+	unfinished := 0
+	for delay := 20 * time.Millisecond; unfinished < 2; delay += delay / 3 {
+		cmd := exec.Command("gatehouse", args...)
+		require.NoError(t, cmd.Start())
+		time.Sleep(delay)
+		require.NoError(t, cmd.Process.Kill())
+		if cmd.Wait() == nil {
+			break // it was quicker
+		}
+		r, err := restore.Check(data)
+		if r == nil && err == nil {
+			continue // it had not begun
+		}
+		if !errors.Is(err, restore.ErrUnfinished) {
+			break // it was killed behind its last step
+		}
+		cfg := testConfig(t)
+		cfg.Data = data
+		_, err = startService(t.Context(), cfg)
+		require.ErrorIs(t, err, restore.ErrUnfinished)
+		unfinished++
+	}
+	if r, _ := restore.Check(data); r == nil || !r.Whole {
+		out, err := exec.Command("gatehouse", args...).CombinedOutput()
+		require.NoError(t, err, "%s", out)
+	}
+	again := b.serves(data)
+	now, _ := headOf(t, again, "acme")
+	assert.Equal(t, uint64(2), now.Epoch)
+}
+
+// What was not begun anew is not served either: each step may be the last one.
+func TestAnUnfinishedRestoreIsNamed(t *testing.T) {
+	b := newBackedUp(t)
+	b.run()
+	b.witnessed()
+	halt(t, b.s)
+	data := b.data()
+	c := restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, Identity: []string{b.identity(b.id)}, Replicas: 1}
+	w := &world{ctx: t.Context(), stdout: t.Output(), stderr: t.Output(), now: time.Now}
+	s := &service{cfg: c.config(w, data)}
+	s.cfg.NATS.URL, s.cfg.NATS.Creds = "nats://127.0.0.1:1", "/nowhere" // the servers cannot be reached
+	_, err := c.restore(w, s)
+	require.Error(t, err)
+	cfg := testConfig(t)
+	cfg.Data = data
+	_, err = startService(t.Context(), cfg)
+	require.ErrorIs(t, err, restore.ErrUnfinished)
+	assert.ErrorContains(t, err, b.target)
+	said, err := b.restore(c)
+	require.NoError(t, err, said)
+	now, _ := headOf(t, b.serves(data), "acme")
+	assert.Equal(t, uint64(2), now.Epoch)
+}
