@@ -121,6 +121,8 @@ func TestVolumes(t *testing.T) {
 		case "service-keys":
 			want = 3
 			assert.Equal(t, []string{"gatehouse-a", "gatehouse-b", "keys"}, users[volume], "the seeds are of the service alone")
+		case "operator-keys":
+			assert.Equal(t, []string{"keys"}, users[volume], "no service has the operator's seed")
 		case "server-keys":
 			want = 4
 		}

@@ -176,4 +176,3 @@ func checkBuffers(before, after int) *Refusal {
 	}
 	return nil
 }
-

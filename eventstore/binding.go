@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // vaultKey is the entry of the ledger stream's metadata that names its vault.
@@ -29,6 +31,9 @@ func (s *Store) bindVault(ctx context.Context) error {
 	}
 	bound := info.Config.Metadata[vaultKey]
 	if bound == id {
+		if s.cfg.AdoptVault && s.cfg.Embedded == nil { // the operator of the cluster has named it
+			s.unsafe = append(s.unsafe, UnsafeSetting{"stream " + StreamLedger, vaultKey, id, "the vault before"})
+		}
 		return nil
 	}
 	if bound != "" && !s.cfg.AdoptVault {
@@ -36,14 +41,19 @@ func (s *Store) bindVault(ctx context.Context) error {
 			"put back the vault.db that belongs to the ledger, or, when that is lost for ever, start once with --adopt-vault, which is recorded: "+
 			"the personal data that was sealed with it stays unreadable", ErrForeignVault, id, bound)
 	}
-	config := info.Config
-	config.Metadata = maps.Clone(config.Metadata)
-	if config.Metadata == nil {
-		config.Metadata = map[string]string{}
+	if unsafe, _ := s.Streams(); len(unsafe) > 0 && !s.cfg.AllowUnsafe {
+		return nil // nothing is written, and nothing is changed
 	}
-	config.Metadata[vaultKey] = id
-	if s.ledger, err = s.js.UpdateStream(ctx, config); err != nil {
-		return fmt.Errorf("eventstore: bind the ledger to its vault: %w", err)
+	config := info.Config
+	config.Metadata = withVault(config.Metadata, id)
+	if err := s.changeLedger(ctx, config); err != nil && bound != "" {
+		return fmt.Errorf("eventstore: bind the ledger to its vault: %w: run gatehouse streams apply --vault %s with the operator's seed, and start again", err, id)
+	} else if err != nil {
+		s.log.Warn("the ledger does not name its vault, so that another one in its place goes unnoticed; gatehouse streams apply with the operator's seed mends that", "vault", id, "error", err)
+		return nil
+	}
+	if s.ledger, err = s.js.Stream(ctx, StreamLedger); err != nil {
+		return fmt.Errorf("eventstore: open the ledger: %w", err)
 	}
 	if bound == "" {
 		return nil
@@ -51,4 +61,23 @@ func (s *Store) bindVault(ctx context.Context) error {
 	s.log.Warn("the ledger has another vault from now on; personal data that was sealed before cannot be read", "vault", id, "was", bound)
 	s.unsafe = append(s.unsafe, UnsafeSetting{"stream " + StreamLedger, vaultKey, id, bound})
 	return nil
+}
+
+// changeLedger changes the ledger stream: within the process as its operator, on a
+// cluster by the service's own rights, which those of deploy/nats do not give.
+func (s *Store) changeLedger(ctx context.Context, config jetstream.StreamConfig) error {
+	err := s.cfg.asOperator(func(nc *nats.Conn) error {
+		js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
+		if err == nil {
+			_, err = js.UpdateStream(ctx, config)
+		}
+		return err
+	})
+	if !errors.Is(err, errNotOperator) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, bindingTime)
+	defer cancel()
+	_, err = s.js.UpdateStream(ctx, config)
+	return err
 }

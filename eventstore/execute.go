@@ -87,7 +87,7 @@ var (
 // Execute decides a command and appends what it leads to. It returns after the
 // commit is durable. The same id and request give the same result for ever; a
 // refusal is not remembered by id.
-func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result, error) {
+func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result Result, err error) {
 	typ, ok := domain.CommandNamed(req.Command)
 	if !ok {
 		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
@@ -100,6 +100,11 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 		return Result{}, err
 	}
 	defer s.release(o)
+	defer func() {
+		if cause := recover(); cause != nil {
+			result, err = Result{}, s.commandPanicked(o, req.Command, cause)
+		}
+	}()
 	// What is only tried does not stand before what takes access away.
 	urgent := typ.TakesAway && !req.DryRun
 	limit := deadline
@@ -107,6 +112,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 		limit = urgentDeadline
 	}
 	// The command goes on when its sender goes away: it may be stored already.
+	asking := ctx
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	var former domain.UUID
@@ -115,22 +121,34 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (Result,
 	}
 	domain.Complete(req.ID, req.Fields...)
 	x := &execution{store: s, org: o, req: req, typ: typ, former: former}
-	defer x.forget()
-	var result Result
+	defer x.free()
 	began := s.cfg.Now()
-	err = o.queue.do(ctx, laneOf(urgent, len(req.Fields)), func(ctx context.Context) { result, x.err = x.run(ctx) })
-	if err == nil {
-		err = x.err
-	}
+	result, err = x.pass(ctx, laneOf(urgent, len(req.Fields)))
 	if err == nil && x.look != nil {
-		impact := x.look()
-		result.Impact = &impact
+		result.Impact, err = x.foreseen(asking)
 	}
 	s.metrics.command(req.Command, err, s.cfg.Now().Sub(began))
 	if refusal, ok := errors.AsType[*domain.Refusal](err); ok {
 		s.recordRefusal(ctx, o.id, x, refusal)
 	}
 	return result, err
+}
+
+// pass waits for the command's turn and runs it: a large dry run a second time, with a
+// place for the copy that it needs.
+func (x *execution) pass(ctx context.Context, l lane) (result Result, err error) {
+	for {
+		err = x.org.queue.do(ctx, l, func(ctx context.Context) { result, x.err = x.run(ctx) })
+		if err == nil {
+			err = x.err
+		}
+		if !errors.Is(err, errNeedsCopy) {
+			return result, err
+		}
+		if x.place, err = x.store.copies.Take(ctx, x.who(), 1); err != nil {
+			return result, err
+		}
+	}
 }
 
 // execution is one command on its way.
@@ -144,6 +162,7 @@ type execution struct {
 	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
 	err    error
 	look   func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
+	place  func()               // gives back the place for that; nil: it has none
 }
 
 // run decides and appends until the command is settled.
@@ -221,6 +240,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	o := x.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	defer o.holds(x.req.Command)()
 	if !o.loaded.Load() {
 		return prepared{}, fmt.Errorf("eventstore: org %s is being loaded: %w", o.id, ErrBusy)
 	}

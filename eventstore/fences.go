@@ -192,7 +192,11 @@ func (f *fences) seen(seq uint64, body []byte) {
 		return
 	}
 	f.meet(seq)
-	if err := f.take(s.ctx, seq, body); errors.Is(err, ErrBrokenChain) {
+	var err error
+	if panicked := s.Guard("erasure", "", "", func() { err = f.take(s.ctx, seq, body) }); panicked != nil {
+		err = panicked
+	}
+	if errors.Is(err, ErrBrokenChain) {
 		f.miss(seq, err)
 	} else if err != nil {
 		f.broken = true

@@ -2,18 +2,28 @@ package eventstore
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"time"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/budget"
 )
 
 // manyPeople is on how many people a dry run may hang that is looked at while the
 // org is held: some 10 ms. A lockdown must not wait for more.
 const manyPeople = 100
 
-// maxForks is how many dry runs on which more people hang are looked at on one
-// instance at the same time: each has a copy of its org in memory.
-const maxForks = 2
+// copyBudget bounds the large dry runs that are looked at on one instance at the same
+// time: each has a copy of its org in memory.
+var copyBudget = budget.Config{Name: "dry_run_copies", Places: budget.Shares{All: 2, Org: 1},
+	Line: budget.Shares{All: 16, Org: 4, Person: 2}, Patience: 5 * time.Second}
+
+// lookTimeout is how long a large dry run may wait for the core and be looked at.
+const lookTimeout = 50 * time.Second
+
+// errNeedsCopy says that a dry run is to be decided again with a place for a copy of
+// the org: nobody waits for one while the org is held.
+var errNeedsCopy = errors.New("eventstore: many people hang on the dry run")
 
 // foresee answers a dry run: with what the commit would be and with what it would do.
 // When many people hang on it, the latter is found on a copy of the state, once the
@@ -41,10 +51,8 @@ func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared
 
 // fork makes the copy of the state on which the dry run is looked at.
 func (x *execution) fork(asked domain.Context) error {
-	select {
-	case x.store.forks <- struct{}{}:
-	default:
-		return fmt.Errorf("eventstore: %d large dry runs are being looked at: %w", maxForks, ErrBusy)
+	if x.place == nil {
+		return errNeedsCopy
 	}
 	state := x.org.state.Fork()
 	x.org.looks.Add(1)
@@ -56,11 +64,38 @@ func (x *execution) fork(asked domain.Context) error {
 	return nil
 }
 
+// foreseen is what a large dry run would do. It shares the core with other heavy work.
+func (x *execution) foreseen(ctx context.Context) (*domain.Impact, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	turn, err := x.store.core.Begin(ctx, x.who())
+	if err != nil {
+		return nil, errors.Join(ErrBusy, err)
+	}
+	defer turn.End()
+	impact := x.look()
+	return &impact, nil
+}
+
+// who is for whom places are taken.
+func (x *execution) who() budget.Who { return whoOf(x.org.id, x.req.Actor) }
+
+func whoOf(org domain.ID, actor domain.Actor) budget.Who {
+	return budget.Who{Org: string(org), Person: actor.String()}
+}
+
 // forget lets the copy of the state go.
 func (x *execution) forget() {
 	if x.look != nil {
 		x.look = nil
 		x.org.looks.Add(-1)
-		<-x.store.forks
+	}
+}
+
+// free lets go of all that the dry run has.
+func (x *execution) free() {
+	x.forget()
+	if x.place != nil {
+		x.place()
 	}
 }

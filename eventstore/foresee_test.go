@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/vault"
 )
 
@@ -50,7 +51,7 @@ func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 	}
 
 	var all sync.WaitGroup
-	for range maxForks {
+	for range copyBudget.Places.All + copyBudget.Places.Org {
 		all.Go(func() {
 			dry := request(&domain.RetireAccessRight{Right: "entry"})
 			dry.DryRun = true
@@ -64,15 +65,18 @@ func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 		do(&domain.RegisterPerson{Person: domain.ID(fmt.Sprintf("q%d", i)), Name: domain.Clear("Somebody")})
 	}
 	all.Wait()
-	assert.Empty(t, s.forks)
+	assert.Zero(t, s.copies.Taken())
 
-	for range maxForks {
-		s.forks <- struct{}{}
-	}
+	// Without a place nothing is copied, and nobody waits for one in the org's queue.
+	none := copyBudget
+	none.Places, none.Line = budget.Shares{}, budget.Shares{}
+	s.copies = budget.New(none, s.metrics.Budgets)
 	dry := request(&domain.RetireAccessRight{Right: "entry"})
 	dry.DryRun = true
 	_, err := s.Execute(t.Context(), "acme", dry)
-	require.ErrorIs(t, err, ErrBusy)
+	var full *budget.Full
+	require.ErrorAs(t, err, &full)
+	assert.Equal(t, "dry_run_copies", full.Budget)
 	dry = request(&domain.SuspendPerson{Person: "p1"})
 	dry.DryRun = true
 	_, err = s.Execute(t.Context(), "acme", dry)
@@ -97,8 +101,8 @@ func TestALockdownPassesALargeDryRun(t *testing.T) {
 	x := &execution{store: s, org: o, req: request(&domain.RetireAccessRight{Right: "entry"})}
 	x.req.DryRun = true
 	x.typ, _ = domain.CommandNamed(x.req.Command)
-	require.NoError(t, o.queue.do(t.Context(), laneNormal, func(ctx context.Context) { _, x.err = x.run(ctx) }))
-	require.NoError(t, x.err)
+	_, err = x.pass(t.Context(), laneNormal)
+	require.NoError(t, err)
 	require.NotNil(t, x.look, "it is to be looked at still")
 	_, before := digest(t, s, "acme")
 
@@ -110,8 +114,8 @@ func TestALockdownPassesALargeDryRun(t *testing.T) {
 	require.ErrorIs(t, err, ErrBusy)
 
 	assert.Equal(t, 2*manyPeople, x.look().Lost.People)
-	x.forget()
-	assert.Empty(t, s.forks)
+	x.free()
+	assert.Zero(t, s.copies.Taken())
 	_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo", Name: domain.Clear("Bo")}))
 	require.NoError(t, err)
 	assert.Zero(t, s.Sealed("acme"))

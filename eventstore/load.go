@@ -107,22 +107,25 @@ func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f 
 	var readErr error // settled when decoded is closed
 	go func() {
 		defer close(decoded)
-		readErr = s.read(ctx, subject, from, math.MaxUint64, func(seq uint64, body []byte) error {
-			c, err := decodeBody(body)
-			if err != nil {
-				return err
-			}
-			r, err := decodeCommit(c, body, seq)
-			if err != nil {
-				return err
-			}
-			select {
-			case decoded <- r:
-				return nil
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		panicked := s.Guard("decode", "", "", func() {
+			readErr = s.read(ctx, subject, from, math.MaxUint64, func(seq uint64, body []byte) error {
+				c, err := decodeBody(body)
+				if err != nil {
+					return err
+				}
+				r, err := decodeCommit(c, body, seq)
+				if err != nil {
+					return err
+				}
+				select {
+				case decoded <- r:
+					return nil
+				case <-ctx.Done():
+					return context.Cause(ctx)
+				}
+			})
 		})
+		readErr = errors.Join(readErr, panicked)
 	}()
 	var err error
 	for r := range decoded {

@@ -104,12 +104,12 @@ func (s *Store) loadOnce(ctx context.Context, o *org) error {
 	if damaged && began.Before(known.until) {
 		return known.err
 	}
-	err := s.load(ctx, o)
+	err := s.guardedLoad(o, func() error { return s.load(ctx, o) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.damaged, o.id)
 	switch {
-	case errors.Is(err, ErrBrokenChain):
+	case errors.Is(err, ErrBrokenChain), errors.Is(err, ErrPanicked):
 		s.damaged[o.id] = damage{err, time.Now().Add(damageRest * time.Since(began))}
 	case err == nil:
 		s.metrics.Loads.Inc()
@@ -244,6 +244,7 @@ func (s *Store) letGo(o *org) (gone bool, err error) {
 	}
 	delete(s.orgs, o.id)
 	s.left[o.id] = o.head.seq
+	s.parted[o.id] = partOf(o)
 	s.metrics.Evictions.Inc()
 	s.count()
 	return true, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
 )
 
@@ -19,23 +20,27 @@ type Metrics struct {
 	Held        prometheus.Gauge // orgs in memory
 	Loads       prometheus.Counter
 	Evictions   prometheus.Counter
-	Checked     prometheus.Gauge     // commits that the present walk through the ledger found whole
-	Damaged     prometheus.Gauge     // orgs whose chain is broken, and messages that cannot be read
-	Waiting     *prometheus.GaugeVec // commands that wait for their turn, by lane
-	Room        prometheus.Gauge     // bytes left on the disk of the embedded server
-	Silent      prometheus.Gauge     // servers of the cluster that do not tell their settings
-	Unsafe      prometheus.Gauge     // servers of the cluster that could lose what they acknowledge
-	ClockOffset prometheus.Gauge     // seconds of the wall clock from the time that it is held against
-	ClockHeld   prometheus.Gauge     // 1 while the wall clock is not trusted
-	ClockSynced prometheus.Gauge     // 1 while the kernel says that a time source keeps the wall clock
+	Checked     prometheus.Gauge       // commits that the present walk through the ledger found whole
+	Damaged     prometheus.Gauge       // orgs whose chain is broken, and messages that cannot be read
+	Waiting     *prometheus.GaugeVec   // commands that wait for their turn, by lane
+	Room        prometheus.Gauge       // bytes left on the disk of the embedded server
+	Silent      prometheus.Gauge       // servers of the cluster that do not tell their settings
+	Unsafe      prometheus.Gauge       // servers of the cluster that could lose what they acknowledge
+	ClockOffset prometheus.Gauge       // seconds of the wall clock from the time that it is held against
+	ClockHeld   prometheus.Gauge       // 1 while the wall clock is not trusted
+	ClockSynced prometheus.Gauge       // 1 while the kernel says that a time source keeps the wall clock
+	Panics      *prometheus.CounterVec // that were caught, by part of the program
 	// DamagedKeys are those of personal data that the vault has and that do not open.
 	DamagedKeys prometheus.Gauge
+	Stuck       prometheus.Gauge // orgs that one command holds for too long
+	StuckTotal  prometheus.Counter
 	Slow        *prometheus.CounterVec // connections that were too slow for what they asked for, by who noticed
+	Budgets     *budget.Metrics        // of all budgets, those of the API too
 }
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
-	m := &Metrics{
+	m := &Metrics{Budgets: budget.NewMetrics(reg),
 		Commands: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_commands_total",
 			Help: "Commands by type and outcome: accepted, refused, failed."}, []string{"command", "outcome"}),
 		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_command_duration_seconds",
@@ -69,14 +74,21 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "1 while the wall clock is not trusted, so that nothing is committed but what takes access away."}),
 		ClockSynced: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_clock_synchronized",
 			Help: "1 while the kernel says that a time source keeps the wall clock."}),
+		Panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_panics_total",
+			Help: "Panics that were caught, by part of the program; /readyz names the org and the command."}, []string{"part"}),
 		DamagedKeys: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_vault_damaged_keys",
 			Help: "Keys of personal data that were found damaged in the vault; what they seal cannot be read."}),
 		Slow: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_nats_slow_consumers_total",
 			Help: "Connections that a server cut, and subscriptions of this instance that lost messages, as they were too slow; by who noticed: server, client."}, []string{"noticed_by"}),
 	}
+	m.Stuck = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_orgs_stuck",
+		Help: "Orgs that one command holds for more than 5 seconds now, so that nothing of them is answered."})
+	m.StuckTotal = prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_orgs_stuck_total",
+		Help: "Commands that held their org for more than 5 seconds."})
+	reg.MustRegister(m.Stuck, m.StuckTotal)
 	m.Slow.WithLabelValues("server")
 	m.Slow.WithLabelValues("client")
-	reg.MustRegister(m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
+	reg.MustRegister(m.Panics, m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 

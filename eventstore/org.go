@@ -37,9 +37,14 @@ type org struct {
 	// what the tail has passed over meanwhile, which is read before mu is let go.
 	loaded atomic.Bool
 
-	looks   atomic.Int32 // copies of the state that are looked at; grows under mu alone
-	users   int          // guarded by the store's mutex: who has it now; more than none keeps it in memory
-	lastUse uint64       // guarded by the store's mutex
+	hold       atomic.Pointer[holding]          // what has the org alone now; nil: nothing is noted
+	lastSealed atomic.Int64                     // sealed as it was told last
+	lastTooNew atomic.Pointer[schemas.Position] // tooNew as it was told last
+
+	folding atomic.Pointer[string] // the command whose commit is folded, or was last
+	looks   atomic.Int32           // copies of the state that are looked at; grows under mu alone
+	users   int                    // guarded by the store's mutex: who has it now; more than none keeps it in memory
+	lastUse uint64                 // guarded by the store's mutex
 
 	mu         sync.RWMutex // guards what follows; whoever locks it is among the users
 	state      *domain.State
@@ -110,6 +115,7 @@ func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 // fold folds a commit whose events are at hand and moves the head. The caller
 // holds o.mu.
 func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.Hash, seq uint64, observe bool) {
+	o.folding.Store(&c.Command)
 	o.state.Apply(a)
 	o.forgetKeys(a.Events)
 	o.ids[c.ID] = seq
@@ -149,7 +155,9 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 	}
 	defer s.release(o)
 	s.openAgain(ctx, o)
-	o.mu.RLock()
+	if err := s.rlock(ctx, o); err != nil {
+		return err
+	}
 	defer o.mu.RUnlock()
 	return f(o.state, o.head)
 }
@@ -158,7 +166,9 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 // after vaultPatience, then after twice that and so on up to vaultRest: walking a
 // whole state for keys that are gone must not hold up the org.
 func (s *Store) openAgain(ctx context.Context, o *org) {
-	o.mu.RLock()
+	if s.rlock(ctx, o) != nil {
+		return // whoever asks next looks again
+	}
 	again := o.sealed > 0 && s.cfg.Now().After(o.vaultRetry)
 	o.mu.RUnlock()
 	if !again {
@@ -186,9 +196,11 @@ func (s *Store) Sealed(id domain.ID) int {
 		return 0
 	}
 	defer s.release(o)
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.sealed
+	if o.mu.TryRLock() { // readiness waits for no org
+		o.lastSealed.Store(int64(o.sealed))
+		o.mu.RUnlock()
+	}
+	return int(o.lastSealed.Load())
 }
 
 // WaitFor waits until this node has an org's ledger up to n, or the context ends.
@@ -200,7 +212,9 @@ func (s *Store) WaitFor(ctx context.Context, id domain.ID, n uint64) (Head, erro
 	}
 	defer s.release(o)
 	for {
-		o.mu.RLock()
+		if err := s.rlock(ctx, o); err != nil {
+			return Head{}, err
+		}
 		head, advanced := o.head, o.advanced
 		o.mu.RUnlock()
 		if head.N >= n {
@@ -235,7 +249,14 @@ func (s *Store) ReadOnly(id domain.ID) (schemas.Position, bool) {
 		return schemas.Position{}, false
 	}
 	defer s.release(o)
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return o.tooNew, o.tooNew != schemas.Position{}
+	if o.mu.TryRLock() { // readiness waits for no org
+		tooNew := o.tooNew
+		o.lastTooNew.Store(&tooNew)
+		o.mu.RUnlock()
+	}
+	at := o.lastTooNew.Load()
+	if at == nil {
+		return schemas.Position{}, false
+	}
+	return *at, *at != schemas.Position{}
 }

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"gatehouse/domain"
@@ -54,7 +55,9 @@ func (p *keyPools) fill(s *Store, id domain.ID) {
 	}
 	p.filling[id], p.batch[id] = true, min(2*batch, poolMost)
 	s.running.Go(func() {
-		keys, err := s.cfg.Keys.Reserve(s.ctx, string(id), batch)
+		var keys []vault.Key
+		var err error
+		err = errors.Join(s.Guard("keys", id, "", func() { keys, err = s.cfg.Keys.Reserve(s.ctx, string(id), batch) }), err)
 		if err != nil && s.ctx.Err() == nil {
 			s.log.Warn("cannot reserve keys ahead", "org", id, "error", err)
 		}

@@ -3,6 +3,8 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -103,11 +105,31 @@ func (q *queue) do(ctx context.Context, l lane, f func(ctx context.Context)) err
 	q.waiting[l] = append(q.waiting[l], j)
 	q.count(l, 1)
 	q.mu.Unlock()
-	<-j.done
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+		if q.drop(l, j) {
+			return ErrBusy
+		}
+		<-j.done
+	}
 	if j.panicked != nil {
 		panic(j.panicked)
 	}
 	return nil
+}
+
+// drop takes a job out of its lane, if its turn has not come.
+func (q *queue) drop(l lane, j *job) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting[l], j)
+	if i < 0 {
+		return false
+	}
+	q.waiting[l] = slices.Delete(q.waiting[l], i, i+1)
+	q.count(l, -1)
+	return true
 }
 
 // handOver passes the queue on to a worker when jobs came in meanwhile.
@@ -158,12 +180,22 @@ func (q *queue) count(l lane, more float64) {
 	q.store.metrics.Waiting.WithLabelValues(l.String()).Add(more)
 }
 
-// close refuses further commands and waits for those in the queue.
-func (q *queue) close() {
+// close refuses further commands and waits for those in the queue, until the context
+// ends.
+func (q *queue) close(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.idle.Broadcast()
+	})()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	for q.running {
+	for q.running && ctx.Err() == nil {
 		q.idle.Wait()
 	}
+	if q.running {
+		return fmt.Errorf("eventstore: a command of org %s does not end", q.org.id)
+	}
+	return nil
 }

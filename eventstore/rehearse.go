@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -32,7 +33,9 @@ func (s *Store) Rehearse(ctx context.Context, id domain.ID) (*Rehearsal, error) 
 	}
 	defer s.release(o)
 	s.openAgain(ctx, o)
-	o.mu.RLock()
+	if err := s.rlock(ctx, o); err != nil {
+		return nil, err
+	}
 	defer o.mu.RUnlock()
 	switch {
 	case o.tooNew.N > 0:
@@ -63,6 +66,11 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	turn, err := r.store.core.Begin(ctx, whoOf(r.org, req.Actor))
+	if err != nil {
+		return Result{}, errors.Join(ErrBusy, err)
+	}
+	defer turn.End()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	result := Result{Position: r.head.Position(), Hash: r.head.Hash, At: r.store.cfg.Now().UTC().Round(0)}
@@ -93,7 +101,9 @@ func (s *Store) Accepted(ctx context.Context, id domain.ID, command domain.UUID)
 		return false, err
 	}
 	defer s.release(o)
-	o.mu.RLock()
+	if err := s.rlock(ctx, o); err != nil {
+		return false, err
+	}
 	defer o.mu.RUnlock()
 	_, known := o.ids[command]
 	return known, nil

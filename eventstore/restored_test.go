@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/budget"
 	"gatehouse/schemas"
 )
 
@@ -109,7 +110,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 		}))
 		require.Equal(t, want, got, "behind %d up to %d", from, to)
 
-		at, head, err := s.StateAt(t.Context(), "acme", schemas.Position{Epoch: 1 + rnd.Uint64N(3), N: from})
+		at, head, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, schemas.Position{Epoch: 1 + rnd.Uint64N(3), N: from})
 		for _, c := range all {
 			if err == nil && c.at == head.Position() {
 				d, derr := at.Digest()
@@ -118,7 +119,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 			}
 		}
 		i := rnd.IntN(len(all))
-		_, head, err = s.StateAt(t.Context(), "acme", all[i].at)
+		_, head, err = s.StateAt(t.Context(), budget.Who{Org: "acme"}, all[i].at)
 		require.NoError(t, err)
 		require.Equal(t, all[i].hash, head.Hash)
 
@@ -140,7 +141,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 				continue
 			}
 			for epoch := range c.at.Epoch {
-				_, _, err := s.StateAt(t.Context(), "acme", schemas.Position{Epoch: epoch + 1, N: lost})
+				_, _, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, schemas.Position{Epoch: epoch + 1, N: lost})
 				require.ErrorIs(t, err, ErrNoPosition, "%d is lost", lost)
 			}
 		}

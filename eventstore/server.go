@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"cmp"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ type Embedded struct {
 
 	cfg          EmbeddedConfig
 	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
+	operator     nkeys.KeyPair // of who may change streams
 	server       atomic.Pointer[server.Server]
 	port         int // that it listens at; 0: any, until it was started
 }
@@ -70,6 +72,10 @@ var (
 // admits, which the caller runs with the Issuer.
 func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 	e := &Embedded{cfg: cfg}
+	var err error
+	if e.operator, err = nkeys.CreateUser(); err != nil {
+		return nil, fmt.Errorf("eventstore: make a key: %w", err)
+	}
 	if cfg.Listen != "" {
 		if err := e.makeKeys(); err != nil {
 			return nil, fmt.Errorf("eventstore: make a key: %w", err)
@@ -98,10 +104,16 @@ func (e *Embedded) start() error {
 		NoSigs:     true,
 		DontListen: e.cfg.Listen == "",
 	}
-	if e.cfg.Listen != "" {
-		if err := e.listen(opts); err != nil {
-			return err
-		}
+	operator, err := e.operator.PublicKey()
+	if err != nil {
+		return fmt.Errorf("eventstore: make a key: %w", err)
+	}
+	opts.Nkeys = []*server.NkeyUser{{Nkey: operator}}
+	if e.cfg.Listen == "" {
+		opts.Users = []*server.User{{Username: serviceUser, Password: rand.Text(), Permissions: servicePermissions()}}
+		opts.NoAuthUser = serviceUser
+	} else if err := e.listen(opts); err != nil {
+		return err
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
@@ -184,10 +196,11 @@ func (e *Embedded) listen(opts *server.Options) error {
 	}
 	sys := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	opts.Accounts, opts.SystemAccount = []*server.Account{sys}, server.DEFAULT_SYSTEM_ACCOUNT
-	opts.Nkeys = []*server.NkeyUser{{Nkey: user}, {Nkey: system, Account: sys}}
+	users := []string{user, system, opts.Nkeys[0].Nkey}
+	opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: user, Permissions: servicePermissions()}, &server.NkeyUser{Nkey: system, Account: sys})
 	// Gateways log in with nkeys, which need a nonce from the start.
 	opts.AlwaysEnableNonce = true
-	opts.AuthCallout = &server.AuthCallout{Issuer: issuer, Account: server.DEFAULT_GLOBAL_ACCOUNT, AuthUsers: []string{user, system}}
+	opts.AuthCallout = &server.AuthCallout{Issuer: issuer, Account: server.DEFAULT_GLOBAL_ACCOUNT, AuthUsers: users}
 	return nil
 }
 
@@ -222,6 +235,12 @@ func (e *Embedded) ConnectSystem(opts ...nats.Option) (*nats.Conn, error) {
 		return nil, nil
 	}
 	return e.connect(e.system, opts)
+}
+
+// ConnectOperator makes a connection within the process that may change the streams.
+// The service has one at its start and by its start alone.
+func (e *Embedded) ConnectOperator(opts ...nats.Option) (*nats.Conn, error) {
+	return e.connect(e.operator, opts)
 }
 
 func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, error) {

@@ -29,9 +29,9 @@ func openError(t *testing.T, cfg Config) error {
 	return err
 }
 
-// Every setting that could lose or rewrite an acknowledged commit stops the start
+// Every setting that could lose or rewrite an acknowledged commit stops commands,
 // with its name, its value and the value that is needed.
-func TestUnsafeStreamSettingsStopTheStart(t *testing.T) {
+func TestUnsafeStreamSettingsStopCommands(t *testing.T) {
 	for setting, change := range map[string]func(*jetstream.StreamConfig){
 		"max_age":              func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
 		"max_msgs":             func(c *jetstream.StreamConfig) { c.MaxMsgs = 1000 },
@@ -62,7 +62,11 @@ func TestUnsafeStreamSettingsStopTheStart(t *testing.T) {
 			change(&ledger)
 			_, err = js.CreateStream(t.Context(), ledger)
 			require.NoError(t, err)
-			err = openError(t, cfg)
+			s := b.open(cfg)
+			require.NoError(t, s.View(t.Context(), "acme", func(*domain.State, Head) error { return nil }), "it is read")
+			create := request(&domain.CreateOrg{Org: "acme", Name: "Acme", Owner: "olga"})
+			create.Actor = domain.Actor{Kind: domain.ActorBootstrap}
+			_, err = s.Execute(t.Context(), "acme", create)
 			require.ErrorIs(t, err, ErrUnsafeStore)
 			assert.Contains(t, err.Error(), "stream LEDGER: "+setting+" is ")
 			assert.Contains(t, err.Error(), "needed: ")
@@ -155,7 +159,7 @@ func TestTwoNodesMakeTheStreamsAtOnce(t *testing.T) {
 			js, err := jetstream.New(b.connect("app"), jetstream.WithDefaultTimeout(apiTimeout))
 			require.NoError(t, err)
 			nodes.Go(func() error {
-				_, err := reconcile(ctx, js, b.replicas)
+				_, err := surveyStreams(ctx, js, &Config{Replicas: b.replicas})
 				return err
 			})
 		}

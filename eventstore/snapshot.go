@@ -131,7 +131,9 @@ type frozen struct {
 // freeze copies what a snapshot of an org holds; false: it is not to be written now.
 // A copy counts among the looks at the org.
 func (s *Store) freeze(o *org, least uint64) (frozen, bool) {
-	o.mu.RLock()
+	if s.rlock(s.ctx, o) != nil {
+		return frozen{}, false
+	}
 	defer o.mu.RUnlock()
 	if !o.loaded.Load() || o.head.N < o.snapped+least || s.settled(o.id) < o.head.N {
 		return frozen{}, false

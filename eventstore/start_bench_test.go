@@ -73,7 +73,7 @@ func longLedger(b *testing.B, n int) Config {
 	b.Cleanup(func() { nc.Close(); require.NoError(b, v.Close()); e.Stop() })
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
 	require.NoError(b, err)
-	_, err = reconcile(b.Context(), js, 1)
+	_, err = surveyStreams(b.Context(), js, &Config{Replicas: 1})
 	require.NoError(b, err)
 	var prev schemas.Hash
 	for i := range n {

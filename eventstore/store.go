@@ -41,6 +41,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
@@ -48,25 +49,26 @@ import (
 
 // Config says how to open a store. What is not marked optional is required.
 type Config struct {
-	Conn        *nats.Conn       // to the server or cluster, of the account that holds the streams
-	Bulk        *nats.Conn       // optional: another to the same, for what is read in bulk: a commit never waits behind it
-	System      *nats.Conn       // optional: to its system account, to check settings
-	Embedded    *Embedded        // optional: the server when it runs in this process
-	Replicas    int              // of the streams: 1, 3 or 5; 0 means 1
-	Snapshots   string           // directory for snapshots of the orgs' states
-	Marks       *Marks           // optional: where the ledgers end, as known outside the ledger
-	Keys        vault.Keeper     // keys of personal data
-	Vault       *vault.Vault     // optional: the same, on the instance that holds the vault
-	Memory      int              // orgs to hold in memory, those in use aside; 0 means 500
-	AdoptVault  bool             // take Vault for the ledger's though it is another than before
-	AllowUnsafe bool             // run on settings that can lose acknowledged commits
-	Now         func() time.Time // the clock
-	Clock       *clock.Clock     // optional: what Now is of; without it the time is always trusted
-	Log         *slog.Logger
-	Restoring   bool // it is the restore that opens the ledger, which is not whole yet
+	Conn        *nats.Conn   // to the server or cluster, of the account that holds the streams
+	Bulk        *nats.Conn   // optional: another to the same, for what is read in bulk: a commit never waits behind it
+	System      *nats.Conn   // optional: to its system account, to check settings
+	Embedded    *Embedded    // optional: the server when it runs in this process
+	Replicas    int          // of the streams: 1, 3 or 5; 0 means 1
+	Snapshots   string       // directory for snapshots of the orgs' states
+	Marks       *Marks       // optional: where the ledgers end, as known outside the ledger
+	Keys        vault.Keeper // keys of personal data
+	Vault       *vault.Vault // optional: the same, on the instance that holds the vault
+	Memory      int          // orgs to hold in memory, those in use aside; 0 means 500
+	AdoptVault  bool         // take Vault for the ledger's though it is another than before
+	AllowUnsafe bool         // run on settings that can lose acknowledged commits
+	AwaitLedger bool         // let the instance that holds the vault make the ledger, for a while
+	Restoring   bool         // it is the restore that opens the ledger, which is not whole yet
 	// Destroyed is told of keys before they are destroyed; optional. When it fails they
 	// are not.
 	Destroyed func(org domain.ID, keys []string) error
+	Now       func() time.Time // the clock
+	Clock     *clock.Clock     // optional: what Now is of; without it the time is always trusted
+	Log       *slog.Logger
 }
 
 // A Store is an open ledger. Its methods may be called from many goroutines.
@@ -88,9 +90,17 @@ type Store struct {
 	// nanoseconds; 0: the last one had.
 	unsettledSince atomic.Int64
 	clockWatch     clockWatch // of its one goroutine
-	fences         *fences    // nil on a node without the vault
-	servers        servers    // of an external cluster
-	disk           disk       // of the embedded server
+	panics         panics
+	fences         *fences // nil on a node without the vault
+	servers        servers // of an external cluster
+	disk           disk    // of the embedded server
+	streams        streams
+
+	copies *budget.Pool // of orgs, for large dry runs
+	loads  *budget.Pool // of orgs, for requests that have proven nothing yet
+	core   *budget.Core // of all heavy work
+
+	heldLimit time.Duration // as the constant; less in tests
 
 	crowded  signal     // there are more orgs in memory than may be
 	visits   signal     // there are orgs in wanted
@@ -100,10 +110,10 @@ type Store struct {
 	orgs      map[domain.ID]*org
 	uses      uint64                 // of orgs, counted: the order of their last uses
 	left      map[domain.ID]uint64   // of orgs that were let go: the sequence up to which observers saw them
+	parted    map[domain.ID]parted   // what is known of orgs that were let go
 	wanted    map[domain.ID]struct{} // orgs with commits that observers have not seen
 	damaged   map[domain.ID]damage
 	flaws     flaws
-	forks     chan struct{} // one for each large dry run that is looked at
 	observers []Observer
 	closed    bool
 }
@@ -156,8 +166,8 @@ func (h Head) Now(clock time.Time) time.Time {
 // that wraps it lists the settings.
 var ErrUnsafeStore = errors.New("the store could lose acknowledged commits")
 
-// Open makes or checks the streams, refuses settings that could lose or rewrite an
-// acknowledged commit, destroys the keys that the ledger has fenced when this node
+// Open makes or checks the streams, refuses servers that could lose an acknowledged
+// commit, appends nothing while a stream could, destroys the keys that the ledger has fenced when this node
 // holds the vault, and starts to follow the ledger. Observers are added before the
 // first org is used.
 func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
@@ -190,14 +200,13 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if err := cfg.checkRemains(ctx, js); err != nil {
 		return nil, err // before the streams are made, which would hide the loss
 	}
-	found, err := reconcile(ctx, js, cfg.Replicas)
+	found, err := cfg.openStreams(ctx, js)
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.refuse(found); err != nil {
-		return nil, err
+	if cfg.AllowUnsafe {
+		unsafe = append(unsafe, found.unsafe...)
 	}
-	unsafe = append(unsafe, found...)
 	ledger, err := js.Stream(ctx, StreamLedger)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
@@ -207,7 +216,10 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	}
 	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
-		forks: make(chan struct{}, maxForks), damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
+		copies: budget.New(copyBudget, metrics.Budgets), loads: budget.New(loadBudget, metrics.Budgets), core: budget.NewCore(metrics.Budgets),
+		heldLimit: heldLimit, parted: map[domain.ID]parted{}, damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
+	s.streams.changed = newSignal()
+	s.noteStreams(found)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(ctx, servers); err != nil {
 		s.cancel()
@@ -222,7 +234,10 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
 	}
-	s.seen = info.State.LastSeq
+	s.seen, s.streams.gap = info.State.LastSeq, gapOf(info)
+	if err := s.hearOfChanges(); err != nil {
+		return err
+	}
 	if err := s.beginClock(ctx, s.seen); err != nil {
 		return err
 	}
@@ -237,23 +252,25 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	if err := s.startTail(ctx); err != nil {
 		return err
 	}
-	s.running.Go(s.snapshotLoop)
-	s.running.Go(s.trimLoop)
-	s.running.Go(s.visitLoop)
-	s.running.Go(s.checkLoop)
+	s.keepRunning("snapshots", s.snapshotLoop)
+	s.keepRunning("held", s.watchHeld)
+	s.keepRunning("memory", s.trimLoop)
+	s.keepRunning("visits", s.visitLoop)
+	s.keepRunning("check", s.checkLoop)
+	s.keepRunning("streams", s.watchStreams)
 	if s.cfg.Marks != nil {
-		s.running.Go(s.watchWitness)
+		s.keepRunning("witness", s.watchWitness)
 	}
 	if err := s.recordOverrides(ctx, s.unsafe); err != nil {
 		return err
 	}
 	if s.cfg.Embedded != nil {
 		s.lookAtDisk()
-		s.running.Go(s.watchDisk)
+		s.keepRunning("disk", s.watchDisk)
 	}
 	if s.cfg.Clock != nil {
 		s.lookAtClock(ctx)
-		s.running.Go(s.watchClock)
+		s.keepRunning("clock", s.watchClock)
 	}
 	if s.cfg.System == nil || s.cfg.Embedded != nil {
 		return nil
@@ -261,7 +278,7 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	if err := s.note(ctx, servers); err != nil {
 		return err
 	}
-	s.running.Go(s.watchServers)
+	s.keepRunning("servers", s.watchServers)
 	return nil
 }
 
@@ -316,17 +333,28 @@ func (s *Store) Close(ctx context.Context) error {
 		orgs = append(orgs, o)
 	}
 	s.mu.Unlock()
+	// Every command ends within its deadline. What goes on beyond that hangs, and the
+	// other orgs are to be written before the time of the stop is over.
+	waiting, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	var err error
 	for _, o := range orgs {
-		o.queue.close()
+		err = errors.Join(err, o.queue.close(waiting))
 	}
-	err := errors.Join(s.SnapshotAll(ctx), s.keepClock(ctx))
+	err = errors.Join(err, s.SnapshotAll(ctx), s.keepClock(ctx))
 	s.cancel()
-	s.running.Wait()
+	err = errors.Join(err, waitAll(ctx, &s.running))
 	if s.fences != nil {
 		err = errors.Join(err, s.fences.save(ctx))
 	}
 	return err
 }
+
+// Budgets are the metrics of all budgets, for whoever has further ones.
+func (s *Store) Budgets() *budget.Metrics { return s.metrics.Budgets }
+
+// Core is what heavy work shares.
+func (s *Store) Core() *budget.Core { return s.core }
 
 // apiTimeout bounds one request to the server. A commit is fsynced within
 // milliseconds; a leader election takes seconds.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/schemas"
@@ -65,31 +66,67 @@ func (u UnsafeSetting) String() string {
 	return fmt.Sprintf("%s: %s is %s, needed: %s", u.Where, u.Setting, u.Value, u.Needed)
 }
 
-// reconcile makes the streams that are absent, brings harmless settings of the
-// others to what this code needs, and returns the settings that are not safe. An
-// unsafe setting is never changed in silence: somebody chose it, and what it has
-// lost already should be asked first.
-func reconcile(ctx context.Context, js jetstream.JetStream, replicas int) ([]UnsafeSetting, error) {
-	var unsafe []UnsafeSetting
-	for _, want := range wanted(replicas) {
-		stream, err := openStream(ctx, js, want)
-		if err != nil {
-			return nil, fmt.Errorf("eventstore: stream %s: %w", want.Name, err)
-		}
-		have := stream.CachedInfo().Config
-		found := unsafeSettings(want, have)
-		unsafe = append(unsafe, found...)
-		if len(found) > 0 || !drifted(want, have) {
-			continue
-		}
-		fixed := have
-		fixed.Subjects, fixed.MaxMsgSize, fixed.AllowDirect = want.Subjects, want.MaxMsgSize, want.AllowDirect
-		fixed.AllowAtomicPublish = want.AllowAtomicPublish
-		if _, err := js.UpdateStream(ctx, fixed); err != nil {
-			return nil, fmt.Errorf("eventstore: bring stream %s to the settings of this version: %w", want.Name, err)
+// A survey is what was found of the streams.
+type survey struct {
+	unsafe  []UnsafeSetting // can lose or rewrite what was acknowledged
+	differs []UnsafeSetting // are not as this version makes them, and lose nothing
+}
+
+// openStreams makes the streams that are absent and looks at the settings of the
+// others. It changes none that is not safe: somebody chose it, and what it has lost
+// already should be asked first. What is harmless it brings to this version in the
+// server within the process; on a cluster the operator does ([ApplyStreams]).
+func (cfg *Config) openStreams(ctx context.Context, js jetstream.JetStream) (survey, error) {
+	if cfg.AwaitLedger {
+		awaitLedger(ctx, js)
+	}
+	found, err := surveyStreams(ctx, js, cfg)
+	if err != nil || len(found.unsafe) > 0 || len(found.differs) == 0 {
+		return found, err
+	}
+	err = cfg.asOperator(func(nc *nats.Conn) error {
+		_, err := ApplyStreams(ctx, nc, cfg.Replicas, "")
+		return err
+	})
+	if errors.Is(err, errNotOperator) {
+		return found, nil
+	}
+	return survey{}, err
+}
+
+// awaitLedger waits until the ledger is there, which then names its vault from the
+// beginning, or until the instance that holds the vault is long in coming.
+func awaitLedger(ctx context.Context, js jetstream.JetStream) {
+	for deadline := time.Now().Add(clusterPatience); time.Now().Before(deadline); {
+		if _, err := js.Stream(ctx, StreamLedger); err == nil || pause(ctx, 100*time.Millisecond) != nil {
+			return
 		}
 	}
-	return unsafe, nil
+}
+
+func surveyStreams(ctx context.Context, js jetstream.JetStream, cfg *Config) (survey, error) {
+	var found survey
+	for _, want := range wanted(cfg.Replicas) {
+		made := want
+		if want.Name == StreamLedger && cfg.Vault != nil {
+			id, err := cfg.Vault.ID(ctx)
+			if err != nil {
+				return found, fmt.Errorf("eventstore: %w", err)
+			}
+			made.Metadata = withVault(nil, id)
+		}
+		stream, err := openStream(ctx, js, made)
+		if err != nil {
+			return found, fmt.Errorf("eventstore: stream %s: %w", want.Name, err)
+		}
+		found.add(want, stream.CachedInfo().Config)
+	}
+	return found, nil
+}
+
+func (s *survey) add(want, have jetstream.StreamConfig) {
+	s.unsafe = append(s.unsafe, unsafeSettings(want, have)...)
+	s.differs = append(s.differs, differentSettings(want, have)...)
 }
 
 // clusterPatience is how long the start waits for a cluster that is still coming
@@ -141,9 +178,25 @@ var notYetCodes = map[jetstream.ErrorCode]bool{
 	10074: true, // not enough peers online
 }
 
-func drifted(want, have jetstream.StreamConfig) bool {
-	return fmt.Sprint(want.Subjects) != fmt.Sprint(have.Subjects) || want.MaxMsgSize != have.MaxMsgSize ||
-		want.AllowDirect != have.AllowDirect || want.AllowAtomicPublish != have.AllowAtomicPublish
+// differentSettings names what a stream has other than this version makes it, though
+// nothing is lost by it.
+func differentSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
+	var out []UnsafeSetting
+	where := "stream " + want.Name
+	for _, c := range []struct {
+		setting    string
+		have, want any
+	}{
+		{"subjects", have.Subjects, want.Subjects},
+		{"max_msg_size", have.MaxMsgSize, want.MaxMsgSize},
+		{"allow_direct", have.AllowDirect, want.AllowDirect},
+		{"allow_atomic", have.AllowAtomicPublish, want.AllowAtomicPublish},
+	} {
+		if have, want := fmt.Sprint(c.have), fmt.Sprint(c.want); have != want {
+			out = append(out, UnsafeSetting{where, c.setting, have, want})
+		}
+	}
+	return out
 }
 
 // unsafeSettings compares what a stream has with what keeps every acknowledged

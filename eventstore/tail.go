@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
 )
 
 // startTail follows the ledger from its present end, so that the orgs in memory
@@ -21,7 +20,7 @@ func (s *Store) startTail(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.running.Go(func() { s.followTail(msgs) })
+	s.keepRunning("tail", func() { s.followTail(msgs) })
 	return nil
 }
 
@@ -99,11 +98,13 @@ func (s *Store) deliver(subject string, seq uint64, body []byte) {
 	if !o.loaded.Load() || seq <= o.head.seq {
 		return
 	}
-	err := s.take(o, seq, body)
-	if errors.Is(err, ErrBrokenChain) { // a message was missed: the stream has it
-		err = s.catchUp(s.ctx, o)
-	}
-	s.stopIfBroken(o, err)
+	var err error
+	panicked := s.guardFold("tail", o, func() {
+		if err = s.take(o, seq, body); errors.Is(err, ErrBrokenChain) { // a message was missed: the stream has it
+			err = s.catchUp(s.ctx, o)
+		}
+	})
+	s.stopIfBroken(o, errors.Join(err, panicked))
 }
 
 // stopIfBroken takes an org out of memory whose ledger could not be followed, so
@@ -136,91 +137,3 @@ func (s *Store) settle(ctx context.Context, id domain.ID) (Head, error) {
 // Head reads an org's tail from the ledger itself and returns where it stands:
 // what a lease is answered by, never by this node's memory alone.
 func (s *Store) Head(ctx context.Context, id domain.ID) (Head, error) { return s.settle(ctx, id) }
-
-// Commits gives the commits of an org behind one number up to another, from the
-// ledger as stored, oldest first: from exclusive, to inclusive, 0 meaning the
-// present end. Their chain is checked. The body is only valid during the call.
-func (s *Store) Commits(ctx context.Context, id domain.ID, from, to uint64, f func(c *schemas.Commit, body []byte) error) error {
-	o, err := s.org(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer s.release(o)
-	o.mu.RLock()
-	if to == 0 || to > o.head.N {
-		to = o.head.N
-	}
-	behind, until := o.lost.Count(from), o.lost.Count(to)
-	if behind >= until {
-		o.mu.RUnlock()
-		return nil
-	}
-	base := max(behind, 1) // the commit before the first that is wanted, for its hash
-	first, last := o.seqs[base-1], o.seqs[until-1]
-	n, end := o.lost.Number(base), o.lost.Number(until)
-	o.mu.RUnlock()
-	var prev Head
-	err = s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error {
-		c, err := decodeBody(body)
-		if err != nil {
-			return err
-		}
-		if behind > 0 && prev.N == 0 { // what is before it is not read
-			if c.N != n {
-				return fmt.Errorf("%w: %s of %s stands in the place of %d", ErrBrokenChain, c.Position(), id, n)
-			}
-		} else if err := c.Follows(prev.Position(), prev.Hash); err != nil {
-			return fmt.Errorf("%w: at %s of %s: %w", ErrBrokenChain, c.Position(), id, err)
-		}
-		prev = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body)}
-		if c.N <= from {
-			return nil
-		}
-		return f(c, body)
-	})
-	if err == nil && prev.N != end { // the last of them is damaged: the server passes over it
-		return fmt.Errorf("%w: %s ends before %d", ErrBrokenChain, id, to)
-	}
-	return err
-}
-
-// Step is the number that lies so many commits behind a number of an org, or before
-// it when by is negative. Numbers that a restore lost are passed over, so that who
-// reads a ledger in parts of a size does not read a lost range in parts of nothing.
-func (s *Store) Step(ctx context.Context, id domain.ID, n uint64, by int) (uint64, error) {
-	o, err := s.org(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	defer s.release(o)
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	count := o.lost.Count(min(n, o.head.N))
-	if by < 0 {
-		return o.lost.Number(count - min(count, uint64(-by))), nil
-	}
-	return o.lost.Number(min(count+uint64(by), uint64(len(o.seqs)))), nil
-}
-
-// ErrNoPosition says that the org has not been at a position.
-var ErrNoPosition = errors.New("the org was never at this position")
-
-// StateAt folds an org's commits up to a position anew: what was known then. It
-// reads them all, so it takes seconds on a long ledger. Personal values stay
-// sealed.
-func (s *Store) StateAt(ctx context.Context, id domain.ID, at schemas.Position) (*domain.State, Head, error) {
-	state, head := domain.NewState(), Head{}
-	err := s.Commits(ctx, id, 0, at.N, func(c *schemas.Commit, body []byte) error {
-		a, err := c.Applied()
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrBrokenChain, err)
-		}
-		state.Apply(a)
-		head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At}
-		return nil
-	})
-	if err == nil && (at.N == 0 || head.Position() != at) {
-		err = ErrNoPosition
-	}
-	return state, head, err
-}

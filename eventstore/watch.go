@@ -62,7 +62,9 @@ func (s *Store) mayTakeAway() error {
 	if s.cfg.AllowUnsafe {
 		return nil
 	}
-	if _, unsafe := s.Servers(); len(unsafe) > 0 {
+	unsafe, _ := s.Streams()
+	_, servers := s.Servers()
+	if unsafe = append(unsafe, servers...); len(unsafe) > 0 {
 		return fmt.Errorf("eventstore: %w:%s", ErrUnsafeStore, lines(unsafe))
 	}
 	return nil

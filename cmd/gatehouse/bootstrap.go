@@ -42,19 +42,18 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 	}
 	path := filepath.Join(s.cfg.Data, bootstrapFile)
 	secret, written, err := readBootstrap(path)
-	late := false
-	if err == nil && !empty && !s.cfg.Bootstrap {
-		made, err := s.Store.Accepted(ctx, domain.SystemOrg, httpapi.BootstrapRegisters(sha256.Sum256(secret[:])))
+	made := false
+	if err == nil && !empty {
+		made, err = s.Store.Accepted(ctx, domain.SystemOrg, httpapi.BootstrapRegisters(sha256.Sum256(secret[:])))
 		if err != nil {
 			return nil, fmt.Errorf("the bootstrap token: %w", err)
 		}
-		late = !made
 	}
 	switch {
-	case late:
+	case err == nil && !empty && !made && !s.cfg.Bootstrap:
 		s.cfg.Log.Info("the bootstrap token is removed: the ledger has an org that another one has made", "file", path)
 		return nil, os.Remove(path)
-	case err == nil && s.cfg.Now().Before(written.Add(bootstrapLife)):
+	case err == nil && s.cfg.Now().Before(written.Add(bootstrapLife)) && !(made && s.cfg.Bootstrap): // what has made an org makes no further one
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("the bootstrap token: %w; remove the file, and a new one is written", err)
 	case empty || s.cfg.Bootstrap:

@@ -66,7 +66,9 @@ var leftAtDefault = map[string]string{
 	"allow-unsafe-store": "the servers sync always",
 	"bootstrap":          "the first start writes a token",
 	"org-memory":         "500 orgs are more than most operators have",
+	"connections":        "2,000 are more than a proxy opens",
 	"adopt-vault":        "for once, by hand, when the vault is lost for ever",
+	"confirm-clock":      "for once, by hand, when a clock is not believed and is right",
 	"log-level":          "info is what an operator wants",
 }
 
@@ -141,7 +143,7 @@ func TestTheConfigurationOfTheServers(t *testing.T) {
 	c := loadCompose(t)
 	dir := t.TempDir()
 	require.NoError(t, os.CopyFS(filepath.Join(dir, "nats"), os.DirFS(deployed+"/nats")))
-	keys := []string{"keys", "--secrets", filepath.Join(dir, "service-keys"), "--nats-conf", filepath.Join(dir, "server-keys", "servers.conf"), "--routes"}
+	keys := []string{"keys", "--secrets", filepath.Join(dir, "service-keys"), "--operator", filepath.Join(dir, "operator-keys"), "--nats-conf", filepath.Join(dir, "server-keys", "servers.conf"), "--routes"}
 	keys = append(keys, c.Services["keys"].Command[len(keys):]...)
 	require.Equal(t, exitDone, run(keys))
 	settings := c.Services["gatehouse-a"].Environment

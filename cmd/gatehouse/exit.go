@@ -9,6 +9,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/vault"
 )
 
@@ -54,7 +55,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*kong.ParseError](err); ok {
 		return exitUsage
 	}
-	if errors.Is(err, vault.ErrMalformedMaster) {
+	if errors.Is(err, vault.ErrMalformedMaster) || errors.Is(err, backup.ErrRecipients) {
 		return exitUsage
 	}
 	if e, ok := errors.AsType[*answerError](err); ok {
@@ -63,7 +64,8 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*unreachableError](err); ok {
 		return exitUnavailable
 	}
-	for _, unavailable := range []error{eventstore.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded} {
+	for _, unavailable := range []error{eventstore.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded,
+		backup.ErrBusy, backup.ErrUnreachable} {
 		if errors.Is(err, unavailable) {
 			return exitUnavailable
 		}

@@ -18,6 +18,7 @@ import (
 // keysCmd makes the keys of a set of servers.
 type keysCmd struct {
 	Secrets  string `required:"" placeholder:"DIR" help:"Directory of the secrets: what is missing is made, what is there stays."`
+	Operator string `required:"" placeholder:"DIR" help:"Directory of the operator's seed, which no instance needs: keep it where none can read it."`
 	NATSConf string `name:"nats-conf" required:"" placeholder:"FILE" help:"Write here what the configuration of the NATS servers includes."`
 	Routes   string `required:"" placeholder:"ADDR,…" help:"Address of each NATS server for the others, as n1:6222,n2:6222,n3:6222."`
 }
@@ -32,13 +33,17 @@ func (keysCmd) Help() string {
   vault.key       master key of personal data
   route.password  by which the NATS servers know each other
 
+and in that of the operator:
+
+  operator.nk     seed of the user that may change streams, for gatehouse streams apply
+
 Every instance of the service needs the first four, and NATS the file with their
 public keys and the password. Keep a copy of vault.key away from the backups of the
 data directories: with both anybody reads everything, without it nobody does.
 
 Example:
 
-  gatehouse keys --secrets ./secrets --nats-conf ./nats/servers.conf --routes n1:6222,n2:6222,n3:6222`
+  gatehouse keys --secrets ./secrets --operator ./operator --nats-conf ./nats/servers.conf --routes n1:6222,n2:6222,n3:6222`
 }
 
 // routeUser is the name by which NATS servers know each other.
@@ -52,8 +57,10 @@ func (c *keysCmd) Run(w *world) error {
 			return usage("--routes %s: addresses are written host:port, with commas between", c.Routes)
 		}
 	}
-	if err := os.MkdirAll(c.Secrets, 0o700); err != nil {
-		return fmt.Errorf("the secrets: %w", err)
+	for _, dir := range []string{c.Secrets, c.Operator} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("the secrets: %w", err)
+		}
 	}
 	if _, made, err := vault.LoadOrCreateMaster(c.Secrets, ""); err != nil {
 		return err
@@ -65,14 +72,15 @@ func (c *keysCmd) Run(w *world) error {
 	}
 	conf := "# Written by gatehouse keys, which writes it anew: public keys, and a password.\n"
 	for _, k := range []struct {
-		file, name string
-		make       func() (nkeys.KeyPair, error)
+		dir, file, name string
+		make            func() (nkeys.KeyPair, error)
 	}{
-		{"service.nk", "SERVICE_USER", nkeys.CreateUser},
-		{"system.nk", "SYSTEM_USER", nkeys.CreateUser},
-		{"callout.nk", "CALLOUT_ISSUER", nkeys.CreateAccount},
+		{c.Secrets, "service.nk", "SERVICE_USER", nkeys.CreateUser},
+		{c.Secrets, "system.nk", "SYSTEM_USER", nkeys.CreateUser},
+		{c.Secrets, "callout.nk", "CALLOUT_ISSUER", nkeys.CreateAccount},
+		{c.Operator, "operator.nk", "OPERATOR_USER", nkeys.CreateUser},
 	} {
-		public, err := publicKey(w, filepath.Join(c.Secrets, k.file), k.make)
+		public, err := publicKey(w, filepath.Join(k.dir, k.file), k.make)
 		if err != nil {
 			return err
 		}

@@ -49,7 +49,10 @@ func (s *service) load() {
 	var admit sync.Once
 	s.running.Go(func() {
 		for {
-			err := s.loadAll()
+			var err error
+			if panicked := s.Store.Guard("loader", "", "", func() { err = s.loadAll() }); panicked != nil {
+				err = panicked
+			}
 			admit.Do(s.admit)
 			if err == nil || s.loader.ctx.Err() != nil || errors.Is(err, eventstore.ErrClosed) {
 				return
@@ -96,7 +99,10 @@ func (s *service) loadAll() error {
 	g.SetLimit(loadingAtOnce)
 	for _, id := range orgs {
 		g.Go(func() error {
-			err := s.loadOne(id)
+			var err error
+			if panicked := s.Store.Guard("loader", id, "", func() { err = s.loadOne(id) }); panicked != nil {
+				err = panicked
+			}
 			l.loaded(id, err)
 			if err != nil {
 				return fmt.Errorf("org %s: %w", id, err)
@@ -177,12 +183,23 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 		degraded = append(degraded, httpapi.Trouble{Part: "vault:" + string(id), Message: fmt.Sprintf("keys of personal data are damaged, and what they seal cannot be read: %s; put back vault.db from a copy that is whole",
 			strings.Join(damaged[id], ", "))})
 	}
+	if s.Backups != nil && s.Backups.Trouble() != nil {
+		degraded = append(degraded, httpapi.Trouble{Part: "backup", Message: "the last backup failed and is tried again; the log tells why"})
+	}
+	stuck := s.Store.Stuck()
+	for _, id := range slices.Sorted(maps.Keys(stuck)) {
+		degraded = append(degraded, httpapi.Trouble{Part: "org:" + string(id), Message: fmt.Sprintf("a command %s holds it for %s, and nothing of it is answered; restart this instance if that does not end",
+			stuck[id].Command, stuck[id].For.Round(time.Second))})
+	}
 	lost, witness := s.Marks.Trouble()
 	if witness != nil {
 		degraded = append(degraded, httpapi.Trouble{Part: "witness", Message: witness.Error()})
 	}
 	if lost != nil {
 		degraded = append(degraded, httpapi.Trouble{Part: "marks", Message: fmt.Sprintf("where the ledger ends is not marked in %s, so that a loss of its last commits would not be found: %v", s.cfg.Data, lost)})
+	}
+	for _, p := range s.Store.Panics() {
+		degraded = append(degraded, httpapi.Trouble{Part: "panic:" + p.Part, Message: fmt.Sprintf("the program failed %d times, last at %s, org %q, command %q; the log has the stack: report it", p.Count, p.Last.UTC().Format(time.RFC3339), p.Org, p.Command)})
 	}
 	troubles = s.troubles()
 	if err := s.clock.Check(); err != nil {
@@ -193,8 +210,15 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 	} else if low {
 		troubles = append(troubles, httpapi.Trouble{Part: "disk", Message: fmt.Sprintf("the disk of %s is almost full: only what takes access away is taken until there is room", s.cfg.Data)})
 	}
+	streams, differs := s.Store.Streams()
+	for _, u := range differs {
+		degraded = append(degraded, httpapi.Trouble{Part: "stream", Message: u.String() + "; nothing is lost by it, and gatehouse streams apply changes it"})
+	}
 	if s.cfg.AllowUnsafe {
 		return troubles, degraded
+	}
+	for _, u := range streams {
+		troubles = append(troubles, httpapi.Trouble{Part: "ledger", Message: u.String() + "; nothing is committed until that is put right: gatehouse streams apply changes it"})
 	}
 	for _, u := range unsafe {
 		troubles = append(troubles, httpapi.Trouble{Part: "ledger", Message: u.String() + "; nothing is committed until that is put right"})
@@ -230,6 +254,10 @@ func (s *service) troubles() []httpapi.Trouble {
 	}
 	l.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(damaged)) {
+		if errors.Is(damaged[id], eventstore.ErrPanicked) {
+			add("org:"+string(id), "it serves nothing, for the program failed when it was loaded; the log has the stack: report it, and update this instance")
+			continue
+		}
 		add("org:"+string(id), "its ledger is damaged, so that it serves nothing: %v; %s", damaged[id], eventstore.DamageAdvice)
 	}
 	broken, unread := s.Store.Flaws()

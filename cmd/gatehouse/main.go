@@ -2,8 +2,8 @@
 // speaks to a running service.
 //
 // It reads flags, the environment and the clock, and wires; it holds no rule. The
-// verbs serve and restore alone open a data directory, under its lock, every other verb
-// speaks HTTP: two processes on one directory would destroy it.
+// verbs serve and restore open a data directory, and streams apply while no service
+// has it: two processes on one directory would destroy it. Every other verb speaks HTTP.
 package main
 
 import (
@@ -29,6 +29,7 @@ type verbs struct {
 	Demo       demoCmd       `cmd:"" help:"Show a self-storage site in fast motion."`
 	Ready      readyCmd      `cmd:"" help:"Ask whether an instance serves, and what keeps it from serving."`
 	Keys       keysCmd       `cmd:"" help:"Make the keys of a set of NATS servers and instances."`
+	Streams    streamsCmd    `cmd:"" help:"Change the settings of the streams, as the operator."`
 	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things, as JSON."`
@@ -38,6 +39,7 @@ type verbs struct {
 	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`
 	Export     exportCmd     `cmd:"" help:"Write what import reads: people, bookings, credentials and more."`
 	Reads      readsCmd      `cmd:"" help:"Put the reads of a file through the decision, and record them."`
+	Backup     backupCmd     `cmd:"" help:"Back up a running service, and verify backups."`
 	Restore    restoreCmd    `cmd:"" help:"Put a ledger back from a backup; no service may run on the data directory."`
 	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
 	Completion completionCmd `cmd:"" help:"Write the completion of a shell."`
@@ -47,8 +49,8 @@ type verbs struct {
 
 // Help tells what every verb has in common.
 func (verbs) Help() string {
-	return `Every verb but serve, restore, keys and completion speaks HTTP to a running service, named by
---url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
+	return `Every verb but serve, restore, streams, keys, backup and completion speaks HTTP to a running
+service, named by --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
 
 Exit codes:
 

@@ -225,11 +225,16 @@ func (s *service) natsOptions() []nats.Option {
 			s.cfg.Log.Warn("NATS reports an error", "subject", subject, "error", err)
 		}),
 	}
-	if n.CA != "" {
-		options = append(options, nats.RootCAs(n.CA))
+	return append(options, tlsOptions(n.CA, n.Cert, n.Key)...)
+}
+
+// tlsOptions are how a connection proves who both sides are.
+func tlsOptions(ca, cert, key string) (options []nats.Option) {
+	if ca != "" {
+		options = append(options, nats.RootCAs(ca))
 	}
-	if n.Cert != "" {
-		options = append(options, nats.ClientCert(n.Cert, n.Key))
+	if cert != "" {
+		options = append(options, nats.ClientCert(cert, key))
 	}
 	return options
 }
@@ -254,7 +259,7 @@ func (s *service) openVault(ctx context.Context, master vault.Master) (*vault.Va
 		return nil, err
 	}
 	s.onStop(func(context.Context) error { return v.Close() })
-	s.Keys = v
+	s.Keys, s.held = v, v
 	return v, nil
 }
 

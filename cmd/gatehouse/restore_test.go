@@ -21,6 +21,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/mark"
 	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
@@ -159,7 +160,7 @@ func TestARestoreGivesTheLedgerBack(t *testing.T) {
 
 	again := b.serves(data)
 	assert.Empty(t, again.BootstrapPath)
-	then, there, err := again.Store.StateAt(t.Context(), "acme", head.Position())
+	then, there, err := again.Store.StateAt(t.Context(), budget.Who{Org: "acme"}, head.Position())
 	require.NoError(t, err)
 	got, err := then.Digest()
 	require.NoError(t, err)
@@ -168,7 +169,7 @@ func TestARestoreGivesTheLedgerBack(t *testing.T) {
 	now, live := headOf(t, again, "acme")
 	assert.Equal(t, uint64(2), now.Epoch)
 	assert.Greater(t, now.N, head.N+1)
-	replayed, _, err := again.Store.StateAt(t.Context(), "acme", now.Position())
+	replayed, _, err := again.Store.StateAt(t.Context(), budget.Who{Org: "acme"}, now.Position())
 	require.NoError(t, err)
 	got, err = replayed.Digest()
 	require.NoError(t, err)

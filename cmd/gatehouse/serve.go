@@ -11,6 +11,7 @@ import (
 	"time"
 
 	trusted "gatehouse/eventstore/clock"
+	"gatehouse/gateways/httpapi"
 )
 
 // serveCmd runs the service.
@@ -41,13 +42,21 @@ type serveCmd struct {
 
 	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the NATS server within the process listen for gateways; beyond the loopback it needs --tls-cert. Without it, it does not listen."`
 
+	Backup      string        `name:"backup" env:"GATEHOUSE_BACKUP" placeholder:"TARGET" group:"Backups:" help:"Make backups here while serving: a folder, or s3://bucket/prefix."`
+	BackupEvery time.Duration `name:"backup-every" env:"GATEHOUSE_BACKUP_EVERY" default:"1h" placeholder:"DURATION" group:"Backups:" help:"How often."`
+	backupFlags `group:"Backups:"`
+
 	OrgMemory int `name:"org-memory" env:"GATEHOUSE_ORG_MEMORY" default:"500" placeholder:"N" help:"Orgs held in memory; beyond them, those unused for longest are written to snapshots and let go until they are used again."`
 
-	Witness string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory on another disk to which the marks of where the ledger ends are copied each second. With it, a data directory that was put back to an older copy is found."`
+	Connections          int    `env:"GATEHOUSE_CONNECTIONS" default:"2000" placeholder:"N" help:"Connections of the API in all. Beyond them a new one takes the place of one that has shown no good token, or else of the one unused for longest."`
+	ConnectionsOfAddress int    `env:"GATEHOUSE_CONNECTIONS_OF_ADDRESS" placeholder:"N" help:"Of them, from one address (IPv6: one /64); without it three quarters. Behind a proxy, give as many as --connections."`
+	Witness              string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory on another disk to which the marks of where the ledger ends are copied each second. With it, a data directory that was put back to an older copy is found."`
 
-	AdoptVault       bool `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault than the one that the ledger was sealed with, when that is lost for ever; it is recorded in the ledger."`
-	AllowUnsafeStore bool `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
-	Bootstrap        bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
+	AdoptVault       bool   `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault than the one that the ledger was sealed with, when that is lost for ever; it is recorded in the ledger."`
+	AllowUnsafeStore bool   `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
+	ConfirmClock     string `env:"GATEHOUSE_CONFIRM_CLOCK" placeholder:"TIME" help:"The time by your watch, in RFC 3339, when the clock of this machine is not trusted and is right; it is recorded in the ledger."`
+
+	Bootstrap bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
 
 	LogFormat string `env:"GATEHOUSE_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
 	LogLevel  string `env:"GATEHOUSE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
@@ -77,12 +86,13 @@ Examples:
   gatehouse serve --nats-url nats://n1,nats://n2,nats://n3 --nats-creds app.creds --nats-system-creds sys.creds --replicas 3`
 }
 
-// stopTimeout is how long a stop in good order may take, and flushTimeout how long
-// of that it waits for permissions to be published: without NATS they are not, and
-// the next start does it.
+// stopTimeout is how long a stop in good order may take. Of that, shutdownTimeout is
+// for requests under way, which end within 10 s unless they hang, and flushTimeout for
+// permissions to be published: without NATS they are not, and the next start does it.
 const (
-	stopTimeout  = 30 * time.Second
-	flushTimeout = 10 * time.Second
+	stopTimeout     = 30 * time.Second
+	shutdownTimeout = 11 * time.Second
+	flushTimeout    = 10 * time.Second
 )
 
 // Run serves until the first signal.
@@ -105,6 +115,11 @@ func (c *serveCmd) Run(w *world) error {
 	if c.VaultKeyFile != "" {
 		if cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
 			return usage("--vault-key-file: %v", err)
+		}
+	}
+	if c.ConfirmClock != "" {
+		if cfg.ConfirmClock, err = time.Parse(time.RFC3339, c.ConfirmClock); err != nil {
+			return usage("--confirm-clock %q: write the time as 2026-11-30T14:00:00Z", c.ConfirmClock)
 		}
 	}
 	if err := os.Remove(c.URLFile); c.URLFile != "" && err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -145,9 +160,11 @@ func (c *serveCmd) config(w *world, data string) serviceConfig {
 		NATS: natsConfig{URL: c.NATSURL, Listen: c.NATSListen, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds,
 			Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey, CalloutSeed: c.NATSCalloutSeed, Gateways: c.NATSGateways,
 			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
+		Backup:      backupConfig{Target: c.Backup, Every: c.BackupEvery, flags: c.backupFlags},
 		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
 		OrgMemory: c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap,
 		Now: w.now, Elapsed: trusted.Elapsed, Synced: trusted.Synced, Log: c.logger(w),
+		Limits: httpapi.Limits{Connections: c.Connections, ConnectionsOfAddress: c.ConnectionsOfAddress},
 	}
 }
 

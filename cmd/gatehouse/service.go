@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/backup"
 	trusted "gatehouse/eventstore/clock"
 	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
@@ -44,21 +47,28 @@ type serviceConfig struct {
 	OrgMemory       int    // optional: orgs to hold in memory
 	AdoptVault      bool   // take the vault for the ledger's though it is another than before
 	AllowUnsafe     bool
-	Bootstrap       bool // write a bootstrap token though there are orgs
+	Bootstrap       bool         // write a bootstrap token though there are orgs
+	Backup          backupConfig // optional
 	Now             func() time.Time
 	// Elapsed is optional: a clock that nobody sets, against which Now is held. Without
 	// it Now is believed whatever it says. Synced goes with it: whether a time source
 	// keeps the clock.
 	Elapsed func() time.Duration
 	Synced  func() bool
-	Log     *slog.Logger
-	Limits  httpapi.Limits // optional
+	// ConfirmClock is optional: the time by an operator's watch, which makes a clock good
+	// that is not trusted at the start.
+	ConfirmClock time.Time
+	Log          *slog.Logger
+	Limits       httpapi.Limits // optional
 }
 
 // check finds what does not go together, before anything is touched.
 func (c *serviceConfig) check() error {
 	if c.OrgMemory < 0 {
 		return usage("--org-memory %d: at least one org is held", c.OrgMemory)
+	}
+	if c.Limits.Connections < 0 || c.Limits.ConnectionsOfAddress < 0 {
+		return usage("--connections %d --connections-of-address %d: neither is negative", c.Limits.Connections, c.Limits.ConnectionsOfAddress)
 	}
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return usage("--tls-cert and --tls-key go together")
@@ -71,7 +81,7 @@ func (c *serviceConfig) check() error {
 			return usage("--vault remote: give the master key of the instance that holds the vault as GATEHOUSE_VAULT_KEY, by --vault-key-file, or in %s", c.masterFile())
 		}
 	}
-	if err := c.NATS.check(); err != nil {
+	if err := errors.Join(c.NATS.check(), c.Backup.check(c.RemoteVault)); err != nil {
 		return err
 	}
 	return c.checkListen()
@@ -98,6 +108,7 @@ type service struct {
 	Store         *eventstore.Store
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
+	Backups       *backup.Schedule // nil: none are made beside this instance
 	Marks         *eventstore.Marks
 	Failed        chan error // gets what makes the service end by itself
 
@@ -108,6 +119,7 @@ type service struct {
 	natsConns
 	clock     *trusted.Clock
 	wall      func() time.Time // the clock as it is, which servers on this machine and their protocols go by
+	held      *vault.Vault     // nil: another instance holds the vault
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
 	ending    context.CancelFunc   // of what runs until the API is shut
@@ -145,6 +157,11 @@ func (s *service) start(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
+	if !s.cfg.ConfirmClock.IsZero() && s.clock.Check() != nil {
+		if err := s.Store.ConfirmClock(ctx, s.cfg.ConfirmClock, ""); err != nil {
+			return fmt.Errorf("--confirm-clock: %w", err)
+		}
+	}
 	boot, err := s.bootstrap(ctx)
 	if err != nil {
 		return err
@@ -153,6 +170,9 @@ func (s *service) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.serve(listener, boot); err != nil {
+		return err
+	}
+	if err := s.offerBackups(); err != nil {
 		return err
 	}
 	s.load()
@@ -167,10 +187,31 @@ func (s *service) onStop(f func(context.Context) error) { s.stops = append(s.sto
 func (s *service) Stop(ctx context.Context) error {
 	var errs []error
 	for _, stop := range slices.Backward(s.stops) {
-		errs = append(errs, stop(ctx))
+		errs = append(errs, endWithin(ctx, stop))
 	}
 	s.stops = nil
 	return errors.Join(errs...)
+}
+
+// stopGrace is how long a part of a stop may go on after its time is over.
+const stopGrace = 500 * time.Millisecond
+
+// endWithin runs a part of a stop, and gives it up when it goes on after its time: the
+// process is to end whatever hangs.
+func endWithin(ctx context.Context, stop func(context.Context) error) error {
+	ended := make(chan error, 1)
+	go func() { ended <- stop(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(stopGrace):
+		return fmt.Errorf("%s does not end, and was given up", runtime.FuncForPC(reflect.ValueOf(stop).Pointer()).Name())
+	}
 }
 
 // prepare takes the data directory and the address, which nothing may share.
@@ -238,7 +279,7 @@ func (s *service) openStore(ctx context.Context) error {
 	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
-		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
+		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, AwaitLedger: s.cfg.RemoteVault, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
 		Destroyed: s.keepDestroyed(s.cfg.Witness)}, s.storeMetrics)
 	if err != nil {
 		return err
@@ -314,7 +355,7 @@ func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
 	} else if !isLoopback(listener.Addr()) {
 		s.cfg.Log.Warn("tokens and personal data cross the network in clear: give --tls-cert and --tls-key, or put a proxy with TLS before it", "listen", listener.Addr().String())
 	}
-	s.goServe(server, listener, scheme == "https")
+	s.goServe(server, api.Listener(listener), scheme == "https")
 	s.URL = scheme + "://" + reachable(listener.Addr())
 	s.cfg.Log.Info("serving", "url", s.URL, "version", version())
 	if s.cfg.MetricsListen == "" {
@@ -345,7 +386,9 @@ func (s *service) goServe(server *http.Server, listener net.Listener, withTLS bo
 		}
 	})
 	s.onStop(func(ctx context.Context) error {
-		err := server.Shutdown(ctx)
+		shutting, cancel := context.WithTimeout(ctx, shutdownTimeout)
+		defer cancel()
+		err := server.Shutdown(shutting)
 		if err != nil {
 			err = errors.Join(fmt.Errorf("requests were cut off: %w", err), server.Close())
 		}

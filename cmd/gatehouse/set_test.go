@@ -121,6 +121,7 @@ func TestTheSetRunsAsProcesses(t *testing.T) {
 	s.done(s.a, "RegisterPerson", `{"person":"bo","name":"Bo"}`)
 
 	s.gateway()
+	s.applied()
 
 	require.NoError(t, s.Down(t.Context(), "gatehouse-a"))
 	s.b.sleep = func(context.Context, time.Duration) error { return nil }
@@ -180,6 +181,17 @@ func (s *theSet) gateway() {
 
 	s.done(s.a, "RetireGateway", `{"gateway":"lobby","reason":"stolen"}`)
 	assert.Eventually(s.t, conn.IsClosed, patience, 50*time.Millisecond, "it is cut off")
+}
+
+// applied changes the streams as the operator does, and sees that there is nothing to
+// change.
+func (s *theSet) applied() {
+	s.t.Helper()
+	var out bytes.Buffer
+	w := &world{ctx: s.t.Context(), stdout: &out, stderr: &out, now: time.Now}
+	apply := streamsApplyCmd{NATSURL: "nats://" + s.Address("n1", "4222"), Replicas: 3, OperatorNkey: filepath.Join(s.Dir, "operator-keys", "operator.nk")}
+	require.NoError(s.t, apply.Run(w))
+	assert.Equal(s.t, 4, strings.Count(out.String(), "as it should be"), out.String())
 }
 
 // scrape asks what Prometheus would ask.

@@ -229,8 +229,15 @@ func uncellAll(cells []string) []string {
 
 // cell is a value as a cell of a table. What a spreadsheet would run as a formula or
 // take for a number that it shortened, and blanks at the ends, which are not kept, go
-// behind an apostrophe. [uncell] takes it away again.
+// behind an apostrophe. So does what would begin a cell where a spreadsheet takes
+// another sign for the separator than the file has. [uncell] takes it away again.
 func cell(value string) string {
+	value = eachPart(value, func(part string) string {
+		if isFormula(part) {
+			return "'" + part
+		}
+		return part
+	})
 	if needsApostrophe(value) {
 		return "'" + value
 	}
@@ -239,10 +246,40 @@ func cell(value string) string {
 
 // uncell is the value of a cell.
 func uncell(text string) string {
-	if value, is := strings.CutPrefix(text, "'"); is && needsApostrophe(value) {
-		return value
+	value, is := strings.CutPrefix(text, "'")
+	if !is || !needsApostrophe(value) {
+		value = strings.TrimSpace(text)
 	}
-	return strings.TrimSpace(text)
+	return eachPart(value, func(part string) string {
+		if rest, is := strings.CutPrefix(part, "'"); is && isFormula(rest) {
+			return rest
+		}
+		return part
+	})
+}
+
+// separators are what a spreadsheet may take for the end of a cell.
+const separators = ",;\t\r\n"
+
+// eachPart changes what stands behind each separator within a value.
+func eachPart(value string, change func(string) string) string {
+	var out strings.Builder
+	for {
+		i := strings.IndexAny(value, separators)
+		if i < 0 {
+			out.WriteString(value)
+			return out.String()
+		}
+		out.WriteString(value[:i+1])
+		value = change(value[i+1:])
+	}
+}
+
+// isFormula reports whether a text would be run as a formula where a cell begins with
+// it, behind any apostrophes, quotes and blanks.
+func isFormula(text string) bool {
+	rest := strings.TrimLeft(text, "'\" \u00a0")
+	return rest != "" && strings.ContainsRune("=+-@", rune(rest[0]))
 }
 
 // needsApostrophe reports whether a value is not kept as it is in a cell, behind

@@ -47,11 +47,16 @@ func (a *appending) standBehindClosed(ctx context.Context) (open *Segment, err e
 	return open, nil
 }
 
-// walk reads the ledger from its first message, and compares it with the closed segments where each ends. Of the other
-// streams the chains go on with the first message that is seen.
+// walk gives a checker behind the closed segments: the ledger is read from its first message and compared with them where
+// each ends, unless that was saved. Of the other streams the chains go on with the first message that is seen.
 func (a *appending) walk(ctx context.Context, closed []Segment) (*checker, error) {
 	c := newChecker(a.state.Name, 1)
 	if a.state.Name == eventstore.StreamLedger && a.closed > 0 {
+		if saved := a.w.savedChecker(closed[len(closed)-1]); saved != nil {
+			saved.at = a.closed
+			saved.keep()
+			return saved, nil
+		}
 		err := a.w.source.Read(ctx, a.state.Name, 1, a.closed, func(m *Message) error {
 			if m.Seq == closed[0].Last {
 				if err := a.sameTail(m, closed[0]); err != nil {

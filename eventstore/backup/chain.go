@@ -12,10 +12,10 @@ import (
 
 // Head is where the chain of an org ends.
 type Head struct {
-	Position schemas.Position
-	Hash     schemas.Hash // of the last body
-	At       time.Time    // of the last commit
-	Commits  uint64
+	Position schemas.Position `json:"position"`
+	Hash     schemas.Hash     `json:"hash"` // of the last body
+	At       time.Time        `json:"at"`   // of the last commit
+	Commits  uint64           `json:"commits"`
 }
 
 // A checker follows the messages of one stream and tells where one does not follow the one before.

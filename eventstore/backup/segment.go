@@ -111,7 +111,7 @@ func (o *opener) decrypt(stored io.Reader) (io.Reader, error) {
 	}
 	r, err := age.Decrypt(stored, o.identities...)
 	if _, none := errors.AsType[*age.NoIdentityMatchError](err); none {
-		return nil, fmt.Errorf("%w: it was encrypted to others than the identities given", ErrWrongKey)
+		return nil, fmt.Errorf("%w: none of the identities given opens it", ErrWrongKey)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -54,10 +54,8 @@ func (s Store) Source() (Source, error) {
 	if s.Vault == nil {
 		return nil, fmt.Errorf("backup: %w", ErrNoVault)
 	}
-	return s.source(), nil
+	return &live{s.JS, s.Vault}, nil
 }
-
-func (s Store) source() Source { return &live{s.JS, s.Vault} }
 
 type live struct {
 	js    jetstream.JetStream

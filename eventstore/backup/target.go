@@ -35,9 +35,9 @@ type Version string
 
 // Object is an object in a list.
 type Object struct {
-	Name string
-	Size int64
-	Made time.Time
+	Name string    `json:"name"`
+	Size int64     `json:"size"`
+	Made time.Time `json:"made"`
 }
 
 var errAbsent = errors.New("no such object")

@@ -13,7 +13,7 @@ import (
 
 // copyVault puts a copy of the vault beside the segments.
 func (w *Writer) copyVault(ctx context.Context, id string, r *Result) error {
-	spool, err := w.spool()
+	spool, err := spoolFile(w.opts.Spool)
 	if err != nil {
 		return fmt.Errorf("backup: a file for the copy of the vault: %w", err)
 	}
@@ -39,10 +39,10 @@ func (w *Writer) copyVault(ctx context.Context, id string, r *Result) error {
 	return nil
 }
 
-// spool is a file without a name, so that no crash leaves a copy of the vault behind. The copy is sealed before it gets
-// there.
-func (w *Writer) spool() (*os.File, error) {
-	f, err := os.CreateTemp(w.opts.Spool, "gatehouse-vault-copy-*")
+// spoolFile is a file without a name, so that no crash leaves a copy of the vault behind. The copy is sealed before it
+// gets there.
+func spoolFile(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, "vault-copy-*")
 	if err != nil {
 		return nil, err
 	}

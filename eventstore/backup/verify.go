@@ -11,17 +11,18 @@ import (
 
 // Report is what a verification found.
 type Report struct {
-	Heads    map[domain.ID]Head // where the ledger of each org ends in the backup
-	Messages map[string]int     // by stream
-	Size     int64              // of the objects that the backup consists of, in bytes
-	Flaws    []string           // chains of activity that are broken
-	Unlisted []Object           // objects that are no part of it: a writer was killed, or they are to be deleted
+	Heads    map[domain.ID]Head `json:"heads"`              // where the ledger of each org ends in the backup
+	Messages map[string]int     `json:"messages"`           // by stream
+	Size     int64              `json:"size"`               // of the objects that the backup consists of, in bytes
+	Complete bool               `json:"complete"`           // the last run came to its end, so that the vault has the key of every commit
+	Flaws    []string           `json:"flaws,omitempty"`    // chains of activity that are broken
+	Unlisted []Object           `json:"unlisted,omitempty"` // objects that are no part of it: writers were killed
 }
 
 // Verify reads the whole backup and checks all there is to check, the vault's copies but for what the master key alone
 // opens. What is wrong is joined in the error, each by its name; the report tells of the rest.
 func (b *Backup) Verify(ctx context.Context) (*Report, error) {
-	r := &Report{Heads: map[domain.ID]Head{}, Messages: map[string]int{}}
+	r := &Report{Heads: map[domain.ID]Head{}, Messages: map[string]int{}, Complete: b.manifest.Complete}
 	listed := map[string]bool{manifestName: true, "lock": true}
 	var errs []error
 	for _, s := range b.manifest.Streams {
@@ -46,6 +47,9 @@ func (b *Backup) Verify(ctx context.Context) (*Report, error) {
 	}
 	if len(b.manifest.Vault) == 0 {
 		errs = append(errs, b.Vault(ctx, io.Discard))
+	}
+	for _, old := range b.manifest.Replaced {
+		listed[old.Name] = true
 	}
 	all, err := b.target.List(ctx, "")
 	errs = append(errs, err)

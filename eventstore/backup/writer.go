@@ -21,7 +21,7 @@ type Options struct {
 	Recipients     []string      // public keys of age: each alone opens the backup; none: only with Plain
 	Plain          bool          // nothing but the vault is encrypted
 	VaultCopiesFor time.Duration // how long copies of the vault are kept; 0 means 7 days
-	Spool          string        // optional: directory for the sealed copy of the vault while it is made
+	Spool          string        // optional: directory for the sealed copy of the vault while it is made, and for heads
 	Now            func() time.Time
 	Log            *slog.Logger
 }
@@ -39,8 +39,8 @@ const (
 var ErrRecipients = errors.New("a backup is encrypted: name at least one recipient, the public key of an age identity (age-keygen makes one); " +
 	"or say that it is to be plain")
 
-// A Writer writes the backups of one source to one target, one at a time. It remembers where chains stood, so that the
-// next run reads what is new alone; the first one walks through the ledger from its first commit.
+// A Writer writes the backups of one source to one target, one at a time. It remembers where chains stood, so that a run
+// reads what is new alone; one for which nothing is remembered walks through the ledger from its first commit.
 type Writer struct {
 	target Target
 	source Source
@@ -52,6 +52,7 @@ type Writer struct {
 	manifest *Manifest
 	version  Version
 	unsaved  int64
+	savedAt  uint64              // up to which message of the ledger heads are saved
 	checkers map[string]*checker // each stands behind the last closed segment of its stream
 }
 
@@ -211,6 +212,9 @@ func (w *Writer) stream(ctx context.Context, s StreamState, r *Result) error {
 	}
 	have.Last = s.Last
 	a.checker.rewind()
+	if s.Name == eventstore.StreamLedger {
+		w.saveHeads()
+	}
 	for _, flaw := range a.checker.flaws {
 		if len(have.Flaws) < maxFlaws && !slices.Contains(have.Flaws, flaw) {
 			have.Flaws = append(have.Flaws, flaw)

@@ -89,7 +89,7 @@ type Untrusted struct {
 // Error names both times and what to do.
 func (u *Untrusted) Error() string {
 	return fmt.Sprintf("the clock of this machine says %s, but by what has elapsed since it was right it is %s; until that is settled only what takes access away is committed: "+
-		"set the clock, have a time source keep it, or, when the clock is right, confirm it with gatehouse clock confirm",
+		"set the clock, have a time source keep it, or, when the clock is right, confirm it by a start with --confirm-clock and the time",
 		u.Wall.UTC().Format(time.RFC3339), u.Time.UTC().Format(time.RFC3339))
 }
 

@@ -181,6 +181,11 @@ func (v *Vault) prepare(tx *sql.Tx) error {
 func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
 	tx, err := v.db.BeginTx(ctx, nil)
 	if err == nil {
+		defer func() {
+			if cause := recover(); cause != nil { // the one connection must come back
+				panic(errors.Join(fmt.Errorf("%v", cause), tx.Rollback()))
+			}
+		}()
 		if err = do(tx); err == nil {
 			err = tx.Commit()
 		} else if undo := tx.Rollback(); !errors.Is(undo, sql.ErrTxDone) {

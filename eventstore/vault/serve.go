@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, er
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout) // the asker waits no longer
 		defer cancel()
-		reply, err := answer(ctx, request)
+		reply, err := h.guarded(answer)(ctx, request)
 		if errors.Is(err, ErrDestroyed) {
 			reply = wireReply{Code: "destroyed"}
 		} else if errors.Is(err, ErrNoTagKey) {
@@ -124,6 +125,19 @@ func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, er
 			return
 		}
 		h.respond(m, frame)
+	}
+}
+
+// guarded makes an error of a panic, which would end the holder's process.
+func (h *holder) guarded(answer func(context.Context, wireRequest) (wireReply, error)) func(context.Context, wireRequest) (wireReply, error) {
+	return func(ctx context.Context, r wireRequest) (reply wireReply, err error) {
+		defer func() {
+			if cause := recover(); cause != nil {
+				h.log.Error("a panic was caught", "part", "vault", "org", r.Org, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
+				err = errors.New("vault: its holder failed at this; its log has the stack")
+			}
+		}()
+		return answer(ctx, r)
 	}
 }
 

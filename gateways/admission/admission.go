@@ -166,7 +166,7 @@ func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg, over 
 		a.places <- struct{}{}
 		go func() {
 			defer func() { <-a.places }()
-			a.answer(ctx, msg)
+			_ = a.cfg.Store.Guard("admission", "", "", func() { a.answer(ctx, msg) }) // without an answer, nobody gets in
 		}()
 	}
 	go func() {

@@ -46,7 +46,11 @@ func (a *Admission) cutOff(ctx context.Context) {
 		case <-a.wake:
 			next = again
 		}
-		if err := a.sweep(ctx); err != nil && ctx.Err() == nil {
+		var err error
+		if panicked := a.cfg.Store.Guard("admission", "", "", func() { err = a.sweep(ctx) }); panicked != nil {
+			err = panicked
+		}
+		if err != nil && ctx.Err() == nil {
 			a.metrics.failed.Inc()
 			a.cfg.Log.Error("the connections of gateways cannot be looked at; those that were let go may still be connected", "again_in", again.String(), "error", err)
 			next = again

@@ -107,15 +107,18 @@ func (c *Control) start(t task) {
 	if c.stopped {
 		return
 	}
-	c.running.Go(func() {
-		began := c.cfg.Now()
-		outcome, code := c.send(&t)
-		took := c.cfg.Now().Sub(began)
-		c.metrics.sent(outcome, took)
-		c.cfg.Log.Info("a remote unlock was carried out", "org", t.order.Org, "gateway", t.gateway, "door", t.order.Door,
-			"request", t.order.ID, "outcome", outcome, "code", code, "took_ms", took.Milliseconds())
-		c.settle(&t, outcome, code)
-	})
+	c.running.Go(func() { _ = c.cfg.Store.Guard("control", t.order.Org, "", func() { c.carryOut(t) }) }) // time records what is left
+}
+
+// carryOut sends an order and puts on record what became of it.
+func (c *Control) carryOut(t task) {
+	began := c.cfg.Now()
+	outcome, code := c.send(&t)
+	took := c.cfg.Now().Sub(began)
+	c.metrics.sent(outcome, took)
+	c.cfg.Log.Info("a remote unlock was carried out", "org", t.order.Org, "gateway", t.gateway, "door", t.order.Door,
+		"request", t.order.ID, "outcome", outcome, "code", code, "took_ms", took.Milliseconds())
+	c.settle(&t, outcome, code)
 }
 
 // Stop waits until the orders under way have their outcome on record, or the context

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/budget"
 	"gatehouse/schemas"
 )
 
@@ -67,6 +68,7 @@ func TokenText(org, token domain.ID, secret [secretSize]byte) string {
 type presented struct {
 	org, token domain.ID // both empty: the bootstrap token
 	hash       string
+	from       string // the network that it comes from
 }
 
 // parseToken reads a bearer token.
@@ -99,8 +101,8 @@ var open = []string{"/healthz", "/readyz", "/openapi.json"}
 func (a *API) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(open, r.URL.Path) {
-			if r.URL.Path == "/openapi.json" && !a.remotes.allow(remote(r)) {
-				a.fail(w, r, rateLimited())
+			if r.URL.Path == "/openapi.json" && !a.rates.remote.allow(remote(r)) {
+				a.fail(w, r, a.rateLimited(shareAddress))
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -112,6 +114,7 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 			return
 		}
 		infoOf(r.Context()).caller = c
+		defer proven(r.Context())()
 		if !c.bootstrap {
 			w.Header().Set(positionHeader, head.Position().String())
 		}
@@ -135,13 +138,14 @@ func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
 	case p.org == "":
 		c = a.bootstrapCaller(p.hash)
 	default:
-		c, head, err = a.tokenCaller(r.Context(), p)
+		p.from = remote(r)
+		c, head, err = a.tokenCaller(r.Context(), p, false)
 	}
 	if err != nil {
 		return nil, head, err
 	}
-	if c == nil && !a.remotes.allow(remote(r)) {
-		return nil, head, rateLimited()
+	if c == nil && !a.rates.remote.allow(remote(r)) {
+		return nil, head, a.rateLimited(shareAddress)
 	}
 	if c == nil && p.org != "" { // another instance may have issued it an instant ago
 		if c, head, err = a.tokenCallerAtTail(r.Context(), p); err != nil {
@@ -151,8 +155,8 @@ func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
 	if c == nil {
 		return nil, head, unauthenticated()
 	}
-	if !a.tokens.allow(string(c.org) + "." + string(c.token)) {
-		return nil, head, rateLimited()
+	if share := a.rates.exceeded(c, takesAway(r)); share != "" {
+		return nil, head, a.rateLimited(share)
 	}
 	return c, head, nil
 }
@@ -162,9 +166,10 @@ func unauthenticated() *Problem {
 		"send Authorization: Bearer with a token that is good: known, not expired, not revoked, of a person who is active")
 }
 
-// tokenCaller finds the person for whom a token speaks, or nil. Orgs that the
-// ledger does not list are not loaded, whatever a token says.
-func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore.Head, error) {
+// tokenCaller finds the person for whom a token speaks, or nil; by the latest that
+// other instances have committed, or by what is known here. Orgs that the ledger does
+// not list are not loaded, whatever a token says, and others only where it may be good.
+func (a *API) tokenCaller(ctx context.Context, p presented, latest bool) (*caller, eventstore.Head, error) {
 	var head eventstore.Head
 	var registered time.Time
 	listed := false
@@ -175,11 +180,16 @@ func (a *API) tokenCaller(ctx context.Context, p presented) (*caller, eventstore
 		}
 		return nil
 	})
+	if err == nil && !listed && latest {
+		// As long as a look at the tail of an org takes, or the time tells which orgs are.
+		_, err = a.cfg.Store.Head(ctx, domain.SystemOrg)
+	}
 	if err != nil || !listed {
 		return nil, head, err
 	}
 	var c *caller
-	err = a.cfg.Store.View(ctx, p.org, func(s *domain.State, h eventstore.Head) error {
+	claim := eventstore.Claim{Token: p.token, Hash: p.hash, Who: budget.Who{Person: p.from}, Latest: latest}
+	_, err = a.cfg.Store.Glance(ctx, p.org, claim, func(s *domain.State, h eventstore.Head) error {
 		head = h
 		stored := strings.Repeat("0", 2*secretSize) // compared with when there is no token
 		t, ok := s.Tokens.Get(p.token)
@@ -203,22 +213,7 @@ func (a *API) tokenCallerAtTail(ctx context.Context, p presented) (*caller, even
 	if _, err := a.cfg.Store.Head(ctx, domain.SystemOrg); err != nil {
 		return nil, eventstore.Head{}, err
 	}
-	listed := false
-	err := a.cfg.Store.View(ctx, domain.SystemOrg, func(s *domain.State, _ eventstore.Head) error {
-		listed = s.Orgs.Has(p.org)
-		return nil
-	})
-	if err == nil && !listed {
-		// As long as a look at the tail of an org takes, or the time tells which orgs are.
-		_, err = a.cfg.Store.Head(ctx, domain.SystemOrg)
-	}
-	if err != nil || !listed {
-		return nil, eventstore.Head{}, err
-	}
-	if head, err := a.cfg.Store.Head(ctx, p.org); err != nil {
-		return nil, head, err
-	}
-	return a.tokenCaller(ctx, p)
+	return a.tokenCaller(ctx, p, true)
 }
 
 // permitted holds a caller to the org and the scope of the token.

@@ -24,6 +24,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 )
@@ -363,3 +364,12 @@ func (s *safeBuffer) String() string {
 func sumOf(secret [secretSize]byte) [32]byte { return sha256.Sum256(secret[:]) }
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
+
+// fill puts a pool without a free place and without a line in the place of another,
+// until leave is called.
+func (b *bed) fill(pool **budget.Pool) (leave func()) {
+	b.t.Helper()
+	was := *pool
+	*pool = budget.New(budget.Config{Name: was.Name()}, b.store.Budgets())
+	return func() { *pool = was }
+}

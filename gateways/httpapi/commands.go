@@ -200,11 +200,8 @@ func readJSON(r *http.Request) ([]byte, *Problem) {
 		}
 	}
 	body, err := io.ReadAll(r.Body)
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, bodyTooLarge()
-	}
 	if err != nil {
-		return nil, problem(http.StatusBadRequest, "malformed", "the body did not come whole")
+		return nil, notRead(err)
 	}
 	return body, nil
 }

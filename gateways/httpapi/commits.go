@@ -86,6 +86,11 @@ func (a *API) listCommits(ctx context.Context, in *commitsInput) (*Answer[Page[c
 	if in.Order == "newest" {
 		scan = a.newest
 	}
+	leave, err := a.budgets.scans.Take(ctx, callerOf(ctx).who(), 1)
+	if err != nil {
+		return nil, a.asProblem(ctx, err)
+	}
+	defer leave()
 	found, next, err := scan(ctx, sp, in.Limit)
 	if err != nil {
 		return nil, a.asProblem(ctx, err)
@@ -206,7 +211,7 @@ func (a *API) scan(ctx context.Context, sp span, f func(foundCommit) error) erro
 	if sp.from >= sp.to {
 		return nil
 	}
-	err := a.cfg.Store.Commits(ctx, callerOf(ctx).org, sp.from, sp.to, func(c *schemas.Commit, body []byte) error {
+	err := a.cfg.Store.CommitsInTurns(ctx, callerOf(ctx).who(), sp.from, sp.to, func(c *schemas.Commit, body []byte) error {
 		if !sp.since.IsZero() && !c.At.After(sp.since) || !sp.at.IsZero() && c.At.After(sp.at) {
 			return nil
 		}

@@ -205,10 +205,6 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 	return head.Now(a.cfg.Now())
 }
 
-// maxFolds is how many questions about the past are answered at the same time:
-// each folds the ledger of an org and holds a second state of it in memory.
-const maxFolds = 2
-
 // past gives f the explanation from the state as it was at the position that is
 // asked about.
 func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explanation, eventstore.Head)) error {
@@ -216,13 +212,13 @@ func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explana
 	if err != nil {
 		return malformed("body.position", "%v", err)
 	}
-	select {
-	case a.folds <- struct{}{}:
-		defer func() { <-a.folds }()
-	default:
-		return problem(http.StatusServiceUnavailable, "busy", "%d questions about the past are being answered; try again", maxFolds).retry("1")
+	c := callerOf(ctx)
+	leave, err := a.budgets.folds.Take(ctx, c.who(), 1)
+	if err != nil {
+		return err
 	}
-	s, head, err := a.cfg.Store.StateAt(ctx, callerOf(ctx).org, at)
+	defer leave()
+	s, head, err := a.cfg.Store.StateAt(ctx, c.who(), at)
 	if errors.Is(err, eventstore.ErrNoPosition) {
 		return problem(http.StatusNotFound, "unknown_position", "the org was never at %s", at)
 	}

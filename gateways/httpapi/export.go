@@ -19,8 +19,6 @@ import (
 const (
 	// exportChunk is how many rows are written while the org is held for reading.
 	exportChunk = 500
-	// maxExports is how many exports run at the same time on one instance.
-	maxExports = 4
 	// exportPatience is how long the reader of an export may take for a chunk.
 	exportPatience = 30 * time.Second
 )
@@ -86,19 +84,18 @@ func (a *API) registerExport() {
 		if err := a.reach(ctx, in.AtLeast); err != nil {
 			return nil, err
 		}
-		select {
-		case a.exports <- struct{}{}:
-		default:
-			return nil, problem(http.StatusServiceUnavailable, "busy", "this instance writes as many exports as it can; try again").retry("1")
+		leave, err := a.budgets.exports.Take(ctx, callerOf(ctx).who(), 1)
+		if err != nil {
+			return nil, a.asProblem(ctx, err)
 		}
 		e := &export{api: a, ctx: ctx}
 		kind, _ := KindNamed(string(in.Kind))
 		if err := e.begin(kind, in.IDs); err != nil {
-			<-a.exports
+			leave()
 			return nil, a.asProblem(ctx, err)
 		}
 		return &huma.StreamResponse{Body: func(out huma.Context) {
-			defer func() { <-a.exports }()
+			defer leave()
 			out.SetHeader("Content-Type", "application/jsonl")
 			out.SetHeader(positionHeader, e.end.Position)
 			out.SetStatus(http.StatusOK)
@@ -163,8 +160,14 @@ func (e *export) write(w io.Writer) error {
 	return nil
 }
 
-// chunk gives the lines of rows.
+// chunk gives the lines of rows. It is a turn of the core, which ends before the reader
+// is waited for.
 func (e *export) chunk(rows []exportRow) (out []byte, err error) {
+	turn, err := e.api.cfg.Store.Core().Begin(e.ctx, callerOf(e.ctx).who())
+	if err != nil {
+		return nil, err
+	}
+	defer turn.End()
 	_, err = e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
 		v := &exportView{viewer{s, callerOf(e.ctx).person}, e.at}
 		for _, r := range rows {

@@ -161,14 +161,10 @@ func TestAnExportIsOfOnePosition(t *testing.T) {
 func TestAnExportWaitsItsTurn(t *testing.T) {
 	b := newWorld(t, "house")
 	olga := b.token("olga", domain.ScopeFull)
-	for range maxExports {
-		b.api.exports <- struct{}{}
-	}
-	b.get(olga, "/export/people").problem(http.StatusServiceUnavailable, "busy")
-	for range maxExports {
-		<-b.api.exports
-	}
+	leave := b.fill(&b.api.budgets.exports)
+	assert.Contains(t, b.get(olga, "/export/people").problem(http.StatusServiceUnavailable, "busy").Detail, "exports")
+	leave()
 	b.get(olga, "/export/people").is(http.StatusOK)
 	b.get(olga, "/export/people").is(http.StatusOK)
-	assert.Empty(t, b.api.exports)
+	assert.Zero(t, b.api.budgets.exports.Taken())
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"container/list"
 	"net"
 	"net/http"
@@ -10,16 +11,21 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-)
 
-// maxBody is the greatest size of the body of a request in bytes.
-const maxBody = 1 << 20
+	"gatehouse/eventstore/budget"
+)
 
 // Limits bound what callers may take. Zero values mean the defaults.
 type Limits struct {
 	PerToken   Rate // requests of one token; default 500 a second, 1,000 at once
+	PerPerson  Rate // of all tokens of one person; default as PerToken
+	PerOrg     Rate // of all tokens of one org; default four times PerToken
+	PerUrgent  Rate // of one person's commands that take access away, beside the others; default 100 a second, 200 at once
 	PerRemote  Rate // requests without a good token from one address; default 20 a second, 60 at once
-	Concurrent int  // requests at the same time; default 256
+	Concurrent int  // requests that are answered at the same time, beside those that take access away; default 256
+
+	Connections          int // default 2,000
+	ConnectionsOfAddress int // of one address, or /64; default three quarters of Connections
 }
 
 // Rate is how many requests a second are answered on average, and how many at
@@ -29,16 +35,22 @@ type Rate struct {
 	Burst     int
 }
 
+func (r Rate) orElse(other Rate) Rate {
+	if r == (Rate{}) {
+		return other
+	}
+	return r
+}
+
 func (l Limits) withDefaults() Limits {
-	if l.PerToken == (Rate{}) {
-		l.PerToken = Rate{500, 1000}
-	}
-	if l.PerRemote == (Rate{}) {
-		l.PerRemote = Rate{20, 60}
-	}
-	if l.Concurrent == 0 {
-		l.Concurrent = 256
-	}
+	l.PerToken = l.PerToken.orElse(Rate{500, 1000})
+	l.PerPerson = l.PerPerson.orElse(l.PerToken)
+	l.PerOrg = l.PerOrg.orElse(Rate{4 * l.PerToken.PerSecond, 4 * l.PerToken.Burst})
+	l.PerUrgent = l.PerUrgent.orElse(Rate{100, 200})
+	l.PerRemote = l.PerRemote.orElse(Rate{20, 60})
+	l.Concurrent = cmp.Or(l.Concurrent, 256)
+	l.Connections = cmp.Or(l.Connections, 2000)
+	l.ConnectionsOfAddress = cmp.Or(l.ConnectionsOfAddress, max(1, l.Connections*3/4))
 	return l
 }
 
@@ -83,16 +95,51 @@ func (l *limiter) allow(key string) bool {
 	return e.Value.(*limited).bucket.AllowN(l.now(), 1)
 }
 
-func rateLimited() *Problem {
-	return problem(http.StatusTooManyRequests, "rate_limited", "too many requests; wait a second, and send lists of commands instead of single ones").retry("1")
+// rates bound how often callers ask. A token that a person issues to themselves adds
+// nothing to what the person may.
+type rates struct{ token, person, org, urgent, remote *limiter }
+
+func newRates(l Limits, now func() time.Time) rates {
+	return rates{newLimiter(l.PerToken, now), newLimiter(l.PerPerson, now), newLimiter(l.PerOrg, now), newLimiter(l.PerUrgent, now), newLimiter(l.PerRemote, now)}
 }
 
-// remote is the network that a request comes from: an IPv4 address, or the /64 of
-// an IPv6 one, which a single subscriber has to itself.
-func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// exceeded names the rate that a caller's request is above; empty: none. What takes
+// access away has a rate of its own, and shares that of the rest beyond it.
+func (r *rates) exceeded(c *caller, urgent bool) budget.Share {
+	org := string(c.org)
+	person := org + "/" + string(c.person)
+	switch {
+	case urgent && r.urgent.allow(person):
+	case !r.token.allow(org + "/" + string(c.token)):
+		return budget.ShareToken
+	case c.bootstrap:
+	case !r.person.allow(person):
+		return budget.SharePerson
+	case !r.org.allow(org):
+		return budget.ShareOrg
+	}
+	return ""
+}
+
+// shareAddress is the share of those who have no good token.
+const shareAddress budget.Share = "address"
+
+// rateLimited refuses a request that is above a rate.
+func (a *API) rateLimited(share budget.Share) *Problem {
+	a.cfg.Store.Budgets().Refused.WithLabelValues("rate", string(share)).Inc()
+	return problem(http.StatusTooManyRequests, "rate_limited",
+		"too many requests of this %s; wait a second, and send lists of commands instead of single ones", share).retry("1")
+}
+
+// remote is the network that a request comes from.
+func remote(r *http.Request) string { return network(r.RemoteAddr) }
+
+// network is that of an address: itself of IPv4, and of IPv6 its /64, which a single
+// subscriber has to itself.
+func network(address string) string {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		host = r.RemoteAddr
+		host = address
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
@@ -125,24 +172,5 @@ func (a *API) singleParameters(next http.Handler) http.Handler {
 			}
 		}
 		next.ServeHTTP(w, r)
-	})
-}
-
-// bounded bounds the size of bodies and the number of requests at the same time.
-// Whether the instance lives is answered in any case.
-func (a *API) bounded(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
-			next.ServeHTTP(w, r)
-			return
-		}
-		select {
-		case a.slots <- struct{}{}:
-			defer func() { <-a.slots }()
-			next.ServeHTTP(w, r)
-		default:
-			a.fail(w, r, problem(http.StatusServiceUnavailable, "busy", "this instance answers as many requests as it can; try again").retry("1"))
-		}
 	})
 }

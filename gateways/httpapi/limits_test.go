@@ -24,8 +24,8 @@ func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, n
 func TestTokensAndAddressesHaveARate(t *testing.T) {
 	b := newWorld(t, "house")
 	one, two := b.token("olga", domain.ScopeFull), b.token("olga", domain.ScopeFull)
-	b.api.tokens = newLimiter(Rate{1, 3}, b.clock)
-	b.api.remotes = newLimiter(Rate{1, 2}, b.clock)
+	b.api.rates.token = newLimiter(Rate{1, 3}, b.clock)
+	b.api.rates.remote = newLimiter(Rate{1, 2}, b.clock)
 	for range 3 {
 		b.get(one, "").is(http.StatusOK)
 	}
@@ -75,14 +75,14 @@ func TestRemote(t *testing.T) {
 func TestAnInstanceTakesSoManyRequestsAtATime(t *testing.T) {
 	b := newWorld(t, "house")
 	token := b.token("olga", domain.ScopeFull)
-	for range cap(b.api.slots) {
-		b.api.slots <- struct{}{}
-	}
-	b.get(token, "").problem(http.StatusServiceUnavailable, "busy")
+	leave := b.fill(&b.api.budgets.requests)
+	r := b.get(token, "")
+	assert.Contains(t, r.problem(http.StatusServiceUnavailable, "busy").Detail, "requests")
+	assert.Equal(t, "1", r.header.Get("Retry-After"))
 	b.ask("", http.MethodGet, "/healthz", "").is(http.StatusOK)
-	<-b.api.slots
+	leave()
 	b.get(token, "").is(http.StatusOK)
-	assert.Len(t, b.api.slots, cap(b.api.slots)-1)
+	assert.Zero(t, b.api.budgets.requests.Taken())
 }
 
 func TestAHandlerThatPanicsIsAnswered(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 type info struct {
 	id     string // of the request
 	caller *caller
+	read   bool // the body is in memory, or there is none
 }
 
 type infoKey struct{}

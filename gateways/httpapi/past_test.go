@@ -45,14 +45,10 @@ func TestQuestionsAboutAPosition(t *testing.T) {
 		ask("1-0").problem(http.StatusNotFound, "unknown_position")
 		ask("yesterday").problem(http.StatusBadRequest, "malformed")
 
-		for range cap(b.api.folds) {
-			b.api.folds <- struct{}{}
-		}
-		ask("1-1").problem(http.StatusServiceUnavailable, "busy")
+		leave := b.fill(&b.api.budgets.folds)
+		assert.Contains(t, ask("1-1").problem(http.StatusServiceUnavailable, "busy").Detail, "folds")
 		ask("").is(http.StatusOK)
-		for range cap(b.api.folds) {
-			<-b.api.folds
-		}
+		leave()
 		ask(granted.Position.String()).is(http.StatusOK)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
@@ -122,7 +123,7 @@ func init() {
 		case http.StatusNotAcceptable:
 			return problem(status, "not_acceptable", "the answers are application/json")
 		case http.StatusRequestTimeout:
-			return problem(status, "too_slow", "the body did not come in time")
+			return tooSlow()
 		}
 		for _, err := range errs {
 			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -139,6 +140,10 @@ const twiceSays = ": the field stands twice"
 
 func bodyTooLarge() *Problem {
 	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request has at most %d bytes; send smaller lists", maxBody)
+}
+
+func tooSlow() *Problem {
+	return problem(http.StatusRequestTimeout, "too_slow", "the body did not come in time")
 }
 
 func wrongMediaType() *Problem {
@@ -170,6 +175,9 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	}
 	if r, ok := errors.AsType[*domain.Refusal](err); ok {
 		return refused(r)
+	}
+	if full, ok := errors.AsType[*budget.Full](err); ok {
+		return usedUp(full)
 	}
 	switch {
 	case errors.Is(err, eventstore.ErrPosition):
@@ -211,11 +219,13 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusServiceUnavailable, "storage_full", "the disk of the ledger is full; nothing was changed. "+
 			"Whoever operates the service is to make room; it goes on by itself then").retry("10")
 	case errors.Is(err, eventstore.ErrUnsafeStore):
-		return problem(http.StatusServiceUnavailable, "store_unsafe", "a server of the cluster could lose what it acknowledges, so nothing is committed; "+
-			"nothing was changed. Whoever operates the service finds in /readyz which server, and what to put right there").retry("10")
+		return problem(http.StatusServiceUnavailable, "store_unsafe", "a stream or a server of the cluster could lose what it acknowledges, so nothing is committed; "+
+			"nothing was changed. Whoever operates the service finds in /readyz which setting, and what to put right there").retry("10")
 	case errors.Is(err, eventstore.ErrRejected):
 		a.log(ctx, "the ledger did not take a commit", err)
 		return problem(http.StatusServiceUnavailable, "not_stored", "the ledger did not take the command; nothing was changed").retry("5")
+	case ctx.Err() != nil: // nobody waits for the answer
+		return problem(http.StatusServiceUnavailable, "busy", "the client went away").retry("1")
 	case eventstore.Unreachable(err):
 		a.log(ctx, "the ledger does not answer", err)
 		return problem(http.StatusServiceUnavailable, "ledger_unreachable", "the ledger does not answer now; try again, a command with the same Idempotency-Key").retry("5")
@@ -244,6 +254,7 @@ func refused(r *domain.Refusal) *Problem {
 // fail writes an error as a problem.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.asProblem(r.Context(), err)
+	leaveUnread(w, r)
 	for name, values := range p.GetHeaders() {
 		w.Header()[name] = values
 	}

@@ -201,14 +201,32 @@ func (a *API) reach(ctx context.Context, in AtLeast) error {
 	if err != nil {
 		return malformed("query.at_least", "%v", err)
 	}
-	waiting, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	head, err := a.cfg.Store.WaitFor(waiting, callerOf(ctx).org, at.N)
+	head, err := a.waitFor(ctx, at.N)
 	// A later epoch is another branch of the ledger, however far this one goes.
 	if errors.Is(err, context.DeadlineExceeded) || err == nil && head.Position().Epoch < at.Epoch {
 		return behind(at, head.Position())
 	}
 	return a.orProblem(ctx, err)
+}
+
+// waitFor waits until this instance stands at n. Only who has to wait takes a place.
+func (a *API) waitFor(ctx context.Context, n uint64) (head eventstore.Head, err error) {
+	c := callerOf(ctx)
+	_, err = a.view(ctx, func(_ *domain.State, h eventstore.Head) error {
+		head = h
+		return nil
+	})
+	if err != nil || head.N >= n {
+		return head, err
+	}
+	leave, err := a.budgets.waits.Take(ctx, c.who(), 1)
+	if err != nil {
+		return head, err
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return a.cfg.Store.WaitFor(ctx, c.org, n)
 }
 
 // behind answers a question that asks for a later state than there is here.

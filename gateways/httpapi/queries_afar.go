@@ -11,10 +11,6 @@ import (
 	"gatehouse/schemas"
 )
 
-// maxWaits bounds how many questions wait for an outcome at the same time. What
-// comes above that is answered at once, with what is known.
-const maxWaits = 64
-
 // unlockRequestView is a remote unlock with its outcome.
 type unlockRequestView struct{ domain.UnlockRequest }
 
@@ -61,12 +57,11 @@ func (a *API) remoteUnlock(ctx context.Context, n noun[domain.UnlockRequest, unl
 	if err != nil || out.Body.Outcome != "" {
 		return out, err
 	}
-	select {
-	case a.waits <- struct{}{}:
-		defer func() { <-a.waits }()
-	default:
-		return out, nil
+	leave, err := a.budgets.waits.Take(ctx, callerOf(ctx).who(), 1)
+	if err != nil {
+		return out, nil // with what is known: the caller asks again
 	}
+	defer leave()
 	for out.Body.Outcome == "" && waiting.Err() == nil {
 		at, err := schemas.ParsePosition(out.Position)
 		if err != nil {

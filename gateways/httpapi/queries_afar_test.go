@@ -79,9 +79,7 @@ func TestAQuestionWaitsForTheOutcome(t *testing.T) {
 
 func TestAQuestionDoesNotWaitWhereTooManyDo(t *testing.T) {
 	b := newWorld(t, "busy")
-	for range maxWaits {
-		b.api.waits <- struct{}{}
-	}
+	b.fill(&b.api.budgets.waits)
 	token := b.token("stan", domain.ScopeFull)
 	id := b.send(token, "RemoteUnlock", `{"door":"gate"}`).requested()
 	assert.NotContains(t, b.get(token, "/remote-unlocks/"+id+"?wait=10").is(http.StatusOK).json(), "outcome")

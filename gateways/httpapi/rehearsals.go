@@ -10,14 +10,14 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/budget"
 )
 
 const (
-	// maxRehearsals is how many rehearsals one instance holds: each is a copy of its
-	// org in memory.
-	maxRehearsals = 2
 	// rehearsalRest is after how long without a command a rehearsal is forgotten.
 	rehearsalRest = time.Minute
+	// rehearsalLife is after how long it is forgotten whatever comes, for others.
+	rehearsalLife = 30 * time.Minute
 )
 
 // rehearsals are the dry runs of many lists that are on their way. They are of this
@@ -32,24 +32,18 @@ type rehearsal struct {
 	*eventstore.Rehearsal
 	org    domain.ID
 	person domain.ID // who alone goes on with it
+	until  time.Time // when it is forgotten in any case
 	forget *time.Timer
+	leave  func() // gives its place back
 }
 
-// begin keeps a rehearsal that make makes, and returns its id; not ok: there is no
-// room.
-func (all *rehearsals) begin(c *caller, make func() (*eventstore.Rehearsal, error)) (id domain.UUID, ok bool, err error) {
+// begin keeps a rehearsal, and returns its id. It has a place that leave gives back.
+func (all *rehearsals) begin(c *caller, copied *eventstore.Rehearsal, leave func()) domain.UUID {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if len(all.all) >= maxRehearsals {
-		return id, false, nil
-	}
-	copied, err := make()
-	if err != nil {
-		return id, false, err
-	}
-	id = newID()
-	all.all[id] = &rehearsal{copied, c.org, c.person, time.AfterFunc(rehearsalRest, func() { all.end(id) })}
-	return id, true, nil
+	id := newID()
+	all.all[id] = &rehearsal{copied, c.org, c.person, time.Now().Add(rehearsalLife), time.AfterFunc(rehearsalRest, func() { all.end(id) }), leave}
+	return id
 }
 
 // of finds a rehearsal of a caller, and lets it rest anew.
@@ -60,7 +54,7 @@ func (all *rehearsals) of(c *caller, id domain.UUID) (*rehearsal, bool) {
 	if !ok || r.org != c.org || r.person != c.person {
 		return nil, false
 	}
-	r.forget.Reset(rehearsalRest)
+	r.forget.Reset(min(rehearsalRest, time.Until(r.until)))
 	return r, true
 }
 
@@ -69,6 +63,7 @@ func (all *rehearsals) end(id domain.UUID) {
 	defer all.mu.Unlock()
 	if r, ok := all.all[id]; ok {
 		r.forget.Stop()
+		r.leave()
 		delete(all.all, id)
 	}
 }
@@ -94,11 +89,16 @@ func (a *API) registerRehearsals() {
 		if err := a.checkRehearses(ctx, c); err != nil {
 			return nil, a.asProblem(ctx, err)
 		}
-		id, ok, err := a.rehearsals.begin(c, func() (*eventstore.Rehearsal, error) { return a.cfg.Store.Rehearse(ctx, c.org) })
-		if err == nil && !ok {
-			err = problem(http.StatusServiceUnavailable, "busy", "this instance holds as many rehearsals as it can; try again").retry("2")
+		leave, err := a.budgets.rehearsals.Take(ctx, c.who(), 1)
+		if err != nil {
+			return nil, a.asProblem(ctx, err)
 		}
-		return &Answer[rehearsalBegun]{Body: rehearsalBegun{id}}, a.orProblem(ctx, err)
+		copied, err := a.cfg.Store.Rehearse(ctx, c.org)
+		if err != nil {
+			leave()
+			return nil, a.asProblem(ctx, err)
+		}
+		return &Answer[rehearsalBegun]{Body: rehearsalBegun{a.rehearsals.begin(c, copied, leave)}}, nil
 	})
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "EndRehearsal", Method: http.MethodDelete, Path: "/v1/orgs/{org}/rehearsals/{id}", DefaultStatus: http.StatusNoContent,
@@ -140,7 +140,7 @@ func (a *API) checkTries(ctx context.Context, c *caller) error {
 		return nil
 	})
 	if err == nil && guest && !a.tries.allow(string(c.org)+"."+string(c.person)) {
-		return rateLimited()
+		return a.rateLimited(budget.SharePerson)
 	}
 	return err
 }
@@ -152,6 +152,11 @@ func (a *API) execute(ctx context.Context, req commandRequest) (eventstore.Resul
 		if err := a.checkTries(ctx, c); err != nil {
 			return eventstore.Result{}, err
 		}
+		leave, err := a.budgets.dryRuns.Take(ctx, c.who(), 1)
+		if err != nil {
+			return eventstore.Result{}, err
+		}
+		defer leave()
 	}
 	if req.rehearsal == (domain.UUID{}) {
 		result, err := a.cfg.Store.Execute(ctx, c.org, req.Request)

@@ -73,38 +73,32 @@ type Trouble struct {
 
 // API is the HTTP side of one instance. It is an [http.Handler].
 type API struct {
-	cfg        Config
-	mux        *http.ServeMux
-	huma       huma.API
-	chain      http.Handler
-	meters     *meters
-	tokens     *limiter
-	remotes    *limiter
-	tries      *limiter // dry runs, by person
-	slots      chan struct{}
-	folds      chan struct{} // of the past, at the same time
-	exports    chan struct{} // at the same time
-	waits      chan struct{} // for outcomes, at the same time
-	rehearsals rehearsals
-	gateways   gateways
-	openapi    []byte
+	cfg         Config
+	mux         *http.ServeMux
+	huma        huma.API
+	chain       http.Handler
+	meters      *meters
+	rates       rates
+	budgets     budgets
+	connections *connections
+	tries       *limiter // dry runs, by person
+	rehearsals  rehearsals
+	gateways    gateways
+	openapi     []byte
 }
 
 // New makes the API and its OpenAPI document. It fails when a schema is missing.
 func New(cfg Config) (*API, error) {
 	cfg.Limits = cfg.Limits.withDefaults()
 	a := &API{
-		cfg:        cfg,
-		mux:        http.NewServeMux(),
-		meters:     newMeters(cfg.Metrics),
-		tokens:     newLimiter(cfg.Limits.PerToken, cfg.Now),
-		remotes:    newLimiter(cfg.Limits.PerRemote, cfg.Now),
-		tries:      newLimiter(triesOfGuests, cfg.Now),
-		slots:      make(chan struct{}, cfg.Limits.Concurrent),
-		folds:      make(chan struct{}, maxFolds),
-		exports:    make(chan struct{}, maxExports),
-		waits:      make(chan struct{}, maxWaits),
-		rehearsals: rehearsals{all: map[domain.UUID]*rehearsal{}},
+		cfg:         cfg,
+		mux:         http.NewServeMux(),
+		meters:      newMeters(cfg.Metrics),
+		rates:       newRates(cfg.Limits, cfg.Now),
+		budgets:     newBudgets(cfg.Limits, cfg.Store.Budgets()),
+		connections: newConnections(cfg.Limits, cfg.Store.Budgets()),
+		tries:       newLimiter(triesOfGuests, cfg.Now),
+		rehearsals:  rehearsals{all: map[domain.UUID]*rehearsal{}},
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
@@ -113,7 +107,7 @@ func New(cfg Config) (*API, error) {
 		return nil, err
 	}
 	a.openapi = doc
-	a.chain = a.observed(a.bounded(a.authenticated(a.singleParameters(a.mux))))
+	a.chain = a.observed(a.authenticated(a.admitted(a.singleParameters(a.mux))))
 	return a, nil
 }
 
@@ -121,7 +115,7 @@ func New(cfg Config) (*API, error) {
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.chain.ServeHTTP(w, r) }
 
 // Server returns a server for the API that bounds how large and how slow requests
-// may be. The caller gives it a listener and shuts it down.
+// may be. The caller gives it a [API.Listener] and shuts it down.
 func (a *API) Server() *http.Server {
 	return &http.Server{
 		Handler:           a,
@@ -132,6 +126,7 @@ func (a *API) Server() *http.Server {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return context.Background() },
+		ConnContext:       withConnection,
 	}
 }
 

@@ -124,8 +124,11 @@ func (t *Timer) stir(id domain.ID) {
 // finished. It runs once.
 func (t *Timer) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		t.takeStirred()
-		next := t.round(ctx)
+		next := t.cfg.Now().Add(longestSleep)
+		_ = t.cfg.Store.Guard("due", "", "", func() { // the log tells; the next round comes
+			t.takeStirred()
+			next = t.round(ctx)
+		})
 		if !t.sleep(ctx, next) {
 			return
 		}
@@ -155,7 +158,8 @@ func (t *Timer) round(ctx context.Context) (next time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(t.orgs)) {
 		o := t.orgs[id]
 		if !o.next.IsZero() && !o.next.After(t.cfg.Now()) && ctx.Err() == nil {
-			o.next = t.look(ctx, id, o)
+			o.next = t.cfg.Now().Add(longestSleep) // should the look panic, again then
+			_ = t.cfg.Store.Guard("due", id, "", func() { o.next = t.look(ctx, id, o) })
 		}
 		next = earlier(next, o.next)
 	}

@@ -47,7 +47,11 @@ func (p *Projector) baseLoop(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case job := <-p.bases:
-			size, err := p.writeBase(ctx, job)
+			var size int
+			var err error
+			if panicked := p.cfg.Store.Guard("bases", job.site.org.id, "", func() { size, err = p.writeBase(ctx, job) }); panicked != nil {
+				err = panicked
+			}
 			if err != nil && ctx.Err() == nil {
 				p.cfg.Log.Warn("a base of permissions is not written; readers begin at the one before", "org", job.site.org.id, "site", job.site.id, "error", err)
 			}

@@ -86,7 +86,11 @@ func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published
 			continue // the cursor
 		}
 		reading.Go(func() error {
-			found, err := p.readSite(ctx, org, site)
+			var found publishedSite
+			var err error
+			if panicked := p.cfg.Store.Guard("permissions", org, "", func() { found, err = p.readSite(ctx, org, site) }); panicked != nil {
+				return panicked
+			}
 			if err != nil {
 				return err
 			}

@@ -185,7 +185,9 @@ func (p *Projector) tagLoop(ctx context.Context) error {
 		case <-p.tagging.some:
 		}
 		for _, o := range p.tagging.take() {
-			p.tagging.tried(o, p.makeTags(ctx, o))
+			done := false // as when it panics
+			_ = p.cfg.Store.Guard("tags", o.id, "", func() { done = p.makeTags(ctx, o) })
+			p.tagging.tried(o, done)
 		}
 	}
 }

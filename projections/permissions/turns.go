@@ -70,7 +70,9 @@ func (p *Projector) work(ctx context.Context) error {
 		if o == nil {
 			return nil
 		}
-		switch out := p.turn(ctx, o); out {
+		out := retry // as when the turn panics
+		_ = p.cfg.Store.Guard("permissions", o.id, "", func() { out = p.turn(ctx, o) })
+		switch out {
 		case retry:
 			o.mu.Lock()
 			o.pause = min(max(2*o.pause, firstPause), lastPause)

@@ -1,0 +1,135 @@
+package eventstore
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"gatehouse/domain"
+)
+
+// ErrPanicked says that the work panicked: a fault of the program, which ends what
+// was done and nothing else. The log has the stack.
+var ErrPanicked = errors.New("the program failed at this")
+
+// panicRest is the pause before a loop that panicked runs anew.
+const panicRest = time.Second
+
+// maxPanics is how many kinds of panics are told apart.
+const maxPanics = 100
+
+// A Panic is work that panicked since the start. What it panicked with is in the log
+// alone: it may hold anything.
+type Panic struct {
+	Part    string    // of the program
+	Org     domain.ID // empty: of none
+	Command string    // empty: not by one
+}
+
+// PanicCount is how often a kind of work panicked, and when it did last.
+type PanicCount struct {
+	Panic
+	Count int
+	Last  time.Time
+}
+
+// panics are those since the start.
+type panics struct {
+	mu    sync.Mutex // guards found
+	found map[Panic]PanicCount
+}
+
+// Guard runs f. A panic in it ends f alone: it is logged with its stack, counted, told
+// by [Store.Panics], and returned as an error that wraps [ErrPanicked].
+func (s *Store) Guard(part string, org domain.ID, command string, f func()) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = s.panicked(Panic{part, org, command}, cause)
+		}
+	}()
+	f()
+	return nil
+}
+
+// panicked notes a panic. The goroutine is unwinding still, so that the stack is that
+// of the panic.
+func (s *Store) panicked(p Panic, cause any) error {
+	s.log.Error("a panic was caught", "part", p.Part, "org", p.Org, "command", p.Command, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	s.metrics.Panics.WithLabelValues(p.Part).Inc()
+	s.panics.mu.Lock()
+	defer s.panics.mu.Unlock()
+	if s.panics.found == nil {
+		s.panics.found = map[Panic]PanicCount{}
+	}
+	c, known := s.panics.found[p]
+	if known || len(s.panics.found) < maxPanics {
+		s.panics.found[p] = PanicCount{p, c.Count + 1, s.cfg.Now()}
+	}
+	return fmt.Errorf("eventstore: %s: %w", p.Part, ErrPanicked)
+}
+
+// Panics tells what panicked since the start, in order.
+func (s *Store) Panics() []PanicCount {
+	s.panics.mu.Lock()
+	defer s.panics.mu.Unlock()
+	var out []PanicCount
+	for _, c := range s.panics.found {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b PanicCount) int {
+		return cmp.Or(cmp.Compare(a.Part, b.Part), cmp.Compare(a.Org, b.Org), cmp.Compare(a.Command, b.Command))
+	})
+	return out
+}
+
+// keepRunning runs a loop of the store, and runs it anew after a panic.
+func (s *Store) keepRunning(part string, loop func()) {
+	s.running.Go(func() {
+		for s.Guard(part, "", "", loop) != nil && pause(s.ctx, panicRest) == nil {
+		}
+	})
+}
+
+// commandPanicked answers a command that panicked. The state may be half changed, so
+// the org is loaded anew by its next use.
+func (s *Store) commandPanicked(o *org, command string, cause any) error {
+	err := s.panicked(Panic{"command", o.id, command}, cause)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.stopIfBroken(o, err)
+	return err
+}
+
+// guardedLoad is load, which a commit that cannot be folded may end by a panic: such an
+// org serves nothing, and the others go on.
+func (s *Store) guardedLoad(o *org, load func() error) (err error) {
+	if panicked := s.guardFold("load", o, func() { err = load() }); panicked != nil {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.loaded.Store(false)
+		o.reset()
+		return panicked
+	}
+	return err
+}
+
+// guardFold is Guard for what folds commits: the one at which it panicked names its
+// command.
+func (s *Store) guardFold(part string, o *org, f func()) (err error) {
+	o.folding.Store(nil)
+	defer func() {
+		if cause := recover(); cause != nil {
+			command := ""
+			if at := o.folding.Load(); at != nil {
+				command = *at
+			}
+			err = s.panicked(Panic{part, o.id, command}, cause)
+		}
+	}()
+	f()
+	return nil
+}

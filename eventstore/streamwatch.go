@@ -1,0 +1,138 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// streamsEvery is the pause between two looks at the settings of the streams. A
+// server that changes one says so, and the next look comes at once; this pause is
+// for what it could not tell.
+const streamsEvery = 5 * time.Second
+
+// streams is what is known of the streams while the store runs.
+type streams struct {
+	changed signal // a server told that a stream was changed
+
+	mu    sync.Mutex // guards what follows
+	found survey
+	gap   uint64 // messages of the ledger that were gone before this instance began
+	lost  uint64 // and how many have gone since, at the worst
+}
+
+// Streams tells the settings of streams that can lose what was acknowledged, during
+// which nothing is appended, and those that are only not as this version makes them.
+func (s *Store) Streams() (unsafe, differs []UnsafeSetting) {
+	s.streams.mu.Lock()
+	defer s.streams.mu.Unlock()
+	return slices.Clone(s.streams.found.unsafe), slices.Clone(s.streams.found.differs)
+}
+
+// watchStreams looks at the settings of the streams again and again: whoever has
+// the operator's seed may change them while the store runs.
+func (s *Store) watchStreams() {
+	tick := time.NewTicker(streamsEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		case <-s.streams.changed:
+		}
+		if err := s.lookAtStreams(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("the streams were not asked for their settings", "error", err)
+		}
+	}
+}
+
+// hearOfChanges has the next look at the streams come at once when a server tells
+// that one was changed or deleted.
+func (s *Store) hearOfChanges() error {
+	for _, event := range []string{"UPDATED", "DELETED"} {
+		sub, err := s.js.Conn().Subscribe("$JS.EVENT.ADVISORY.STREAM."+event+".*", func(*nats.Msg) { s.streams.changed.signal() })
+		if err != nil {
+			return fmt.Errorf("eventstore: hear of changes of streams: %w", err)
+		}
+		context.AfterFunc(s.ctx, func() { _ = sub.Unsubscribe() })
+	}
+	return nil
+}
+
+// lookAtStreams looks at the settings of all streams once.
+func (s *Store) lookAtStreams(ctx context.Context) error {
+	var found survey
+	for _, want := range wanted(s.cfg.Replicas) {
+		stream, err := s.js.Stream(ctx, want.Name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			found.unsafe = append(found.unsafe, UnsafeSetting{"stream " + want.Name, "stream", "gone", "the one that was there"})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("eventstore: look at stream %s: %w", want.Name, err)
+		}
+		info := stream.CachedInfo()
+		found.add(want, info.Config)
+		if want.Name == StreamLedger {
+			found.unsafe = append(found.unsafe, s.lostOf(info)...)
+		}
+	}
+	if s.cfg.AllowUnsafe {
+		s.servers.looking.Lock()
+		err := s.recordOnce(ctx, found.unsafe)
+		s.servers.looking.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	s.noteStreams(found)
+	return nil
+}
+
+// lostOf finds that the ledger is another than it was, or has fewer messages. That
+// stays so for as long as this instance runs, whatever becomes of the setting by
+// which they were lost.
+func (s *Store) lostOf(info *jetstream.StreamInfo) []UnsafeSetting {
+	st := &s.streams
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if !info.Created.Equal(s.created) {
+		return []UnsafeSetting{{"stream " + StreamLedger, "created", info.Created.UTC().Format(time.RFC3339Nano), s.identity()}}
+	}
+	st.lost = max(st.lost, gapOf(info)-st.gap)
+	if st.lost == 0 {
+		return nil
+	}
+	return []UnsafeSetting{{"stream " + StreamLedger, "messages", fmt.Sprintf("%d fewer than there were", st.lost), "all; " + DamageAdvice}}
+}
+
+// gapOf is how many messages a stream had once and has no more.
+func gapOf(info *jetstream.StreamInfo) uint64 { return info.State.LastSeq - info.State.Msgs }
+
+// noteStreams takes over what was found of the streams, and says what is new of it.
+func (s *Store) noteStreams(found survey) {
+	s.streams.mu.Lock()
+	was := s.streams.found
+	s.streams.found = found
+	s.streams.mu.Unlock()
+	for _, u := range found.unsafe {
+		if !slices.Contains(was.unsafe, u) && !s.cfg.AllowUnsafe {
+			s.log.Error("nothing is appended while a stream could lose what was acknowledged", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
+		}
+	}
+	for _, u := range found.differs {
+		if !slices.Contains(was.differs, u) {
+			s.log.Warn("a stream is not as this version makes it; gatehouse streams apply changes it", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
+		}
+	}
+	if len(was.unsafe) > 0 && len(found.unsafe) == 0 {
+		s.log.Info("the settings of the streams are safe again")
+	}
+}

@@ -1,0 +1,88 @@
+package gatehouse_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// unguarded are the functions that start goroutines in which a panic is not caught by
+// the code that starts them, and why that ends no service.
+var unguarded = map[string]string{
+	"cmd/gatehouse/loader.go loadAll":           "the orgs are guarded one by one; the rest counts",
+	"cmd/gatehouse/loader.go admit":             "admission guards what it answers and each sweep",
+	"cmd/gatehouse/service.go project":          "projector and timer guard each turn and each round",
+	"cmd/gatehouse/service.go goServe":          "net/http and the API guard each request",
+	"deploy/process.go start":                   "a program of its own",
+	"eventstore/backup/s3.go":                   "a verb of its own",
+	"eventstore/marks.go openMarks":             "they run before there is a store to guard them, and copy records of one size that bear sums",
+	"eventstore/queue.go handOver":              "each job is guarded, and its panic is the caller's",
+	"gateways/admission/admission.go answerAll": "it hands questions on, each of which is guarded",
+	"projections/permissions/projector.go Run":  "each turn is guarded, and so are tags and bases",
+}
+
+// Every goroutine of the service catches its panics, or stands in the list with why.
+func TestGoroutinesAreGuarded(t *testing.T) {
+	used := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		if strings.HasPrefix(path, "eventstore/clustertest") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		set := token.NewFileSet()
+		file, err := parser.ParseFile(set, path, text, 0)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				starts := false
+				switch n := n.(type) {
+				case *ast.GoStmt:
+					starts = true
+				case *ast.CallExpr:
+					sel, ok := n.Fun.(*ast.SelectorExpr)
+					starts = ok && sel.Sel.Name == "Go"
+				}
+				if !starts {
+					return true
+				}
+				from, to := set.Position(n.Pos()), set.Position(n.End())
+				if body := string(text[from.Offset:to.Offset]); strings.Contains(body, ".Guard(") {
+					return true
+				}
+				for _, key := range []string{path + " " + f.Name.Name, path} {
+					if unguarded[key] != "" {
+						used[key] = true
+						return true
+					}
+				}
+				assert.Fail(t, "a goroutine without a guard", "%s: %s starts one; run it by Store.Guard, or say in the list why not", from, f.Name.Name)
+				return true
+			})
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	for key := range unguarded {
+		assert.True(t, used[key], "%s starts no goroutine any more; take it off the list", key)
+	}
+}
