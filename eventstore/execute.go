@@ -232,7 +232,7 @@ type prepared struct {
 // prepare decides the command on the present state and makes the commit.
 func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if err := ctx.Err(); err != nil {
-		return prepared{}, ErrBusy
+		return prepared{}, x.store.busy()
 	}
 	if err := x.store.openFor(ctx, x.org, x.req.Fields); err != nil {
 		return prepared{}, err
@@ -410,6 +410,15 @@ func (x *execution) catchUp(ctx context.Context) error {
 	return nil
 }
 
+// busy is why a command had no turn in its time: those before it wait for room on
+// the disk, or there are too many. Nothing of it was stored.
+func (s *Store) busy() error {
+	if _, full := s.Disk(); full != nil {
+		return fmt.Errorf("%w: %w", ErrStorageFull, full)
+	}
+	return ErrBusy
+}
+
 // afterConflicts answers a command that lost every attempt: with its result if it
 // is stored after all, else with ErrBusy.
 func (x *execution) afterConflicts() (Result, error) {
@@ -420,7 +429,7 @@ func (x *execution) afterConflicts() (Result, error) {
 	if result, known, err := x.accepted(ctx); known {
 		return result, err
 	}
-	return Result{}, ErrBusy
+	return Result{}, x.store.busy()
 }
 
 // tokenGood reports whether the token with which a command came is still that of its

@@ -63,7 +63,7 @@ const GatewaysAccount = "GATEWAYS"
 // gatewayDoSubjects those by which it reaches them: services, in the terms of
 // NATS, that one account exports and the other imports.
 var (
-	gatewaySubjects   = []string{"activity.*.*.*", "control.*.*.ask"}
+	gatewaySubjects   = []string{"control.*.*.ask"}
 	gatewayDoSubjects = []string{"control.*.*.do"}
 )
 

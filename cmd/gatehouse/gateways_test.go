@@ -19,7 +19,7 @@ import (
 )
 
 // A gateway that is registered connects to the server within the process over TLS
-// and publishes; one that is retired does not.
+// and may ask; one that is retired does not.
 func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	alongside(t)
 	cfg := testConfig(t)
@@ -49,8 +49,9 @@ func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	var nc *nats.Conn
 	require.Eventually(t, func() bool { nc, err = connect(); return err == nil }, patience, 50*time.Millisecond)
 	defer nc.Close()
-	_, err = nc.Request("activity.acme.north.cabinet", []byte("{}"), patience)
-	require.NoError(t, err)
+	require.NoError(t, nc.Publish("control.acme.cabinet.ask", nil))
+	require.NoError(t, nc.FlushTimeout(patience))
+	require.NoError(t, nc.LastError())
 	send(olga, &domain.RetireGateway{Gateway: "cabinet", Reason: domain.GatewayStolen})
 	require.Eventually(t, nc.IsClosed, patience, 10*time.Millisecond)
 	_, err = connect()

@@ -18,16 +18,13 @@
 //
 // JetStream sends the acknowledgement of a message to whatever reply subject the
 // message names, and nothing checks that the sender may publish there. In the
-// account of the streams a gateway that may publish its own activity, and nothing
-// else, can so append to the ledger of any org: the chain of commits breaks. From
-// an account of its own the same message gives a reply in that account, where no
-// stream listens, and a reply is not passed on through imports.
+// account of the streams a gateway that may publish to any stream, and to nothing
+// else, can so append to the ledger of any org: the chain of commits breaks. So no
+// stream listens where gateways are, and none of their messages reaches one: what
+// they observe they send over their control subject, and the service appends it.
 //
-// What remains is that a gateway can let such an acknowledgement be sent to the
-// subject on which another gateway takes its orders. It bears no reply subject and
-// no order, and an order without a reply subject is none. For the same reason the
-// service must answer what a gateway asks in the terms of the gateway that asks
-// alone: the answer may go where another hears it.
+// The service must answer what a gateway asks in the terms of the gateway that asks
+// alone: the answer goes where the gateway says, where another may hear it.
 //
 // The subjects of control bear the org, as gateways of two orgs may have one id.
 //
@@ -40,12 +37,12 @@
 //	  APP {
 //	    jetstream: enabled
 //	    users: [ { nkey: U… } ]
-//	    exports: [ { service: "activity.*.*.*", accounts: [GATEWAYS] }, { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
+//	    exports: [ { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
 //	    imports: [ { service: { account: GATEWAYS, subject: "control.*.*.do" } } ]
 //	  }
 //	  GATEWAYS {
 //	    exports: [ { service: "control.*.*.do", accounts: [APP] } ]
-//	    imports: [ { service: { account: APP, subject: "activity.*.*.*" } }, { service: { account: APP, subject: "control.*.*.ask" } } ]
+//	    imports: [ { service: { account: APP, subject: "control.*.*.ask" } } ]
 //	  }
 //	  SYS { users: [ { nkey: U… } ] }
 //	}

@@ -22,14 +22,12 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	keys := i.house("acme", "gw-1", "gw-2")
 	nc, err := b.dial("acme/gw-1", keys["gw-1"])
 	require.NoError(t, err)
-	js, err := jetstream.New(nc)
-	require.NoError(t, err)
-	ack, err := js.Publish(t.Context(), "activity.acme.north.gw-1", []byte("{}"), jetstream.WithExpectLastSequencePerSubject(0))
-	require.NoError(t, err)
-	assert.Equal(t, uint64(1), ack.Sequence)
+	require.NoError(t, nc.Publish("control.acme.gw-1.ask", []byte("{}")))
+	require.NoError(t, nc.Flush())
+	require.NoError(t, nc.LastError())
 
 	for _, subject := range []string{
-		"activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
+		"activity.acme.north.gw-1", "activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
 		eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
 		"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
 	} {
@@ -48,9 +46,9 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	}
 }
 
-// A server acknowledges what is published to any reply subject. None of them is one
-// of a stream, and nothing of another gateway's activity.
-func TestAReplyReachesNoStream(t *testing.T) {
+// Nothing that a gateway sends reaches a stream, whatever reply subject and headers
+// it bears: no batch, no guard, no acknowledgement to a ledger.
+func TestNothingOfAGatewayReachesAStream(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		i, _ := b.instance()
 		keys := i.house("acme", "gw-1", "gw-2")
@@ -58,30 +56,34 @@ func TestAReplyReachesNoStream(t *testing.T) {
 		require.NoError(t, err)
 		js, err := jetstream.New(i.conn)
 		require.NoError(t, err)
-		count := func(name string) uint64 {
-			stream, err := js.Stream(t.Context(), name)
-			require.NoError(t, err)
-			return stream.CachedInfo().State.Msgs
+		names := []string{eventstore.StreamLedger, eventstore.StreamPermissions, eventstore.StreamRefusals, eventstore.StreamActivity}
+		last := func() (all []uint64) {
+			for _, name := range names {
+				stream, err := js.Stream(t.Context(), name)
+				require.NoError(t, err)
+				all = append(all, stream.CachedInfo().State.LastSeq)
+			}
+			return all
 		}
-		streams := []string{eventstore.StreamLedger, eventstore.StreamPermissions, eventstore.StreamRefusals}
-		before := map[string]uint64{}
-		for _, name := range streams {
-			before[name] = count(name)
-		}
-		replies := []string{eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "activity.acme.north.gw-2", "$JS.API.STREAM.PURGE.ACTIVITY"}
-		for _, reply := range replies {
-			require.NoError(t, nc.PublishRequest("activity.acme.north.gw-1", reply, []byte("{}")))
-		}
-		_, err = nc.RequestWithContext(t.Context(), "activity.acme.north.gw-1", []byte("{}"))
-		require.NoError(t, err, "all before it are stored and acknowledged")
-		activity, err := js.Stream(t.Context(), eventstore.StreamActivity)
+		_, err = i.conn.Subscribe("control.*.*.ask", func(m *nats.Msg) { assert.NoError(t, m.Respond([]byte("heard"))) })
 		require.NoError(t, err)
-		info, err := activity.Info(t.Context(), jetstream.WithSubjectFilter(">"))
-		require.NoError(t, err)
-		assert.Equal(t, map[string]uint64{"activity.acme.north.gw-1": uint64(len(replies) + 1)}, info.State.Subjects)
-		for _, name := range streams {
-			assert.Equal(t, before[name], count(name), name)
+		require.NoError(t, i.conn.Flush())
+		before := last()
+		for _, subject := range []string{"control.acme.gw-1.ask", "activity.acme.north.gw-1"} {
+			for _, reply := range []string{eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "activity.acme.north.gw-2", "$JS.API.STREAM.PURGE.ACTIVITY"} {
+				m := nats.NewMsg(subject)
+				m.Reply, m.Data = reply, []byte("{}")
+				m.Header.Set("Nats-Batch-Id", "endless")
+				m.Header.Set("Nats-Batch-Sequence", "1")
+				m.Header.Set("Nats-Expected-Last-Subject-Sequence-Subject", eventstore.Subject("acme"))
+				require.NoError(t, nc.PublishMsg(m))
+			}
 		}
+		b.eventually("what was sent before is heard", func() bool {
+			answer, err := nc.Request("control.acme.gw-1.ask", []byte("{}"), time.Second)
+			return err == nil && string(answer.Data) == "heard"
+		})
+		assert.Equal(t, before, last())
 		i.send("acme", &domain.RenameSite{Site: "north", Name: "Far north"})
 	})
 }
@@ -138,7 +140,6 @@ func TestNobodyAnswersForAnotherGateway(t *testing.T) {
 				require.NoError(t, two.Publish(reply, []byte("from another")))
 				require.NoError(t, two.Flush())
 				require.ErrorContains(t, two.LastError(), `Publish to "`+reply+`"`)
-				require.NoError(t, two.PublishRequest("activity.acme.north.gw-2", reply, []byte("{}")), "whose acknowledgement goes there")
 			}
 			require.NoError(t, two.Flush())
 			require.NoError(t, order.Respond([]byte("from itself")))
@@ -194,8 +195,7 @@ func TestARetiredGatewayIsCutOff(t *testing.T) {
 			conns[id] = nc
 		}
 		publishes := func(id domain.ID) bool {
-			_, err := conns[id].Request("activity.acme.north."+string(id), []byte("{}"), patience)
-			return err == nil
+			return conns[id].Publish("control.acme."+string(id)+".ask", nil) == nil && conns[id].FlushTimeout(patience) == nil
 		}
 		for id := range keys {
 			require.True(t, publishes(id))
@@ -233,8 +233,7 @@ func TestInstancesStandInForEachOther(t *testing.T) {
 		stopTwo()
 		_, err = b.dial("acme/gw-2", keys["gw-2"], nats.Timeout(time.Second))
 		require.Error(t, err, "nobody new gets in")
-		_, err = nc.RequestWithContext(t.Context(), "activity.acme.north.gw-2", []byte("{}"))
-		require.NoError(t, err, "who is in stays")
+		require.NoError(t, nc.FlushTimeout(patience), "who is in stays")
 		b.instance()
 		b.eventually("the next instance admits", func() bool {
 			_, err := b.dial("acme/gw-2", keys["gw-2"])

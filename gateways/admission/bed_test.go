@@ -64,12 +64,12 @@ accounts {
   APP {
     jetstream: enabled
     users: [ { nkey: %[1]s } ]
-    exports: [ { service: "activity.*.*.*", accounts: [GATEWAYS] }, { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
+    exports: [ { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
     imports: [ { service: { account: GATEWAYS, subject: "control.*.*.do" } } ]
   }
   GATEWAYS {
     exports: [ { service: "control.*.*.do", accounts: [APP] } ]
-    imports: [ { service: { account: APP, subject: "activity.*.*.*" } }, { service: { account: APP, subject: "control.*.*.ask" } } ]
+    imports: [ { service: { account: APP, subject: "control.*.*.ask" } } ]
   }
   SYS { users: [ { nkey: %[2]s } ] }
 }

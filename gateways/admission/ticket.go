@@ -51,13 +51,15 @@ func (a *Admission) ticket(q *jwt.AuthorizationRequestClaims, who passport, why 
 	return answer.Encode(a.cfg.Issuer)
 }
 
-// permissions are what a gateway may say and hear: what it observed, its questions,
-// its orders, and answers to its own requests. It may use nothing of JetStream:
-// one that may make consumers can take over those of others.
+// permissions are what a gateway may say and hear: its questions, its orders, and
+// answers to its own requests. It reaches nothing of JetStream: one that may make
+// consumers can take over those of others, and one that may publish to a stream can
+// fill the disk of all orgs, hold up the appends of others by batches that it does
+// not end, and read the last sequences of their subjects by its guards.
 func permissions(who passport) jwt.Permissions {
 	own := string(who.org) + "." + string(who.gateway)
 	return jwt.Permissions{
-		Pub:  jwt.Permission{Allow: jwt.StringList{"activity." + string(who.org) + "." + string(who.site) + "." + string(who.gateway), "control." + own + ".ask"}},
+		Pub:  jwt.Permission{Allow: jwt.StringList{"control." + own + ".ask"}},
 		Sub:  jwt.Permission{Allow: jwt.StringList{"control." + own + ".do", InboxPrefix(who.org, who.gateway) + ".>"}},
 		Resp: &jwt.ResponsePermission{MaxMsgs: 1, Expires: answerTime},
 	}
