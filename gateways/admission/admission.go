@@ -106,6 +106,7 @@ type Admission struct {
 	cfg     Config
 	metrics *metrics
 	known   *registry
+	crowd   crowd
 	wake    chan struct{} // capacity 1: somebody may have to be cut off
 	places  chan struct{} // one for each question that is looked at
 	telling *rate.Limiter // of lines about refusals in the log

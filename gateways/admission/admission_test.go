@@ -207,6 +207,55 @@ func TestARetiredGatewayIsCutOff(t *testing.T) {
 	})
 }
 
+func TestAGatewayHasFewConnections(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		i, _ := b.instance()
+		keys := i.house("acme", "gw-1", "gw-2")
+		other, err := b.dial("acme/gw-2", keys["gw-2"])
+		require.NoError(t, err)
+		conns := make([]*nats.Conn, maxConnections+2)
+		for n := range conns {
+			conns[n], err = b.dial("acme/gw-1", keys["gw-1"])
+			require.NoError(t, err)
+		}
+		open := func() (n int) {
+			for _, nc := range conns {
+				if !nc.IsClosed() {
+					n++
+				}
+			}
+			return n
+		}
+		b.eventually("those above the limit are ended", func() bool { return open() == maxConnections })
+		require.NoError(t, i.admission.sweep(t.Context()))
+		assert.Equal(t, maxConnections, open())
+		assert.False(t, conns[len(conns)-1].IsClosed(), "the newest stays")
+		assert.False(t, other.IsClosed())
+	})
+}
+
+func TestConnectionsBetweenTwoLooksAreBounded(t *testing.T) {
+	t.Parallel()
+	var c crowd
+	one, two := gatewayName{"acme", "gw-1"}, gatewayName{"other", "gw-1"}
+	for n := range maxBetweenLooks {
+		ok, look := c.enter(one)
+		assert.True(t, ok)
+		assert.Equal(t, n >= maxConnections, look, n)
+	}
+	ok, look := c.enter(one)
+	assert.False(t, ok)
+	assert.True(t, look)
+	ok, _ = c.enter(two)
+	assert.True(t, ok, "of another org")
+	c.begin()
+	ok, look = c.enter(one)
+	assert.True(t, ok && !look, "a look that fails shuts nobody out")
+	c.counted(map[gatewayName]int{one: maxConnections})
+	ok, look = c.enter(one)
+	assert.True(t, ok && look)
+}
+
 func TestInstancesStandInForEachOther(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		one, stopOne := b.instance()

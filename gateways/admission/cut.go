@@ -64,16 +64,21 @@ type connection struct {
 	server string
 	id     uint64
 	who    passport
+	start  time.Time
 }
 
-// sweep cuts off whom the ledger has let go.
+// sweep cuts off whom the ledger has let go, and ends connections that are too many
+// of one gateway.
 func (a *Admission) sweep(ctx context.Context) error {
+	a.crowd.begin()
 	connections, err := a.connections(ctx)
 	if err != nil {
 		return err
 	}
+	var admitted []connection
 	for _, c := range connections {
 		if a.known.admits(c.who) {
+			admitted = append(admitted, c)
 			continue
 		}
 		if err := a.kick(ctx, c); err != nil {
@@ -82,6 +87,17 @@ func (a *Admission) sweep(ctx context.Context) error {
 		a.metrics.cut.Inc()
 		a.cfg.Log.Warn("a gateway is cut off", "org", c.who.org, "gateway", c.who.gateway, "key", c.who.key)
 	}
+	tooMany, left := excess(admitted)
+	for _, c := range tooMany {
+		if err := a.kick(ctx, c); err != nil {
+			return err
+		}
+		a.metrics.excess.Inc()
+		if a.telling.Allow() {
+			a.cfg.Log.Warn("a gateway has too many connections; the oldest are ended", "org", c.who.org, "gateway", c.who.gateway, "limit", maxConnections)
+		}
+	}
+	a.crowd.counted(left)
 	return nil
 }
 
@@ -147,7 +163,7 @@ func (a *Admission) connections(ctx context.Context) (all []connection, err erro
 		}
 		for _, c := range page.Data.Conns {
 			if who, ok := parseName(c.AuthorizedUser); ok {
-				all = append(all, connection{page.Server.ID, c.Cid, who})
+				all = append(all, connection{page.Server.ID, c.Cid, who, c.Start})
 			}
 		}
 		if next := page.Data.Offset + len(page.Data.Conns); len(page.Data.Conns) == pageOfConnections && next < page.Data.Total {

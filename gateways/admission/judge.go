@@ -36,7 +36,15 @@ func (a *Admission) judge(ctx context.Context, q *jwt.AuthorizationRequestClaims
 	case !signed(o.Nkey, q.ClientInformation.Nonce, o.SignedNonce):
 		return who, "wrong_signature"
 	}
-	return passport{org: domain.ID(org), gateway: g.ID, site: g.Site, key: g.PublicKey}, ""
+	who = passport{org: domain.ID(org), gateway: g.ID, site: g.Site, key: g.PublicKey}
+	ok, look := a.crowd.enter(who.gatewayName())
+	if look {
+		a.look()
+	}
+	if !ok {
+		return passport{}, "too_many_connections"
+	}
+	return who, ""
 }
 
 // signed reports whether the nonce was signed by the holder of a key.
