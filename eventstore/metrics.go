@@ -32,6 +32,7 @@ type Metrics struct {
 	Panics      *prometheus.CounterVec // that were caught, by part of the program
 	// DamagedKeys are those of personal data that the vault has and that do not open.
 	DamagedKeys prometheus.Gauge
+	Age         prometheus.Gauge // seconds since this node knew all of the ledger
 	Stuck       prometheus.Gauge // orgs that one command holds for too long
 	StuckTotal  prometheus.Counter
 	Slow        *prometheus.CounterVec // connections that were too slow for what they asked for, by who noticed
@@ -81,11 +82,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Slow: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_nats_slow_consumers_total",
 			Help: "Connections that a server cut, and subscriptions of this instance that lost messages, as they were too slow; by who noticed: server, client."}, []string{"noticed_by"}),
 	}
+	m.Age = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_ledger_age_seconds",
+		Help: "How long ago this instance knew all of the ledger of an external cluster; above 5 nothing is answered from memory."})
 	m.Stuck = prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_orgs_stuck",
 		Help: "Orgs that one command holds for more than 5 seconds now, so that nothing of them is answered."})
 	m.StuckTotal = prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_orgs_stuck_total",
 		Help: "Commands that held their org for more than 5 seconds."})
-	reg.MustRegister(m.Stuck, m.StuckTotal)
+	reg.MustRegister(m.Age, m.Stuck, m.StuckTotal)
 	m.Slow.WithLabelValues("server")
 	m.Slow.WithLabelValues("client")
 	reg.MustRegister(m.Panics, m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)

@@ -66,8 +66,9 @@ type Config struct {
 	// Destroyed is told of keys before they are destroyed; optional. When it fails they
 	// are not.
 	Destroyed func(org domain.ID, keys []string) error
-	Now       func() time.Time // the clock
-	Clock     *clock.Clock     // optional: what Now is of; without it the time is always trusted
+	Now       func() time.Time     // the clock
+	Clock     *clock.Clock         // optional: what Now is of; without it the time is always trusted
+	elapsed   func() time.Duration // in tests: the time since the store was opened
 	Log       *slog.Logger
 }
 
@@ -95,6 +96,7 @@ type Store struct {
 	servers        servers // of an external cluster
 	disk           disk    // of the embedded server
 	streams        streams
+	current        currency
 
 	copies *budget.Pool // of orgs, for large dry runs
 	loads  *budget.Pool // of orgs, for requests that have proven nothing yet
@@ -235,6 +237,7 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
 	}
 	s.seen, s.streams.gap = info.State.LastSeq, gapOf(info)
+	s.current.begin(s.seen, s.cfg.elapsed)
 	if err := s.hearOfChanges(); err != nil {
 		return err
 	}
@@ -251,6 +254,9 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	}
 	if err := s.startTail(ctx); err != nil {
 		return err
+	}
+	if s.cfg.Embedded == nil {
+		s.keepRunning("current", s.watchCurrent)
 	}
 	s.keepRunning("snapshots", s.snapshotLoop)
 	s.keepRunning("held", s.watchHeld)

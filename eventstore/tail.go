@@ -80,6 +80,7 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 		if s.fences != nil {
 			s.fences.seen(meta.Sequence.Stream, msg.Data())
 		}
+		s.current.brought(meta.Sequence.Stream)
 	}
 }
 

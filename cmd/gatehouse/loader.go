@@ -210,6 +210,9 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 	} else if low {
 		troubles = append(troubles, httpapi.Trouble{Part: "disk", Message: fmt.Sprintf("the disk of %s is almost full: only what takes access away is taken until there is room", s.cfg.Data)})
 	}
+	if _, err := s.Store.Current(); err != nil {
+		troubles = append(troubles, httpapi.Trouble{Part: "ledger", Message: err.Error() + "; questions and decisions answer 503 stale until it does"})
+	}
 	streams, differs := s.Store.Streams()
 	for _, u := range differs {
 		degraded = append(degraded, httpapi.Trouble{Part: "stream", Message: u.String() + "; nothing is lost by it, and gatehouse streams apply changes it"})

@@ -225,6 +225,10 @@ func (s *service) natsOptions() []nats.Option {
 			s.cfg.Log.Warn("NATS reports an error", "subject", subject, "error", err)
 		}),
 	}
+	if n.URL != "" {
+		// A server that hangs ends no connection; another one of the cluster answers.
+		options = append(options, nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2))
+	}
 	return append(options, tlsOptions(n.CA, n.Cert, n.Key)...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,6 +109,12 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if !a.needsNoMemory(r) {
+			if err := a.current(); err != nil {
+				a.fail(w, r, err)
+				return
+			}
+		}
 		c, head, err := a.authenticate(r)
 		if err != nil {
 			a.fail(w, r, err)
@@ -124,6 +131,19 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// decided are the routes whose commands are decided against the ledger itself: what
+// this instance does not know yet, the token that has ended too, it learns before it
+// commits.
+var decided = []string{"POST /v1/orgs", "POST /v1/orgs/{org}/tokens", "POST /v1/orgs/{org}/commands/{command}"}
+
+// needsNoMemory reports whether a request is served though this instance may not know
+// the latest of the ledger. Of the metrics one tells that.
+func (a *API) needsNoMemory(r *http.Request) bool {
+	_, route := a.mux.Handler(r)
+	dry, _ := strconv.ParseBool(r.URL.Query().Get("dry_run"))
+	return route == "GET /metrics" || !dry && slices.Contains(decided, route)
 }
 
 // authenticate finds the caller of a request. Every cause for which a token is
@@ -252,6 +272,9 @@ var questions = []string{
 // view gives the state of the caller's org, and notes where it stands. It looks at the
 // token again: it may have ended while the body was on its way, or a question waited.
 func (a *API) view(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (schemas.Position, error) {
+	if err := a.current(); err != nil { // it may have become so while the question waited
+		return schemas.Position{}, err
+	}
 	return a.viewAfter(ctx, func(s *domain.State, head eventstore.Head) error {
 		if _, _, good := s.TokenHolder(callerOf(ctx).token, head.Now(a.cfg.Now())); !good {
 			return eventstore.ErrTokenEnded

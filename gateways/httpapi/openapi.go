@@ -262,7 +262,7 @@ var statusTexts = map[string]string{
 	"422": "the command is wrong in itself, the code says how; command_id_reused",
 	"429": "rate_limited",
 	"500": "internal",
-	"503": "busy, behind, vault_unavailable, key_damaged, clock_untrusted, read_only, ledger_damaged, ledger_unreachable, not_stored or stopping: nothing was changed, try again",
+	"503": "busy, behind, stale, vault_unavailable, key_damaged, clock_untrusted, read_only, ledger_damaged, ledger_unreachable, not_stored or stopping: nothing was changed, try again",
 	"504": "unsettled: send it again with the same Idempotency-Key",
 }
 

@@ -193,6 +193,8 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusRequestEntityTooLarge, "commit_too_large", "%v", err)
 	case errors.Is(err, eventstore.ErrBusy):
 		return problem(http.StatusServiceUnavailable, "busy", "%v; nothing was changed", eventstore.ErrBusy).retry("1")
+	case errors.Is(err, eventstore.ErrStale):
+		return problem(http.StatusServiceUnavailable, "stale", "%v; ask another instance, or again. Commands are tried all the same", err).retry("2")
 	case errors.Is(err, eventstore.ErrClock):
 		untrusted, _ := errors.AsType[*clock.Untrusted](err)
 		return problem(http.StatusServiceUnavailable, "clock_untrusted", "%v; nothing was changed", untrusted).retry("10")

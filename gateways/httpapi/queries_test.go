@@ -345,6 +345,7 @@ func TestErrorsOfTheStoreHaveAMeaning(t *testing.T) {
 	a := &API{cfg: Config{Log: quietLog()}}
 	for err, want := range map[error]Problem{
 		eventstore.ErrBusy:        {Status: 503, Code: "busy"},
+		eventstore.ErrStale:       {Status: 503, Code: "stale"},
 		eventstore.ErrClosed:      {Status: 503, Code: "stopping"},
 		eventstore.ErrUnsettled:   {Status: 504, Code: "unsettled"},
 		eventstore.ErrReused:      {Status: 422, Code: "command_id_reused"},

@@ -80,6 +80,7 @@ type API struct {
 	meters      *meters
 	rates       rates
 	budgets     budgets
+	current     func() error // tells why nothing may be answered from memory now
 	connections *connections
 	tries       *limiter // dry runs, by person
 	rehearsals  rehearsals
@@ -98,6 +99,7 @@ func New(cfg Config) (*API, error) {
 		budgets:     newBudgets(cfg.Limits, cfg.Store.Budgets()),
 		connections: newConnections(cfg.Limits, cfg.Store.Budgets()),
 		tries:       newLimiter(triesOfGuests, cfg.Now),
+		current:     func() error { _, err := cfg.Store.Current(); return err },
 		rehearsals:  rehearsals{all: map[domain.UUID]*rehearsal{}},
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
