@@ -53,6 +53,16 @@ func keepDamagedBlocks(dir string, now time.Time) (kept []string, err error) {
 	return kept, nil
 }
 
+// damagedBlocks are the damaged blocks of a stream that are kept, of this start and
+// of earlier ones.
+func (e *Embedded) damagedBlocks(stream string) []string {
+	found, err := filepath.Glob(filepath.Join(e.cfg.Dir, "damaged", "*-"+stream+"-*.blk"))
+	if err != nil { // of a malformed pattern alone
+		return nil
+	}
+	return found
+}
+
 // checkBlock reads the records of a block and returns where the first damage is. The
 // checksums are keyed by the block's name: stream, dash, number.
 func checkBlock(name string, content []byte) (at int, damage error) {

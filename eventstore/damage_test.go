@@ -102,14 +102,19 @@ func TestAnErasureThatCannotBeReadIsNotPassedOver(t *testing.T) {
 	require.Contains(t, whole, canaries[0])
 	b.restart(s, func() { b.damage(`"command":"ErasePerson","events":[{"type":"person.erased","version":1,"sites":[`) })
 
-	holder := b.open(b.holder())
+	holding := func() Config {
+		cfg := b.holder()
+		cfg.Marks = s.cfg.Marks
+		return cfg
+	}
+	holder := b.open(holding())
 	assert.True(t, holder.ErasuresMissed())
 	at, err := b.vault.Cursor(t.Context(), holder.identity(), 1000)
 	require.NoError(t, err)
 	assert.Less(t, at, uint64(8))
 	b.restart(holder, func() { b.damage(`"command":"ErasePerson","events":[{"type":"person.erased","version":1,"sites":[`) })
 
-	holder = b.open(b.holder())
+	holder = b.open(holding())
 	assert.False(t, holder.ErasuresMissed())
 	left := opened(t, holder, b.vault)
 	assert.NotContains(t, left, canaries[0])
@@ -147,7 +152,7 @@ func TestADamagedLastCommitServesNoEarlierState(t *testing.T) {
 			require.NoError(t, s.Close(t.Context()))
 			b.damageTail()
 			b.startR1()
-			cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+			cfg.Conn, cfg.Embedded, cfg.Marks = b.connect("app"), b.embedded, s.cfg.Marks
 			held(t, b.open(cfg), "acme", "beta")
 		})
 	}

@@ -76,6 +76,12 @@ func (s *Store) storedEnd(ctx context.Context, o *org) (Head, error) {
 // checkEnd compares the end of an org's ledger with what is known of it elsewhere.
 // An org behind that would give back what was taken away since, so it is not served.
 func (s *Store) checkEnd(ctx context.Context, o *org, end Head, known []knownEnd) error {
+	if s.vaultBeyond > 0 {
+		return fmt.Errorf("%w: %w: the vault has followed the ledger up to message %d, which is not there, and no mark tells whose it was", ErrBrokenChain, ErrBehind, s.vaultBeyond)
+	}
+	if err := s.checkUnmarked(o, end); err != nil {
+		return err
+	}
 	for _, k := range known {
 		if k.Beyond(end.Position()) {
 			return fmt.Errorf("%w: %w: the ledger of %s ends at %s, and %s knows of %s", ErrBrokenChain, ErrBehind, o.id, end.Position(), k.from, k.Position())
@@ -85,6 +91,39 @@ func (s *Store) checkEnd(ctx context.Context, o *org, end Head, known []knownEnd
 		}
 	}
 	return nil
+}
+
+// checkUnmarked finds an org whose end nobody knows: the ledger has lost messages, or
+// the server may have cut some off at a damaged block, and the org lost its mark.
+func (s *Store) checkUnmarked(o *org, end Head) error {
+	lost := s.lostMessages()
+	if lost == "" {
+		return nil
+	}
+	if s.cfg.Marks != nil {
+		if _, _, ok := s.cfg.Marks.Of(o.id); ok || end.N == 0 && !s.cfg.Marks.missing() {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w: %s, and no mark tells how far %s went beyond %s", ErrBrokenChain, ErrBehind, lost, o.id, end.Position())
+}
+
+// lostMessages tells how the ledger has lost messages, or may have; empty when it has
+// not. Nothing is ever taken out of it, so it has no gaps by itself.
+func (s *Store) lostMessages() string {
+	s.streams.mu.Lock()
+	gone := s.streams.gap + s.streams.lost
+	s.streams.mu.Unlock()
+	if gone > 0 {
+		return fmt.Sprintf("the ledger has lost %d messages", gone)
+	}
+	if s.cfg.Embedded == nil {
+		return ""
+	}
+	if blocks := s.cfg.Embedded.damagedBlocks(StreamLedger); len(blocks) > 0 {
+		return fmt.Sprintf("the ledger was cut at damage, which is kept as %s until you move it elsewhere", blocks[0])
+	}
+	return ""
 }
 
 // checkSame finds a ledger that was cut off and went on in another way: it has a

@@ -76,6 +76,32 @@ func TestALedgerBehindTheWitnessServesNothing(t *testing.T) {
 	assert.ErrorContains(t, again.Damaged()["acme"], "ends at 1-4, and the witness knows of 1-6")
 }
 
+// The vault has followed the ledger further than that goes, and tells not of which
+// orgs: none is served, and the next start knows it still.
+func TestALedgerBehindItsVaultServesNothing(t *testing.T) {
+	b := newR1(t)
+	cfg := b.holder()
+	cfg.Marks = nil
+	cfg = rolledBack(t, b, cfg)
+	for range 2 {
+		require.NoError(t, os.RemoveAll(cfg.Snapshots))
+		s := b.open(cfg)
+		for _, org := range []domain.ID{"acme", "beta"} {
+			assert.ErrorIs(t, s.View(t.Context(), org, func(*domain.State, Head) error { return nil }), ErrBehind)
+			assert.ErrorContains(t, s.Damaged()[org], "the vault has followed the ledger up to message")
+		}
+		require.NoError(t, s.Close(t.Context()))
+	}
+}
+
+// Marks that tell whose commits are lost leave the others be.
+func TestALedgerBehindItsVaultAndItsMarksServesTheOthers(t *testing.T) {
+	b := newR1(t)
+	cfg := rolledBack(t, b, b.holder())
+	require.NoError(t, os.RemoveAll(cfg.Snapshots))
+	held(t, b.open(cfg), "acme", "beta")
+}
+
 // A snapshot of a ledger that was made anew still tells what that one lacks.
 func TestASnapshotOfAnotherStreamGuardsToo(t *testing.T) {
 	b := newR1(t)

@@ -15,13 +15,17 @@ import (
 // fencesEvery is how often the vault's cursor is moved on while nothing is erased.
 const fencesEvery = 30 * time.Second
 
+// leaderPatience is how long a new leader of a cluster may take to know its last
+// message.
+const leaderPatience = 5 * time.Second
+
 // startFences destroys every key that the ledger has fenced and the vault still
 // has, from the ledger's first message to its last, before anything is served. The tail goes
 // on from there. The vault's cursor lies in the vault's own file: one that was
 // restored from a backup has an older cursor, and so meets every later erasure
 // again.
 func (s *Store) startFences(ctx context.Context, first, last uint64) error {
-	cursor, err := s.cfg.Vault.Cursor(ctx, s.identity(), last)
+	cursor, err := s.vaultCursor(ctx, last)
 	if err != nil {
 		return fmt.Errorf("eventstore: %w", err)
 	}
@@ -43,6 +47,46 @@ func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	s.fences.meet(last + 1)
 	s.fences.move(last)
 	return s.fences.save(ctx)
+}
+
+// vaultCursor returns where the fences begin. A vault that has followed this very
+// ledger beyond its last message knows of commits that are lost, and not of which
+// orgs; unless the marks tell that, every org is held back. The vault keeps such a
+// cursor, so that the next start knows it too.
+func (s *Store) vaultCursor(ctx context.Context, last uint64) (uint64, error) {
+	followed, err := s.cfg.Vault.Followed(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if followed.Ledger == s.identity() && followed.Sequence > last {
+		if last, err = s.lastOfLedger(ctx, followed.Sequence); err != nil {
+			return 0, err
+		}
+	}
+	if followed.Ledger != s.identity() || followed.Sequence <= last || s.cfg.Marks.reaches(s.created.UnixNano(), followed.Sequence) {
+		return s.cfg.Vault.Cursor(ctx, s.identity(), last)
+	}
+	s.vaultBeyond = followed.Sequence
+	s.log.Error("the vault has followed the ledger beyond its end, and no mark tells which orgs lost commits; every org is held back",
+		"vault_seq", followed.Sequence, "last_seq", last, "do", DamageAdvice)
+	return 0, nil
+}
+
+// lastOfLedger asks again for the last sequence of the ledger until it is as far as
+// it should be. A server that leads a cluster since a moment ago may not know it yet.
+func (s *Store) lastOfLedger(ctx context.Context, want uint64) (uint64, error) {
+	for deadline := time.Now().Add(leaderPatience); ; {
+		info, err := s.ledger.Info(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if s.cfg.Embedded != nil || info.State.LastSeq >= want || time.Now().After(deadline) {
+			return info.State.LastSeq, nil
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // identity names the ledger stream for the vault's cursor.

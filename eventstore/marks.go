@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 type Marks struct {
 	log     *slog.Logger
 	data    *mark.File
+	none    bool          // there was no mark when they were opened, here or at the witness
 	witness string        // directory; empty: none
 	read    chan struct{} // closed when the witness was read, or there is none
 	stop    chan struct{}
@@ -61,6 +63,7 @@ func openMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*
 	}
 	m := &Marks{log: log, data: data, witness: witness, read: make(chan struct{}), stop: make(chan struct{}), copying: make(chan struct{}),
 		told: map[domain.ID]mark.Mark{}, toCopy: map[domain.ID]struct{}{}}
+	m.none = len(data.All()) == 0
 	m.running.Go(m.syncLoop)
 	if witness == "" {
 		close(m.read)
@@ -77,6 +80,7 @@ func openMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*
 	case <-time.After(patience):
 		log.Error("the witness does not answer; what it knows is compared when it does", "witness", witness)
 	}
+	m.none = len(m.All()) == 0
 	return m, nil
 }
 
@@ -110,6 +114,19 @@ func (m *Marks) All() []mark.Mark {
 	}
 	return out
 }
+
+// reaches reports whether the marks tell of every org up to a sequence of a ledger:
+// none is damaged, and one stands there or behind.
+func (m *Marks) reaches(ledger int64, seq uint64) bool {
+	if m == nil || m.data.Damaged() > 0 {
+		return false
+	}
+	return slices.ContainsFunc(m.All(), func(known mark.Mark) bool { return known.Ledger == ledger && known.Seq >= seq })
+}
+
+// missing reports whether marks are lost: one is damaged, or there was none at all
+// when they were opened.
+func (m *Marks) missing() bool { return m == nil || m.none || m.data.Damaged() > 0 }
 
 // WitnessRead is closed when the witness was read, or there is none.
 func (m *Marks) WitnessRead() <-chan struct{} { return m.read }

@@ -95,6 +95,11 @@ func (cfg *Config) remains(ctx context.Context) (string, error) {
 	if found, err := filepath.Glob(filepath.Join(cfg.Snapshots, "*.snapshot")); err != nil || len(found) > 0 {
 		return fmt.Sprintf("there are snapshots of orgs in %s", cfg.Snapshots), err
 	}
+	if cfg.Embedded != nil {
+		if blocks := cfg.Embedded.damagedBlocks(StreamLedger); len(blocks) > 0 {
+			return fmt.Sprintf("there is a damaged block of it, %s", blocks[0]), nil
+		}
+	}
 	if cfg.Vault == nil {
 		return "", nil
 	}

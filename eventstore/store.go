@@ -93,6 +93,7 @@ type Store struct {
 	clockWatch     clockWatch // of its one goroutine
 	panics         panics
 	fences         *fences // nil on a node without the vault
+	vaultBeyond    uint64  // sequence up to which the vault has followed a ledger that is shorter; 0: it is not
 	servers        servers // of an external cluster
 	disk           disk    // of the embedded server
 	streams        streams

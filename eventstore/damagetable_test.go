@@ -1,0 +1,333 @@
+package eventstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/eventstore/vault"
+	"gatehouse/schemas"
+)
+
+// storedData is a data directory as a service leaves it, and what it has acknowledged.
+type storedData struct {
+	older, clean, unclean string // directories: long before, after a stop, and as a kill leaves it
+	witness               string // directory, as of the end
+	heads                 map[domain.ID]Head
+	digests               map[domain.ID][32]byte
+}
+
+// openedData is a service on a data directory, without its network.
+type openedData struct {
+	*Store
+	stop func()
+}
+
+func openData(t *testing.T, dir, witness string) (openedData, error) {
+	var stops []func()
+	stop := func() {
+		for _, f := range slices.Backward(stops) {
+			f()
+		}
+	}
+	fail := func(err error) (openedData, error) { stop(); return openedData{}, err }
+	master, _, err := vault.LoadOrCreateMaster(dir, "")
+	if err != nil {
+		return fail(err)
+	}
+	held, err := vault.Open(context.Background(), dir, master)
+	if err != nil {
+		return fail(err)
+	}
+	stops = append(stops, func() { held.Close() })
+	marks, err := OpenMarks(dir, witness, quiet())
+	if err != nil {
+		return fail(err)
+	}
+	stops = append(stops, func() { marks.Close() })
+	embedded, err := StartEmbedded(EmbeddedConfig{Dir: dir, Log: quiet()})
+	if err != nil {
+		return fail(err)
+	}
+	stops = append(stops, embedded.Stop)
+	conn, err := embedded.Connect()
+	if err != nil {
+		return fail(err)
+	}
+	stops = append(stops, conn.Close)
+	s, err := Open(t.Context(), Config{Conn: conn, Embedded: embedded, Snapshots: filepath.Join(dir, "snapshots"), Marks: marks,
+		Keys: held, Vault: held, Now: time.Now, Log: quiet()}, NewMetrics(prometheus.NewRegistry()))
+	if err != nil {
+		return fail(err)
+	}
+	stops = append(stops, func() { s.Close(context.Background()) })
+	return openedData{s, stop}, nil
+}
+
+// storeData makes a data directory with n commits of acme and one of beta.
+func storeData(t *testing.T, n int) *storedData {
+	t.Helper()
+	at := t.TempDir()
+	d := &storedData{older: filepath.Join(at, "older"), clean: filepath.Join(at, "clean"), unclean: filepath.Join(at, "unclean"), witness: filepath.Join(at, "witness"),
+		heads: map[domain.ID]Head{}, digests: map[domain.ID][32]byte{}}
+	dir := filepath.Join(at, "data")
+	require.NoError(t, errors.Join(os.Mkdir(d.witness, 0o700), os.Mkdir(dir, 0o700)))
+	keep := func(to string) { require.NoError(t, copyData(to, dir)) }
+	s, err := openData(t, dir, d.witness)
+	require.NoError(t, err)
+	newOrg(t, s.Store, "beta")
+	publish := func() {
+		for _, subject := range []string{"activity.acme.home.g1", "permissions.acme.home", "refusals.acme"} {
+			_, err := s.js.Publish(t.Context(), subject, []byte(`{"a":"message"}`))
+			require.NoError(t, err)
+		}
+	}
+	publish()
+	if n > 1 {
+		newOrg(t, s.Store, "acme")
+		fill(t, s.Store, "acme", n/2-1)
+	}
+	s.stop()
+	keep(d.older)
+	s, err = openData(t, dir, d.witness)
+	require.NoError(t, err)
+	publish()
+	if n > 1 {
+		fill(t, s.Store, "acme", n-n/2)
+	} else {
+		newOrg(t, s.Store, "acme")
+	}
+	for _, org := range []domain.ID{"acme", "beta"} {
+		d.digests[org], d.heads[org] = digest(t, s.Store, org)
+	}
+	keep(d.unclean)
+	s.stop()
+	keep(d.clean)
+	return d
+}
+
+// copyData copies a data directory; the master key stays private.
+func copyData(to, from string) error {
+	return errors.Join(os.CopyFS(to, os.DirFS(from)), os.Chmod(filepath.Join(to, "vault.key"), 0o600), os.Chmod(filepath.Join(to, "vault.db"), 0o600))
+}
+
+// ways are how a file is damaged.
+var ways = []struct {
+	name string
+	do   func(path, older string) error
+}{
+	{"nothing", func(string, string) error { return nil }},
+	{"bit flipped", change(func(b []byte) []byte { b[len(b)/2] ^= 1; return b })},
+	{"bytes overwritten", change(func(b []byte) []byte { copy(b[len(b)/2:], bytes.Repeat([]byte{0xa5}, 64)); return b })},
+	{"truncated", change(func(b []byte) []byte { return b[:len(b)/2] })},
+	{"zeroed", change(func(b []byte) []byte { return make([]byte, len(b)) })},
+	{"deleted", func(path, _ string) error { return os.RemoveAll(path) }},
+	{"older copy", func(path, older string) error {
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+		b, err := os.ReadFile(older)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, b, 0o600)
+	}},
+}
+
+func change(f func([]byte) []byte) func(path, older string) error {
+	return func(path, _ string) error {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, f(b), 0o600)
+	}
+}
+
+const streamsIn = "jetstream/jetstream/$G/streams/"
+
+// damagedFiles are the files of the table. What stands behind a plus is deleted too.
+var damagedFiles = []string{
+	streamsIn + "LEDGER/msgs/1.blk", streamsIn + "LEDGER/msgs/index.db", streamsIn + "LEDGER/meta.inf", streamsIn + "LEDGER/meta.sum",
+	streamsIn + "ACTIVITY/msgs/1.blk", streamsIn + "PERMISSIONS/msgs/1.blk", streamsIn + "REFUSALS/msgs/1.blk",
+	"snapshots/acme.snapshot", "marks", "vault.db",
+	streamsIn + "LEDGER/msgs/1.blk + marks", streamsIn + "LEDGER/msgs/1.blk + marks + snapshots",
+}
+
+// look starts on a data directory and says what became of what it had acknowledged.
+func (d *storedData) look(t *testing.T, dir, witness string) (told string, lost bool) {
+	s, err := openData(t, dir, witness)
+	if err != nil {
+		return "refused", false
+	}
+	defer s.stop()
+	var says []string
+	for _, org := range []domain.ID{"acme", "beta"} {
+		says = append(says, d.lookAt(t, s.Store, org))
+	}
+	told = strings.Join(slices.Compact(says), "/")
+	return told, strings.Contains(told, "LOST")
+}
+
+func (d *storedData) lookAt(t *testing.T, s *Store, org domain.ID) string {
+	var head Head
+	var sum [32]byte
+	if err := s.View(t.Context(), org, func(st *domain.State, h Head) (err error) { head = h; sum, err = st.Digest(); return err }); err != nil {
+		if s.Damaged()[org] == nil {
+			return "LOST: it fails and is not named: " + err.Error()
+		}
+		return "held"
+	}
+	want := d.heads[org]
+	if head.N != want.N || head.Hash != want.Hash || sum != d.digests[org] {
+		return fmt.Sprintf("LOST %d of %d", int(want.N-head.N), want.N)
+	}
+	n, last := uint64(0), schemas.Hash{}
+	err := s.read(t.Context(), Subject(org), 1, math.MaxUint64, func(_ uint64, body []byte) error {
+		n++
+		last = schemas.HashOf(body)
+		return nil
+	})
+	if err == nil && n == want.N && last == want.Hash {
+		return "whole"
+	}
+	if err := s.check(t.Context(), 0); err != nil {
+		return "LOST: " + err.Error()
+	}
+	if broken, unread := s.Flaws(); broken[org] == nil && unread == 0 {
+		return fmt.Sprintf("LOST %d of %d behind the state", int(want.N-n), want.N)
+	}
+	return "state whole, damage told"
+}
+
+// Each file of the store is damaged in each way; no acknowledged commit is ever
+// missed in silence, neither at the start that follows nor at the next one.
+func TestNoDamagedFileLosesCommitsInSilence(t *testing.T) {
+	sizes := []int{1, 60}
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		sizes = append(sizes, 10_000)
+	}
+	for _, n := range sizes {
+		d := storeData(t, n)
+		files := damagedFiles
+		if n == 1 { // the other files are as with more commits
+			files = slices.DeleteFunc(slices.Clone(files), func(file string) bool { return !strings.Contains(file, "LEDGER/msgs/1.blk") })
+		}
+		for end, from := range map[string]string{"clean": d.clean, "unclean": d.unclean} {
+			d.table(t, fmt.Sprintf("%d commits, %s end", n, end), from, files)
+		}
+		d.wholeOlder(t, n)
+	}
+}
+
+// wholeOlder puts all of the data directory back: only the witness can know.
+func (d *storedData) wholeOlder(t *testing.T, n int) {
+	dir := t.TempDir()
+	require.NoError(t, copyData(dir, d.older))
+	witness := t.TempDir()
+	require.NoError(t, os.CopyFS(witness, os.DirFS(d.witness)))
+	told, lost := d.look(t, dir, witness)
+	if lost {
+		t.Errorf("%d commits, all older, with a witness: %s", n, told)
+	}
+	t.Logf("%d commits, all of the data directory an older copy: with a witness %s", n, told)
+}
+
+func (d *storedData) table(t *testing.T, title, from string, files []string) {
+	cells := make([][]string, len(files))
+	var running sync.WaitGroup
+	places := make(chan struct{}, 12)
+	for i, file := range files {
+		cells[i] = make([]string, len(ways))
+		for j := range ways {
+			places <- struct{}{}
+			running.Go(func() {
+				defer func() { <-places }()
+				cells[i][j] = d.cell(t, title, from, file, j)
+			})
+		}
+	}
+	running.Wait()
+	out := title + "\n"
+	for i, file := range files {
+		out += fmt.Sprintf("%-40s", strings.TrimPrefix(file, streamsIn))
+		for j, way := range ways {
+			out += fmt.Sprintf(" | %s: %s", way.name, cells[i][j])
+		}
+		out += "\n"
+	}
+	t.Log(out)
+}
+
+func (d *storedData) cell(t *testing.T, title, from, file string, way int) string {
+	parts := strings.Split(file, " + ")
+	if _, missing := os.Stat(filepath.Join(from, parts[0])); errors.Is(missing, os.ErrNotExist) {
+		return "not there"
+	}
+	dir := d.damagedCopy(t, from, parts, way)
+	defer os.RemoveAll(dir)
+	first, lost := d.look(t, dir, "")
+	second := first
+	if !lost && strings.Contains(file, "LEDGER/msgs/1.blk") {
+		second, lost = d.look(t, dir, "")
+	}
+	if lost && len(parts) > 1 && strings.Contains(title, "unclean") {
+		return first + " (only a witness knows: " + d.withWitness(t, title, from, file, way) + ")"
+	}
+	if lost {
+		t.Errorf("%s: %s %s: at the start %s, at the next %s", title, file, ways[way].name, first, second)
+	}
+	if ways[way].name == "nothing" && len(parts) == 1 && first != "whole" {
+		t.Errorf("%s: what is not damaged is %s", title, first)
+	}
+	if first != second {
+		return first + ", then " + second
+	}
+	return first
+}
+
+// withWitness is for a loss after which nothing in the data directory knows better:
+// the ledger is whole up to a commit that was its last one once, and the marks are gone.
+func (d *storedData) withWitness(t *testing.T, title, from, file string, way int) string {
+	dir := d.damagedCopy(t, from, strings.Split(file, " + "), way)
+	defer os.RemoveAll(dir)
+	witness := t.TempDir()
+	if err := os.CopyFS(witness, os.DirFS(d.witness)); err != nil {
+		t.Error(err)
+	}
+	told, lost := d.look(t, dir, witness)
+	if lost {
+		t.Errorf("%s: %s %s, with a witness: %s", title, file, ways[way].name, told)
+	}
+	return told
+}
+
+// damagedCopy copies a data directory, damages the first file and deletes the others.
+func (d *storedData) damagedCopy(t *testing.T, from string, files []string, way int) string {
+	dir := t.TempDir()
+	err := copyData(dir, from)
+	for _, file := range files[1:] {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, file)))
+	}
+	err = errors.Join(err, ways[way].do(filepath.Join(dir, files[0]), filepath.Join(d.older, files[0])))
+	if err != nil {
+		t.Error(err)
+	}
+	return dir
+}
