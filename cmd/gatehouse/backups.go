@@ -62,7 +62,11 @@ func (s *service) offerBackups() error {
 		s.cfg.Log.Warn("the verb backup does not work with this data directory", "error", err)
 	} else {
 		running.Go(func() {
-			if err := errors.Join(store.Serve(ctx, socket, s.cfg.Data, s.cfg.Log), socket.Close()); err != nil && ctx.Err() == nil {
+			var err error
+			if panicked := s.Store.Guard("backup", "", "", func() { err = store.Serve(ctx, socket, s.cfg.Data, s.cfg.Log) }); panicked != nil {
+				err = panicked
+			}
+			if err := errors.Join(err, socket.Close()); err != nil && ctx.Err() == nil {
 				s.cfg.Log.Error("the verb backup does not work any more", "error", err)
 			}
 		})

@@ -67,6 +67,14 @@ var leftAtDefault = map[string]string{
 	"bootstrap":          "the first start writes a token",
 	"org-memory":         "500 orgs are more than most operators have",
 	"connections":        "2,000 are more than a proxy opens",
+	"backup":             "where to and for whom is the operator's to say",
+	"backup-every":       "an hour, once there is a target",
+	"backup-recipient":   "goes with --backup",
+	"backup-plain":       "goes with --backup",
+	"vault-copies-for":   "goes with --backup",
+	"s3-endpoint":        "goes with --backup",
+	"s3-region":          "goes with --backup",
+	"witness":            "another disk is the operator's to give",
 	"adopt-vault":        "for once, by hand, when the vault is lost for ever",
 	"confirm-clock":      "for once, by hand, when a clock is not believed and is right",
 	"log-level":          "info is what an operator wants",
@@ -180,7 +188,7 @@ func checkServerOptions(t *testing.T, opts *server.Options, settings map[string]
 
 	assert.Empty(t, opts.Users, "nobody logs in with a password")
 	assert.Empty(t, opts.Username+opts.Password+opts.Authorization+opts.NoAuthUser)
-	require.Len(t, opts.Nkeys, 2)
+	require.Len(t, opts.Nkeys, 3, "the service, its user of the system account, and the operator")
 	var users []string
 	for _, u := range opts.Nkeys {
 		users = append(users, u.Nkey)
@@ -195,7 +203,7 @@ func checkServerOptions(t *testing.T, opts *server.Options, settings map[string]
 	}
 	assert.Equal(t, []string{opts.AuthCallout.Account}, streams)
 	for _, u := range opts.Nkeys {
-		if u.Account.Name == opts.AuthCallout.Account {
+		if u.Account.Name == opts.AuthCallout.Account && !slices.Contains(u.Permissions.Publish.Allow, "$JS.API.STREAM.UPDATE.*") {
 			assert.Subset(t, u.Permissions.Publish.Deny, []string{"$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>",
 				"$JS.API.STREAM.RESTORE.>", "$JS.API.STREAM.PURGE.LEDGER"}, "what takes away what was acknowledged")
 		}

@@ -121,8 +121,16 @@ func (c *restoreCmd) restore(w *world, s *service) (*restore.Record, error) {
 	cfg := restore.Config{Data: s.cfg.Data, Target: c.Target, Witnesses: c.Witness, NoErased: c.NoErased, Cluster: c.NATSURL != "",
 		Replicas: c.Replicas, Now: w.now, Log: s.cfg.Log,
 		Connect: func(context.Context) (restore.Conns, error) {
-			err := s.connect()
-			return restore.Conns{Conn: s.conn, System: s.system, Embedded: s.embedded}, err
+			if err := s.connect(); err != nil || s.embedded == nil {
+				return restore.Conns{Conn: s.conn, System: s.system}, err
+			}
+			// Streams are changed by the operator alone, who is it that restores.
+			operator, err := s.embedded.ConnectOperator()
+			if err != nil {
+				return restore.Conns{}, err
+			}
+			s.onStop(func(context.Context) error { operator.Close(); return nil })
+			return restore.Conns{Conn: operator, System: s.system, Embedded: s.embedded}, nil
 		}}
 	var err error
 	if cfg.Accept, err = c.losses(); err != nil {

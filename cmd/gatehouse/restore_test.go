@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -311,11 +312,15 @@ func TestAKilledRestoreIsNotServed(t *testing.T) {
 	unfinished := 0
 	for delay := 20 * time.Millisecond; unfinished < 2; delay += delay / 3 {
 		cmd := exec.Command("gatehouse", args...)
+		var said bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &said, &said
 		require.NoError(t, cmd.Start())
 		time.Sleep(delay)
-		require.NoError(t, cmd.Process.Kill())
-		if cmd.Wait() == nil {
-			break // it was quicker
+		_ = cmd.Process.Kill() // unless it was quicker
+		if err := cmd.Wait(); err == nil {
+			break
+		} else if cmd.ProcessState.Exited() {
+			require.NoError(t, err, said.String())
 		}
 		r, err := restore.Check(data)
 		if r == nil && err == nil {

@@ -117,7 +117,7 @@ func requireEmpty(data string) error {
 	}
 	var foreign []string
 	for _, e := range entries {
-		mine := r != nil && !r.Whole && slices.Contains(own, e.Name())
+		mine := e.Name() == RecordName+".new" || r != nil && !r.Whole && slices.Contains(own, e.Name())
 		if !mine && !slices.Contains(stays, e.Name()) || e.Name() == RecordName && r.Whole {
 			foreign = append(foreign, e.Name())
 		}

@@ -258,9 +258,9 @@ func TestAFailureWaitsAndHoldsNothingUp(t *testing.T) {
 		first = cmds[0].ID()
 		return nil
 	}))
-	// Its id is taken by another command, so that it can never be accepted.
-	_, err := s.Execute(t.Context(), "acme", eventstore.Request{ID: first, Command: "RenameSite",
-		Fields: []any{&domain.RenameSite{Site: "north", Name: "Elsewhere"}}, Actor: domain.PersonActor("olga")})
+	// Its id is taken by another command of the service, so that it can never be accepted.
+	_, err := s.Execute(t.Context(), "acme", eventstore.Request{ID: first, Command: "EndBooking",
+		Fields: []any{&domain.EndBooking{Booking: "booking-1"}}, Actor: domain.ServiceActor("due")})
 	require.NoError(t, err)
 	o := &org{tries: map[domain.UUID]attempt{}}
 	pauses := []time.Duration{}
