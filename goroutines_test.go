@@ -18,6 +18,9 @@ import (
 // the code that starts them, and why that ends no service.
 var unguarded = map[string]string{
 	"cmd/gatehouse/backups.go offerBackups":     "the verb's socket is guarded, and each run on the schedule guards itself",
+	"cmd/gatehouse/destroyed.go keepDestroyed":  "it copies one small file, of which no byte is read as anything",
+	"cmd/gatehouse/service.go endWithin":        "the service stops anyhow",
+	"eventstore/held.go rlock":                  "it takes a lock, or lets it go",
 	"cmd/gatehouse/loader.go loadAll":           "the orgs are guarded one by one; the rest counts",
 	"cmd/gatehouse/loader.go admit":             "admission guards what it answers and each sweep",
 	"cmd/gatehouse/service.go project":          "projector and timer guard each turn and each round",
