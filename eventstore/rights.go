@@ -34,7 +34,3 @@ func DeniedSubjects() []string {
 func servicePermissions() *server.Permissions {
 	return &server.Permissions{Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: DeniedSubjects()}}
 }
-
-// serviceUser is who a connection within the process is when it names nobody, in a
-// server that does not listen.
-const serviceUser = "service"

@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"cmp"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -110,8 +109,15 @@ func (e *Embedded) start() error {
 	}
 	opts.Nkeys = []*server.NkeyUser{{Nkey: operator}}
 	if e.cfg.Listen == "" {
-		opts.Users = []*server.User{{Username: serviceUser, Password: rand.Text(), Permissions: servicePermissions()}}
-		opts.NoAuthUser = serviceUser
+		// Who names nobody is the service: nobody else reaches a server that does not listen.
+		key, err := nkeys.CreateUser()
+		if err != nil {
+			return fmt.Errorf("eventstore: make a key: %w", err)
+		}
+		if opts.NoAuthUser, err = key.PublicKey(); err != nil {
+			return fmt.Errorf("eventstore: make a key: %w", err)
+		}
+		opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: opts.NoAuthUser, Permissions: servicePermissions()})
 	} else if err := e.listen(opts); err != nil {
 		return err
 	}
