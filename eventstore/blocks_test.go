@@ -57,6 +57,8 @@ func TestADamagedBlockIsKeptWhole(t *testing.T) {
 	found, err := filepath.Glob(filepath.Join(b.dir, "damaged", "*-LEDGER-1.blk"))
 	require.NoError(t, err)
 	require.Len(t, found, 1)
+	require.Len(t, b.embedded.Kept(), 1)
+	assert.Contains(t, b.embedded.Kept()[0], found[0])
 	kept, err := os.ReadFile(found[0])
 	require.NoError(t, err)
 	assert.Equal(t, damaged, kept)

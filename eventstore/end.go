@@ -35,6 +35,11 @@ func (s *Store) knownEnds(id domain.ID, snap snapshotHeader) []knownEnd {
 	if snap.N > 0 {
 		out = append(out, knownEnd{mark.Mark{Org: id, Epoch: snap.Epoch, N: snap.N}, s.snapshotPath(id)})
 	}
+	s.streams.mu.Lock()
+	if at, ok := s.streams.ends[id]; ok {
+		out = append(out, knownEnd{mark.Mark{Org: id, Epoch: at.Epoch, N: at.N}, "this instance, which served it,"})
+	}
+	s.streams.mu.Unlock()
 	for _, ob := range s.observers {
 		if seen := ob.Seen(id); seen.N > 0 {
 			out = append(out, knownEnd{mark.Mark{Org: id, Epoch: seen.Epoch, N: seen.N}, "what is published of it in " + StreamPermissions})
@@ -180,6 +185,8 @@ func (s *Store) recheck(id domain.ID) {
 // mark notes outside the ledger how far an org's goes, before a commit is
 // acknowledged.
 func (s *Store) mark(id domain.ID, head Head) {
+	for top := s.top.Load(); head.seq > top && !s.top.CompareAndSwap(top, head.seq); top = s.top.Load() {
+	}
 	if s.cfg.Marks != nil && head.N > 0 {
 		s.cfg.Marks.advance(mark.Mark{Org: id, Ledger: s.created.UnixNano(), Epoch: max(head.Epoch, 1), N: head.N, Seq: head.seq, Hash: head.Hash})
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -42,7 +43,8 @@ type Embedded struct {
 	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
 	operator     nkeys.KeyPair // of who may change streams
 	server       atomic.Pointer[server.Server]
-	port         int // that it listens at; 0: any, until it was started
+	kept         atomic.Pointer[[]string] // what the last start says of damaged files
+	port         int                      // that it listens at; 0: any, until it was started
 }
 
 // Server is the server as it runs now, or as it ran last.
@@ -89,6 +91,7 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 // start starts a server on the directory, and returns when it is ready.
 func (e *Embedded) start() error {
 	kept, err := keepDamagedBlocks(e.cfg.Dir, time.Now())
+	e.kept.Store(&kept)
 	for _, block := range kept {
 		e.cfg.Log.Error("a file of the store is damaged, and the server will cut it there; orgs that lose commits by that serve nothing", "block", block)
 	}
@@ -263,6 +266,15 @@ func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, 
 		return nil, fmt.Errorf("eventstore: connect within the process: %w", err)
 	}
 	return nc, nil
+}
+
+// Kept tells of the files of the store that the last start found damaged: where, and
+// under which name each is kept whole.
+func (e *Embedded) Kept() []string {
+	if kept := e.kept.Load(); kept != nil {
+		return slices.Clone(*kept)
+	}
+	return nil
 }
 
 // Stop ends the server after its store is closed.

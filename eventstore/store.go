@@ -98,6 +98,7 @@ type Store struct {
 	disk           disk    // of the embedded server
 	streams        streams
 	current        currency
+	top            atomic.Uint64 // highest sequence of a commit that an org was brought to
 
 	copies *budget.Pool // of orgs, for large dry runs
 	loads  *budget.Pool // of orgs, for requests that have proven nothing yet
@@ -237,7 +238,7 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
 	}
-	s.seen, s.streams.gap = info.State.LastSeq, gapOf(info)
+	s.seen, s.streams.gap, s.streams.last = info.State.LastSeq, gapOf(info), info.State.LastSeq
 	s.current.begin(s.seen, s.cfg.elapsed)
 	if err := s.hearOfChanges(); err != nil {
 		return err

@@ -10,6 +10,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/domain"
+	"gatehouse/schemas"
 )
 
 // streamsEvery is the pause between two looks at the settings of the streams. A
@@ -17,14 +20,20 @@ import (
 // for what it could not tell.
 const streamsEvery = 5 * time.Second
 
+// ledgerEvery is the pause between two looks at how far the ledger goes: the server
+// cuts a damaged block when it reads it, and tells nobody.
+const ledgerEvery = time.Second
+
 // streams is what is known of the streams while the store runs.
 type streams struct {
 	changed signal // a server told that a stream was changed
 
 	mu    sync.Mutex // guards what follows
 	found survey
-	gap   uint64 // messages of the ledger that were gone before this instance began
-	lost  uint64 // and how many have gone since, at the worst
+	gap   uint64                         // messages of the ledger that were gone before this instance began
+	lost  uint64                         // and how many have gone since, at the worst
+	last  uint64                         // highest sequence that the ledger was seen to have
+	ends  map[domain.ID]schemas.Position // of orgs that lost commits since the start: where they ended before
 }
 
 // Streams tells the settings of streams that can lose what was acknowledged, during
@@ -38,12 +47,18 @@ func (s *Store) Streams() (unsafe, differs []UnsafeSetting) {
 // watchStreams looks at the settings of the streams again and again: whoever has
 // the operator's seed may change them while the store runs.
 func (s *Store) watchStreams() {
-	tick := time.NewTicker(streamsEvery)
+	tick, glance := time.NewTicker(streamsEvery), time.NewTicker(ledgerEvery)
 	defer tick.Stop()
+	defer glance.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
+		case <-glance.C:
+			if err := s.lookAtLedger(s.ctx); err != nil && s.ctx.Err() == nil {
+				s.log.Warn("the ledger was not asked how far it goes", "error", err)
+			}
+			continue
 		case <-tick.C:
 		case <-s.streams.changed:
 		}
@@ -106,11 +121,83 @@ func (s *Store) lostOf(info *jetstream.StreamInfo) []UnsafeSetting {
 	if !info.Created.Equal(s.created) {
 		return []UnsafeSetting{{"stream " + StreamLedger, "created", info.Created.UTC().Format(time.RFC3339Nano), s.identity()}}
 	}
-	st.lost = max(st.lost, gapOf(info)-st.gap)
+	st.noteLost(info, s.cfg.Embedded != nil)
 	if st.lost == 0 {
 		return nil
 	}
 	return []UnsafeSetting{{"stream " + StreamLedger, "messages", fmt.Sprintf("%d fewer than there were", st.lost), "all; " + DamageAdvice}}
+}
+
+// noteLost compares the ledger with what it had. That it goes back is looked for on
+// the server within the process alone: a server that leads a cluster since a moment
+// ago may not know its last messages yet. The caller holds st.mu.
+func (st *streams) noteLost(info *jetstream.StreamInfo, embedded bool) {
+	gone := gapOf(info)
+	if last := info.State.LastSeq; embedded && last < st.last {
+		gone += st.last - last
+	}
+	st.last = max(st.last, info.State.LastSeq)
+	if gone > st.gap {
+		st.lost = max(st.lost, gone-st.gap)
+	}
+}
+
+// lookAtLedger compares how far the ledger goes with what it had, and holds back the
+// orgs that lost commits.
+func (s *Store) lookAtLedger(ctx context.Context) error {
+	st := &s.streams
+	top := s.top.Load() // before the ledger is asked: what is committed meanwhile is no loss
+	info, err := s.ledger.Info(ctx)
+	if err != nil {
+		return err
+	}
+	st.mu.Lock()
+	was := st.lost
+	st.last = max(st.last, top)
+	st.noteLost(info, s.cfg.Embedded != nil)
+	lost := st.lost
+	st.mu.Unlock()
+	if lost == was {
+		return nil
+	}
+	s.log.Error("the ledger has lost messages while it was served; orgs that lost commits are held back", "messages", lost, "last_seq", info.State.LastSeq, "do", DamageAdvice)
+	s.streams.changed.signal() // so that nothing is appended any more
+	for _, id := range s.Loaded() {
+		if err := s.compareWithLedger(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareWithLedger stops serving an org whose ledger ends before its state.
+func (s *Store) compareWithLedger(ctx context.Context, id domain.ID) error {
+	o := s.present(id)
+	if o == nil {
+		return nil
+	}
+	defer s.release(o)
+	o.mu.RLock()
+	head := o.head
+	o.mu.RUnlock()
+	end, err := s.storedEnd(ctx, o)
+	if err != nil && !errors.Is(err, ErrBrokenChain) {
+		return err
+	}
+	if err == nil && end.seq >= head.seq {
+		return nil
+	}
+	st := &s.streams
+	st.mu.Lock()
+	if st.ends == nil {
+		st.ends = map[domain.ID]schemas.Position{}
+	}
+	st.ends[id] = head.Position()
+	st.mu.Unlock()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.stopIfBroken(o, fmt.Errorf("%w: %w: it was at %s", ErrBrokenChain, ErrBehind, head.Position()))
+	return nil
 }
 
 // gapOf is how many messages a stream had once and has no more.

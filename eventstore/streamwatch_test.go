@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
 )
 
 // operator is a connection that may change streams.
@@ -106,4 +108,53 @@ func TestDeployDeniesTheSameSubjects(t *testing.T) {
 		subjects = append(subjects, string(m[1]))
 	}
 	assert.ElementsMatch(t, DeniedSubjects(), subjects)
+}
+
+// An org whose last commits go while the store runs is held back, with its mark and
+// without it, and another one is not.
+func TestALedgerThatLosesCommitsWhileRunningHoldsTheirOrgBack(t *testing.T) {
+	for name, marked := range map[string]bool{"with marks": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newR1(t)
+			cfg := b.config()
+			if !marked {
+				cfg.Marks = nil
+			}
+			s := b.open(cfg)
+			newOrg(t, s, "acme")
+			fill(t, s, "acme", 3)
+			newOrg(t, s, "beta")
+			_, js := b.operator()
+			one := s.ledger.CachedInfo().Config
+			one.MaxMsgs, one.Discard = 1, jetstream.DiscardOld
+			_, err := js.UpdateStream(t.Context(), one)
+			require.NoError(t, err)
+			view := func(org domain.ID) error {
+				return s.View(t.Context(), org, func(*domain.State, Head) error { return nil })
+			}
+			require.Eventually(t, func() bool { return view("acme") != nil }, waitLimit, 10*time.Millisecond)
+			assert.ErrorIs(t, view("acme"), ErrBehind)
+			assert.ErrorIs(t, s.Damaged()["acme"], ErrBehind)
+			assert.NoError(t, view("beta"))
+		})
+	}
+}
+
+// The server within the process may cut the last messages off, so that nothing but
+// the last sequence tells of it. A new leader of a cluster may be late for a moment.
+func TestALedgerThatGoesBackHasLostMessages(t *testing.T) {
+	at := func(msgs, last uint64) *jetstream.StreamInfo {
+		return &jetstream.StreamInfo{State: jetstream.StreamState{Msgs: msgs, LastSeq: last}}
+	}
+	for _, c := range []struct {
+		embedded  bool
+		msgs, end uint64
+		lost      uint64
+	}{{true, 10, 12, 0}, {true, 7, 9, 3}, {true, 9, 12, 1}, {true, 11, 13, 0}, {false, 7, 9, 0}, {false, 9, 12, 1}} {
+		st := streams{gap: 2, last: 12}
+		st.noteLost(at(c.msgs, c.end), c.embedded)
+		assert.Equal(t, c.lost, st.lost, "%+v", c)
+		st.noteLost(at(st.last-2, st.last), c.embedded)
+		assert.Equal(t, c.lost, st.lost, "it stays lost")
+	}
 }

@@ -171,6 +171,14 @@ func (s *service) tellProgress(done <-chan struct{}) {
 	}
 }
 
+// keptBlocks tells of the files of the store that this start found damaged.
+func (s *service) keptBlocks() []string {
+	if s.embedded == nil {
+		return nil
+	}
+	return s.embedded.Kept()
+}
+
 // ready lists what keeps the instance from serving as it should, and what is amiss
 // though it serves.
 func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
@@ -190,6 +198,9 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 	for _, id := range slices.Sorted(maps.Keys(stuck)) {
 		degraded = append(degraded, httpapi.Trouble{Part: "org:" + string(id), Message: fmt.Sprintf("a command %s holds it for %s, and nothing of it is answered; restart this instance if that does not end",
 			stuck[id].Command, stuck[id].For.Round(time.Second))})
+	}
+	for _, block := range s.keptBlocks() {
+		degraded = append(degraded, httpapi.Trouble{Part: "damaged", Message: block + "; orgs that lost commits by it serve nothing; " + eventstore.DamageAdvice})
 	}
 	lost, witness := s.Marks.Trouble()
 	if witness != nil {
