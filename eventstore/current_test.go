@@ -20,6 +20,12 @@ type wire struct {
 	held sync.RWMutex
 }
 
+// wait waits while the wire is held.
+func (w *wire) wait() {
+	w.held.RLock()
+	defer w.held.RUnlock()
+}
+
 func newWire(t *testing.T, server string) *wire {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -31,8 +37,7 @@ func newWire(t *testing.T, server string) *wire {
 		buf := make([]byte, 32<<10)
 		for {
 			n, err := from.Read(buf)
-			w.held.RLock()
-			w.held.RUnlock() //nolint:staticcheck // it waits
+			w.wait()
 			if err != nil {
 				return
 			}

@@ -35,7 +35,7 @@ func TestAServiceSaysThatItsClockIsWrong(t *testing.T) {
 	err = owner.ask(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/SuspendPerson", body: []byte(`{"person":"nobody"}`)}, &struct{}{})
 	assert.ErrorContains(t, err, "unknown_person", "what takes access away is decided")
 	off.Store(0)
-	status, text = bodyOf(t, s.URL+"/readyz")
+	_, text = bodyOf(t, s.URL+"/readyz")
 	assert.NotContains(t, text, `"part":"clock"`)
 	halt(t, s)
 
