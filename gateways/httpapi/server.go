@@ -20,8 +20,11 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -153,11 +156,33 @@ func humaConfig(version string) huma.Config {
 		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{marshalFirst},
 	}
 }
 
+// marshalled is a body that is JSON already.
+type marshalled []byte
+
+// marshalFirst marshals a body before its status goes out. It panics when that fails: a
+// transformer's error would be answered with 200, and a panic is answered as any other.
+func marshalFirst(_ huma.Context, _ string, body any) (any, error) {
+	var out bytes.Buffer
+	if err := huma.DefaultJSONFormat.Marshal(&out, body); err != nil {
+		panic(fmt.Errorf("httpapi: an answer cannot be written: %w", err))
+	}
+	return marshalled(out.Bytes()), nil
+}
+
+func writeMarshalled(w io.Writer, body any) error {
+	if b, ok := body.(marshalled); ok {
+		_, err := w.Write(b)
+		return err
+	}
+	return huma.DefaultJSONFormat.Marshal(w, body)
+}
+
 // strictJSON is JSON whose fields are taken by their very name, and once.
-var strictJSON = huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: func(data []byte, v any) error {
+var strictJSON = huma.Format{Marshal: writeMarshalled, Unmarshal: func(data []byte, v any) error {
 	if err := checkBody(data, v); err != nil {
 		return err
 	}
