@@ -336,7 +336,7 @@ func TestTheServerWithinTheProcessTakesNobodyElse(t *testing.T) {
 	b := newEmbedded(t)
 	b.instance()
 	for name, option := range map[string]nats.Option{"nobody": nats.Name("x"), "password": nats.UserInfo("sys", "sys"), "token": nats.Token("s3cret")} {
-		_, err := nats.Connect(b.servers[0].ClientURL(), option, nats.NoReconnect())
+		_, err := nats.Connect(b.servers[0].ClientURL(), option, nats.NoReconnect(), nats.Timeout(time.Minute))
 		assert.ErrorIs(t, err, nats.ErrAuthorization, name)
 	}
 }
