@@ -28,12 +28,13 @@ const ledgerEvery = time.Second
 type streams struct {
 	changed signal // a server told that a stream was changed
 
-	mu    sync.Mutex // guards what follows
-	found survey
-	gap   uint64                         // messages of the ledger that were gone before this instance began
-	lost  uint64                         // and how many have gone since, at the worst
-	last  uint64                         // highest sequence that the ledger was seen to have
-	ends  map[domain.ID]schemas.Position // of orgs that lost commits since the start: where they ended before
+	mu       sync.Mutex // guards what follows
+	found    survey
+	gap      uint64                         // messages of the ledger that were gone before this instance began
+	lost     uint64                         // and how many have gone since, at the worst
+	compared uint64                         // what lost was when the orgs were last compared with the ledger
+	last     uint64                         // highest sequence that the ledger was seen to have
+	ends     map[domain.ID]schemas.Position // of orgs that lost commits since the start: where they ended before
 }
 
 // Streams tells the settings of streams that can lose what was acknowledged, during
@@ -152,12 +153,11 @@ func (s *Store) lookAtLedger(ctx context.Context) error {
 		return err
 	}
 	st.mu.Lock()
-	was := st.lost
 	st.last = max(st.last, top)
 	st.noteLost(info, s.cfg.Embedded != nil)
-	lost := st.lost
+	lost, compared := st.lost, st.compared
 	st.mu.Unlock()
-	if lost == was {
+	if lost == compared {
 		return nil
 	}
 	s.log.Error("the ledger has lost messages while it was served; orgs that lost commits are held back", "messages", lost, "last_seq", info.State.LastSeq, "do", DamageAdvice)
@@ -167,6 +167,9 @@ func (s *Store) lookAtLedger(ctx context.Context) error {
 			return err
 		}
 	}
+	st.mu.Lock()
+	st.compared = lost // only now: a look that fails is taken again
+	st.mu.Unlock()
 	return nil
 }
 
