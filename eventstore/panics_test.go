@@ -57,15 +57,19 @@ func TestACommandThatPanicsIsAnsweredAndTheOrgGoesOn(t *testing.T) {
 	fill(t, s, "acme", 1)
 
 	folded := request(&domain.SuspendPerson{Person: "ana"})
-	_, err = s.Execute(t.Context(), "acme", folded)
-	require.ErrorIs(t, err, ErrPanicked, "the commit is stored, and its fold panicked")
+	if _, err = s.Execute(t.Context(), "acme", folded); err != nil { // else the tail was first to fold it
+		require.ErrorIs(t, err, ErrPanicked, "the commit is stored, and its fold panicked")
+	}
 	fill(t, s, "acme", 1)
 	require.NoError(t, s.View(t.Context(), "acme", func(st *domain.State, _ Head) error {
 		p, _ := st.People.Get("ana")
 		assert.Equal(t, domain.PersonStateSuspended, p.State, "the org was loaded anew, as the ledger has it")
 		return nil
 	}))
-	assert.Equal(t, []Panic{{"command", "acme", "RegisterPerson"}, {"command", "acme", "SuspendPerson"}}, panicked(s))
+	found := panicked(s)
+	require.Len(t, found, 2)
+	assert.Equal(t, Panic{"command", "acme", "RegisterPerson"}, found[0])
+	assert.Equal(t, "SuspendPerson", found[1].Command)
 }
 
 func TestAnOrgThatCannotBeFoldedServesNothingAndTheOthersGoOn(t *testing.T) {

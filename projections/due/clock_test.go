@@ -3,6 +3,7 @@ package due
 import (
 	"context"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,18 +19,18 @@ import (
 // machine is one whose wall clock can be set while its time goes on.
 type machine struct {
 	*bed
-	off    time.Duration // of the wall clock from the bed's clock
-	synced bool
+	off    atomic.Int64 // nanoseconds of the wall clock from the bed's clock
+	synced atomic.Bool
 	dir    string
 }
 
 // start starts the service on the machine: a store, and a timer that does not run.
 func (m *machine) start() (*eventstore.Store, *Timer, func()) {
 	t := m.t
-	wall := func() time.Time { return m.now().Add(m.off) }
+	wall := func() time.Time { return m.now().Add(time.Duration(m.off.Load())) }
 	from := m.now() // what elapses is counted from the start
 	c := clock.New(clock.Config{Wall: wall, Elapsed: func() time.Duration { return m.now().Sub(from) },
-		Synced: func() bool { return m.synced }, File: filepath.Join(m.dir, "clock")})
+		Synced: func() bool { return m.synced.Load() }, File: filepath.Join(m.dir, "clock")})
 	nc, err := m.embedded.Connect()
 	require.NoError(t, err)
 	s, err := eventstore.Open(t.Context(), eventstore.Config{Conn: nc, Embedded: m.embedded, Snapshots: filepath.Join(m.dir, "snapshots"),
@@ -73,7 +74,7 @@ func TestAWrongClockEndsNothing(t *testing.T) {
 						s, timer, stop = m.start()
 					}
 				}
-				m.off = off
+				m.off.Store(int64(off))
 				turn()
 				m.pass(timer, 16)
 				assert.ErrorIs(t, s.ClockTrusted(), eventstore.ErrClock)
@@ -87,7 +88,7 @@ func TestAWrongClockEndsNothing(t *testing.T) {
 				m.pass(timer, 17)
 				assert.Empty(t, m.ended(s))
 
-				m.off = 0
+				m.off.Store(int64(0))
 				turn()
 				m.pass(timer, 1)
 				require.NoError(t, s.ClockTrusted())
