@@ -44,8 +44,6 @@ var (
 	RowBounds = Bounds{Size: 1 << 20}
 	// StateBounds bound the state of an org in a snapshot.
 	StateBounds = Bounds{Size: 4 << 30}
-	// FileBounds bound what a person keeps in a file or types as one argument.
-	FileBounds = Bounds{Size: 64 << 20, Count: 4_000_000}
 )
 
 // maxParts bounds of how many messages a base or a delta is put together, and
