@@ -41,7 +41,12 @@ type backedUp struct {
 
 func newBackedUp(t *testing.T) *backedUp {
 	t.Helper()
-	b := &backedUp{t: t, s: serveIn(t, testConfig(t)), target: filepath.Join(t.TempDir(), "target"), witness: t.TempDir()}
+	return newBackedUpBy(t, testConfig(t))
+}
+
+func newBackedUpBy(t *testing.T, cfg serviceConfig) *backedUp {
+	t.Helper()
+	b := &backedUp{t: t, s: serveIn(t, cfg), target: filepath.Join(t.TempDir(), "target"), witness: t.TempDir()}
 	var err error
 	b.id, err = age.GenerateX25519Identity()
 	require.NoError(t, err)
