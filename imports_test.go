@@ -20,7 +20,8 @@ var allowed = []struct {
 }{
 	{"domain/schedule", "", "the algebra of time is shared by service and gateways and needs nothing"},
 	{"domain/unlock", "domain/schedule", "gateways decide with this: no state, no names, no wire"},
-	{"domain", "domain/schedule domain/unlock", "the rules: pure, and rows are made for unlock"},
+	{"domain/cardnumber", "", "one card has one number: in commands, in files and at every reader"},
+	{"domain", "domain/schedule domain/unlock domain/cardnumber", "the rules: pure, and rows are made for unlock"},
 	{"schemas", "domain domain/schedule domain/unlock", "the wire forms of what the domain defines"},
 	{"eventstore/vault", "", "keys know nothing of what they seal"},
 	{"eventstore/budget", "", "places and turns know nothing of what they are taken for"},
@@ -32,7 +33,7 @@ var allowed = []struct {
 	{"eventstore/restore", "eventstore eventstore/backup eventstore/mark eventstore/vault schemas domain", "puts back what backup wrote, by the store's own rules"},
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
-	{"gateways/local", "eventstore schemas domain domain/unlock", "a gateway within the service"},
+	{"gateways/local", "eventstore schemas domain domain/unlock domain/cardnumber", "a gateway within the service"},
 	{"gateways/admission", "eventstore schemas domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/control", "eventstore schemas domain", "tells gateways what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},

@@ -3,6 +3,8 @@ package domain
 import (
 	"slices"
 	"time"
+
+	"gatehouse/domain/cardnumber"
 )
 
 var fobWords = words{
@@ -62,13 +64,13 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	if old, ok := tx.Credentials.Get(c.Credential); ok && old.fromStock() && old.Person == "" && old.live() {
 		return c.assignStock(tx, old)
 	}
-	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, formatRaw), Number: c.Number,
+	e := FobAssigned{Kind: orDefault(c.Kind, KindFob), Format: orDefault(c.Format, cardnumber.Raw), Number: c.Number,
 		Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef}
-	number, r := checkKey(e.Kind, e.Format, e.Number)
+	form, r := checkKey(e.Kind, e.Format, e.Number)
 	if r != nil {
 		return r
 	}
-	e.Number = number
+	e.Number = form
 	if r := c.holder(tx, &e); r != nil {
 		return r
 	}

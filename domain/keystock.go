@@ -1,5 +1,7 @@
 package domain
 
+import "gatehouse/domain/cardnumber"
+
 var keyStockWords = words{
 	commands: []CommandType{
 		command[AddKeyStock]("Puts a batch of fobs and cards in the stock of a unit, for its unit managers to give.", CredentialStocked{}),
@@ -34,13 +36,13 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "keys: there are none")
 	}
 	for _, k := range c.Keys {
-		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, formatRaw),
+		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, cardnumber.Raw),
 			Number: k.Number, Unit: unit.ID, Site: unit.Site}
-		number, r := checkKey(e.Kind, e.Format, e.Number)
+		form, r := checkKey(e.Kind, e.Format, e.Number)
 		if r != nil {
 			return r
 		}
-		e.Number = number
+		e.Number = form
 		if tx.Credentials.Has(k.Credential) {
 			return refuse("credential_exists", "the credential %s is there already", k.Credential).about(k.Credential)
 		}

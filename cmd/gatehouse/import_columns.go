@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"gatehouse/domain/cardnumber"
 	"gatehouse/schemas"
 )
 
@@ -189,6 +190,12 @@ func (i *importer) fieldsOf(ctx context.Context, t *tableFile, values []string) 
 	}
 	if number, ok := fields["number"].(string); ok {
 		i.digits.note(number)
+		format, _ := fields["format"].(string)
+		form, err := cardnumber.Canonical(format, number)
+		if err != nil {
+			return nil, usage("number: %v", err)
+		}
+		fields["number"] = form // so that a line is the same as what the org has from it
 	}
 	line, err := json.Marshal(fields)
 	if err != nil {

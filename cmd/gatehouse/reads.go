@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/domain/cardnumber"
 	"gatehouse/domain/schedule"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/gateways/local"
@@ -29,7 +30,7 @@ type readsCmd struct {
 	CredentialColumn string   `required:"" placeholder:"COLUMN" help:"Column with the number on the card."`
 	DoorColumns      []string `required:"" placeholder:"COLUMN,…" help:"Columns whose values, joined by a hyphen and made an id, are the door: floor 1, zone Server Room is 1-server-room."`
 	SideColumn       string   `placeholder:"COLUMN" help:"Column with in or out; without it every read is in."`
-	Format           string   `placeholder:"FORMAT" help:"Format of the numbers, as wiegand26; without it raw."`
+	Format           string   `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; without it raw. One card has one number, however it is written."`
 	Gateway          string   `placeholder:"ID" help:"Id of the source; without it one is made of the file's name and first line, the same for the same file."`
 	SkipBad          bool     `help:"Pass over lines that cannot be read; without it nothing is sent when there is one."`
 }
@@ -73,6 +74,9 @@ func (c *readsCmd) Run(w *world) error {
 	}
 	if strings.Contains(c.TimeLayout, "MST") {
 		return usage("--time-layout: letters as CET do not say which offset they mean; write them into the layout as they stand, and give --zone")
+	}
+	if err := cardnumber.CheckFormat(c.Format); err != nil {
+		return usage("--format: %v", err)
 	}
 	source, err := c.source(w, remote)
 	if err != nil {
@@ -235,12 +239,12 @@ func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err er
 type readColumns struct {
 	at, card, side int // side: -1 for none
 	doors          []int
-	layout         string
+	layout, format string
 	zone           *schedule.Zone
 }
 
 func (s *readSource) columns(t *tableFile) (c readColumns, err error) {
-	c.side, c.layout, c.zone = -1, s.cmd.TimeLayout, s.zone
+	c.side, c.layout, c.format, c.zone = -1, s.cmd.TimeLayout, s.cmd.Format, s.zone
 	if c.at, err = t.column(s.cmd.TimeColumn); err != nil {
 		return c, err
 	}
@@ -279,8 +283,8 @@ func (c readColumns) read(values []string) (httpapi.CardRead, error) {
 		return r, &badLine{Reason: fmt.Sprintf("the door %q: %v", strings.Join(parts, " "), err)}
 	}
 	r = httpapi.CardRead{At: at, Door: door, Card: values[c.card], Side: "in"}
-	if r.Card == "" || len(r.Card) > domain.MaxText {
-		return r, &badLine{Reason: fmt.Sprintf("the number of a card has 1 to %d bytes", domain.MaxText)}
+	if r.Card, err = cardnumber.Canonical(c.format, r.Card); err != nil {
+		return r, &badLine{Reason: err.Error()}
 	}
 	if c.side >= 0 {
 		r.Side = strings.ToLower(values[c.side])

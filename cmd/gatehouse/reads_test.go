@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,7 +129,7 @@ func TestBadReadsAreToldAndNothingIsSent(t *testing.T) {
 	assert.Equal(t, exitUsage, refused.code)
 	for _, told := range []string{
 		`line 3: the time "2026-03-02 08:00" is not written as "2006-01-02T15:04:05Z07:00"`,
-		"line 5: the number of a card has 1 to ", `line 6: the door "--": `, `line 7: the side is "up"; it is in or out`,
+		"line 5: the number is empty", `line 6: the door "--": `, `line 7: the side is "up"; it is in or out`,
 		"line 8: it has 3 values, the header has 4", `line 9: the time "1926-03-02T08:00:02Z" is not within the years 1970 to 2261`,
 		"6 lines cannot be read; nothing was sent; mend them or give --skip-bad",
 	} {
@@ -158,6 +159,32 @@ func TestReadsOfWhatIsNotThere(t *testing.T) {
 	assert.Equal(t, exitForbidden, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--site", "hq")...).code, "no token")
 	assert.Equal(t, exitRefused, s.verb(t.Context(), append(readsOf(path), "--url", s.url, "--token", s.token, "--site", "nowhere")...).code)
 	assert.Empty(t, s.recorded("till"))
+}
+
+// TestOneCardHasOneNumberInEveryFile gives cards in one file and reads them in another,
+// each written in its own way, and imports the cards again.
+func TestOneCardHasOneNumberInEveryFile(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	cards := s.file("cards.csv", "credential;number\nw1;012-00345\nw2;7:8\n")
+	words := []string{"import", "credentials", cards, "--set", "kind=card", "--set", "sites=hq", "--set", "person=anna", "--set", "format=wiegand26"}
+	assert.Equal(t, 2, lastLine[imported](t, s.must(words...)).Accepted)
+	again := append(slices.Clone(words), "--set", "from=2026-01-01") // another list, of the same numbers
+	refused := s.at(t.Context(), again...)
+	assert.Equal(t, exitRefused, refused.code, refused.stderr)
+	typed := s.file("typed.csv", "credential,number\nw1,\"12,345\"\nw2,007-00008\n")
+	there := append(slices.Clone(words), "--json")
+	there[2] = typed
+	assert.Equal(t, 2, lastLine[imported](t, s.must(there...)).Repeated*2, "however they are typed, the cards are the same")
+
+	reads := s.file("reads.csv", "at,card,door\n2026-03-02T08:00:00Z,012-00345,gate\n2026-03-02T08:00:01Z,\"12,00345\",gate\n2026-03-02T08:00:02Z,7 8,gate\n")
+	assert.Equal(t, uint64(3), lastLine[readsSummary](t, s.must(readsOf(reads, "--format", "wiegand26")...)).Allowed)
+	none := s.at(t.Context(), readsOf(reads, "--format", "wiegand-26")...)
+	assert.Equal(t, exitUsage, none.code)
+	assert.Contains(t, none.stderr, `--format: there is no format "wiegand-26"; did you mean wiegand26?`)
+	wrong := s.at(t.Context(), readsOf(s.file("wrong.csv", "at,card,door\n2026-03-02T08:00:00Z,300-1,gate\n"), "--format", "wiegand26")...)
+	assert.Equal(t, exitUsage, wrong.code)
+	assert.Contains(t, wrong.stderr, `line 2: "300-1" is no number of the format wiegand26`)
 }
 
 func TestTimesOfReads(t *testing.T) {
@@ -209,7 +236,7 @@ func TestReadsAreSentInConstantMemory(t *testing.T) {
 	require.NoError(t, err)
 	at := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for i := range lines {
-		_, err = fmt.Fprintf(w, "%s,card number %d,gate\n", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339), i)
+		_, err = fmt.Fprintf(w, "%s,card-number-%d,gate\n", at.Add(time.Duration(i)*time.Second).Format(time.RFC3339), i)
 		require.NoError(t, err)
 	}
 	require.NoError(t, w.Flush())

@@ -44,8 +44,8 @@ type CardRead struct {
 	At     time.Time `json:"at" doc:"the instant that it is judged at"`
 	Door   domain.ID `json:"door" maxLength:"64"`
 	Side   string    `json:"side,omitempty" enum:"in,out" default:"in"`
-	Format string    `json:"format,omitempty" maxLength:"40" doc:"of the number; none: raw"`
-	Card   string    `json:"card" minLength:"1" maxLength:"200" doc:"the number on the card as the reader gave it; only a tag of it is kept"`
+	Format string    `json:"format,omitempty" maxLength:"40" doc:"of the number: raw, uid, wiegand26, wiegand34 or wiegand37; none: raw"`
+	Card   string    `json:"card" minLength:"1" maxLength:"200" doc:"the number on the card, however the reader writes it; only a tag of it is kept"`
 }
 
 type readsInput struct {
@@ -66,7 +66,7 @@ func (a *API) registerReads() {
 		Summary: "Decides reads that a source brings, and records them as the activity of an in-process gateway",
 		Description: "Every read is decided at its own instant on the permissions as they are now. It needs the role staff at the site. " +
 			"The same reads may be sent again after any loss: each is recorded once, by its number. Answers what became of all reads of the gateway.",
-		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 413, 415, 429, 503, 504},
+		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 413, 415, 422, 429, 503, 504},
 	}, a.recordReads)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
@@ -106,6 +106,9 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 		}
 	}
 	tally, err := g.Take(ctx, reads)
+	if wrong, ok := errors.AsType[*local.NumberError](err); ok {
+		return nil, problem(http.StatusUnprocessableEntity, "card_format", "the read %d: %v; nothing of these reads is recorded", wrong.Read, wrong.Err)
+	}
 	switch {
 	case errors.Is(err, local.ErrNoTable), errors.Is(err, local.ErrNoTags):
 		return nil, problem(http.StatusServiceUnavailable, "behind", "%v; try again", err).retry("1")

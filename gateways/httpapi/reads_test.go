@@ -190,6 +190,18 @@ func TestReadsThatAreNotWellFormedAreRefusedWhole(t *testing.T) {
 	assert.Equal(t, local.MaxReads, b.recordedReads())
 }
 
+func TestReadsHaveNumbersOfTheirFormat(t *testing.T) {
+	b, _ := newReadsWorld(t)
+	stan := b.token("stan", domain.ScopeFull)
+	for format, card := range map[string]string{"wiegand-26": "12-345", "wiegand26": "300-1", "raw": "a b"} {
+		body := fmt.Sprintf(`{"reads":[{"number":1,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1"},{"number":2,"at":"2026-03-02T09:00:00Z","door":"gate","format":%q,"card":%q}]}`, format, card)
+		r := b.reads(stan, body)
+		r.problem(http.StatusUnprocessableEntity, "card_format")
+		assert.Contains(t, string(r.body), "the read 2: ")
+	}
+	assert.Zero(t, b.recordedReads())
+}
+
 func TestReadsWaitForWhatTheyAreDecidedOn(t *testing.T) {
 	b, doors := newReadsWorld(t)
 	stan := b.token("stan", domain.ScopeFull)

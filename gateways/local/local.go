@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/domain/cardnumber"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
@@ -44,8 +45,8 @@ type Read struct {
 	At     time.Time   // the instant it is judged at
 	Door   domain.ID   // may be unknown: then it is denied and recorded
 	Side   unlock.Side // In or Out
-	Format string      // of the card number; empty: raw
-	Card   string      // the number on the card, as the reader gave it
+	Format string      // of the card number, as cardnumber.Formats has it; empty: raw
+	Card   string      // the number on the card, however the reader wrote it
 }
 
 // Tally counts what became of reads.
@@ -63,6 +64,19 @@ var ErrNoTable = errors.New("the permissions of the site are not there yet")
 
 // ErrNoTags says that cards cannot be told now.
 var ErrNoTags = errors.New("the site's key for cards is not there: the vault does not answer, or the site is just getting another key")
+
+// NumberError says which read has a number that is none of its format. Nothing of what
+// was given with it is recorded.
+type NumberError struct {
+	Read uint64 // its number in the source
+	Err  error  // what is wrong with the number of the card, with the value
+}
+
+// Error tells the read and what is wrong.
+func (e *NumberError) Error() string { return fmt.Sprintf("local: read %d: %v", e.Read, e.Err) }
+
+// Unwrap returns what is wrong with the number of the card.
+func (e *NumberError) Unwrap() error { return e.Err }
 
 // Gateway decides and records the reads of one source. Its methods may be called
 // from many goroutines.
@@ -128,7 +142,8 @@ func (g *Gateway) tallied() Tally {
 
 // Take decides reads, 1 to MaxReads in the order of their numbers, records them
 // durably and returns the tally of all reads. Reads that are recorded already are
-// passed over. After an error the same reads may be given again.
+// passed over. After an error the same reads may be given again; a [NumberError] says
+// that one of them is no read.
 func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -187,7 +202,11 @@ var held = unlock.Local{LeaseEnd: unlock.Held}
 
 // decide judges one read and makes its record.
 func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) {
-	tag, ok := g.doors.Tag(g.org, g.site, domain.KindCard, r.Format, r.Card)
+	card, err := cardnumber.Canonical(r.Format, r.Card)
+	if err != nil {
+		return schemas.Activity{}, &NumberError{r.Number, err}
+	}
+	tag, ok := g.doors.Tag(g.org, g.site, domain.KindCard, r.Format, card)
 	if !ok {
 		return schemas.Activity{}, ErrNoTags
 	}

@@ -30,7 +30,7 @@ func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
 		{Number: 4, At: monday.Add(12 * time.Hour), Door: "gate", Side: unlock.Out, Card: "1001"},
 		{Number: 7, At: monday, Door: "office", Side: unlock.In, Card: "1001"},
 		{Number: 9, At: monday, Door: "no-such-door", Side: unlock.In, Card: "1001"},
-		{Number: 10, At: monday, Door: "gate", Side: unlock.In, Card: "1001", Format: "wiegand26"},
+		{Number: 10, At: monday, Door: "gate", Side: unlock.In, Card: "12-1001", Format: "wiegand26"},
 	})
 	require.NoError(t, err)
 	assert.Equal(t, Tally{Reads: 5, Allowed: 1, Doors: 3, Credentials: 2, Last: 10, Denied: map[string]uint64{
@@ -56,6 +56,35 @@ func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
 	assert.Equal(t, "no-such-door", string(got[3].Door))
 	assert.Equal(t, "deny_unknown_access_point", got[3].Code)
 	assert.Contains(t, got[3].Failed, "deny_unknown_access_point")
+}
+
+// TestOneCardIsReadHoweverItsReaderWritesIt gives a card by one way of writing its
+// number, and reads it by others.
+func TestOneCardIsReadHoweverItsReaderWritesIt(t *testing.T) {
+	b := newBed(t)
+	b.execute(100, `olga AssignFob {"credential":"w26","kind":"card","format":"wiegand26","number":"012-00345","person":"anna","sites":["north"]}`)
+	b.execute(101, `olga AssignFob {"credential":"chip","kind":"card","format":"uid","number":"04:a1:b2:c3","person":"anna","sites":["north"]}`)
+	b.table = b.present()
+	g := b.gateway()
+	for i, r := range []Read{{Format: "wiegand26", Card: "12-345"}, {Format: "wiegand26", Card: "012,00345"}, {Format: "uid", Card: "04A1B2C3"}, {Format: "uid", Card: "04 a1 b2 c3"}} {
+		r.Number, r.At, r.Door = uint64(i+1), monday, "gate"
+		tally, err := g.Take(t.Context(), []Read{r})
+		require.NoError(t, err)
+		assert.Equal(t, uint64(i+1), tally.Allowed, "%+v", r)
+	}
+}
+
+func TestAReadWithoutANumberOfItsFormatIsNoRead(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	for _, r := range []Read{{Format: "wiegand-26", Card: "12-345"}, {Format: "wiegand26", Card: "12345"}, {Card: "a\u200bb"}, {Card: " "}} {
+		r.Number, r.At, r.Door = 2, monday, "gate"
+		_, err := g.Take(t.Context(), []Read{{Number: 1, At: monday, Door: "gate", Card: "1001"}, r})
+		wrong := &NumberError{}
+		require.ErrorAs(t, err, &wrong, "%+v", r)
+		assert.Equal(t, uint64(2), wrong.Read)
+	}
+	assert.Empty(t, b.recorded(), "nothing of what was given with it")
 }
 
 // TestAnUnknownNumberIsNowhereInClear looks for a number that nobody knows in
