@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/eventstore/backup"
+	"gatehouse/gateways/httpapi"
 )
 
 // backupConfig says which backups a service makes by itself.
@@ -93,4 +95,18 @@ func (s *service) offerBackups() error {
 	}
 	running.Go(func() { s.Backups.Run(ctx) })
 	return nil
+}
+
+// backupsAmiss tells what is amiss with the backups that this instance makes.
+func (s *service) backupsAmiss() (amiss []httpapi.Trouble) {
+	if s.Backups == nil {
+		return nil
+	}
+	if s.Backups.Trouble() != nil {
+		amiss = append(amiss, httpapi.Trouble{Part: "backup", Message: "the last backup failed and is tried again; the log tells why"})
+	}
+	if age := s.Backups.Late(); age > 0 {
+		amiss = append(amiss, httpapi.Trouble{Part: "backup", Message: fmt.Sprintf("there is no whole backup of the last %s; look at the target and at the log", age.Round(time.Second))})
+	}
+	return amiss
 }

@@ -24,6 +24,7 @@ import (
 type process struct {
 	t    *testing.T
 	data string
+	more []string // further arguments
 	cmd  *exec.Cmd
 	url  string
 }
@@ -43,7 +44,8 @@ func (p *process) start() {
 func (p *process) launch() (file string) {
 	p.t.Helper()
 	file = filepath.Join(p.t.TempDir(), "url")
-	p.cmd = exec.Command("gatehouse", "serve", "--data", p.data, "--listen", "127.0.0.1:0", "--url-file", file, "--log-level", "error")
+	args := []string{"serve", "--data", p.data, "--listen", "127.0.0.1:0", "--url-file", file, "--log-level", "error"}
+	p.cmd = exec.Command("gatehouse", append(args, p.more...)...)
 	p.cmd.Stderr = p.t.Output()
 	require.NoError(p.t, p.cmd.Start())
 	return file
@@ -159,13 +161,19 @@ func TestKillDuringTheFirstStart(t *testing.T) {
 // firstOrg makes the org acme and returns the token of its owner.
 func firstOrg(t *testing.T, p *process) string {
 	t.Helper()
+	return makeOrg(t, p, "acme")
+}
+
+// makeOrg makes an org by the bootstrap token and returns the token of its owner.
+func makeOrg(t *testing.T, p *process, org string) string {
+	t.Helper()
 	b, err := os.ReadFile(filepath.Join(p.data, bootstrapFile))
 	require.NoError(t, err)
-	c := newClient(p.url, strings.TrimSpace(string(b)), "acme", "")
+	c := newClient(p.url, strings.TrimSpace(string(b)), org, "")
 	var made struct {
 		Token string `json:"token"`
 	}
-	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"acme","name":"Acme","owner":"olga"}`)}, &made))
+	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, &made))
 	return made.Token
 }
 

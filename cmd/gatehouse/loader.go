@@ -191,9 +191,7 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 		degraded = append(degraded, httpapi.Trouble{Part: "vault:" + string(id), Message: fmt.Sprintf("keys of personal data are damaged, and what they seal cannot be read: %s; put back vault.db from a copy that is whole",
 			strings.Join(damaged[id], ", "))})
 	}
-	if s.Backups != nil && s.Backups.Trouble() != nil {
-		degraded = append(degraded, httpapi.Trouble{Part: "backup", Message: "the last backup failed and is tried again; the log tells why"})
-	}
+	degraded = append(degraded, s.backupsAmiss()...)
 	stuck := s.Store.Stuck()
 	for _, id := range slices.Sorted(maps.Keys(stuck)) {
 		degraded = append(degraded, httpapi.Trouble{Part: "org:" + string(id), Message: fmt.Sprintf("a command %s holds it for %s, and nothing of it is answered; restart this instance if that does not end",

@@ -31,6 +31,8 @@ const (
 	MinEvery = time.Second
 	// retryAfter is how long a run waits after one that failed, unless the interval is shorter.
 	retryAfter = time.Minute
+	// lateAfter is after how many intervals without a whole backup it is late.
+	lateAfter = 3
 )
 
 // NewSchedule makes a schedule with its metrics.
@@ -81,6 +83,15 @@ func (s *Schedule) Trouble() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
+}
+
+// Late tells how old the newest whole backup is when that is more than lateAfter intervals, whether runs fail or one hangs
+// at its target; 0: it is young enough.
+func (s *Schedule) Late() time.Duration {
+	if age := s.age(); age > lateAfter*s.every {
+		return age
+	}
+	return 0
 }
 
 // Run runs the writer at once, and then an interval after the begin of each run, until the context ends.

@@ -74,7 +74,7 @@ func (r *running) State(ctx context.Context) (*State, error) {
 	defer body.Close()
 	var st State
 	if err := json.NewDecoder(io.LimitReader(body, 1<<20)).Decode(&st); err != nil {
-		return nil, fmt.Errorf("backup: %s: %w", r.path, err)
+		return nil, fmt.Errorf("backup: %s: %w: the service stopped while it told where the streams stand: %w", r.path, ErrUnreachable, err)
 	}
 	return &st, nil
 }
