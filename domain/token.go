@@ -26,7 +26,7 @@ type TokenScope string
 const (
 	ScopeFull    TokenScope = "full"    // commands and queries, as the person's roles allow
 	ScopeRead    TokenScope = "read"    // queries alone
-	ScopeMetrics TokenScope = "metrics" // GET /metrics alone
+	ScopeMetrics TokenScope = "metrics" // GET /metrics and the whole of GET /readyz alone
 )
 
 // MaxTokenLife is the longest that a token may be good for.

@@ -102,7 +102,9 @@ func (s *Store) glanceAt(ctx context.Context, o *org, latest bool, f func(*domai
 			return err
 		}
 	}
-	o.mu.RLock()
+	if err := s.rlock(ctx, o); err != nil {
+		return err
+	}
 	defer o.mu.RUnlock()
 	return f(o.state, o.head)
 }

@@ -171,10 +171,9 @@ func (s *Store) openAgain(ctx context.Context, o *org) {
 	}
 	again := o.sealed > 0 && s.cfg.Now().After(o.vaultRetry)
 	o.mu.RUnlock()
-	if !again {
-		return
+	if !again || !o.mu.TryLock() {
+		return // so too when somebody has the org
 	}
-	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.looks.Load() > 0 {
 		return

@@ -23,10 +23,11 @@ func TestAServiceSaysThatItsClockIsWrong(t *testing.T) {
 	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 	cfg.Elapsed = func() time.Duration { return time.Since(began) }
 	cfg.Synced = func() bool { return false }
+	cfg.MetricsListen = "127.0.0.1:0"
 	s := serveIn(t, cfg)
 	owner := ownerOf(t, s, "acme")
 	off.Store(int64(10 * 365 * 24 * time.Hour))
-	status, text := bodyOf(t, s.URL+"/readyz")
+	status, text := bodyOf(t, s.wholeReadiness())
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Contains(t, text, `"part":"clock"`)
 	assert.Contains(t, text, "--confirm-clock")
@@ -35,7 +36,7 @@ func TestAServiceSaysThatItsClockIsWrong(t *testing.T) {
 	err = owner.ask(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/SuspendPerson", body: []byte(`{"person":"nobody"}`)}, &struct{}{})
 	assert.ErrorContains(t, err, "unknown_person", "what takes access away is decided")
 	off.Store(0)
-	_, text = bodyOf(t, s.URL+"/readyz")
+	_, text = bodyOf(t, s.wholeReadiness())
 	assert.NotContains(t, text, `"part":"clock"`)
 	halt(t, s)
 

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,8 +14,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"gatehouse/gateways/httpapi"
 )
 
 // A smallDisk is a file system of 48 MiB that a process of its own has alone, which
@@ -78,6 +74,7 @@ func TestAFullDisk(t *testing.T) {
 	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
 	p.data = filepath.Join(disk.root, "data")
 	c := newClient(p.url, firstOrg(t, p), "acme", "")
+	metrics := newClient(p.url, c.metricsToken(t), "acme", "")
 	kept := &sent{Key: newKey(), Person: "anna"}
 	require.True(t, kept.send(t, c.sendOnce))
 	const many = 100
@@ -89,7 +86,7 @@ func TestAFullDisk(t *testing.T) {
 	require.NoError(t, err)
 
 	disk.fill(t, 8<<20)
-	awaits(t, p, "almost full")
+	metrics.awaits(t, "almost full")
 	late := &sent{Key: newKey(), Person: "bo"}
 	assert.Equal(t, "storage_full", late.refused(t, c))
 	require.NoError(t, c.sends(t, "SuspendPerson", `{"person":"anna"}`), "what takes access away has the reserve")
@@ -101,14 +98,14 @@ func TestAFullDisk(t *testing.T) {
 		code = c.codeOf(t, key, "SuspendPerson", crowd[taken])
 	}
 	assert.Equal(t, "unsettled", code, "that which met the end of the disk")
-	awaits(t, p, "nothing is committed until there is room")
+	metrics.awaits(t, "nothing is committed until there is room")
 	assert.Equal(t, "storage_full", late.refused(t, c))
 	var anna struct{ Name string }
 	require.NoError(t, c.get(t.Context(), c.orgPath("people", "anna"), nil, &anna))
 	assert.Equal(t, "Name of anna", anna.Name, "what is known is answered")
 
 	require.NoError(t, os.Remove(disk.ballast()))
-	awaits(t, p, `"troubles":[]`)
+	metrics.awaits(t, `"troubles":[]`)
 	settle(t, c, []*sent{kept, late})
 	assert.False(t, late.Answer.Repeated)
 	assert.Empty(t, c.codeOf(t, key, "SuspendPerson", crowd[taken-1]))
@@ -124,14 +121,25 @@ func TestAFullDisk(t *testing.T) {
 }
 
 // awaits waits until /readyz says something.
-func awaits(t *testing.T, p *process, what string) {
+func (c *client) awaits(t *testing.T, what string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		status, text := bodyOf(t, p.url+"/readyz")
-		var r httpapi.Readiness
-		require.NoError(t, json.Unmarshal([]byte(text), &r))
-		return strings.Contains(text, what) && r.Ready == (status == http.StatusOK) && r.Ready == (len(r.Troubles) == 0)
+		body, err := c.ready(t.Context())
+		said := string(body)
+		if err != nil {
+			said = err.Error()
+		}
+		return strings.Contains(said, what)
 	}, patience, 20*time.Millisecond, what)
+}
+
+// metricsToken issues a token by which the whole readiness is told.
+func (c *client) metricsToken(t *testing.T) string {
+	t.Helper()
+	var made struct{ Token string }
+	body := fmt.Sprintf(`{"person":"olga","scope":"metrics","expires":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: c.orgPath("tokens"), body: []byte(body)}, &made))
+	return made.Token
 }
 
 // refused sends the command once and returns the code by which it is turned away.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"gatehouse/gateways/httpapi"
@@ -13,15 +14,17 @@ import (
 
 // readyCmd asks whether an instance serves.
 type readyCmd struct {
-	URL  string        `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
-	Wait time.Duration `placeholder:"DURATION" help:"Ask again for so long, until it serves."`
-	JSON bool          `name:"json" help:"Write JSON on one line, for scripts."`
+	URL   string        `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
+	Token string        `env:"GATEHOUSE_TOKEN" placeholder:"TOKEN" help:"Token of the scope metrics, or @FILE that holds it, to be told which orgs, positions and files."`
+	Wait  time.Duration `placeholder:"DURATION" help:"Ask again for so long, until it serves."`
+	JSON  bool          `name:"json" help:"Write JSON on one line, for scripts."`
 }
 
 // Help gives examples.
 func (readyCmd) Help() string {
 	return `It ends with 0 when the instance serves, and tells what is amiss even so; else with 5
-and what keeps it from serving.
+and what keeps it from serving. Which orgs, positions and files have a trouble is told to
+a token of the scope metrics, and at the address of --metrics-listen.
 
 Examples:
 
@@ -37,7 +40,7 @@ const maxReadiness = 16 << 20
 
 // Run asks until the instance serves or the time is over.
 func (c *readyCmd) Run(w *world) error {
-	remote, err := remote{URL: c.URL}.client()
+	remote, err := remote{URL: c.URL, Token: c.Token}.client()
 	if err != nil {
 		return err
 	}
@@ -66,9 +69,27 @@ func (c *readyCmd) tell(w *world, body []byte) error {
 		return err
 	}
 	for _, d := range answer.Degraded {
-		w.say("degraded: %s: %s\n", d.Part, d.Message)
+		w.say("degraded: %s", described(d))
+	}
+	if withheld(answer.Degraded) {
+		w.say("%s", howToSeeAll)
 	}
 	return nil
+}
+
+// howToSeeAll says who is told everything.
+const howToSeeAll = "To see which, give a token of the scope metrics as GATEHOUSE_TOKEN (gatehouse token issue --scope metrics), or ask the address of --metrics-listen."
+
+// withheld reports whether the service does not tell everything of its troubles.
+func withheld(troubles []httpapi.Trouble) bool {
+	return slices.ContainsFunc(troubles, func(t httpapi.Trouble) bool { return t.Message == "" })
+}
+
+func described(t httpapi.Trouble) string {
+	if t.Message == "" {
+		return t.Part
+	}
+	return t.Part + ": " + t.Message
 }
 
 // ready returns the answer of an instance that serves, else an error that tells
@@ -77,6 +98,9 @@ func (c *client) ready(ctx context.Context) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
 	if err != nil {
 		return nil, usage("--url %s: %v", c.base, err)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -96,7 +120,10 @@ func (c *client) ready(ctx context.Context) ([]byte, error) {
 	}
 	text := "not ready:"
 	for _, t := range answer.Troubles {
-		text += "\n  " + t.Part + ": " + t.Message
+		text += "\n  " + described(t)
+	}
+	if withheld(answer.Troubles) {
+		text += "\n" + howToSeeAll
 	}
 	return nil, &codedError{exitUnavailable, errors.New(text)}
 }

@@ -23,7 +23,7 @@ type serveCmd struct {
 	TLSCert string `name:"tls-cert" env:"GATEHOUSE_TLS_CERT" placeholder:"FILE" help:"Serve HTTPS with this certificate chain (PEM)."`
 	TLSKey  string `name:"tls-key" env:"GATEHOUSE_TLS_KEY" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
-	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics without a token at an address of its own; keep it on the loopback."`
+	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics and the whole of /readyz without a token at an address of its own; keep it on the loopback."`
 
 	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Use this NATS cluster instead of the server within the process."`
 	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the account that holds the streams."`

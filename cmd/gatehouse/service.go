@@ -367,6 +367,7 @@ func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", api.MetricsHandler())
+	mux.Handle("GET /readyz", api.ReadinessHandler())
 	s.goServe(&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}, own, false)
 	s.MetricsURL = "http://" + reachable(own.Addr()) + "/metrics"
 	s.cfg.Log.Info("serving metrics", "url", s.MetricsURL)

@@ -90,6 +90,11 @@ func bodyOf(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
+// wholeReadiness is where a service tells everything of its readiness.
+func (s *service) wholeReadiness() string {
+	return strings.TrimSuffix(s.MetricsURL, "/metrics") + "/readyz"
+}
+
 func TestHealthReadinessAndMetrics(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.MetricsListen = "127.0.0.1:0"
@@ -101,7 +106,9 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 		status, text := bodyOf(t, s.URL+"/readyz")
 		return status == 200 && strings.Contains(text, `"troubles":[]`)
 	}, patience, 10*time.Millisecond)
-	_, text := bodyOf(t, s.MetricsURL)
+	status, text := bodyOf(t, s.wholeReadiness())
+	assert.Equal(t, 200, status, text)
+	_, text = bodyOf(t, s.MetricsURL)
 	assert.Contains(t, text, `gatehouse_commands_total{command="RegisterPerson",outcome="accepted"} 1`)
 	for _, name := range []string{"gatehouse_due_lag_seconds", "gatehouse_permissions_lag_seconds", "gatehouse_http_request_duration_seconds_count", "go_goroutines"} {
 		assert.Contains(t, text, name)

@@ -106,6 +106,9 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 				a.fail(w, r, a.rateLimited(shareAddress))
 				return
 			}
+			if r.URL.Path == "/readyz" {
+				infoOf(r.Context()).operator = a.mayOperate(r)
+			}
 			next.ServeHTTP(w, r)
 			return
 		}

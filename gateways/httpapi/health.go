@@ -2,9 +2,15 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"gatehouse/domain"
 )
 
 // Health says that the process lives.
@@ -20,6 +26,77 @@ type Readiness struct {
 	Degraded []Trouble `json:"degraded" doc:"what is missing though it serves: one more loss may end that"`
 }
 
+// Trouble is one reason why an instance is not ready, or is not whole. Orgs, positions
+// and paths in it are for those who operate the instance; everybody else is told the
+// kind of the part alone.
+type Trouble struct {
+	Part    string `json:"part" doc:"what has the trouble, as eventstore or org:acme; without a token of the scope metrics the kind alone, as org"`
+	Message string `json:"message,omitempty" doc:"to a token of the scope metrics alone"`
+}
+
+// readinessPatience is how long readiness waits for the org of a token.
+const readinessPatience = time.Second
+
+// readiness is what the instance says of itself.
+func (a *API) readiness() Readiness {
+	troubles, degraded := a.cfg.Ready()
+	return Readiness{len(troubles) == 0, append([]Trouble{}, troubles...), append([]Trouble{}, degraded...)}
+}
+
+func (r *Readiness) status() int {
+	if r.Ready {
+		return http.StatusOK
+	}
+	return http.StatusServiceUnavailable
+}
+
+// short is what everybody may know of it.
+func (r Readiness) short() Readiness {
+	return Readiness{r.Ready, kinds(r.Troubles), kinds(r.Degraded)}
+}
+
+// kinds lists the kinds of the parts that have a trouble, each once.
+func kinds(troubles []Trouble) []Trouble {
+	out := []Trouble{}
+	for _, t := range troubles {
+		kind, _, _ := strings.Cut(t.Part, ":")
+		if one := (Trouble{Part: kind}); !slices.Contains(out, one) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// mayOperate reports whether a question for readiness is that of a token of the scope
+// metrics. It waits for an org for a moment only: whether the instance is ready is
+// answered whatever holds the org.
+func (a *API) mayOperate(r *http.Request) bool {
+	p, ok := parseToken(r.Header.Get("Authorization"))
+	if !ok || p.org == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.readinessPatience)
+	defer cancel()
+	p.from = remote(r)
+	c, _, err := a.tokenCaller(ctx, p, false)
+	if err != nil || c == nil {
+		return false
+	}
+	infoOf(r.Context()).caller = c
+	return c.scope == domain.ScopeMetrics && a.rates.exceeded(c, false) == ""
+}
+
+// ReadinessHandler serves the whole readiness to whoever reaches it: for a listener of
+// its own.
+func (a *API) ReadinessHandler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		r := a.readiness()
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(r.status())
+		_ = json.NewEncoder(w).Encode(r) // whoever asked has gone
+	})
+}
+
 func (a *API) registerHealth() {
 	noToken := []map[string][]string{}
 	huma.Register(a.huma, huma.Operation{
@@ -29,15 +106,16 @@ func (a *API) registerHealth() {
 		return &struct{ Body Health }{Health{"ok"}}, nil
 	})
 	huma.Register(a.huma, huma.Operation{
-		OperationID: "Ready", Method: http.MethodGet, Path: "/readyz", Security: noToken,
-		Summary:     "Says whether this instance serves",
-		Description: "The status is 200 when it does, else 503, with the same body.",
-		Tags:        []string{"operation"},
-	}, func(context.Context, *struct{}) (*readyOutput, error) {
-		troubles, degraded := a.cfg.Ready()
-		out := &readyOutput{Status: http.StatusOK, Body: Readiness{len(troubles) == 0, append([]Trouble{}, troubles...), append([]Trouble{}, degraded...)}}
-		if !out.Body.Ready {
-			out.Status = http.StatusServiceUnavailable
+		OperationID: "Ready", Method: http.MethodGet, Path: "/readyz", Security: []map[string][]string{{}, {"token": {}}},
+		Summary: "Says whether this instance serves",
+		Description: "The status is 200 when it does, else 503, with the same body. To a token of the scope metrics it names orgs, positions and paths; " +
+			"to everybody else the kinds of the parts that have a trouble, as it does while the org of the token does not answer.",
+		Tags: []string{"operation"},
+	}, func(ctx context.Context, _ *struct{}) (*readyOutput, error) {
+		r := a.readiness()
+		out := &readyOutput{Status: r.status(), Body: r.short()}
+		if infoOf(ctx).operator {
+			out.Body = r
 		}
 		return out, nil
 	})

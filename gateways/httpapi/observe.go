@@ -22,6 +22,8 @@ type info struct {
 	id     string // of the request
 	caller *caller
 	read   bool // the body is in memory, or there is none
+	// operator is set for a question about the instance by those who operate it.
+	operator bool
 }
 
 type infoKey struct{}

@@ -68,27 +68,23 @@ type Config struct {
 	Limits  Limits // optional
 }
 
-// Trouble is one reason why an instance is not ready, or is not whole.
-type Trouble struct {
-	Part    string `json:"part" doc:"what has the trouble, as eventstore or org:acme"`
-	Message string `json:"message"`
-}
-
 // API is the HTTP side of one instance. It is an [http.Handler].
 type API struct {
-	cfg         Config
-	mux         *http.ServeMux
-	huma        huma.API
-	chain       http.Handler
-	meters      *meters
-	rates       rates
-	budgets     budgets
-	current     func() error // tells why nothing may be answered from memory now
-	connections *connections
-	tries       *limiter // dry runs, by person
-	rehearsals  rehearsals
-	gateways    gateways
-	openapi     []byte
+	cfg     Config
+	mux     *http.ServeMux
+	huma    huma.API
+	chain   http.Handler
+	meters  *meters
+	rates   rates
+	budgets budgets
+	current func() error // tells why nothing may be answered from memory now
+	// readinessPatience is the constant, but in tests.
+	readinessPatience time.Duration
+	connections       *connections
+	tries             *limiter // dry runs, by person
+	rehearsals        rehearsals
+	gateways          gateways
+	openapi           []byte
 }
 
 // New makes the API and its OpenAPI document. It fails when a schema is missing.
@@ -104,6 +100,8 @@ func New(cfg Config) (*API, error) {
 		tries:       newLimiter(triesOfGuests, cfg.Now),
 		current:     func() error { _, err := cfg.Store.Current(); return err },
 		rehearsals:  rehearsals{all: map[domain.UUID]*rehearsal{}},
+
+		readinessPatience: readinessPatience,
 	}
 	a.huma = humago.New(a.mux, humaConfig(cfg.Version))
 	a.routes()
