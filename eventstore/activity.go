@@ -26,6 +26,7 @@ type ActivityWriter struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	may     func() error // tells why nothing may be appended now
+	marks   *Marks       // may be nil
 	subject string
 	gateway domain.ID
 	boot    uint64
@@ -49,7 +50,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
 	}
-	w := &ActivityWriter{js: s.js, stream: stream, may: s.mayAdd, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
+	w := &ActivityWriter{js: s.js, stream: stream, may: s.mayAdd, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
 	if err != nil {
 		return nil, err
@@ -134,6 +135,7 @@ func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity)
 		switch out {
 		case stored:
 			w.k, w.prev, w.seq = firstK+uint64(len(records)), prev, seq
+			w.marks.advanceStream(StreamActivity, seq)
 			return nil
 		case rejected:
 			return errors.Join(ErrRejected, err)
@@ -142,6 +144,7 @@ func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity)
 		last, readErr := w.last(ctx)
 		switch {
 		case readErr == nil && last != nil && w.prev == prev:
+			w.marks.advanceStream(StreamActivity, w.seq)
 			return nil // it was stored and its acknowledgement lost
 		case readErr == nil && out == conflict && w.seq != was:
 			return fmt.Errorf("%w: %s stands at %d", ErrNotSoleWriter, w.subject, w.k)

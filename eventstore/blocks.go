@@ -2,14 +2,16 @@ package eventstore
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
+	"hash"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/minio/highwayhash"
 )
@@ -24,83 +26,160 @@ const (
 	recordMax    = 32 << 20
 	headersBit   = 1 << 31
 	lengthOfHead = 4
+	erasedBit    = 1 << 63 // of a sequence: the message was taken out
+	tombstoneBit = 1 << 62 // of a sequence: the message of an earlier record was taken out
 )
 
-// keepDamagedBlocks reads the blocks of every stream before the server does, which
-// cuts a block at the first damage in silence. A damaged one is copied aside as a
-// whole, to DIR/damaged.
-func keepDamagedBlocks(dir string, now time.Time) (kept []string, err error) {
-	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+// maxLeap is how far the sequence of a record may be beyond that of the one before
+// damage. What looks like a record farther off is none.
+const maxLeap = 1 << 32
+
+// record is one of a block. Its body is not copied out of what was read.
+type record struct {
+	seq  uint64 // without the bits of erased messages and of tombstones
+	body []byte // the message; empty for a message that was taken out
+	gone bool   // it says that a message was taken out
+}
+
+// block is one file of messages of a stream.
+type block struct {
+	stream string
+	path   string
+	number int
+	last   bool // it is the one that is written to
+}
+
+// name is that by which the checksums of the block are keyed.
+func (b block) name() string { return fmt.Sprintf("%s-%d", b.stream, b.number) }
+
+// listBlocks returns the blocks of the streams in a directory, by stream and number.
+func listBlocks(dir string) ([]block, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, "jetstream", "jetstream", "*", "streams", "*", "msgs", "*.blk"))
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range blocks {
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return kept, fmt.Errorf("eventstore: read a block: %w", err)
+	var out []block
+	for _, path := range paths {
+		if n, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(path), ".blk")); err == nil {
+			out = append(out, block{stream: filepath.Base(filepath.Dir(filepath.Dir(path))), path: path, number: n})
 		}
-		stream := filepath.Base(filepath.Dir(filepath.Dir(path)))
-		at, damage := checkBlock(stream+"-"+strings.TrimSuffix(filepath.Base(path), ".blk"), content)
-		if damage == nil {
-			continue
-		}
-		aside := filepath.Join(dir, "damaged", fmt.Sprintf("%s-%s-%s", now.UTC().Format("20060102T150405.000000000Z"), stream, filepath.Base(path)))
-		if err := writeFile(aside, content); err != nil {
-			return kept, fmt.Errorf("eventstore: keep a damaged block: %w", err)
-		}
-		kept = append(kept, fmt.Sprintf("%s at byte %d of %d: %v; kept whole as %s", path, at, len(content), damage, aside))
 	}
-	return kept, nil
+	slices.SortFunc(out, func(a, b block) int {
+		return cmp.Or(cmp.Compare(filepath.Dir(a.path), filepath.Dir(b.path)), cmp.Compare(a.number, b.number))
+	})
+	for i := range out {
+		out[i].last = i+1 == len(out) || filepath.Dir(out[i+1].path) != filepath.Dir(out[i].path)
+	}
+	return out, nil
 }
 
-// damagedBlocks are the damaged blocks of a stream that are kept, of this start and
-// of earlier ones.
-func (e *Embedded) damagedBlocks(stream string) []string {
-	found, err := filepath.Glob(filepath.Join(e.cfg.Dir, "damaged", "*-"+stream+"-*.blk"))
-	if err != nil { // of a malformed pattern alone
-		return nil
-	}
-	return found
+// A reader reads the records of blocks of one name.
+type reader struct{ hash hash.Hash64 }
+
+func (b block) reader() (reader, error) {
+	key := sha256.Sum256([]byte(b.name()))
+	h, err := highwayhash.New64(key[:])
+	return reader{h}, err
 }
 
-// checkBlock reads the records of a block and returns where the first damage is. The
-// checksums are keyed by the block's name: stream, dash, number.
-func checkBlock(name string, content []byte) (at int, damage error) {
-	key := sha256.Sum256([]byte(name))
-	hash, err := highwayhash.New64(key[:])
-	if err != nil {
-		return 0, err
-	}
-	le := binary.LittleEndian
+// read gives the records of a block up to the first damage, and returns where that is.
+func (r reader) read(content []byte, f func(record)) (at int, damage error) {
 	for at < len(content) {
-		rest := content[at:]
-		if len(rest) < recordHead {
-			return at, errors.New("a record is cut off")
+		rec, length, err := r.one(content[at:])
+		if err != nil {
+			return at, err
 		}
-		size, subject := le.Uint32(rest), int(le.Uint16(rest[20:]))
-		length := int(size &^ headersBit)
-		skip := 0
-		if size&headersBit != 0 {
-			skip = lengthOfHead
-		}
-		if length > recordMax || length > len(rest) || recordHead+subject+skip+recordSum > length {
-			return at, fmt.Errorf("a record of %d bytes does not fit", length)
-		}
-		if skip > 0 { // no checksum covers where the headers begin and end
-			headers := rest[recordHead+subject+skip : length-recordSum]
-			size := uint64(le.Uint32(rest[recordHead+subject:]))
-			if size > uint64(len(headers)) || !bytes.HasPrefix(headers, []byte("NATS/1.0")) || !bytes.HasSuffix(headers[:size], []byte("\r\n\r\n")) {
-				return at, errors.New("the headers of a record are damaged")
-			}
-		}
-		hash.Reset()
-		hash.Write(rest[4:20])
-		hash.Write(rest[recordHead : recordHead+subject])
-		hash.Write(rest[recordHead+subject+skip : length-recordSum])
-		if !bytes.Equal(hash.Sum(nil), rest[length-recordSum:length]) {
-			return at, errors.New("the checksum of a record is wrong")
-		}
+		f(rec)
 		at += length
 	}
 	return at, nil
+}
+
+// one reads the record with which a text begins.
+func (r reader) one(text []byte) (rec record, length int, damage error) {
+	le := binary.LittleEndian
+	if len(text) < recordHead {
+		return rec, 0, errCutOff
+	}
+	size, subject := le.Uint32(text), int(le.Uint16(text[20:]))
+	length = int(size &^ headersBit)
+	skip := 0
+	if size&headersBit != 0 {
+		skip = lengthOfHead
+	}
+	if length > recordMax || recordHead+subject+skip+recordSum > length {
+		return rec, 0, fmt.Errorf("a record of %d bytes does not fit", length)
+	}
+	if length > len(text) {
+		return rec, 0, errCutOff
+	}
+	body := text[recordHead+subject+skip : length-recordSum]
+	r.hash.Reset()
+	r.hash.Write(text[4:20])
+	r.hash.Write(text[recordHead : recordHead+subject])
+	r.hash.Write(body)
+	if skip > 0 { // no checksum covers where the headers begin and end
+		size := uint64(le.Uint32(text[recordHead+subject:]))
+		if size > uint64(len(body)) || !bytes.HasPrefix(body, []byte("NATS/1.0")) || !bytes.HasSuffix(body[:size], []byte("\r\n\r\n")) {
+			return rec, 0, errors.New("the headers of a record are damaged")
+		}
+		body = body[size:]
+	}
+	if !bytes.Equal(r.hash.Sum(nil), text[length-recordSum:length]) {
+		return rec, 0, errors.New("the checksum of a record is wrong")
+	}
+	seq := le.Uint64(text[4:])
+	return record{seq: seq &^ (erasedBit | tombstoneBit), body: body, gone: seq&(erasedBit|tombstoneBit) != 0}, length, nil
+}
+
+var errCutOff = errors.New("a record is cut off")
+
+// next finds the first whole record behind damage whose sequence may follow the last
+// that was read; at the end of the block there is none.
+func (r reader) next(content []byte, at int, last uint64) int {
+	for at++; at+recordHead <= len(content); at++ {
+		seq := binary.LittleEndian.Uint64(content[at+4:]) &^ (erasedBit | tombstoneBit)
+		if seq <= last || seq-last > maxLeap {
+			continue
+		}
+		if _, _, err := r.one(content[at:]); err == nil {
+			return at
+		}
+	}
+	return len(content)
+}
+
+// findings are what is found in a block.
+type findings struct {
+	first, last uint64 // sequences of whole records; 0: there is none
+	damage      error  // the first; nil: there is none
+	at          int    // where it is
+	behind      bool   // whole records stand behind it
+}
+
+// check reads a whole block, also what stands behind damage, and gives its records.
+func (b block) check(content []byte, f func(record)) (found findings, err error) {
+	r, err := b.reader()
+	if err != nil {
+		return found, err
+	}
+	take := func(rec record) {
+		if found.first == 0 && !rec.gone {
+			found.first = rec.seq
+		}
+		found.last = max(found.last, rec.seq)
+		found.behind = found.damage != nil
+		f(rec)
+	}
+	for at := 0; ; {
+		stop, damage := r.read(content[at:], take)
+		if damage == nil {
+			return found, nil
+		}
+		at += stop
+		if found.damage == nil {
+			found.damage, found.at = damage, at
+		}
+		at = r.next(content, at, found.last)
+	}
 }

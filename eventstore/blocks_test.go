@@ -3,8 +3,8 @@ package eventstore
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/assert"
@@ -21,19 +21,32 @@ func TestTheLayoutOfBlocksIsThatOfTheServer(t *testing.T) {
 	fill(t, s, "acme", 5)
 	require.NoError(t, s.Close(t.Context()))
 	b.embedded.Stop()
-	kept, err := keepDamagedBlocks(b.dir, time.Now())
+	blocks, err := listBlocks(b.dir)
 	require.NoError(t, err)
-	assert.Empty(t, kept)
-	block := filepath.Join(b.ledgerFiles(), "1.blk")
-	whole, err := os.ReadFile(block)
+	at := slices.IndexFunc(blocks, func(b block) bool { return b.stream == StreamLedger })
+	require.GreaterOrEqual(t, at, 0)
+	ledger := blocks[at]
+	assert.True(t, ledger.last)
+	whole, err := os.ReadFile(ledger.path)
 	require.NoError(t, err)
-	end, damage := checkBlock(StreamLedger+"-1", whole)
-	require.NoError(t, damage)
-	assert.Equal(t, len(whole), end)
+	var seqs []uint64
+	found, err := ledger.check(whole, func(r record) {
+		seqs = append(seqs, r.seq)
+		_, err := decodeBody(r.body)
+		assert.NoError(t, err)
+	})
+	require.NoError(t, err)
+	assert.Equal(t, findings{first: 1, last: 6}, found)
+	assert.Equal(t, []uint64{1, 2, 3, 4, 5, 6}, seqs)
 	for at := range whole {
 		whole[at] ^= 1 << (at % 8)
-		if _, damage := checkBlock(StreamLedger+"-1", whole); damage == nil {
+		found, err := ledger.check(whole, func(record) {})
+		require.NoError(t, err)
+		if found.damage == nil {
 			t.Errorf("a flipped bit of byte %d is not found", at)
+		}
+		if found.last < 5 {
+			t.Errorf("behind a flipped bit of byte %d only %d is found", at, found.last)
 		}
 		whole[at] ^= 1 << (at % 8)
 	}

@@ -131,7 +131,10 @@ func (e *Embedded) probe() error {
 // restart starts the server anew on its directory.
 func (e *Embedded) restart() error {
 	e.Stop()
-	return e.start()
+	if err := e.start(); err != nil {
+		return err
+	}
+	return e.checkStreamEnds()
 }
 
 // roomIn is how many bytes may still be written to the disk of a directory.

@@ -125,7 +125,7 @@ func (s *Store) lostMessages() string {
 	if s.cfg.Embedded == nil {
 		return ""
 	}
-	if blocks := s.cfg.Embedded.damagedBlocks(StreamLedger); len(blocks) > 0 {
+	if blocks := s.cfg.Embedded.keptBlocks(StreamLedger); len(blocks) > 0 {
 		return fmt.Sprintf("the ledger was cut at damage, which is kept as %s until you move it elsewhere", blocks[0])
 	}
 	return ""

@@ -44,6 +44,9 @@ type Marks struct {
 	since    time.Time              // when the first of them came; zero: there are none
 	failed   error                  // why the witness could not be read or written last
 	unsynced error                  // why marks are not written in the data directory
+
+	streams sync.Mutex       // held while the mark of a stream is advanced; guards made
+	made    map[string]int64 // when the streams of the server within the process were made
 }
 
 // OpenMarks opens the marks of a data directory, whose [DataLock] the caller holds,
@@ -63,7 +66,7 @@ func openMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*
 	}
 	m := &Marks{log: log, data: data, witness: witness, read: make(chan struct{}), stop: make(chan struct{}), copying: make(chan struct{}),
 		told: map[domain.ID]mark.Mark{}, toCopy: map[domain.ID]struct{}{}}
-	m.none = len(data.All()) == 0
+	m.none = len(m.All()) == 0
 	m.running.Go(m.syncLoop)
 	if witness == "" {
 		close(m.read)
@@ -99,6 +102,10 @@ func (m *Marks) Of(org domain.ID) (known mark.Mark, from string, ok bool) {
 
 // All returns what is known of every org.
 func (m *Marks) All() []mark.Mark {
+	return slices.DeleteFunc(m.all(), mark.Mark.IsStream)
+}
+
+func (m *Marks) all() []mark.Mark {
 	out := m.data.All()
 	m.mu.Lock()
 	defer m.mu.Unlock()

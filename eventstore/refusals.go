@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"gatehouse/domain"
 	"gatehouse/schemas"
 )
@@ -16,10 +18,13 @@ func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, 
 	if err == nil {
 		err = s.mayAdd()
 	}
+	var ack *jetstream.PubAck
 	if err == nil {
-		_, err = s.js.Publish(ctx, "refusals."+string(org), body)
+		ack, err = s.js.Publish(ctx, "refusals."+string(org), body)
 	}
-	if err != nil {
+	if err == nil {
+		s.cfg.Marks.advanceStream(StreamRefusals, ack.Sequence)
+	} else {
 		s.log.Error("a refusal could not be kept", "org", org, "command", x.req.Command, "code", r.Code, "error", err)
 	}
 }

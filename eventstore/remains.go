@@ -96,7 +96,7 @@ func (cfg *Config) remains(ctx context.Context) (string, error) {
 		return fmt.Sprintf("there are snapshots of orgs in %s", cfg.Snapshots), err
 	}
 	if cfg.Embedded != nil {
-		if blocks := cfg.Embedded.damagedBlocks(StreamLedger); len(blocks) > 0 {
+		if blocks := cfg.Embedded.keptBlocks(StreamLedger); len(blocks) > 0 {
 			return fmt.Sprintf("there is a damaged block of it, %s", blocks[0]), nil
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -29,6 +28,7 @@ type EmbeddedConfig struct {
 	// those of this process.
 	Listen string
 	TLS    *tls.Config // optional: of that address
+	Marks  *Marks      // optional: where the ledgers and streams end, as known outside them
 	Log    *slog.Logger
 }
 
@@ -43,8 +43,9 @@ type Embedded struct {
 	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
 	operator     nkeys.KeyPair // of who may change streams
 	server       atomic.Pointer[server.Server]
-	kept         atomic.Pointer[[]string] // what the last start says of damaged files
-	port         int                      // that it listens at; 0: any, until it was started
+	port         int // that it listens at; 0: any, until it was started
+	aside        aside
+	last         manifest // of the end before the last start
 }
 
 // Server is the server as it runs now, or as it ran last.
@@ -90,12 +91,8 @@ func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 
 // start starts a server on the directory, and returns when it is ready.
 func (e *Embedded) start() error {
-	kept, err := keepDamagedBlocks(e.cfg.Dir, time.Now())
-	e.kept.Store(&kept)
-	for _, block := range kept {
-		e.cfg.Log.Error("a file of the store is damaged, and the server will cut it there; orgs that lose commits by that serve nothing", "block", block)
-	}
-	if err != nil {
+	e.last = readManifest(e.cfg.Dir)
+	if err := errors.Join(e.checkBlocks(), e.begun()); err != nil {
 		return err
 	}
 	opts := &server.Options{
@@ -268,19 +265,15 @@ func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, 
 	return nc, nil
 }
 
-// Kept tells of the files of the store that the last start found damaged: where, and
-// under which name each is kept whole.
-func (e *Embedded) Kept() []string {
-	if kept := e.kept.Load(); kept != nil {
-		return slices.Clone(*kept)
-	}
-	return nil
-}
-
 // Stop ends the server after its store is closed.
 func (e *Embedded) Stop() {
+	running := e.Server().Running()
+	ends, err := e.streamEnds()
 	e.Server().Shutdown()
 	e.Server().WaitForShutdown()
+	if running && err == nil && len(ends) > 0 {
+		e.ended(ends)
+	}
 }
 
 // natsLog passes what the server has to say on to slog: warnings and worse. What it

@@ -208,6 +208,11 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Embedded != nil {
+		if err := cfg.Embedded.checkStreamEnds(); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.AllowUnsafe {
 		unsafe = append(unsafe, found.unsafe...)
 	}

@@ -171,7 +171,7 @@ func (s *service) tellProgress(done <-chan struct{}) {
 	}
 }
 
-// keptBlocks tells of the files of the store that this start found damaged.
+// keptBlocks tells of the damage to the store that nobody has moved elsewhere yet.
 func (s *service) keptBlocks() []string {
 	if s.embedded == nil {
 		return nil
@@ -198,7 +198,7 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 			stuck[id].Command, stuck[id].For.Round(time.Second))})
 	}
 	for _, block := range s.keptBlocks() {
-		degraded = append(degraded, httpapi.Trouble{Part: "damaged", Message: block + "; orgs that lost commits by it serve nothing; " + eventstore.DamageAdvice})
+		degraded = append(degraded, httpapi.Trouble{Part: "damaged", Message: block + "; move it elsewhere when that is settled"})
 	}
 	lost, witness := s.Marks.Trouble()
 	if witness != nil {

@@ -82,7 +82,7 @@ func (s *service) connect() error {
 	if n.URL != "" {
 		return s.connectOut()
 	}
-	cfg := eventstore.EmbeddedConfig{Dir: s.cfg.Data, Listen: n.Listen, Log: s.cfg.Log}
+	cfg := eventstore.EmbeddedConfig{Dir: s.cfg.Data, Listen: n.Listen, Marks: s.Marks, Log: s.cfg.Log}
 	if n.Listen != "" && s.cfg.TLSCert != "" {
 		var err error
 		if cfg.TLS, err = s.cfg.serverTLS(); err != nil {

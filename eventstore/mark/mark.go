@@ -29,6 +29,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
@@ -54,6 +55,17 @@ func (m Mark) Beyond(head schemas.Position) bool {
 	at := m.Position()
 	return m.N > 0 && (at.N > head.N || at.Epoch > head.Epoch)
 }
+
+// streamSign begins what stands in the place of an org's id in a mark of a stream. No id
+// of an org begins with it.
+const streamSign = "$"
+
+// OfStream is what stands in the place of the org's id in the mark of a whole stream. N
+// then counts the marks, and Hash holds what their writer likes.
+func OfStream(name string) domain.ID { return domain.ID(streamSign + name) }
+
+// IsStream reports whether a mark is of a whole stream, not of an org.
+func (m Mark) IsStream() bool { return strings.HasPrefix(string(m.Org), streamSign) }
 
 const (
 	slotSize = 256

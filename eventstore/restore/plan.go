@@ -84,6 +84,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 		if err != nil {
 			return nil, fmt.Errorf("restore: --witness %s: %w", dir, err)
 		}
+		marks = slices.DeleteFunc(marks, mark.Mark.IsStream)
 		if len(marks) == 0 || damaged > 0 {
 			return nil, fmt.Errorf("restore: --witness %s: %d marks can be read and %d are damaged: it does not say where the ledgers ended; "+
 				"name the directory that serve was given, or leave it out and accept what nobody knows", dir, len(marks), damaged)
