@@ -8,8 +8,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
@@ -57,33 +55,6 @@ func checkDate(d schedule.Date) error {
 		return fmt.Errorf("it is not in the years 1970 to %d; leave it out for no end", lastYear)
 	}
 	return nil
-}
-
-// checkText says what is wrong with a clear text.
-func checkText(s string) error {
-	if len(s) > MaxText {
-		return fmt.Errorf("a text has at most %d bytes", MaxText)
-	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, unseen) {
-		return errors.New("a text has no control characters, and none that are not seen or change the direction of others")
-	}
-	return nil
-}
-
-// unseen reports characters that are not seen, or change how others are: they would
-// let one name look like another.
-func unseen(c rune) bool {
-	return unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point, unicode.Variation_Selector)
-}
-
-// unseenInPersonal is unseen but for what names and texts of people need: joiners and
-// variants of signs, line ends and tabs.
-func unseenInPersonal(c rune) bool {
-	switch {
-	case c == '\n' || c == '\t' || c == '\u200c' || c == '\u200d' || c >= '\ufe00' && c <= '\ufe0f':
-		return false
-	}
-	return unseen(c)
 }
 
 // checkEventTimes refuses an event with a time that a snapshot could not hold.

@@ -121,15 +121,19 @@ func TestAFoldMakesNothingThatASnapshotCannotHold(t *testing.T) {
 }
 
 func TestClearTextsShowAllOfThemselves(t *testing.T) {
-	for _, text := range []string{"gate\u202egnp", "a\u200bb", "a\u00adb", "a\ufeffb", "a\u2028b", "a\u2066b", "a\x00", "a\x7f", "a\u009f", "\U000e0041", "a\ufffe", "a\xff", "a\u200db"} {
+	for _, text := range []string{"gate\u202egnp", "a\u200bb", "a\u00adb", "a\ufeffb", "a\u2028b", "a\u2066b", "a\u202bb", "a\u2069", "a\u3164b", "a\u115f", "a\u034fb", "M\ufffdller", "\u2800", "\u0301", "a\x00", "a\x7f", "a\u009f", "\U000e0041", "a\ufffe", "a\xff", "a\u200db"} {
 		assert.Error(t, checkText(text), "%q", text)
 		if !strings.Contains(text, "\u200d") {
 			assert.Error(t, Clear(text).check(), "%q", text)
 		}
 	}
-	for _, text := range []string{"Größe 5", "東京", "نمای شمالی", "a\u0301", "🚪"} {
+	for _, text := range []string{"Größe 5", "東京", "نمای شمالی", "a\u0301", "🚪", "№ 5", "+", "1"} {
 		assert.NoError(t, checkText(text), "%q", text)
 		assert.NoError(t, Clear(text).check(), "%q", text)
 	}
+	for _, text := range []string{"\u200d", "\ufe0f\u200c", "\n\t", "\u200d \u0301"} {
+		assert.ErrorContains(t, Clear(text).check(), "shows nothing", "%q", text)
+	}
+	assert.EqualError(t, Clear("maria@example.org\u200b").check(), `behind "maria@example.org" it has U+200B, which is not seen or changes how others are; write it without`)
 	assert.NoError(t, Clear("نمی\u200cدانم, 👩\u200d👧 ❤\ufe0f\nsecond line").check())
 }

@@ -183,7 +183,7 @@ type Tx struct {
 // texts as they are kept. Whether
 // devices have room for what it leads to is one rule for all commands.
 func (tx *Tx) run(cmd Command) *Refusal {
-	cmd = trimmed(cmd)
+	cmd = inKeptForm(cmd)
 	if r := checkShape(cmd); r != nil {
 		return r
 	}

@@ -114,6 +114,9 @@ func (c RegisterPerson) decide(tx *Tx) *Refusal {
 // checkAddresses refuses what is no address, and the e-mail address of somebody
 // else: shares find people by it.
 func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
+	if r := checkAddressesSeen(email, phone); r != nil {
+		return r
+	}
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {
 			return refuse("invalid_field", "email: it is written as in anna@example.com")
@@ -129,6 +132,18 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 	}
 	if p := phone.Text(); p != "" && len(normalPhone(p)) < 3 {
 		return refuse("invalid_field", "phone: it is written as in +49 30 123456")
+	}
+	return nil
+}
+
+// checkAddressesSeen refuses addresses with what is not seen, also joiners, which names
+// need: an address would be another than the one that people read.
+func checkAddressesSeen(email, phone Personal) *Refusal {
+	if err := checkSeen(email.Text(), unseen); err != nil {
+		return refuse("invalid_field", "email: %v", err)
+	}
+	if err := checkSeen(phone.Text(), unseen); err != nil {
+		return refuse("invalid_field", "phone: %v", err)
 	}
 	return nil
 }

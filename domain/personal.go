@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"strings"
 	"sync"
-	"unicode/utf8"
 )
 
 // Personal is a value about a person: a name, an e-mail, a card number, free
@@ -99,10 +98,7 @@ func (p Personal) check() error {
 	if len(p.clear) > MaxPersonal {
 		return errors.New("a personal value has at most 1000 bytes")
 	}
-	if !utf8.ValidString(p.clear) || strings.ContainsFunc(p.clear, unseenInPersonal) {
-		return errors.New("a personal value has no control characters, and none that are not seen or change the direction of others")
-	}
-	return nil
+	return checkSeen(p.clear, unseenInPersonal)
 }
 
 // Boxes turns what was just decoded from the ledger or a snapshot into sealed
@@ -339,5 +335,5 @@ func walkBelow(v reflect.Value, plan *personalPlan, f func(ID, *Personal)) {
 	}
 }
 
-// normalEmail folds an e-mail address for comparison: blanks cut, lower case.
-func normalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// normalEmail folds an e-mail address for comparison: as it is kept, in lower case.
+func normalEmail(s string) string { return strings.ToLower(kept(s)) }

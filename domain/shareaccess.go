@@ -200,6 +200,9 @@ func (tx *Tx) meetSharee(s Sharee) (ID, *Refusal) {
 // known finds the person with an id or an address; none when nobody is known by
 // them. The addresses decide: an id that was made for somebody new names nobody.
 func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
+	if r := checkAddressesSeen(email, phone); r != nil {
+		return "", r
+	}
 	var found []ID
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {

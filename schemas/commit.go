@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"gatehouse/domain"
 )
@@ -236,8 +235,8 @@ func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 		return nil, fmt.Errorf("%s: %w", typ.Name, err)
 	}
 	body = bytes.TrimSpace(body)
-	if !utf8.Valid(body) {
-		return nil, fmt.Errorf("%s: the body is not UTF-8", typ.Name)
+	if err := CheckText(body); err != nil {
+		return nil, fmt.Errorf("%s: %w", typ.Name, err)
 	}
 	if len(body) == 0 || body[0] != '[' {
 		ptr, err := decodeFields(typ, body)

@@ -9,8 +9,11 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // A KeyError is a field of a JSON object that is not taken: one that stands twice,
@@ -27,6 +30,48 @@ func (e *KeyError) Error() string {
 		return e.Path + ": the field stands twice"
 	}
 	return fmt.Sprintf("%s: there is no such field; write %s", e.Path, e.Wants)
+}
+
+// CheckText says where a JSON text has letters that a decoder would lose in silence, and
+// put U+FFFD in their place: bytes that are no UTF-8, and half of a surrogate pair.
+func CheckText(data []byte) error {
+	if !utf8.Valid(data) {
+		at := 0
+		for c, n := utf8.DecodeRune(data); c != utf8.RuneError || n > 1; c, n = utf8.DecodeRune(data[at:]) {
+			at += n
+		}
+		return fmt.Errorf("byte %d (0x%02x) is not UTF-8; send the text in UTF-8", at, data[at])
+	}
+	for i := 0; i+1 < len(data); i++ {
+		if data[i] != '\\' {
+			continue
+		}
+		i++
+		if data[i] != 'u' {
+			continue
+		}
+		half, ok := escaped(data[i+1:])
+		if !ok || !utf16.IsSurrogate(half) {
+			continue
+		}
+		if i+6 < len(data) && data[i+5] == '\\' && data[i+6] == 'u' {
+			if other, ok := escaped(data[i+7:]); ok && utf16.DecodeRune(half, other) != utf8.RuneError {
+				i += 10
+				continue
+			}
+		}
+		return fmt.Errorf(`byte %d: \u%04x is half of a character; send both halves, or the character itself`, i-1, half)
+	}
+	return nil
+}
+
+// escaped reads the four digits of an escape.
+func escaped(digits []byte) (rune, bool) {
+	if len(digits) < 4 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(digits[:4]), 16, 32)
+	return rune(n), err == nil
 }
 
 // CheckKeys reports with a KeyError the first field of a JSON text that stands twice

@@ -35,3 +35,23 @@ func TestFieldsAreTakenByTheirNameAndOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestLettersThatADecoderWouldLoseAreRefused(t *testing.T) {
+	for body, says := range map[string]string{
+		"{\"person\":\"a\",\"name\":\"J\xfcrgen\"}":  `byte 23 (0xfc) is not UTF-8`,
+		`{"person":"a","name":"x\ud800"}`:            `byte 23: \ud800 is half of a character`,
+		`{"person":"a","name":"x\udc00\ud800"}`:      `byte 23: \udc00 is half of a character`,
+		`{"person":"a","name":"x\ud800\u0041"}`:      `byte 23: \ud800 is half of a character`,
+		`{"person":"a","name":"x\uD800y"}`:           `byte 23: \ud800 is half of a character`,
+		`{"person":"a","n\ud83d":"x"}`:               `\ud83d is half of a character`,
+		`{"person":"a","name":"\ud83d\ude00\ud83d"}`: `\ud83d is half of a character`,
+	} {
+		assert.ErrorContains(t, CheckText([]byte(body)), says, body)
+		typ, _ := domain.CommandNamed("RegisterPerson")
+		_, err := DecodeCommands(typ, []byte(body))
+		assert.ErrorContains(t, err, says, body)
+	}
+	for _, body := range []string{`{"name":"\ud83d\ude00 \\ud800 \u00fc \uFFFF"}`, `"\\\ud83d\udE00"`, `"\u12`, `"\`, `{}`, "\"J\u00fcrgen\"", ""} {
+		assert.NoError(t, CheckText([]byte(body)), body)
+	}
+}

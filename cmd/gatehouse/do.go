@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
+	"gatehouse/schemas"
 )
 
 // doCmd sends a command.
@@ -156,6 +157,9 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 		text, err := readInput(w, c.File)
 		if err != nil {
 			return nil, err
+		}
+		if err := schemas.CheckText(text); err != nil {
+			return nil, usage("--file %s: %v", c.File, err)
 		}
 		if len(given) == 0 {
 			if !json.Valid(text) {

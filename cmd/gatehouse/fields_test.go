@@ -104,3 +104,17 @@ func TestATimeWithoutAnOffsetNeedsASite(t *testing.T) {
 	require.NoError(t, err, "with an offset nothing is asked")
 	assert.Equal(t, "2026-03-02T08:30:00Z", at.Format("2006-01-02T15:04:05Z07:00"))
 }
+
+// Letters that a terminal in another encoding sends would be replaced on the way.
+func TestLettersOfAnotherEncodingAreRefused(t *testing.T) {
+	s := newStation(t)
+	for _, args := range [][]string{
+		{"do", "RegisterPerson", "person=j", "name=J\xfcrgen"},
+		{"do", "RegisterPerson", "person=j", "--file", s.file("latin.json", "{\"name\":\"J\xfcrgen\"}")},
+		{"do", "RegisterPerson", "--file", s.file("half.json", `{"person":"j","name":"J\ud800"}`)},
+		{"import", "people", s.file("people.csv", "person\nj\n"), "--set", "name=J\xfcrgen"},
+	} {
+		o := s.at(t.Context(), args...)
+		assert.Equal(t, exitUsage, o.code, "%q: %s", args, o.stderr)
+	}
+}

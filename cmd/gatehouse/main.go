@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
 )
@@ -62,6 +63,17 @@ Exit codes:
   5  the service cannot be reached, is busy, or its data is in use: try again
 
 With --json, what went wrong is one line of JSON on stderr: {code, detail, …}.`
+}
+
+// AfterApply refuses arguments that are not in UTF-8: their letters would be lost on the
+// way to the service, in silence.
+func (verbs) AfterApply(k *kong.Context) error {
+	for _, arg := range k.Args {
+		if !utf8.ValidString(arg) {
+			return usage("the argument %q is not in UTF-8; type it in a terminal that is, or give the fields in a file with --file", arg)
+		}
+	}
+	return nil
 }
 
 // world is what a verb has of the outside.

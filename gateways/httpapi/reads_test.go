@@ -174,6 +174,8 @@ func TestReadsThatAreNotWellFormedAreRefusedWhole(t *testing.T) {
 		"a card that is too long": one(`{"number":2,"at":"2026-03-02T09:00:00Z","door":"gate","card":"` + strings.Repeat("1", 201) + `"}`),
 		"no time":                 one(`{"number":2,"door":"gate","card":"1"}`),
 		"a time without offset":   one(`{"number":2,"at":"2026-03-02T09:00:00","door":"gate","card":"1"}`),
+		"half of a character":     one(`{"number":2,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1\ud800"}`),
+		"another encoding":        one("{\"number\":2,\"at\":\"2026-03-02T09:00:00Z\",\"door\":\"gate\",\"card\":\"J\xfc\"}"),
 		"another side":            one(`{"number":2,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1","side":"up"}`),
 		"a field too many":        one(`{"number":2,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1","name":"Anna"}`),
 	} {

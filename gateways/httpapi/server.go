@@ -191,6 +191,9 @@ func checkBody(data []byte, v any) error {
 	if err := schemas.BodyBounds.Check(data); err != nil {
 		return err
 	}
+	if err := schemas.CheckText(data); err != nil {
+		return err
+	}
 	return schemas.CheckKeys(data, v)
 }
 
