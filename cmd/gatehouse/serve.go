@@ -129,7 +129,11 @@ func (c *serveCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if s.BootstrapPath != "" {
+	switch {
+	case s.BootstrapMade != "":
+		w.say("The bootstrap token in %s has made the org %s, of which no token was used yet. If its owner's token is lost, make the same org again and\n"+
+			"another is given. For a further org start with --bootstrap.", s.BootstrapPath, s.BootstrapMade)
+	case s.BootstrapPath != "":
 		w.say("There is a bootstrap token in %s, good for a day. Make an org with it:\n\n  gatehouse org create ORG --name NAME --owner PERSON --url %s --bootstrap-file %s\n",
 			s.BootstrapPath, s.URL, s.BootstrapPath)
 	}

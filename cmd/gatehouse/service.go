@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	trusted "gatehouse/eventstore/clock"
@@ -105,6 +106,9 @@ type service struct {
 	URL           string // of the API, without a slash at the end
 	MetricsURL    string // where metrics have an address of their own; else empty
 	BootstrapPath string // file with a bootstrap token that is good; empty: there is none
+	// BootstrapMade is the org that this token has made, of which nothing was used yet;
+	// empty: it has made none.
+	BootstrapMade domain.ID
 	Store         *eventstore.Store
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
@@ -162,11 +166,11 @@ func (s *service) start(ctx context.Context) error {
 			return fmt.Errorf("--confirm-clock: %w", err)
 		}
 	}
-	boot, err := s.bootstrap(ctx)
-	if err != nil {
+	if err := s.project(ctx); err != nil {
 		return err
 	}
-	if err := s.project(ctx); err != nil {
+	boot, err := s.bootstrap(ctx) // it may read an org, of which the projections are to know
+	if err != nil {
 		return err
 	}
 	if err := s.serve(listener, boot); err != nil {

@@ -80,6 +80,12 @@ func BootstrapRegisters(hash [sha256.Size]byte) domain.UUID {
 	return domain.DeriveUUID(bootstrapSpace(hash), "register")
 }
 
+// BootstrapCreates is the id of the command by which a bootstrap token makes its org,
+// and the cause of the owner's first tokens.
+func BootstrapCreates(hash [sha256.Size]byte) domain.UUID {
+	return domain.DeriveUUID(bootstrapSpace(hash), "create")
+}
+
 // bootstrapSpace is what the ids of all commands of a bootstrap token follow from.
 func bootstrapSpace(hash [sha256.Size]byte) domain.UUID {
 	return domain.DeriveUUID(domain.UUID{}, "gatehouse/bootstrap/"+hex.EncodeToString(hash[:]))
@@ -155,9 +161,8 @@ func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error
 // makeOrg is newOrg for the one request at a time.
 func (a *API) makeOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error) {
 	b := in.Body
-	space := bootstrapSpace(a.cfg.Bootstrap.Hash)
 	actor := callerOf(ctx).actor()
-	create := eventstore.Request{ID: domain.DeriveUUID(space, "create"), Command: "CreateOrg", Actor: actor, Fields: []any{
+	create := eventstore.Request{ID: BootstrapCreates(a.cfg.Bootstrap.Hash), Command: "CreateOrg", Actor: actor, Fields: []any{
 		&domain.CreateOrg{Org: b.Org, Name: b.Name, Owner: b.Owner, OwnerName: domain.Clear(b.OwnerName), OwnerEmail: domain.Clear(b.OwnerEmail)}}}
 	if err := domain.CheckID(b.Org); err != nil {
 		return nil, malformed("body.org", "%v", err)

@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +48,39 @@ func TestTheBootstrapTokenMakesOneOrg(t *testing.T) {
 	b.ask(second["token"].(string), http.MethodGet, "/v1/orgs/globex/people/gina", "").is(http.StatusOK)
 	assert.Equal(t, 1, b.used)
 	assert.NotContains(t, b.logs.String(), second["token"])
+}
+
+// Of the tokens that equal requests get at once, the last one is good.
+func TestEqualBootstrapRequestsAtOnceLeaveOneToken(t *testing.T) {
+	b := newBed(t, Limits{})
+	made := make([]string, 16)
+	var asking sync.WaitGroup
+	for i := range made {
+		asking.Go(func() {
+			r := b.newOrg(globex)
+			assert.Equal(t, http.StatusCreated, r.status)
+			var org NewOrg
+			assert.NoError(t, json.Unmarshal(r.body, &org))
+			made[i] = org.Token
+		})
+	}
+	asking.Wait()
+	good := 0
+	for _, token := range made {
+		if b.ask(token, http.MethodGet, "/v1/orgs/globex", "").status == http.StatusOK {
+			good++
+		}
+	}
+	assert.Equal(t, 1, good)
+	require.NoError(t, b.store.View(t.Context(), "globex", func(s *domain.State, _ eventstore.Head) error {
+		for _, token := range s.Tokens.Each("person:gina") {
+			if token.Good(b.clock()) {
+				good--
+			}
+		}
+		return nil
+	}))
+	assert.Zero(t, good)
 }
 
 // On a ledger in use the token is for a further org: what the tokens of the others
