@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 )
 
 // # What a restore may have lost
@@ -24,10 +25,18 @@ import (
 // A door must not open for a request of a time before the restore. The gateway may
 // have had the order; nobody knows, and that is put on record.
 
+//
+// # What ends again
+//
+// Whom the lost range erased is erased still: the key is destroyed for ever, and so is
+// that of a PIN which ended there. Nobody can read what they sealed, so the person is
+// erased and the PIN revoked on record. The owner stays, unreadable, as does the only
+// one of a group, until another is made.
+
 var ledgerWords = words{
 	commands: []CommandType{
 		command[RestoreLedger]("Goes on with a ledger that came back from a backup, above the positions that it lost.",
-			LedgerRestored{}, RemoteUnlockFailed{}),
+			LedgerRestored{}, RemoteUnlockFailed{}, PersonErased{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}),
 	},
 	events: []EventType{event[LedgerRestored](1)},
 }
@@ -56,6 +65,9 @@ type RestoreLedger struct {
 	// Accepted is the position from which an operator said to go on; empty: nothing is
 	// known to be lost.
 	Accepted string `json:"accepted,omitempty"`
+	// DestroyedKeys are ids of keys that are destroyed, and of which the ledger knows no
+	// end.
+	DestroyedKeys []string `json:"destroyed_keys,omitempty"`
 }
 
 func (RestoreLedger) permit() Permit     { return Permit{Service: true} }
@@ -77,7 +89,44 @@ func (c RestoreLedger) decide(tx *Tx) *Refusal {
 		request, _ := tx.UnlockRequests.Get(id)
 		tx.emit(RemoteUnlockFailed{Request: id, Door: request.Door, Person: request.Person, Reason: UnlockUnknown})
 	}
+	c.endSealed(tx)
 	return nil
+}
+
+// endSealed ends the people and the PINs whose keys are destroyed.
+func (c RestoreLedger) endSealed(tx *Tx) {
+	for _, subject := range tx.Keys.ids() {
+		if !slices.Contains(c.DestroyedKeys, tx.KeyOf(subject)) {
+			continue // one that ended with its holder is there no more
+		}
+		if p, ok := tx.People.Get(subject); ok && p.State != PersonStateErased && tx.owner() != subject && tx.owesOwner(subject) == nil {
+			tx.emit(PersonErased{Person: subject, Keys: tx.keysOf(subject)})
+			for _, b := range tx.bookingsOf(subject) {
+				tx.settle(b)
+			}
+		}
+	}
+	for _, id := range tx.Credentials.ids() {
+		pin, _ := tx.Credentials.Get(id)
+		if key := tx.KeyOf(pin.Subject); pin.Kind == KindPin && key != "" && slices.Contains(c.DestroyedKeys, key) {
+			tx.emit(tx.revocation(pin, ""))
+		}
+	}
+}
+
+// DestroyedKeysOf lists those of some keys that seal something in the state, sorted.
+func (s *State) DestroyedKeysOf(destroyed []string) (used []string) {
+	known := map[string]bool{}
+	for _, key := range destroyed {
+		known[key] = true
+	}
+	for _, subject := range s.Keys.ids() {
+		if key := s.KeyOf(subject); known[key] {
+			used = append(used, key)
+		}
+	}
+	slices.Sort(used)
+	return slices.Compact(used)
 }
 
 // LedgerRestored says which positions were lost with a restore. They are never used
@@ -89,6 +138,8 @@ type LedgerRestored struct {
 	HashAtLostFrom string `json:"hash_at_lost_from"`
 	KnownTo        uint64 `json:"known_to,omitempty"`
 	Accepted       string `json:"accepted,omitempty"`
+	// DestroyedKeys are ids of keys whose end the ledger had lost.
+	DestroyedKeys []string `json:"destroyed_keys,omitempty"`
 }
 
 func (e LedgerRestored) fold(s *State, _ Moment) {

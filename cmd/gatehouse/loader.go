@@ -270,7 +270,11 @@ func (s *service) troubles() []httpapi.Trouble {
 			add("org:"+string(id), "it serves nothing, for the program failed when it was loaded; the log has the stack: report it, and update this instance")
 			continue
 		}
-		add("org:"+string(id), "its ledger is damaged, so that it serves nothing: %v; %s", damaged[id], eventstore.DamageAdvice)
+		advice := eventstore.DamageAdvice
+		if errors.Is(damaged[id], eventstore.ErrBehind) {
+			advice += fmt.Sprintf("; or stop this service and give up what is lost: gatehouse restore --data %s --accept-loss %s=POSITION, where the ledger ends", s.cfg.Data, id)
+		}
+		add("org:"+string(id), "its ledger is damaged, so that it serves nothing: %v; %s", damaged[id], advice)
 	}
 	broken, unread := s.Store.Flaws()
 	for _, id := range slices.Sorted(maps.Keys(broken)) {

@@ -22,7 +22,7 @@ import (
 
 // restoreCmd puts a ledger back from a backup.
 type restoreCmd struct {
-	Target     string   `arg:"" optional:"" help:"The backup: a folder, or s3://bucket/prefix. Left out, losses of a directory that was restored are accepted."`
+	Target     string   `arg:"" optional:"" help:"The backup: a folder, or s3://bucket/prefix. Left out, losses of a directory are accepted that was restored, or lost commits."`
 	Data       string   `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory to restore into: empty, but for vault.key."`
 	Witness    []string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory that knows where the ledgers ended and whose keys are destroyed: the one of serve --witness, and the old data directory where that can be read."`
 	AcceptLoss []string `placeholder:"ORG=POSITION" help:"Go on with an org behind the position where the backup ends, though later commits are lost. @FILE reads lines of them."`
@@ -59,6 +59,10 @@ What is known to be lost is listed for each org. Whatever was taken away in it i
 again: revoked fobs, tokens and roles, ended bookings, erased people's records. So such an
 org is not served until its loss is accepted by the position where its ledger ends. Without
 --witness nobody knows what is lost, and every org waits. Exit code 3: orgs wait.
+
+A directory that lost commits without a restore, as a damaged disk or an old copy does,
+goes on the same way: leave TARGET out, and accept the loss of each org that
+"gatehouse ready" names. With a backup that has those commits, restore that instead.
 
 Examples:
 
@@ -228,7 +232,11 @@ func (c *restoreCmd) losses() (map[domain.ID]schemas.Position, error) {
 
 // tell says what became of each org, and what to look at.
 func (c *restoreCmd) tell(w *world, r *restore.Record) {
-	w.say("Restored as of %s:", r.Backup.UTC().Format("2006-01-02 15:04:05 MST"))
+	if r.Backup.IsZero() {
+		w.say("Orgs whose ledger ended before what is known of it:")
+	} else {
+		w.say("Restored as of %s:", r.Backup.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
 	var accept []string
 	lost := false
 	for _, o := range r.Orgs {

@@ -246,6 +246,13 @@ func TestWhatARestoreLostIsServedWhenItIsAccepted(t *testing.T) {
 	keys, err := again.Keys.Keys(t.Context(), "acme", []string{key})
 	require.NoError(t, err)
 	assert.Empty(t, keys, "who was erased since stays erased")
+	require.NoError(t, again.Store.View(t.Context(), "acme", func(state *domain.State, _ eventstore.Head) error {
+		ben, _ := state.People.Get("ben")
+		assert.Equal(t, domain.PersonStateErased, ben.State)
+		return nil
+	}))
+	b.olga.base = again.URL
+	require.NoError(t, b.olga.sends(t, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "no value is left that nobody can read")
 	overrides := 0
 	require.NoError(t, again.Store.Commits(t.Context(), domain.SystemOrg, 0, 0, func(c *schemas.Commit, _ []byte) error {
 		if c.Command == "RecordOverride" && strings.Contains(string(c.Events[0].Data), "acme="+backedUp.Position().String()) {

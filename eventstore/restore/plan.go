@@ -3,7 +3,6 @@ package restore
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,11 +103,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 	}
 	var all []Org
 	for _, o := range orgs {
-		margin := uint64(marginWitnessed)
-		if o.Blind {
-			margin = marginBlind
-		}
-		o.LostTo = max(o.Head.N, o.Known.N) + margin
+		o.giveUp()
 		all = append(all, *o)
 	}
 	slices.SortFunc(all, func(a, b Org) int { return cmp.Compare(a.Org, b.Org) })
@@ -121,16 +116,23 @@ func (o *Org) know(at schemas.Position, by string) {
 	}
 }
 
+// giveUp sets the last number that is given up when the org goes on.
+func (o *Org) giveUp() {
+	margin := uint64(marginWitnessed)
+	if o.Blind {
+		margin = marginBlind
+	}
+	o.LostTo = max(o.Head.N, o.Known.N) + margin
+}
+
 // published gives the positions that deltas and cursors in the backup were made at.
 // They may be ahead of the ledger in it, which is copied first.
 func published(ctx context.Context, b *backup.Backup, f func(domain.ID, schemas.Position)) error {
 	return b.Messages(ctx, eventstore.StreamPermissions, func(m *backup.Message) error {
 		words := strings.Split(m.Subject, ".")
-		var at struct{ Epoch, N, Done uint64 }
-		if err := json.Unmarshal(m.Body, &at); err != nil || len(words) < 3 {
-			return nil // the projector finds what it cannot read, and says it
+		if at, ok := publishedAt(m.Body); ok && len(words) > 2 {
+			f(domain.ID(words[1]), at)
 		}
-		f(domain.ID(words[1]), schemas.Position{Epoch: max(at.Epoch, 1), N: max(at.N, at.Done)})
 		return nil
 	})
 }

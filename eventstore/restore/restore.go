@@ -201,7 +201,7 @@ func (r *run) destroy(ctx context.Context, keys []mark.DestroyedKey) error {
 // goOn opens the ledger that was put back, compares every head, destroys what an
 // operator names, and goes on with the orgs that need no further word.
 func (r *run) goOn(ctx context.Context) (err error) {
-	s, err := r.open(ctx)
+	s, err := r.open(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -223,16 +223,17 @@ func (r *run) goOn(ctx context.Context) (err error) {
 		return err
 	}
 	for i := range r.record.Orgs {
-		if err := goOnWith(ctx, s, &r.record.Orgs[i]); err != nil {
+		if err := r.goOnWith(ctx, s, &r.record.Orgs[i]); err != nil {
 			return err
 		}
 	}
 	return r.remember(ctx, s)
 }
 
-func (r *run) open(ctx context.Context) (*eventstore.Store, error) {
+// open opens the ledger that is restored, with marks where it was there before.
+func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.Store, error) {
 	return eventstore.Open(ctx, eventstore.Config{Conn: r.conns.Conn, System: r.conns.System, Embedded: r.conns.Embedded, Replicas: r.cfg.Replicas,
-		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Keys: r.vault, Vault: r.vault, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
+		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
 		Destroyed: func(org domain.ID, keys []string) error { return NoteDestroyed(r.cfg.Data, org, keys) },
 	}, eventstore.NewMetrics(prometheus.NewRegistry()))
 }
@@ -269,12 +270,23 @@ func (r *run) erase(ctx context.Context, s *eventstore.Store) error {
 	return nil
 }
 
-// goOnWith goes on with an org, unless it waits for a word or has gone on.
-func goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
+// goOnWith goes on with an org, unless it waits for a word or has gone on. Whom it lost
+// the erasure of is erased in it again.
+func (r *run) goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
 	if o.Waits() || o.GoesOn.N > 0 {
 		return nil
 	}
-	result, err := s.GoOn(ctx, o.Org, o.loss())
+	destroyed, err := mark.ReadDestroyed(r.cfg.Data)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	loss := o.loss()
+	for _, k := range destroyed {
+		if k.Org == o.Org {
+			loss.Destroyed = append(loss.Destroyed, k.Key)
+		}
+	}
+	result, err := s.GoOn(ctx, o.Org, loss)
 	if err != nil {
 		return fmt.Errorf("restore: go on with %s: %w", o.Org, err)
 	}
@@ -334,43 +346,4 @@ func (r *run) hold() (err error) {
 		}
 	}
 	return nil
-}
-
-// Accept goes on with orgs of a directory that was restored earlier, whose loss an
-// operator accepts now.
-func Accept(ctx context.Context, cfg Config) (_ *Record, err error) {
-	r, err := Check(cfg.Data)
-	if err != nil {
-		return nil, err
-	}
-	if r == nil {
-		return nil, fmt.Errorf("restore: %s was not restored; name the target of a backup", cfg.Data)
-	}
-	if err := accept(r.Orgs, cfg.Accept); err != nil {
-		return nil, err
-	}
-	run := &run{cfg: cfg, record: r}
-	if run.vault, err = vault.Open(ctx, cfg.Data, cfg.Master); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, run.vault.Close()) }()
-	if run.conns, err = cfg.Connect(ctx); err != nil {
-		return nil, err
-	}
-	s, err := run.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
-	for i := range r.Orgs {
-		if _, now := cfg.Accept[r.Orgs[i].Org]; now {
-			if err := goOnWith(ctx, s, &r.Orgs[i]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if err := run.remember(ctx, s); err != nil {
-		return nil, err
-	}
-	return r, r.write(cfg.Data)
 }
