@@ -112,19 +112,19 @@ func (e AccessRightDefined) concerns(s *State) []ID { return s.sitesOfDoors(e.Do
 // stays. Doors replaces the whole set; a set of more than 1,000 doors is made by
 // AddDoors and RemoveDoors.
 type ChangeAccessRight struct {
-	Right       ID     `json:"right"`
-	Name        string `json:"name,omitempty"`
-	Doors       *[]ID  `json:"doors,omitempty"`
-	AddDoors    []ID   `json:"add_doors,omitempty"`
-	RemoveDoors []ID   `json:"remove_doors,omitempty"`
-	Schedule    ID     `json:"schedule,omitempty"`
+	Right       ID          `json:"right"`
+	Name        *string     `json:"name,omitempty"`
+	Doors       Given[[]ID] `json:"doors,omitzero"` // the whole set
+	AddDoors    []ID        `json:"add_doors,omitempty"`
+	RemoveDoors []ID        `json:"remove_doors,omitempty"`
+	Schedule    *ID         `json:"schedule,omitempty"`
 }
 
 func (ChangeAccessRight) permit() Permit { return Permit{Role: RoleSystemManager} }
 
 // scope is the sites of the right as it is and as it would be.
 func (c ChangeAccessRight) scope(s *State) Scope {
-	sites := s.sitesOfDoors(append(orGiven(c.Doors, nil), c.AddDoors...))
+	sites := s.sitesOfDoors(slices.Concat(c.Doors.Value, c.AddDoors))
 	if right, ok := s.AccessRights.Get(c.Right); ok {
 		sites = append(sites, right.Sites...)
 	}
@@ -136,17 +136,20 @@ func (c ChangeAccessRight) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if c.Doors != nil && len(c.AddDoors)+len(c.RemoveDoors) > 0 {
+	if c.Doors.Named && len(c.AddDoors)+len(c.RemoveDoors) > 0 {
 		return refuse("invalid_field", "doors: give the whole set, or what is added and removed")
 	}
-	doors := sortedIDs(append(slices.Clone(orGiven(c.Doors, right.Doors)), c.AddDoors...))
+	doors := sortedIDs(slices.Concat(c.Doors.or(right.Doors), c.AddDoors))
 	doors = slices.DeleteFunc(doors, func(d ID) bool { return slices.Contains(c.RemoveDoors, d) })
 	if r := tx.checkDoors(doors); r != nil {
 		return r
 	}
-	e := AccessRightChanged{Right: c.Right, Name: orDefault(c.Name, right.Name), Schedule: orDefault(c.Schedule, right.Schedule),
+	e := AccessRightChanged{Right: c.Right, Name: orGiven(c.Name, right.Name), Schedule: orGiven(c.Schedule, right.Schedule),
 		Added: missingIn(right.Doors, doors), Removed: missingIn(doors, right.Doors)}
 	if _, r := tx.Schedules.find(e.Schedule, "schedule"); r != nil {
+		return r
+	}
+	if r := required("name", e.Name); r != nil {
 		return r
 	}
 	if e.Name == right.Name && e.Schedule == right.Schedule && len(e.Added)+len(e.Removed) == 0 {

@@ -86,7 +86,8 @@ var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevo
 var bookingWords = words{
 	commands: []CommandType{
 		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}, RightRevoked{}),
-		command[ChangeBookingWindow]("Changes the first and the last day of a booking.", BookingWindowChanged{}, RightRevoked{}),
+		command[ChangeBookingWindow]("Changes the first or the last day of a booking.",
+			BookingWindowChanged{}, RightRevoked{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
 		command[TransferBooking]("Makes another person the primary tenant of a booking.",
 			BookingTransferred{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}, UnitManagerCreated{}),
 		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
@@ -198,12 +199,13 @@ func (e BookingCreated) fold(s *State, _ Moment) {
 }
 func (e BookingCreated) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
-// ChangeBookingWindow sets both days of a booking. It extends no share, and brings
+// ChangeBookingWindow changes the first and the last day of a booking. It extends no
+// share but those that were cut short by the booking, which a warning names, and brings
 // no booking back that has ended.
 type ChangeBookingWindow struct {
-	Booking ID            `json:"booking"`
-	From    schedule.Date `json:"from"`
-	Until   schedule.Date `json:"until,omitzero"` // last day; none: open end
+	Booking ID                   `json:"booking"`
+	From    *schedule.Date       `json:"from,omitempty"`
+	Until   Given[schedule.Date] `json:"until,omitzero"` // last day; null: open end
 }
 
 func (ChangeBookingWindow) permit() Permit         { return Permit{Role: RoleStaff} }
@@ -220,14 +222,20 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
 		return r
 	}
-	if r := tx.bookable(b.ID, unit, c.From, c.Until); r != nil {
+	from, until := orGiven(c.From, b.From), c.Until.or(b.Until)
+	if r := tx.bookable(b.ID, unit, from, until); r != nil {
 		return r
 	}
-	if tx.passed(b.Site, c.Until) {
-		return refuse("window_ended", "%s is over; EndBooking ends a booking at once", c.Until).about(b.ID)
+	if tx.passed(b.Site, until) {
+		return refuse("window_ended", "%s is over; EndBooking ends a booking at once", until).about(b.ID)
 	}
-	if b.From != c.From || b.Until != c.Until {
-		tx.emit(BookingWindowChanged(c))
+	if b.From != from || b.Until != until {
+		ended := tx.changeShareDays(b, from, until)
+		tx.emit(BookingWindowChanged{Booking: b.ID, From: from, Until: until})
+		for _, id := range ended {
+			tx.emit(ShareRevoked{Share: id, Cause: CauseBookingEnded})
+		}
+		tx.settle(b.ID)
 		tx.endAuction(unit.ID)
 	}
 	return nil

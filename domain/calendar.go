@@ -3,6 +3,7 @@ package domain
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"gatehouse/domain/schedule"
 )
@@ -40,9 +41,24 @@ func (c SetHolidayCalendar) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "days: %v", err)
 	}
 	if !slices.Equal(site.Calendar, c.Days) {
+		tx.warnOfDays(c.Site, site.Calendar, c.Days)
 		tx.emit(HolidayCalendarSet(c))
 	}
 	return nil
+}
+
+// warnOfDays names the days that a new calendar drops.
+func (tx *Tx) warnOfDays(site ID, old, now schedule.Calendar) {
+	var dropped []string
+	for _, d := range old {
+		if !slices.Contains(now, d) {
+			dropped = append(dropped, d.Date.String())
+		}
+	}
+	if len(dropped) > 0 {
+		tx.warn("days_dropped", "the calendar of the site %s is replaced as a whole, which drops %s of the old one: %s",
+			site, counted(len(dropped), "day"), strings.Join(dropped[:min(len(dropped), maxWarned)], ", "))
+	}
 }
 
 // HolidayCalendarSet sets the special days of a site as a whole.
@@ -57,14 +73,15 @@ func (e HolidayCalendarSet) fold(s *State, _ Moment) {
 func (e HolidayCalendarSet) concerns(*State) []ID { return []ID{e.Site} }
 
 // SetBlackout closes a site from one reading of its calendar and clock to
-// another. The id of a blackout that is there replaces that one.
+// another. The id of a blackout that is there changes that one.
 type SetBlackout struct {
-	Site     ID     `json:"site"`
-	Blackout ID     `json:"blackout,omitempty"` // empty: an id is made
-	Name     string `json:"name,omitempty"`
-	// From (inclusive) and To (exclusive) are of the site's calendar and clock.
-	From schedule.DateTime `json:"from"`
-	To   schedule.DateTime `json:"to"`
+	Site     ID            `json:"site"`
+	Blackout ID            `json:"blackout,omitempty"` // empty: an id is made
+	Name     Given[string] `json:"name,omitzero"`
+	// From (inclusive) and To (exclusive) are of the site's calendar and clock; a new
+	// blackout has both.
+	From *schedule.DateTime `json:"from,omitempty"`
+	To   *schedule.DateTime `json:"to,omitempty"`
 }
 
 func (SetBlackout) permit() Permit       { return Permit{Role: RoleSystemManager} }
@@ -74,9 +91,9 @@ func (c SetBlackout) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	b := SiteBlackout{tx.idFor(c.Blackout, "blackout"), schedule.Blackout{Name: c.Name, From: c.From, To: c.To}}
-	if err := b.Validate(); err != nil {
-		return refuse("invalid_field", "%v", err)
+	b, r := changedBlackout(site.Blackouts, tx.idFor(c.Blackout, "blackout"), c.Name, c.From, c.To)
+	if r != nil {
+		return r
 	}
 	if slices.Contains(site.Blackouts, b) {
 		return nil
@@ -84,8 +101,28 @@ func (c SetBlackout) decide(tx *Tx) *Refusal {
 	if len(site.Blackouts) >= schedule.MaxBlackouts && !site.hasBlackout(b.ID) {
 		return refuse("too_many_blackouts", "the site %s has %d blackouts; clear some that are over", c.Site, len(site.Blackouts)).about(c.Site)
 	}
-	tx.emit(BlackoutSet{Site: c.Site, Blackout: b.ID, Name: c.Name, From: c.From, To: c.To})
+	tx.emit(BlackoutSet{Site: c.Site, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
 	return nil
+}
+
+// changedBlackout is the blackout of an id among others, or a new one, with what is
+// given.
+func changedBlackout(all []SiteBlackout, id ID, name Given[string], from, to *schedule.DateTime) (SiteBlackout, *Refusal) {
+	b := SiteBlackout{ID: id}
+	i := slices.IndexFunc(all, func(b SiteBlackout) bool { return b.ID == id })
+	switch {
+	case i >= 0:
+		b = all[i]
+	case from == nil:
+		return b, refuse("invalid_field", "from: it is missing")
+	case to == nil:
+		return b, refuse("invalid_field", "to: it is missing")
+	}
+	b.Name, b.From, b.To = name.or(b.Name), orGiven(from, b.From), orGiven(to, b.To)
+	if err := b.Validate(); err != nil {
+		return b, refuse("invalid_field", "%v", err)
+	}
+	return b, nil
 }
 
 func (s *Site) hasBlackout(id ID) bool {

@@ -20,7 +20,7 @@ func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
 			d, _ := h.s.Doors.Get(door)
 			room := len((&Tx{State: h.s, Context: Context{At: h.at}}).storedAt(d)) + rapid.IntRange(0, 1).Draw(t, "room")
 			room = max(room, 1)
-			require.Nil(t, h.send(PersonActor("olga"), ChangeDoor{Door: door, Capacity: &room}))
+			require.Nil(t, h.send(PersonActor("olga"), ChangeDoor{Door: door, Capacity: Give(room)}))
 		}
 		for range rapid.IntRange(5, 60).Draw(t, "commands") {
 			h.pass()

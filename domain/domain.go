@@ -73,12 +73,6 @@ type Decision struct {
 	Warnings []Warning
 }
 
-// Warning tells the sender something that did not stop the command.
-type Warning struct {
-	Code    string `json:"code"`
-	Message string `json:"message"`
-}
-
 // Refusal is the answer to a command that a rule forbids. It is final for this
 // state: the same command may be accepted later.
 type Refusal struct {
@@ -210,11 +204,6 @@ func (tx *Tx) emit(e Event) {
 	e.fold(tx.State, m)
 	tx.decision.Events = append(tx.decision.Events, e)
 	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.concerns(tx.State)))
-}
-
-// warn adds a warning to the answer.
-func (tx *Tx) warn(code, format string, args ...any) {
-	tx.decision.Warnings = append(tx.decision.Warnings, Warning{code, fmt.Sprintf(format, args...)})
 }
 
 // idFor returns given, or when it is empty the id that this command gives to

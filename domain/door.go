@@ -215,15 +215,15 @@ func (e DoorCreated) concerns(*State) []ID { return []ID{e.Site} }
 // ChangeDoor changes what is said about a door; what is left out stays. Kind,
 // site and unit are for ever: a door that was moved is another door.
 type ChangeDoor struct {
-	Door         ID                `json:"door"`
-	Name         string            `json:"name,omitempty"`
-	In           *ID               `json:"in,omitempty"` // empty text: no area
-	Out          *ID               `json:"out,omitempty"`
-	Class        DoorClass         `json:"class,omitempty"`
-	FireRelease  *bool             `json:"fire_release,omitempty"`
-	AfterLease   AfterLease        `json:"after_lease,omitempty"`
-	Capabilities *[]DoorCapability `json:"capabilities,omitempty"`
-	Capacity     *int              `json:"capacity,omitempty"` // 0: any number
+	Door         ID                      `json:"door"`
+	Name         *string                 `json:"name,omitempty"`
+	In           Given[ID]               `json:"in,omitzero"`  // null: no area
+	Out          Given[ID]               `json:"out,omitzero"` // null: no area
+	Class        Given[DoorClass]        `json:"class,omitzero"`
+	FireRelease  Given[bool]             `json:"fire_release,omitzero"`
+	AfterLease   Given[AfterLease]       `json:"after_lease,omitzero"`
+	Capabilities Given[[]DoorCapability] `json:"capabilities,omitzero"`
+	Capacity     Given[int]              `json:"capacity,omitzero"` // null or 0: any number
 }
 
 func (ChangeDoor) permit() Permit         { return Permit{Role: RoleSystemManager} }
@@ -236,14 +236,17 @@ func (c ChangeDoor) decide(tx *Tx) *Refusal {
 	old := DoorChanged{Door: c.Door, Name: door.Name, In: door.In, Out: door.Out, Class: door.Class,
 		FireRelease: door.FireRelease, AfterLease: door.AfterLease, Capabilities: door.Capabilities, Capacity: door.Capacity}
 	now := old
-	now.Name = orDefault(c.Name, old.Name)
-	now.Class = orDefault(c.Class, old.Class)
-	now.AfterLease = orDefault(c.AfterLease, old.AfterLease)
-	now.In = orGiven(c.In, old.In)
-	now.Out = orGiven(c.Out, old.Out)
-	now.FireRelease = orGiven(c.FireRelease, old.FireRelease)
-	now.Capabilities = sortedSet(orGiven(c.Capabilities, old.Capabilities))
-	now.Capacity = orGiven(c.Capacity, old.Capacity)
+	now.Name = orGiven(c.Name, old.Name)
+	now.Class = orDefault(c.Class.or(old.Class), ClassStandard)
+	now.AfterLease = orDefault(c.AfterLease.or(old.AfterLease), AfterLeaseDeny)
+	now.In = c.In.or(old.In)
+	now.Out = c.Out.or(old.Out)
+	now.FireRelease = c.FireRelease.or(old.FireRelease)
+	now.Capabilities = sortedSet(c.Capabilities.or(old.Capabilities))
+	now.Capacity = c.Capacity.or(old.Capacity)
+	if r := required("name", now.Name); r != nil {
+		return r
+	}
 	if r := checkCapacity(now.Capacity); r != nil {
 		return r
 	}

@@ -108,7 +108,7 @@ func TestGroupsHoldTheirPromises(t *testing.T) {
 			cmd := h.groupCommand()
 			switch {
 			case rarely(t, "policy"):
-				cmd = SetSitePolicy{Site: draw(t, "site", storageSites...), Policy: Policy{MembershipOverlap: draw(t, "overlap", "", "union", "forbid")}}
+				cmd = SetSitePolicy{Site: draw(t, "site", storageSites...), Policy: PatchOf(Policy{MembershipOverlap: draw(t, "overlap", "", "union", "forbid")})}
 			case rarely(t, "person"):
 				cmd = h.personCommand()
 			}

@@ -139,14 +139,15 @@ func (e GroupScheduleSet) fold(s *State, _ Moment) {
 }
 func (e GroupScheduleSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
-// SetGroupBusinessHours sets when the doors stand open, as a whole.
+// SetGroupBusinessHours sets when the doors stand open, or changes how those hours
+// begin.
 type SetGroupBusinessHours struct {
-	Group ID                `json:"group"`
-	Times schedule.Schedule `json:"times"` // none: they never stand open by themselves
-	// FirstIn is on when it is left out.
-	FirstIn *bool `json:"first_in,omitempty"`
-	// GraceMinutes is 0 to 720; 60 when it is left out.
-	GraceMinutes *int `json:"grace_minutes,omitempty"`
+	Group ID                       `json:"group"`
+	Times Given[schedule.Schedule] `json:"times,omitzero"` // null or none: they never stand open by themselves
+	// FirstIn is on in new hours, and when it is null.
+	FirstIn Given[bool] `json:"first_in,omitzero"`
+	// GraceMinutes is 0 to 720; 60 in new hours, and when it is null.
+	GraceMinutes Given[int] `json:"grace_minutes,omitzero"`
 }
 
 func (SetGroupBusinessHours) permit() Permit         { return settingsPermit }
@@ -156,15 +157,21 @@ func (c SetGroupBusinessHours) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if r := checkTimes(c.Times); r != nil {
+	hours := BusinessHours{FirstIn: true, GraceMinutes: defaultGrace}
+	if g.Hours != nil {
+		hours = *g.Hours
+	} else if !c.Times.Named {
+		return refuse("invalid_field", "times: it is missing, and the group %s has no business hours yet", c.Group).about(c.Group)
+	}
+	hours = BusinessHours{Times: c.Times.or(hours.Times), FirstIn: c.FirstIn.orElse(hours.FirstIn, true), GraceMinutes: c.GraceMinutes.orElse(hours.GraceMinutes, defaultGrace)}
+	if r := checkTimes(hours.Times); r != nil {
 		return r
 	}
-	hours := BusinessHours{Times: c.Times, FirstIn: orGiven(c.FirstIn, true), GraceMinutes: orGiven(c.GraceMinutes, defaultGrace)}
 	if hours.GraceMinutes < 0 || hours.GraceMinutes > maxGrace {
 		return refuse("invalid_field", "grace_minutes: it is 0 to %d", maxGrace)
 	}
 	e := GroupBusinessHoursSet{Group: c.Group, Hours: &hours}
-	if schedule.Equal(c.Times, schedule.Schedule{}) {
+	if schedule.Equal(hours.Times, schedule.Schedule{}) {
 		e.Hours = nil
 	}
 	if !reflect.DeepEqual(g.Hours, e.Hours) {
@@ -188,11 +195,11 @@ func (e GroupBusinessHoursSet) concerns(s *State) []ID { return s.sitesOfGroup(e
 // business hours, from one reading of each site's calendar and clock to another.
 // Others pass as before. The id of a blackout that is there replaces that one.
 type SetGroupBlackout struct {
-	Group    ID                `json:"group"`
-	Blackout ID                `json:"blackout,omitempty"` // empty: an id is made
-	Name     string            `json:"name,omitempty"`
-	From     schedule.DateTime `json:"from"` // inclusive
-	To       schedule.DateTime `json:"to"`   // exclusive
+	Group    ID                 `json:"group"`
+	Blackout ID                 `json:"blackout,omitempty"` // empty: an id is made
+	Name     Given[string]      `json:"name,omitzero"`
+	From     *schedule.DateTime `json:"from,omitempty"` // inclusive; a new blackout has it
+	To       *schedule.DateTime `json:"to,omitempty"`   // exclusive; a new blackout has it
 }
 
 func (SetGroupBlackout) permit() Permit         { return settingsPermit }
@@ -202,9 +209,9 @@ func (c SetGroupBlackout) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	b := SiteBlackout{tx.idFor(c.Blackout, "blackout"), schedule.Blackout{Name: c.Name, From: c.From, To: c.To}}
-	if err := b.Validate(); err != nil {
-		return refuse("invalid_field", "%v", err)
+	b, r := changedBlackout(g.Blackouts, tx.idFor(c.Blackout, "blackout"), c.Name, c.From, c.To)
+	if r != nil {
+		return r
 	}
 	if slices.Contains(g.Blackouts, b) {
 		return nil
@@ -212,7 +219,7 @@ func (c SetGroupBlackout) decide(tx *Tx) *Refusal {
 	if len(g.Blackouts) >= schedule.MaxBlackouts && !g.hasBlackout(b.ID) {
 		return refuse("too_many_blackouts", "the group %s has %d blackouts; clear some that are over", c.Group, len(g.Blackouts)).about(c.Group)
 	}
-	tx.emit(GroupBlackoutSet{Group: c.Group, Blackout: b.ID, Name: c.Name, From: c.From, To: c.To})
+	tx.emit(GroupBlackoutSet{Group: c.Group, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
 	return nil
 }
 

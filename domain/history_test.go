@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -61,7 +62,7 @@ func (h *history) open() {
 		IssueMobileKey{Credential: "k4", Person: "will", Unit: "a2"},
 		CreateGroup{Group: "o1", Name: Clear("One"), Doors: []ID{"gate", "lift"}, Owner: "mara"},
 		CreateGroup{Group: "o2", Name: Clear("Two"), Doors: []ID{"south-gate"}, Owner: "gus"},
-		SetGroupBusinessHours{Group: "o2", Times: office, FirstIn: new(bool)},
+		SetGroupBusinessHours{Group: "o2", Times: Give(office), FirstIn: Give(false)},
 		AddMember{Group: "o1", Person: "vera", Role: GroupUser},
 		AddMember{Group: "o2", Person: "vera", Role: GroupAdmin},
 		h.withDigits(IssuePin{Credential: "k6", Person: "vera", Booking: "book-a1"}),
@@ -209,9 +210,9 @@ func (h *history) doorCommand() Command {
 	until := h.around()
 	area := draw[ID](h.t, "area", "yard", "hall")
 	posture := draw(h.t, "posture", PostureUnlocked, PostureFreeAccess, PostureNormal)
-	return draw[Command](h.t, "command", EnableDoor{Door: door}, DisableDoor{Door: door}, ChangeDoor{Door: door, Capabilities: &caps},
-		SetPosture{Door: door, Posture: posture, Until: until}, ClearPosture{Door: door},
-		SetPosture{Site: "north", Posture: posture, Until: until}, ClearPosture{Site: "north"}, SetPosture{Door: door, Posture: PostureNormal, UntilChange: true},
+	return draw[Command](h.t, "command", EnableDoor{Door: door}, DisableDoor{Door: door}, ChangeDoor{Door: door, Capabilities: Give(caps)},
+		SetPosture{Door: door, Posture: posture, Until: endOf(until)}, ClearPosture{Door: door},
+		SetPosture{Site: "north", Posture: posture, Until: endOf(until)}, ClearPosture{Site: "north"}, SetPosture{Door: door, Posture: PostureNormal, UntilChange: true},
 		SchedulePosture{Door: door, Schedule: draw(h.t, "schedule", append(storageSchedules, "", "")...)}, UnlockFor{Door: door, Minutes: 30},
 		Lockdown{Door: door}, ReleaseLockdown{Door: door}, Lockdown{Area: area}, ReleaseLockdown{Area: area},
 		Lockdown{Site: "north"}, ReleaseLockdown{Site: "north"}, ReleaseLockdown{Site: "north"},
@@ -225,7 +226,7 @@ func (h *history) bookingCommand() Command {
 	suspend := SuspendBooking{Booking: b, Level: draw(h.t, "level", LevelGatelock, LevelOverlock), Cause: draw[ID](h.t, "cause", "", "unpaid", "damage")}
 	return draw[Command](h.t, "command",
 		CreateBooking{Booking: b, Unit: unit, Person: person, From: from, Until: until},
-		ChangeBookingWindow{Booking: b, From: from, Until: until},
+		ChangeBookingWindow{Booking: b, From: &from, Until: endOf(until)},
 		MoveIn{Booking: b}, MoveOut{Booking: b}, ReleaseUnit{Unit: unit},
 		suspend, suspend, ReinstateBooking{Booking: b, Cause: suspend.Cause, Level: draw(h.t, "left", "", "", LevelGatelock)},
 		ReinstateBooking{Booking: b}, ReinstateBooking{Booking: b, All: true},
@@ -239,7 +240,7 @@ func (h *history) shareCommand() Command {
 	from, until := h.days()
 	share := ShareAccess{Bookings: []ID{draw(h.t, "booking", storageBookings...)}, From: from, Until: until, Shares: []ID{id},
 		Sharees: []Sharee{{Person: draw(h.t, "person", storagePeople...)}}}
-	return draw[Command](h.t, "command", share, share, ChangeShareWindow{Share: id, From: from, Until: until}, RevokeShare{Share: id})
+	return draw[Command](h.t, "command", share, share, ChangeShareWindow{Share: id, From: &from, Until: &until}, RevokeShare{Share: id})
 }
 
 func (h *history) unitUserCommand() Command {
@@ -297,10 +298,10 @@ func (h *history) siteCommand() Command {
 	site, day := draw(h.t, "site", storageSites...), h.day()
 	return draw[Command](h.t, "command",
 		SetHolidayCalendar{Site: site, Days: schedule.Calendar{{Date: day, Until: day.AddDays(1), Kind: schedule.Holiday}}},
-		SetBlackout{Site: site, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
+		SetBlackout{Site: site, Blackout: "x1", From: &schedule.DateTime{Date: day, Time: 600}, To: &schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearBlackout{Site: site, Blackout: "x1"},
-		SetSitePolicy{Site: site, Policy: Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2,
-			MembershipOverlap: draw(h.t, "overlap", "", "union"), Uses: draw(h.t, "uses", "", "per_gateway")}},
+		SetSitePolicy{Site: site, Policy: wholePolicy(Policy{FobHolders: draw(h.t, "fob holders", "", "anyone"), FobSchedule: draw(h.t, "fob schedule", append(storageSchedules, "", "")...), ShareDepth: 2,
+			MembershipOverlap: draw(h.t, "overlap", "", "union"), Uses: draw(h.t, "uses", "", "per_gateway")})},
 	)
 }
 
@@ -314,8 +315,8 @@ func (h *history) groupCommand() Command {
 		ChangeMemberRole{Group: group, Person: person, Role: role}, RemoveMember{Group: group, Person: person},
 		SetGroupOption{Group: group, Option: OptionRemoteUnlock, Enabled: rapid.Bool().Draw(h.t, "enabled")},
 		SetGroupSchedule{Group: group, Times: drawSchedule(h.t)},
-		SetGroupBusinessHours{Group: group, Times: draw(h.t, "hours", drawSchedule(h.t), schedule.Schedule{}), FirstIn: &firstIn},
-		SetGroupBlackout{Group: group, Blackout: "x1", From: schedule.DateTime{Date: day, Time: 600}, To: schedule.DateTime{Date: day.AddDays(1), Time: 60}},
+		SetGroupBusinessHours{Group: group, Times: Give(draw(h.t, "hours", drawSchedule(h.t), schedule.Schedule{})), FirstIn: Give(firstIn)},
+		SetGroupBlackout{Group: group, Blackout: "x1", From: &schedule.DateTime{Date: day, Time: 600}, To: &schedule.DateTime{Date: day.AddDays(1), Time: 60}},
 		ClearGroupBlackout{Group: group, Blackout: "x1"},
 		CreateGroup{Group: "o3", Name: Clear("Three"), Doors: []ID{door}, Owner: person}, EndGroup{Group: "o3"},
 	)
@@ -328,7 +329,7 @@ func (h *history) rightCommand() Command {
 	return draw[Command](h.t, "command",
 		ChangeSchedule{Schedule: draw(h.t, "schedule", storageSchedules...), Times: &times},
 		ChangeAccessRight{Right: right, AddDoors: []ID{door}}, ChangeAccessRight{Right: right, RemoveDoors: []ID{door}},
-		ChangeAccessRight{Right: right, Schedule: draw(h.t, "schedule", storageSchedules...)},
+		ChangeAccessRight{Right: right, Schedule: new(draw(h.t, "schedule", storageSchedules...))},
 		MapUnitAccess{Unit: unit, Rights: []UnitRight{{Right: "entries", Schedule: draw(h.t, "schedule", append(storageSchedules, "")...)}, {Right: "unit-" + unit}}},
 		RetireAccessRight{Right: right},
 	)
@@ -405,4 +406,18 @@ func FuzzDecide(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { decideProperty(t, func(string) {}) }))
+}
+
+// wholePolicy names every setting, so that those at their default are set too.
+func wholePolicy(p Policy) Patch[Policy] {
+	return Patch[Policy]{Value: p, Named: jsonNames(reflect.TypeFor[Policy]())}
+}
+
+// endOf is an end that is set in any case; the zero value: no end.
+func endOf[T comparable](v T) Given[T] {
+	var none T
+	if v == none {
+		return Clears[T]()
+	}
+	return Give(v)
 }

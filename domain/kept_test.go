@@ -18,7 +18,8 @@ func TestTextsAreKeptInOneForm(t *testing.T) {
 		{RegisterPerson{Name: Clear("Mu\u0308ller"), Email: Clear("mu\u0308@example.com")}, RegisterPerson{Name: Clear("M\u00fcller"), Email: Clear("m\u00fc@example.com")}},
 		{CreateDoor{Door: "gate", Name: " To\u0308r 1"}, CreateDoor{Door: "gate", Name: "T\u00f6r 1"}},
 		{given, SetHolidayCalendar{Site: "north", Days: schedule.Calendar{{Name: "Feast"}, {Name: "Long  name"}}}},
-		{ChangeDoor{Door: "gate", Name: name}, ChangeDoor{Door: "gate", Name: "Door"}},
+		{ChangeDoor{Door: "gate", Name: &name}, ChangeDoor{Door: "gate", Name: new("Door")}},
+		{ChangePerson{Person: "ben", Name: Give(Clear(" Ben "))}, ChangePerson{Person: "ben", Name: Give(Clear("Ben"))}},
 		{CreateArea{Area: " yard", Name: "Yard"}, CreateArea{Area: " yard", Name: "Yard"}}, // an id is refused with blanks
 	} {
 		assert.Equal(t, c.want, inKeptForm(c.given), CommandName(c.want))

@@ -199,11 +199,10 @@ func (f PersonField) check() error { return oneOf(f, FieldName, FieldEmail, Fiel
 
 // ChangePerson changes what is known about a person; what is left out stays.
 type ChangePerson struct {
-	Person ID            `json:"person"`
-	Name   Personal      `json:"name,omitzero" personal:"Person"`
-	Email  Personal      `json:"email,omitzero" personal:"Person"`
-	Phone  Personal      `json:"phone,omitzero" personal:"Person"`
-	Clear  []PersonField `json:"clear,omitempty"` // fields to empty
+	Person ID              `json:"person"`
+	Name   Given[Personal] `json:"name,omitzero" personal:"Person"`
+	Email  Given[Personal] `json:"email,omitzero" personal:"Person"`
+	Phone  Given[Personal] `json:"phone,omitzero" personal:"Person"`
 }
 
 func (ChangePerson) permit() Permit         { return Permit{Role: RoleStaff, Self: true} }
@@ -216,17 +215,16 @@ func (c ChangePerson) decide(tx *Tx) *Refusal {
 	if r := c.checkSender(tx, p); r != nil {
 		return r
 	}
-	if r := tx.checkAddresses(c.Person, c.Email, c.Phone); r != nil {
+	if r := tx.checkAddresses(c.Person, c.Email.Value, c.Phone.Value); r != nil {
 		return r
 	}
 	e := PersonChanged{Person: c.Person, Name: changed(p.Name, c.Name), Email: changed(p.Email, c.Email), Phone: changed(p.Phone, c.Phone)}
-	for _, f := range sortedSet(c.Clear) {
-		old, given := p.field(f), c.field(f)
-		if !given.Empty() {
-			return refuse("invalid_field", "clear: a new %s is given as well", f)
-		}
-		if !old.Empty() {
+	for _, f := range []PersonField{FieldEmail, FieldName, FieldPhone} {
+		switch given := c.field(f); {
+		case given.Null && !p.field(f).Empty():
 			e.Cleared = append(e.Cleared, f)
+		case given.Named && !given.Null && given.Value.Empty():
+			return refuse("invalid_field", "%s: it is empty; null clears it", f)
 		}
 	}
 	if e.Name.Empty() && e.Email.Empty() && e.Phone.Empty() && len(e.Cleared) == 0 {
@@ -251,19 +249,19 @@ func (c ChangePerson) checkSender(tx *Tx, p *Person) *Refusal {
 }
 
 // changed is the new value where there is one and it differs.
-func changed(old, now Personal) Personal {
-	if now.Empty() || now.Same(old) {
+func changed(old Personal, now Given[Personal]) Personal {
+	if now.Value.Empty() || now.Value.Same(old) {
 		return Personal{}
 	}
-	return now
+	return now.Value
 }
 
 func (p *Person) field(f PersonField) *Personal {
 	return map[PersonField]*Personal{FieldName: &p.Name, FieldEmail: &p.Email, FieldPhone: &p.Phone}[f]
 }
 
-func (c *ChangePerson) field(f PersonField) *Personal {
-	return map[PersonField]*Personal{FieldName: &c.Name, FieldEmail: &c.Email, FieldPhone: &c.Phone}[f]
+func (c *ChangePerson) field(f PersonField) *Given[Personal] {
+	return map[PersonField]*Given[Personal]{FieldName: &c.Name, FieldEmail: &c.Email, FieldPhone: &c.Phone}[f]
 }
 
 // PersonChanged gives new values to the fields that it holds, and empties others.

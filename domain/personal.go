@@ -204,6 +204,7 @@ type personalField struct {
 	index   int
 	made    bool          // the subject's id is made when the command leaves it out
 	subject int           // index of the sibling with the subject; -1: the org
+	given   bool          // it stands in a [Given]
 	below   *personalPlan // of a nested struct or slice of structs
 }
 
@@ -234,6 +235,10 @@ func planFields(t reflect.Type) *personalPlan {
 		if f.Type == personalType {
 			subject, option, _ := strings.Cut(f.Tag.Get("personal"), ",")
 			fields = append(fields, personalField{index: i, subject: subjectIndex(t, f, subject), made: option == "new"})
+			continue
+		}
+		if of, ok := GivenType(f.Type); ok && of == personalType {
+			fields = append(fields, personalField{index: i, subject: subjectIndex(t, f, f.Tag.Get("personal")), given: true})
 			continue
 		}
 		ft := f.Type
@@ -274,6 +279,9 @@ func walkPersonal(v reflect.Value, plan *personalPlan, f func(ID, *Personal)) {
 		if pf.below != nil {
 			walkBelow(fv, pf.below, f)
 			continue
+		}
+		if pf.given {
+			fv = fv.FieldByName("Value")
 		}
 		if !fv.CanAddr() {
 			panic("domain: EachPersonal needs a pointer")

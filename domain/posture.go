@@ -54,10 +54,12 @@ var postureWords = words{
 // access or normal takes access away, so that it passes with the commands that do,
 // in their order.
 type SetPosture struct {
-	Door    ID        `json:"door,omitempty"` // one of door and site
-	Site    ID        `json:"site,omitempty"`
-	Posture Posture   `json:"posture"`
-	Until   time.Time `json:"until,omitzero"` // exclusive; none: until it is cleared
+	Door    ID      `json:"door,omitempty"` // one of door and site
+	Site    ID      `json:"site,omitempty"`
+	Posture Posture `json:"posture"`
+	// Until is exclusive. Left out, a posture that is in force already keeps its end, and
+	// another one lasts until it is cleared; null: until it is cleared.
+	Until Given[time.Time] `json:"until,omitzero"`
 	// UntilChange ends it when the schedule on which the door stands open next begins
 	// or ends, as it is now.
 	UntilChange bool `json:"until_change,omitzero"`
@@ -73,16 +75,20 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 	if r := required("posture", string(c.Posture)); r != nil {
 		return r
 	}
-	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
-		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
+	same := now.inForce(tx.At) && now.Posture == c.Posture
+	until := inUTC(c.Until.Value)
+	if !c.Until.Named && same {
+		until = now.Until
 	}
-	until := inUTC(c.Until)
+	if !until.IsZero() && !tx.At.Before(until) {
+		return refuse("invalid_field", "until: %s is over", until.Format(time.RFC3339))
+	}
 	if c.UntilChange {
 		if until, r = c.change(tx); r != nil {
 			return r
 		}
 	}
-	if !now.inForce(tx.At) || now.Posture != c.Posture || !now.Until.Equal(until) {
+	if !same || !now.Until.Equal(until) {
 		tx.emit(PostureSet{Door: c.Door, Site: c.Site, Posture: c.Posture, Until: until})
 	}
 	return nil
@@ -91,7 +97,7 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 // change is when the schedule on which the door stands open next begins or ends.
 func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
 	door, ok := tx.Doors.Get(c.Door)
-	if !ok || door.Hours == "" || !c.Until.IsZero() {
+	if !ok || door.Hours == "" || c.Until.Named {
 		return time.Time{}, refuse("invalid_field", "until_change: it is for a door that SchedulePosture gave a schedule, and without until")
 	}
 	site, r := tx.Sites.find(door.Site, "site")

@@ -3,6 +3,7 @@ package domain
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -180,6 +181,10 @@ func (g generator) fillKind(v reflect.Value, field string) {
 		v.Set(reflect.New(v.Type().Elem()))
 		g.fill(v.Elem(), field)
 	case reflect.Struct:
+		if named := v.FieldByName("Named"); named.IsValid() {
+			g.fillGiven(v, named, field)
+			return
+		}
 		for i := range v.NumField() {
 			if !v.Type().Field(i).IsExported() {
 				continue
@@ -190,6 +195,29 @@ func (g generator) fillKind(v reflect.Value, field string) {
 			}
 		}
 	}
+}
+
+// fillGiven names a field of a command that changes something: with a value, or null.
+func (g generator) fillGiven(v, named reflect.Value, field string) {
+	if named.Kind() == reflect.Slice { // settings, each of which is a field
+		var all map[string]any
+		g.fill(v.FieldByName("Value"), field)
+		text, err := json.Marshal(v.FieldByName("Value").Interface())
+		if err == nil {
+			err = json.Unmarshal(text, &all)
+		}
+		if err != nil {
+			panic(err)
+		}
+		named.Set(reflect.ValueOf(slices.Sorted(maps.Keys(all))))
+		return
+	}
+	named.SetBool(true)
+	if draw(g.rt, field+" is cleared", false, false, false, true) {
+		v.FieldByName("Null").SetBool(true)
+		return
+	}
+	g.fill(v.FieldByName("Value"), field)
 }
 
 var someSchedules = []schedule.Schedule{

@@ -1,6 +1,8 @@
 package domain_test
 
 import (
+	"encoding/json"
+	"maps"
 	"math/bits"
 	"reflect"
 	"slices"
@@ -100,6 +102,10 @@ func (d drawer) fillKind(v reflect.Value, field string) {
 		v.Set(reflect.New(v.Type().Elem()))
 		d.fill(v.Elem(), field)
 	case reflect.Struct:
+		if named := v.FieldByName("Named"); named.IsValid() {
+			d.fillGiven(v, named, field)
+			return
+		}
 		for i := range v.NumField() {
 			f := v.Type().Field(i)
 			if !f.IsExported() {
@@ -111,6 +117,29 @@ func (d drawer) fillKind(v reflect.Value, field string) {
 			}
 		}
 	}
+}
+
+// fillGiven names a field of a command that changes something: with a value, or null.
+func (d drawer) fillGiven(v, named reflect.Value, field string) {
+	if named.Kind() == reflect.Slice { // settings, each of which is a field
+		var all map[string]any
+		d.fill(v.FieldByName("Value"), field)
+		text, err := json.Marshal(v.FieldByName("Value").Interface())
+		if err == nil {
+			err = json.Unmarshal(text, &all)
+		}
+		if err != nil {
+			panic(err)
+		}
+		named.Set(reflect.ValueOf(slices.Sorted(maps.Keys(all))))
+		return
+	}
+	named.SetBool(true)
+	if pick(d.rt, field+" is cleared", false, false, false, true) {
+		v.FieldByName("Null").SetBool(true)
+		return
+	}
+	d.fill(v.FieldByName("Value"), field)
 }
 
 // made are the commands that name a new thing in a field.

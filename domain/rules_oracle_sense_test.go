@@ -93,7 +93,8 @@ func (d drawer) sense(ptr any) {
 	case *domain.RemoteUnlock:
 		c.Door = "gate"
 	case *domain.SetSitePolicy:
-		c.Policy = domain.Policy{ShareDepth: 3, Uses: "per_gateway", FobHolders: pick(d.rt, "fobs", "", "anyone"), FobSchedule: pick[domain.ID](d.rt, "fob schedule", "", "", "office-hours")}
+		c.Policy = domain.Patch[domain.Policy]{Named: []string{"fob_holders", "fob_schedule", "share_depth", "uses"}, Value: domain.Policy{ShareDepth: 3, Uses: "per_gateway",
+			FobHolders: pick(d.rt, "fobs", "", "anyone"), FobSchedule: pick[domain.ID](d.rt, "fob schedule", "", "", "office-hours")}}
 	case *domain.ReinstateBooking:
 		c.Booking, c.Cause, c.All, c.Level = d.suspended(), "", rapid.Bool().Draw(d.rt, "all"), ""
 	case *domain.SuspendBooking:
@@ -126,7 +127,7 @@ func (d drawer) sense(ptr any) {
 			}
 		}
 	case *domain.ChangeBookingWindow:
-		c.From, c.Until = d.date("from"), d.date("until")
+		c.From, c.Until = new(d.date("from")), domain.Give(d.date("until"))
 	case *domain.SetNotification:
 		c.Site = "south"
 	case *domain.Lockdown:

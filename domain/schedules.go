@@ -78,7 +78,7 @@ func (ScheduleDefined) concerns(*State) []ID      { return nil }
 // stays.
 type ChangeSchedule struct {
 	Schedule ID                 `json:"schedule"`
-	Name     string             `json:"name,omitempty"`
+	Name     *string            `json:"name,omitempty"`
 	Times    *schedule.Schedule `json:"times,omitempty"`
 }
 
@@ -103,7 +103,10 @@ func (c ChangeSchedule) decide(tx *Tx) *Refusal {
 	if r := checkTimes(times); r != nil {
 		return r
 	}
-	name := orDefault(c.Name, old.Name)
+	name := orGiven(c.Name, old.Name)
+	if r := required("name", name); r != nil {
+		return r
+	}
 	if schedule.Equal(old.Schedule, times) && name == old.Name {
 		return nil
 	}

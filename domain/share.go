@@ -88,7 +88,7 @@ var shareWords = words{
 	commands: []CommandType{
 		command[ShareAccess]("Shares the units of bookings with people for a period of days: all of it or nothing.",
 			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
-		command[ChangeShareWindow]("Changes the first and the last day of a share.", ShareWindowChanged{}),
+		command[ChangeShareWindow]("Changes the first or the last day of a share.", ShareWindowChanged{}),
 		takesAway(command[RevokeShare]("Takes a share away, with what was shared on from it.",
 			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
 		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
@@ -100,12 +100,12 @@ var shareWords = words{
 	},
 }
 
-// ChangeShareWindow sets both days of a share, within its booking as ShareAccess
-// does.
+// ChangeShareWindow changes the first and the last day of a share, within its booking
+// as ShareAccess does.
 type ChangeShareWindow struct {
-	Share ID            `json:"share"`
-	From  schedule.Date `json:"from"`
-	Until schedule.Date `json:"until"` // last day
+	Share ID             `json:"share"`
+	From  *schedule.Date `json:"from,omitempty"`
+	Until *schedule.Date `json:"until,omitempty"` // last day
 }
 
 func (ChangeShareWindow) permit() Permit {
@@ -133,12 +133,13 @@ func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
 		}
 	}
 	parent, _ := tx.Shares.Get(sh.Parent)
-	if r := tx.shareable(b, parent, c.From, c.Until); r != nil {
+	from, until := orGiven(c.From, sh.From), orGiven(c.Until, sh.Until)
+	if r := tx.shareable(b, parent, from, until); r != nil {
 		return r
 	}
-	if sh.From != c.From || sh.Until != c.Until {
-		tx.emit(ShareWindowChanged(c))
-		tx.warnClamped(b, parent, c.From, c.Until)
+	if sh.From != from || sh.Until != until {
+		tx.emit(ShareWindowChanged{Share: sh.ID, From: from, Until: until})
+		tx.warnClamped(b, parent, from, until)
 	}
 	return nil
 }

@@ -1,9 +1,6 @@
 package domain
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Policy is what an operator decides about a site; the zero value is the default
 // of the rules.
@@ -77,15 +74,16 @@ func (p Policy) check() error {
 
 var sitePolicyWords = words{
 	commands: []CommandType{
-		command[SetSitePolicy]("Sets what the operator decides about a site, as a whole: what is left out gets its default.", SitePolicySet{}),
+		command[SetSitePolicy]("Changes what the operator decides about a site: what is left out stays, null sets the default.", SitePolicySet{}),
 	},
 	events: []EventType{event[SitePolicySet](1)},
 }
 
-// SetSitePolicy sets a site's policy as a whole.
+// SetSitePolicy changes what the operator decides about a site. Settings that are not
+// named stay, and null sets the default.
 type SetSitePolicy struct {
-	Site   ID     `json:"site"`
-	Policy Policy `json:"policy"`
+	Site   ID            `json:"site"`
+	Policy Patch[Policy] `json:"policy"`
 }
 
 func (SetSitePolicy) permit() Permit       { return Permit{Role: RoleSystemManager} }
@@ -95,49 +93,91 @@ func (c SetSitePolicy) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if c.Policy.FobSchedule != "" {
-		if _, r := tx.Schedules.find(c.Policy.FobSchedule, "schedule"); r != nil {
+	old, now := site.Policy, c.Policy.on(site.Policy)
+	if now.FobSchedule != "" && now.FobSchedule != old.FobSchedule {
+		if _, r := tx.Schedules.find(now.FobSchedule, "schedule"); r != nil {
 			return r
 		}
 	}
-	if site.Policy.MembershipOverlap == "union" && c.Policy.MembershipOverlap != "union" {
+	if old.MembershipOverlap == "union" && now.MembershipOverlap != "union" {
 		if r := refuseOverlaps(tx.overlapsAt(c.Site)); r != nil {
 			return r
 		}
 	}
-	if site.Policy.countsPerGateway() && !c.Policy.countsPerGateway() {
+	if old.countsPerGateway() && !now.countsPerGateway() {
 		if r := tx.refuseHomeless(c.Site); r != nil {
 			return r
 		}
 	}
-	if site.Policy == c.Policy {
+	if old == now {
 		return nil
 	}
-	if c.Policy.ServiceFobs == "forbidden" && site.Policy.ServiceFobs != "forbidden" {
-		tx.warnOfServiceFobs(c.Site)
-	}
-	tx.emit(SitePolicySet(c))
+	tx.warnOfPolicy(site, now)
+	tx.emit(SitePolicySet{Site: c.Site, Policy: now})
 	return nil
 }
 
-// maxWarned is how many things a warning names.
-const maxWarned = 20
+// warnOfPolicy names what a narrower policy stops, and what goes on under it.
+func (tx *Tx) warnOfPolicy(site *Site, now Policy) {
+	old := site.Policy
+	if old.FobHolders == "anyone" && now.FobHolders != "anyone" {
+		tx.warnOf(tx.sharedUserFobs(site.ID), "fobs_stop", "shared users hold no fobs at the site %s any more; of theirs these open nothing from now on", site.ID)
+	}
+	if now.ServiceFobs == "forbidden" && old.ServiceFobs != "forbidden" {
+		tx.warnOf(tx.serviceFobs(site.ID), "service_fobs_stay", "fobs and cards of staff and vendors stay in use at the site %s; RemoveFob ends one", site.ID)
+	}
+	if now.ManagerShares == "forbidden" && old.ManagerShares != "forbidden" {
+		tx.warnOf(tx.sharesAt(site.ID, func(sh *Share) bool { return tx.worksAt(sh.Person, site.ID) }),
+			"shares_stand", "shares with staff of the site %s stand; RevokeShare ends one", site.ID)
+	}
+	if max(1, now.ShareDepth) < max(1, old.ShareDepth) {
+		tx.warnOf(tx.sharesAt(site.ID, func(sh *Share) bool { return tx.shareDepth(sh) > max(1, now.ShareDepth) }),
+			"shares_stand", "shares that were shared on deeper than the site %s now lets stand; RevokeShare ends one", site.ID)
+	}
+}
 
-// warnOfServiceFobs names the fobs and cards of staff and vendors that are out.
-func (tx *Tx) warnOfServiceFobs(site ID) {
-	var out []string
-	for id, c := range tx.Credentials.Each("site:" + string(site)) {
-		if (c.Kind == KindFob || c.Kind == KindCard) && c.live() && c.Person != "" && c.Booking == "" && c.Unit == "" {
-			out = append(out, string(id))
+// serviceFobs are the fobs and cards of staff and vendors that are out, sorted.
+func (s *State) serviceFobs(site ID) []ID {
+	return s.fobsAt(site, func(c *Credential) bool { return c.Booking == "" && c.Unit == "" })
+}
+
+// sharedUserFobs are the fobs and cards of those who hold one for a booking of somebody
+// else, sorted.
+func (s *State) sharedUserFobs(site ID) []ID {
+	return s.fobsAt(site, func(c *Credential) bool {
+		b, ok := s.Bookings.Get(c.Booking)
+		return ok && b.Person != c.Person && c.Unit == "" || c.Booking == "" && c.Unit == "" && !s.servesAt(c.Person, site)
+	})
+}
+
+func (s *State) fobsAt(site ID, which func(*Credential) bool) []ID {
+	var out []ID
+	for id, c := range s.Credentials.Each("site:" + string(site)) {
+		if (c.Kind == KindFob || c.Kind == KindCard) && c.live() && c.Person != "" && which(c) {
+			out = append(out, id)
 		}
 	}
-	if n := len(out); n > 0 {
-		named, more := out[:min(n, maxWarned)], ""
-		if n > maxWarned {
-			more = " …"
+	return sortedIDs(out)
+}
+
+// sharesAt are the active shares of a site, sorted.
+func (s *State) sharesAt(site ID, which func(*Share) bool) []ID {
+	var out []ID
+	for id, sh := range s.Shares.All() {
+		if sh.Site == site && sh.State == ShareStateActive && which(sh) {
+			out = append(out, id)
 		}
-		tx.warn("service_fobs_stay", "of staff and vendors %d fobs and cards stay in use at the site %s; RemoveFob ends one: %s%s", n, site, strings.Join(named, ", "), more)
 	}
+	return sortedIDs(out)
+}
+
+// shareDepth is how often access was shared on to come to a share: 1 is from the tenant.
+func (s *State) shareDepth(sh *Share) int {
+	depth := 1
+	for parent, ok := s.Shares.Get(sh.Parent); ok && depth <= maxShareDepth; parent, ok = s.Shares.Get(parent.Parent) {
+		depth++
+	}
+	return depth
 }
 
 // SitePolicySet sets a site's policy as a whole.

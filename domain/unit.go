@@ -182,6 +182,8 @@ func (c MapUnitAccess) decide(tx *Tx) *Refusal {
 		return nil
 	}
 	affected := unit.rightIDs()
+	kept := (&Unit{Rights: rights}).rightIDs()
+	tx.warnOf(missingIn(kept, affected), "rights_dropped", "the rights of the unit %s are replaced as a whole, and it has these no more", c.Unit)
 	tx.emit(UnitAccessMapped{Unit: c.Unit, Rights: rights})
 	tx.requireReviews(affected...)
 	return nil

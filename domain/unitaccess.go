@@ -147,6 +147,8 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 	if r := tx.outranksInUnit(c.Person, unit); r != nil {
 		return r
 	}
+	tx.warnOf(missingIn(accessRights(access), accessRights(tx.PresentAccess(u))), "access_dropped",
+		"the access of %s to the unit %s is replaced as a whole, and these rights are gone", c.Person, c.Unit)
 	tx.emit(UnitUserAccessChanged{Unit: c.Unit, Person: c.Person, Access: access})
 	for _, right := range changed {
 		for id := range tx.Reviews.Each(openReview(key, right)) {
@@ -154,6 +156,15 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 		}
 	}
 	return nil
+}
+
+// accessRights lists the rights of an access, sorted.
+func accessRights(access []UnitAccess) []ID {
+	var out []ID
+	for _, a := range access {
+		out = append(out, a.Right)
+	}
+	return sortedIDs(out)
 }
 
 // changedAccess lists the rights that are in one of two lists alone, or in both

@@ -224,6 +224,9 @@ func shapeError(v reflect.Value, path string) (string, error) {
 	case schedule.Date:
 		return path, checkDate(t)
 	}
+	if _, ok := GivenType(v.Type()); ok {
+		return shapeError(v.FieldByName("Value"), path)
+	}
 	switch v.Kind() {
 	case reflect.String:
 		return path, checkText(v.String())

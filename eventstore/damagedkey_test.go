@@ -73,7 +73,7 @@ func TestADamagedKeyCostsOnePerson(t *testing.T) {
 	assert.Zero(t, s.Sealed("acme"), "there is nothing to wait for")
 	_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "cy", Name: domain.Clear("Cy")}))
 	require.NoError(t, err)
-	_, err = s.Execute(t.Context(), "acme", request(&domain.ChangePerson{Person: "ana", Name: domain.Clear("Anna")}))
+	_, err = s.Execute(t.Context(), "acme", request(&domain.ChangePerson{Person: "ana", Name: domain.Give(domain.Clear("Anna"))}))
 	assert.ErrorIs(t, err, vault.ErrDamaged)
 	_, err = s.Execute(t.Context(), "acme", request(&domain.ErasePerson{Person: "ana"}))
 	require.NoError(t, err)

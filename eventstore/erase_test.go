@@ -133,7 +133,7 @@ func TestErasureEndToEnd(t *testing.T) {
 	require.NoError(t, stale.View(t.Context(), "acme", func(*domain.State, Head) error { return nil }))
 	erase(t, s)
 	assertErased(t, b, s)
-	_, err := stale.Execute(t.Context(), "acme", request(&domain.ChangePerson{Person: "canary", Name: domain.Clear(canaries[0])}))
+	_, err := stale.Execute(t.Context(), "acme", request(&domain.ChangePerson{Person: "canary", Name: domain.Give(domain.Clear(canaries[0]))}))
 	assert.ErrorContains(t, err, "person_erased", "an append after the erasure brings no key back")
 	o := s.present("acme")
 	o.mu.RLock()

@@ -36,7 +36,7 @@ func guessable() map[string]Request {
 
 // noOp is a command that anybody may send and that changes nothing.
 func noOp() Request {
-	return request(&domain.ChangePerson{Person: "olga", Name: domain.Clear("Olga")})
+	return request(&domain.ChangePerson{Person: "olga", Name: domain.Give(domain.Clear("Olga"))})
 }
 
 func TestNobodyTakesAnIDOfTheService(t *testing.T) {

@@ -110,6 +110,19 @@ func enumerations(typ reflect.Type, types map[reflect.Type]*jsonschema.Schema, s
 		types[typ] = enum(lister.Texts())
 		return
 	}
+	if of, ok := domain.GivenType(typ); ok {
+		enumerations(of, types, seen)
+		s := types[of]
+		if s == nil {
+			var err error
+			s, err = jsonschema.ForType(of, &jsonschema.ForOptions{TypeSchemas: types})
+			if err != nil {
+				panic(err)
+			}
+		}
+		types[typ] = s.CloneSchemas()
+		return
+	}
 	switch typ.Kind() {
 	case reflect.Pointer, reflect.Slice:
 		enumerations(typ.Elem(), types, seen)
@@ -137,8 +150,12 @@ func enum(texts []string) *jsonschema.Schema {
 // finish adds what the types do not say: descriptions from the comments of the
 // source, the bounds that commands have, and where null may stand.
 func finish(s *jsonschema.Schema, typ reflect.Type, u use) {
+	clearable := isPatch(typ)
 	for typ.Kind() == reflect.Pointer {
 		typ = typ.Elem()
+	}
+	if of, ok := domain.GivenType(typ); ok {
+		typ = of
 	}
 	if values[typ] != nil || typ == personalType || len(s.Enum) > 0 {
 		return
@@ -165,6 +182,9 @@ func finish(s *jsonschema.Schema, typ reflect.Type, u use) {
 			if u == ofCommand || strings.Contains(options, "omit") {
 				notNull(p)
 			}
+			if isGiven(f.Type) || clearable {
+				orNull(p)
+			}
 		}
 	}
 }
@@ -188,6 +208,19 @@ func notNull(s *jsonschema.Schema) {
 	s.Types = slices.DeleteFunc(slices.Clone(s.Types), func(t string) bool { return t == "null" })
 	if len(s.Types) == 1 {
 		s.Type, s.Types = s.Types[0], nil
+	}
+}
+
+// isGiven reports whether null clears a field, and isPatch whether it clears those
+// below it.
+func isGiven(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "Given[") }
+func isPatch(t reflect.Type) bool { return strings.HasPrefix(t.Name(), "Patch[") }
+
+// orNull lets null stand for a field.
+func orNull(s *jsonschema.Schema) {
+	s.Type, s.Types = "", []string{"null", s.Type}
+	if len(s.Enum) > 0 {
+		s.Enum = append(slices.Clone(s.Enum), nil)
 	}
 }
 

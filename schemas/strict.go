@@ -14,18 +14,25 @@ import (
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"gatehouse/domain"
 )
 
 // A KeyError is a field of a JSON object that is not taken: one that stands twice,
-// of which a reader takes the first or the last as it likes, or one whose name
-// differs from that of a field by its case alone, which encoding/json would take.
+// of which a reader takes the first or the last as it likes, one whose name differs
+// from that of a field by its case alone, which encoding/json would take, or null for a
+// field that a command may leave out but not clear.
 type KeyError struct {
 	Path  string // of the field: windows[1].from
 	Wants string // the field as it is to be written; empty: it stands twice
+	Null  bool   // it may be left out, and not be null
 }
 
 // Error tells what is wrong with the field.
 func (e *KeyError) Error() string {
+	if e.Null {
+		return e.Path + ": it cannot be cleared, so that null says nothing; leave it out to keep what there is"
+	}
 	if e.Wants == "" {
 		return e.Path + ": the field stands twice"
 	}
@@ -125,6 +132,10 @@ var (
 // fields are not known.
 func readInto(t reflect.Type) reflect.Type {
 	for t != nil {
+		if of, ok := domain.GivenType(t); ok {
+			t = of
+			continue
+		}
 		if p := reflect.PointerTo(t); p.Implements(unmarshaler) || p.Implements(textUnmarshaler) {
 			return nil
 		}
@@ -142,6 +153,10 @@ func (k keys) value(t reflect.Type, at *place) error {
 		return err
 	}
 	switch token {
+	case nil:
+		if t != nil && t.Kind() == reflect.Pointer && at != nil {
+			return &KeyError{Path: at.path(), Null: true}
+		}
 	case json.Delim('{'):
 		return k.object(readInto(t), at)
 	case json.Delim('['):

@@ -294,8 +294,8 @@ func (d *demo) liftCheck(ctx context.Context) error {
 // fireDrill closes the site for half an hour.
 func (d *demo) fireDrill(ctx context.Context) error {
 	now := d.zone.Local(schedule.Nanos(d.clock.now()))
-	_, err := d.send(ctx, manager, "fire drill, half an hour", &domain.SetBlackout{Site: demoSite, Name: "Fire drill",
-		From: schedule.DateTime{Date: now.Date, Time: now.Time}, To: schedule.DateTime{Date: now.Date, Time: now.Time + 30}})
+	from, to := schedule.DateTime{Date: now.Date, Time: now.Time}, schedule.DateTime{Date: now.Date, Time: now.Time + 30}
+	_, err := d.send(ctx, manager, "fire drill, half an hour", &domain.SetBlackout{Site: demoSite, Name: domain.Give("Fire drill"), From: &from, To: &to})
 	return err
 }
 

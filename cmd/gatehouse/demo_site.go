@@ -119,7 +119,6 @@ func (d *demo) buildSite(ctx context.Context) error {
 		order{"a site in " + demoZone, one(&domain.CreateSite{Site: demoSite, Name: "Quay", Zone: demoZone})},
 		order{"its lock system", one(&domain.ConnectSite{Site: demoSite, LockSystem: "gatehouse"})},
 		order{"people hear of what is shared with them", one(&domain.SetNotification{Site: demoSite, Kind: domain.NotificationSharedAccess, Enabled: true})},
-		order{"those with whom a unit is shared may hold fobs", one(&domain.SetSitePolicy{Site: demoSite, Policy: domain.Policy{FobHolders: "anyone"}})},
 		order{"holidays", one(&domain.SetHolidayCalendar{Site: demoSite, Days: days})},
 		order{"day hours and long hours", []any{
 			&domain.DefineSchedule{Schedule: dayHours, Name: "Day hours", Times: times(6, 22, everyDay...)},

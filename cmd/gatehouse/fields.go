@@ -118,6 +118,8 @@ func (a *assigner) find(x assignment) (*shape, error) {
 // value reads the text of a value by its shape.
 func (a *assigner) value(ctx context.Context, s *shape, x assignment) (any, error) {
 	switch {
+	case s.Clears && x.text == "null":
+		return nil, nil
 	case s.Type == "string" && s.Format == "date-time":
 		at, err := a.clock.read(ctx, x.text)
 		if err != nil {

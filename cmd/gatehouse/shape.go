@@ -14,13 +14,42 @@ import (
 // shape is what a JSON Schema says of a value, as far as the command line needs
 // it.
 type shape struct {
-	Type        string            `json:"type"`
+	Type        string            `json:"-"`
+	Clears      bool              `json:"-"` // null may stand for the value, and clears it
 	Format      string            `json:"format"`
 	Description string            `json:"description"`
 	Enum        []string          `json:"enum"`
 	Properties  map[string]*shape `json:"properties"`
 	Required    []string          `json:"required"`
 	Items       *shape            `json:"items"`
+}
+
+// UnmarshalJSON reads a schema, whose type may be two of which one is null.
+func (s *shape) UnmarshalJSON(data []byte) error {
+	type plain shape
+	with := struct {
+		Types json.RawMessage `json:"type"`
+		*plain
+	}{plain: (*plain)(s)}
+	if err := json.Unmarshal(data, &with); err != nil {
+		return err
+	}
+	if json.Unmarshal(with.Types, &s.Type) == nil {
+		return nil
+	}
+	var types []string
+	if err := json.Unmarshal(with.Types, &types); err != nil {
+		return err
+	}
+	for _, t := range types {
+		if t == "null" {
+			s.Clears = true
+		} else {
+			s.Type = t
+		}
+	}
+	s.Enum = slices.DeleteFunc(s.Enum, func(word string) bool { return word == "" })
+	return nil
 }
 
 // commandShape is the shape of a command's fields. This binary knows the commands
@@ -93,6 +122,9 @@ func (s *shape) describe(out *strings.Builder, prefix string) {
 		mark := ""
 		if slices.Contains(s.Required, name) {
 			mark = ", required"
+		}
+		if f.Clears {
+			mark += ", null clears it"
 		}
 		fmt.Fprintf(out, "  %-34s %s%s", path, f.kind(), mark)
 		if f.Description != "" {

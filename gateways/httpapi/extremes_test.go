@@ -82,7 +82,10 @@ func extremeBodies(t *testing.T, typ domain.CommandType) []string {
 	require.True(t, ok)
 	var schema struct {
 		Examples   []map[string]json.RawMessage
-		Properties map[string]struct{ Type, Format string }
+		Properties map[string]struct {
+			Type   any // a name, or a list with null
+			Format string
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(inUse.Replace(string(text))), &schema))
 	begin := schema.Examples[0]
@@ -110,7 +113,7 @@ func extremeBodies(t *testing.T, typ domain.CommandType) []string {
 				all[name] = `"` + until + `T23:59:59Z"`
 			case p.Format == "date" && name != "from":
 				all[name] = `"` + until + `"`
-			case p.Type == "integer":
+			case strings.Contains(fmt.Sprint(p.Type), "integer"):
 				all[name] = `720`
 			}
 		}

@@ -151,3 +151,12 @@ func grants(s *domain.State) table[domain.Grant]             { return s.Grants }
 func groups(s *domain.State) table[domain.Group]             { return s.Groups }
 func groupMembers(s *domain.State) table[domain.GroupMember] { return s.GroupMembers }
 func credentials(s *domain.State) table[domain.Credential]   { return s.Credentials }
+
+// named is a field that is given, but for its zero value.
+func named[T comparable](v T) domain.Given[T] {
+	var none T
+	if v == none {
+		return domain.Given[T]{}
+	}
+	return domain.Give(v)
+}

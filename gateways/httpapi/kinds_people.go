@@ -66,11 +66,11 @@ var groupKinds = []Kind{
 		if r.Ended || r.Hours == nil {
 			return domain.SetGroupBusinessHours{}, false
 		}
-		return domain.SetGroupBusinessHours{Group: r.ID, Times: r.Hours.Times, FirstIn: &r.Hours.FirstIn, GraceMinutes: &r.Hours.GraceMinutes}, true
+		return domain.SetGroupBusinessHours{Group: r.ID, Times: domain.Give(r.Hours.Times), FirstIn: domain.Give(r.Hours.FirstIn), GraceMinutes: domain.Give(r.Hours.GraceMinutes)}, true
 	}),
 	kindOfMany("group-blackouts", groups, func(_ *exportView, r *domain.Group) (out []domain.SetGroupBlackout) {
 		for _, b := range r.Blackouts {
-			out = append(out, domain.SetGroupBlackout{Group: r.ID, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
+			out = append(out, domain.SetGroupBlackout{Group: r.ID, Blackout: b.ID, Name: named(b.Name), From: &b.From, To: &b.To})
 		}
 		return out
 	}),

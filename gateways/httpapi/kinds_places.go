@@ -31,7 +31,7 @@ var placeKinds = []Kind{
 		return domain.DefineSchedule{Schedule: r.ID, Name: r.Name, Times: r.Schedule}, r.ID != domain.AlwaysID // every org has that
 	}),
 	kindOf("policies", sites, func(_ *exportView, r *domain.Site) (domain.SetSitePolicy, bool) {
-		return domain.SetSitePolicy{Site: r.ID, Policy: r.Policy}, r.Policy != domain.Policy{}
+		return domain.SetSitePolicy{Site: r.ID, Policy: domain.PatchOf(r.Policy)}, r.Policy != domain.Policy{}
 	}),
 	kindOf("connections", sites, func(_ *exportView, r *domain.Site) (domain.ConnectSite, bool) {
 		return domain.ConnectSite{Site: r.ID, LockSystem: r.LockSystem}, r.LockSystem != ""
@@ -47,7 +47,7 @@ var placeKinds = []Kind{
 	}),
 	kindOfMany("blackouts", sites, func(_ *exportView, r *domain.Site) (out []domain.SetBlackout) {
 		for _, b := range r.Blackouts {
-			out = append(out, domain.SetBlackout{Site: r.ID, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
+			out = append(out, domain.SetBlackout{Site: r.ID, Blackout: b.ID, Name: named(b.Name), From: &b.From, To: &b.To})
 		}
 		return out
 	}),
@@ -83,9 +83,9 @@ var shutKinds = []Kind{
 		return domain.SchedulePosture{Door: r.ID, Schedule: r.Hours}, r.Hours != ""
 	}),
 	kindOf("postures", sites, func(v *exportView, r *domain.Site) (domain.SetPosture, bool) {
-		return domain.SetPosture{Site: r.ID, Posture: r.Posture.Posture, Until: r.Posture.Until}, v.inForce(r.Posture)
+		return domain.SetPosture{Site: r.ID, Posture: r.Posture.Posture, Until: named(r.Posture.Until)}, v.inForce(r.Posture)
 	}).and(kindOf("", doors, func(v *exportView, r *domain.Door) (domain.SetPosture, bool) {
-		return domain.SetPosture{Door: r.ID, Posture: r.Posture.Posture, Until: r.Posture.Until}, v.inForce(r.Posture)
+		return domain.SetPosture{Door: r.ID, Posture: r.Posture.Posture, Until: named(r.Posture.Until)}, v.inForce(r.Posture)
 	})),
 }
 

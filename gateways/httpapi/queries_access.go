@@ -77,8 +77,11 @@ func (in *grantsInput) filters() []filter[domain.Grant] {
 type shareView struct {
 	domain.Share
 	PersonName *string `json:"person_name"`
-	// A share opens nothing after its booking, whatever its own last day.
-	EffectiveUntil schedule.Date `json:"effective_until" doc:"the last day on which it can open: its own or that of its booking, whichever is earlier"`
+	// A share opens nothing beyond what it hangs on, whatever its own days, and nothing
+	// while its booking is suspended.
+	EffectiveFrom  schedule.Date `json:"effective_from,omitzero" doc:"the first day on which it can open, within its booking and the share that was shared on; none: no day is left"`
+	EffectiveUntil schedule.Date `json:"effective_until,omitzero" doc:"the last day on which it can open, within its booking and the share that was shared on; none: no day is left"`
+	EffectiveState string        `json:"effective_state" enum:"active,suspended,revoked,ended" doc:"its state, but suspended while its booking is"`
 }
 
 type sharesInput struct {
@@ -207,9 +210,12 @@ func orEmpty[S ~[]E, E any](list S) S {
 }
 
 func viewShare(v *viewer, _ domain.ID, r *domain.Share) shareView {
-	out := shareView{*r, v.name(r.Person), r.Until}
-	if b, ok := v.state.Bookings.Get(r.Booking); ok && !b.Until.IsZero() && b.Until.Before(r.Until) {
-		out.EffectiveUntil = b.Until
+	out := shareView{Share: *r, PersonName: v.name(r.Person), EffectiveState: string(r.State)}
+	if from, until, some := v.state.OpenDays(r); some {
+		out.EffectiveFrom, out.EffectiveUntil = from, until
+	}
+	if b, ok := v.state.Bookings.Get(r.Booking); ok && b.Level != "" && r.State == domain.ShareStateActive {
+		out.EffectiveState = "suspended"
 	}
 	return out
 }
