@@ -128,6 +128,8 @@ func (d drawer) sense(ptr any) {
 		}
 	case *domain.ChangeBookingWindow:
 		c.From, c.Until = new(d.date("from")), domain.Give(d.date("until"))
+	case *domain.SetGroupBusinessHours:
+		c.Times = domain.Give(pick(d.rt, "hours", drawnTimes...))
 	case *domain.SetNotification:
 		c.Site = "south"
 	case *domain.Lockdown:

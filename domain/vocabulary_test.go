@@ -46,6 +46,9 @@ func fieldNames(t *testing.T, where string, typ reflect.Type) {
 			assert.Regexp(t, snakeCase, name, "%s.%s", where, f.Name)
 		}
 		ft := f.Type
+		if of, ok := GivenType(ft); ok {
+			ft = of
+		}
 		for ft.Kind() == reflect.Pointer || ft.Kind() == reflect.Slice {
 			ft = ft.Elem()
 		}
@@ -206,7 +209,8 @@ func fillIn(v reflect.Value, depth int) {
 		fillIn(v.Elem(), depth+1)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			f := v.Type().Field(i)
+			if _, given := GivenType(v.Type()); f.IsExported() && !(given && f.Name == "Null") {
 				fillIn(v.Field(i), depth+1)
 			}
 		}

@@ -62,21 +62,26 @@ func newDemoDoors(p *permissions.Projector) *demoDoors {
 // held is what a gateway within the service knows beside the table.
 var held = unlock.Local{LeaseEnd: unlock.Held}
 
-// decide decides a read now.
-func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, number string) (unlock.Answer, error) {
+// decide decides a read now: of a fob, or of a phone.
+func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, number string, phone domain.ID) (unlock.Answer, error) {
 	table := g.pinned.Table(demoOrg, demoSite)
 	if table == nil {
 		return unlock.Answer{}, local.ErrNoTable
 	}
-	tag, ok := g.pinned.Tag(demoOrg, demoSite, domain.KindCard, "", number)
-	if !ok {
-		return unlock.Answer{}, local.ErrNoTags
+	request := unlock.Request{Door: unlock.IDOf(string(door)), Side: side, At: unlock.Instant(at.UnixNano())}
+	if phone != "" {
+		request.Credential = unlock.IDOf(string(phone))
+	} else {
+		tag, ok := g.pinned.Tag(demoOrg, demoSite, domain.KindCard, "", number)
+		if !ok {
+			return unlock.Answer{}, local.ErrNoTags
+		}
+		request.Tag = tag
 	}
-	request := unlock.Request{Door: unlock.IDOf(string(door)), Side: side, At: unlock.Instant(at.UnixNano()), Tag: tag}
 	answer := unlock.Decide(table, &held, request)
 	g.asked = append(g.asked, request)
 	g.number++
-	g.waiting = append(g.waiting, local.Read{Number: g.number, At: at, Door: door, Side: side, Card: number})
+	g.waiting = append(g.waiting, local.Read{Number: g.number, At: at, Door: door, Side: side, Card: number, Phone: phone})
 	if answer.Allowed {
 		g.allowed++
 	} else {

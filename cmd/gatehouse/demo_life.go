@@ -136,7 +136,7 @@ func (d *demo) newGuest(ctx context.Context) error {
 	if done, err := d.send(ctx, host.id, fmt.Sprintf("shares %s with %s until %s", host.place.name, v.name, until), v.shared(d.today(), until)); !done {
 		return err
 	}
-	if done, err := d.send(ctx, desk, "for "+v.name, v.assign()); !done {
+	if done, err := d.send(ctx, desk, "a key on the phone of "+v.name, v.byPhone()); !done {
 		return err
 	}
 	v.gone = false

@@ -9,12 +9,13 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// visitor is somebody with a fob.
+// visitor is somebody with a fob, or with a phone in its place.
 type visitor struct {
 	id         domain.ID
 	name       string
 	credential domain.ID
-	fob        string // number; empty: lost, a new one is to come
+	fob        string // number; empty: lost, a new one is to come, or a phone
+	phone      bool   // the credential is a mobile key, as guests have it
 	place      *place // nil: works here
 	booking    domain.ID
 	share      domain.ID // by which a guest comes; empty: none
@@ -52,6 +53,12 @@ func (v *visitor) register() *domain.RegisterPerson {
 	return &domain.RegisterPerson{Person: v.id, Name: domain.Clear(v.name), Email: domain.Clear(string(v.id) + "@example.com")}
 }
 
+// byPhone lets a guest come by phone: shared users hold no fobs (rule F1).
+func (v *visitor) byPhone() *domain.IssueMobileKey {
+	v.credential, v.fob, v.phone = "phone-"+v.id, "", true
+	return &domain.IssueMobileKey{Credential: v.credential, Person: v.id}
+}
+
 // assign gives a visitor a fob: for the booking, as a unit user for the unit, and
 // to staff for the site.
 func (v *visitor) assign() *domain.AssignFob {
@@ -59,7 +66,7 @@ func (v *visitor) assign() *domain.AssignFob {
 	switch {
 	case v.place == nil:
 		f.Sites = []domain.ID{demoSite}
-	case v.tenant || v.share != "":
+	case v.tenant:
 		f.Booking = v.booking
 	default:
 		f.Unit = v.place.id
@@ -140,7 +147,7 @@ func (d *demo) buildTenants(ctx context.Context) error {
 
 // companions are those with whom tenants share their units.
 func (d *demo) companions(today schedule.Date) []order {
-	var people, shares, users, fobs []any
+	var people, shares, users, phones, fobs []any
 	hosts := d.house.people[len(d.house.people)-tenants:]
 	for i := range guests + unitUsers {
 		host := hosts[i*3]
@@ -149,12 +156,14 @@ func (d *demo) companions(today schedule.Date) []order {
 		if i < guests {
 			v.share = domain.ID(fmt.Sprintf("share-%04d", i))
 			shares = append(shares, v.shared(today, today.AddDays(d.random.IntN(20))))
+			phones = append(phones, v.byPhone())
 		} else {
+			fobs = append(fobs, v.assign())
 			users = append(users, &domain.CreateUnitUser{Unit: host.place.id, Person: v.id, Access: host.place.access()})
 		}
-		fobs = append(fobs, v.assign())
 	}
 	return []order{{"people whom tenants trust", people}, {fmt.Sprint(guests, " of them share a unit for some days"), shares},
+		{"and open by phone", phones},
 		{fmt.Sprint(unitUsers, " have a place in one"), users}, {"and their fobs", fobs}}
 }
 

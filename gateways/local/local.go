@@ -47,6 +47,7 @@ type Read struct {
 	Side   unlock.Side // In or Out
 	Format string      // of the card number, as cardnumber.Formats has it; empty: raw
 	Card   string      // the number on the card, however the reader wrote it
+	Phone  domain.ID   // the mobile key that was shown in place of a card
 }
 
 // Tally counts what became of reads.
@@ -200,17 +201,32 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 // ledger is, so its lease does not end.
 var held = unlock.Local{LeaseEnd: unlock.Held}
 
-// decide judges one read and makes its record.
-func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) {
+// request is what a read asks: by its mobile key, or by the tag of its card.
+func (g *Gateway) request(r Read) (unlock.Request, error) {
+	request := unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.InstantOf(r.At)}
+	if r.Phone != "" {
+		request.Credential = unlock.IDOf(string(r.Phone))
+		return request, nil
+	}
 	card, err := cardnumber.Canonical(r.Format, r.Card)
 	if err != nil {
-		return schemas.Activity{}, &NumberError{r.Number, err}
+		return request, &NumberError{r.Number, err}
 	}
 	tag, ok := g.doors.Tag(g.org, g.site, domain.KindCard, r.Format, card)
 	if !ok {
-		return schemas.Activity{}, ErrNoTags
+		return request, ErrNoTags
 	}
-	answer := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.InstantOf(r.At), Tag: tag})
+	request.Tag = tag
+	return request, nil
+}
+
+// decide judges one read and makes its record.
+func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) {
+	request, err := g.request(r)
+	if err != nil {
+		return schemas.Activity{}, err
+	}
+	answer := unlock.Decide(table, &held, request)
 	local, err := json.Marshal(held)
 	if err != nil {
 		return schemas.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
@@ -225,8 +241,10 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) 
 	}
 	if c := answer.Credential(); c != nil {
 		a.Credential, a.Person = domain.ID(c.ID), domain.ID(c.Person)
+	} else if r.Phone != "" {
+		a.Credential = r.Phone
 	} else {
-		a.Tag, a.TagKey = hex.EncodeToString(tag[:]), table.TagKey()
+		a.Tag, a.TagKey = hex.EncodeToString(request.Tag[:]), table.TagKey()
 	}
 	if grant := answer.Grant(); grant != nil {
 		a.Grant = grant.ID
