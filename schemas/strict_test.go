@@ -19,6 +19,8 @@ func TestFieldsAreTakenByTheirNameAndOnce(t *testing.T) {
 		"CreateDoor":        {`{"door":"d","site":"s","ſite":"t"}`, "ſite: there is no such field; write site"},
 		"SuspendPerson":     {`{"person":"a","person":"a"}`, "person: the field stands twice"},
 		"DefineAccessRight": {`{"right":"r","name":"R","doors":["a","a"],"schedule":"always"}`, ""},
+		"ChangeDoor":        {`{"door":"gate","name":null}`, "name: it cannot be cleared"},
+		"ChangePerson":      {`{"person":"a","email":null,"Phone":null}`, "Phone: there is no such field; write phone"},
 		"ReinstatePerson":   {`{"person":{"x":1,"x":2}}`, "person.x: the field stands twice"},
 		"RecordOverride":    {`{"setting":"a"`, "unexpected EOF"},
 	} {
