@@ -52,6 +52,9 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	}
 	w := &ActivityWriter{js: s.js, stream: stream, may: s.mayAdd, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
+	if errors.Is(err, errUnread) {
+		return w, s.standBehind(ctx, w)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,35 +64,52 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	return w, nil
 }
 
+// standBehind finds the counter and the boot of a subject whose last message is no
+// record: it counts as one, so that the counter goes on.
+func (s *Store) standBehind(ctx context.Context, w *ActivityWriter) error {
+	return s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
+		w.k++
+		if a, err := schemas.DecodeActivity(body); err == nil && a.Gateway == w.gateway {
+			w.k, w.boot = a.K, a.Boot+1
+		}
+		return nil
+	})
+}
+
 func activitySubject(org, site, gateway domain.ID) string {
 	return fmt.Sprintf("activity.%s.%s.%s", org, site, gateway)
 }
 
 // Activity gives the records of a gateway that are stored when it is called, in
-// their order. It fails with [ErrBrokenChain] when one is missing or was changed,
-// but for those before the first, which retention may have taken.
-func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f func(*schemas.Activity) error) error {
+// their order. It passes over messages that are no record of the gateway, or that do
+// not follow the one before them, and tells how many those are; what stands before
+// the first one may be gone by retention.
+func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f func(*schemas.Activity) error) (damaged uint64, err error) {
 	w, err := s.ActivityWriter(ctx, org, site, gateway)
 	if err != nil || w.seq == 0 {
-		return err
+		return 0, err
 	}
 	var prev *schemas.Hash
-	return s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
-		a, err := schemas.DecodeActivity(body)
-		if err != nil {
-			return err
-		}
-		if prev != nil && a.Prev != *prev {
-			return fmt.Errorf("%w: record %d of %s", ErrBrokenChain, a.K, w.subject)
-		}
+	err = s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
+		follows := prev
 		hash := schemas.HashOf(body)
 		prev = &hash
+		a, err := schemas.DecodeActivity(body)
+		if err != nil || a.Gateway != gateway || follows != nil && a.Prev != *follows {
+			damaged++
+			return nil
+		}
 		return f(a)
 	})
+	return damaged, err
 }
 
+// errUnread says that the last message of a subject is no record.
+var errUnread = errors.New("eventstore: the last message is no record")
+
 // last reads the last record of the subject and stands behind it; nil when there
-// is none.
+// is none. Where the last message is no record it fails with errUnread, and stands
+// behind that but for the counter.
 func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
 	msg, err := w.stream.GetLastMsgForSubject(ctx, w.subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -98,11 +118,12 @@ func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: read the tail of %s: %w", w.subject, err)
 	}
+	w.prev, w.seq = schemas.HashOf(msg.Data), msg.Sequence
 	a, err := schemas.DecodeActivity(msg.Data)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
-	w.k, w.prev, w.seq = a.K, schemas.HashOf(msg.Data), msg.Sequence
+	w.k = a.K
 	return a, nil
 }
 
@@ -146,7 +167,7 @@ func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity)
 		case readErr == nil && last != nil && w.prev == prev:
 			w.marks.advanceStream(StreamActivity, w.seq)
 			return nil // it was stored and its acknowledgement lost
-		case readErr == nil && out == conflict && w.seq != was:
+		case (readErr == nil || errors.Is(readErr, errUnread)) && out == conflict && w.seq != was:
 			return fmt.Errorf("%w: %s stands at %d", ErrNotSoleWriter, w.subject, w.k)
 		}
 		select {

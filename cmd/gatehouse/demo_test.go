@@ -59,7 +59,7 @@ func TestTheDemoCountsWhatTheLedgerHolds(t *testing.T) {
 
 	var denied = map[string]uint64{}
 	allowed, inside := uint64(0), map[domain.ID]bool{}
-	require.NoError(t, d.service.Store.Activity(t.Context(), demoOrg, demoSite, demoGateway, func(a *schemas.Activity) error {
+	damaged, err := d.service.Store.Activity(t.Context(), demoOrg, demoSite, demoGateway, func(a *schemas.Activity) error {
 		if a.Type == schemas.AccessGranted {
 			allowed++
 		} else {
@@ -74,7 +74,9 @@ func TestTheDemoCountsWhatTheLedgerHolds(t *testing.T) {
 			}
 		}
 		return nil
-	}))
+	})
+	require.NoError(t, err)
+	require.Zero(t, damaged)
 	assert.Equal(t, allowed, total.Unlocks.Allowed)
 	assert.Equal(t, denied, total.Unlocks.Denied)
 	assert.Len(t, inside, total.OnSite)

@@ -58,6 +58,7 @@ type readsSummary struct {
 	Doors       int               `json:"doors"`
 	Credentials int               `json:"credentials"`
 	Skipped     int               `json:"skipped,omitempty"` // bad lines passed over
+	Damaged     uint64            `json:"damaged,omitempty"` // messages among the records that are none
 }
 
 // Run checks the file, sends what is not recorded yet, and writes the summary.
@@ -95,7 +96,7 @@ func (c *readsCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	return w.print(readsSummary{tally.Reads, tally.Allowed, tally.Denied, tally.Doors, tally.Credentials, bad.count}, c.Remote.JSON)
+	return w.print(readsSummary{tally.Reads, tally.Allowed, tally.Denied, tally.Doors, tally.Credentials, bad.count, tally.Damaged}, c.Remote.JSON)
 }
 
 // sendAll sends the reads behind the last one that is recorded.

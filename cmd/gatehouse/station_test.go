@@ -127,10 +127,12 @@ func (s *station) state(f func(*domain.State)) {
 // recorded gives the sources of the reads that a gateway recorded.
 func (s *station) recorded(gateway string) (out []string) {
 	s.t.Helper()
-	require.NoError(s.t, s.service.Store.Activity(s.t.Context(), "acme", "hq", domain.ID(gateway), func(a *schemas.Activity) error {
+	damaged, err := s.service.Store.Activity(s.t.Context(), "acme", "hq", domain.ID(gateway), func(a *schemas.Activity) error {
 		out = append(out, a.Source)
 		return nil
-	}))
+	})
+	require.NoError(s.t, err)
+	require.Zero(s.t, damaged)
 	return out
 }
 

@@ -137,11 +137,13 @@ func (b *bed) gateway() *Gateway {
 // recorded reads what "till" recorded, and checks that it is a chain without gaps.
 func (b *bed) recorded() (out []schemas.Activity) {
 	b.t.Helper()
-	require.NoError(b.t, b.store.Activity(b.t.Context(), "acme", "north", "till", func(a *schemas.Activity) error {
+	damaged, err := b.store.Activity(b.t.Context(), "acme", "north", "till", func(a *schemas.Activity) error {
 		out = append(out, *a)
 		require.Equal(b.t, uint64(len(out)), a.K)
 		return nil
-	}))
+	})
+	require.NoError(b.t, err)
+	require.Zero(b.t, damaged)
 	return out
 }
 

@@ -58,6 +58,9 @@ type Tally struct {
 	Doors       int               `json:"doors"`       // different ones
 	Credentials int               `json:"credentials"` // different ones, unknown ones included
 	Last        uint64            `json:"last"`        // number of the last read that is recorded
+	// Damaged are messages beside the records that are none, or follow none: they count
+	// in nothing else.
+	Damaged uint64 `json:"damaged,omitzero"`
 }
 
 // ErrNoTable says that the site's permissions are not there yet.
@@ -107,13 +110,14 @@ func (g *Gateway) open(ctx context.Context) error {
 		return fmt.Errorf("local: open gateway %s: %w", g.id, err)
 	}
 	g.tally, g.seen = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}
-	err = g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
+	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
 		g.count(a)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("local: count what gateway %s recorded: %w", g.id, err)
 	}
+	g.tally.Damaged = damaged
 	g.writer = w
 	return nil
 }
