@@ -61,7 +61,8 @@ var groupWords = words{
 		command[RenameGroup]("Gives a group another name.", GroupRenamed{}),
 		command[AddDoorToGroup]("Puts a door into a group, for all of its members.", GroupDoorAdded{}),
 		takesAway(command[RemoveDoorFromGroup]("Takes a door out of a group, for all of its members.", GroupDoorRemoved{})),
-		takesAway(command[EndGroup]("Ends a group for good: none of its members has its doors by it.", GroupEnded{})),
+		takesAway(command[EndGroup]("Ends a group for good: none of its members has its doors by it.",
+			slices.Concat([]Event{GroupEnded{}}, leftOpen)...)),
 	},
 	events: []EventType{
 		event[GroupCreated](1), event[GroupRenamed](1), event[GroupDoorAdded](1), event[GroupDoorRemoved](1), event[GroupEnded](1),
@@ -262,16 +263,26 @@ func (e GroupDoorRemoved) concerns(s *State) []ID {
 // what they have otherwise stays theirs.
 type EndGroup struct {
 	Group ID `json:"group"`
+	// RevokeAccess also ends what else its members open its doors by.
+	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
 func (EndGroup) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
 func (c EndGroup) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c EndGroup) decide(tx *Tx) *Refusal {
 	g, r := tx.Groups.find(c.Group, "group")
-	if r == nil && !g.Ended {
-		tx.emit(GroupEnded(c))
+	if r != nil || g.Ended {
+		return r
 	}
-	return r
+	doors := g.Doors
+	tx.emit(GroupEnded{Group: c.Group})
+	for _, m := range tx.GroupMembers.Each("group:" + string(c.Group)) {
+		if m.Removed {
+			continue
+		}
+		tx.leaves(m.Person, doors, c.RevokeAccess)
+	}
+	return nil
 }
 
 // GroupEnded ends a group for good. Without doors its members have nothing by it,

@@ -65,7 +65,7 @@ var groupMemberWords = words{
 	commands: []CommandType{
 		command[AddMember]("Gives a person the doors of a group, by a role.", GroupMemberAdded{}),
 		command[ChangeMemberRole]("Gives a member of a group another role there.", GroupMemberRoleChanged{}),
-		takesAway(command[RemoveMember]("Takes the doors of a group from a member.", GroupMemberRemoved{})),
+		takesAway(command[RemoveMember]("Takes the doors of a group from a member.", leftOpen...)),
 		command[TransferGroupOwnership]("Hands the sender's ownership of a group to an admin; who hands it over becomes admin.",
 			GroupOwnershipTransferred{}),
 	},
@@ -246,6 +246,8 @@ func (s *State) setMemberRole(group, person ID, role GroupRole) {
 type RemoveMember struct {
 	Group  ID `json:"group"`
 	Person ID `json:"person"`
+	// RevokeAccess also ends what else the person opens doors of the group by.
+	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
 func (RemoveMember) permit() Permit {
@@ -274,7 +276,8 @@ func (c RemoveMember) decide(tx *Tx) *Refusal {
 	if r := tx.lastGroupOwner(c.Group, c.Person); r != nil {
 		return r
 	}
-	tx.emit(GroupMemberRemoved(c))
+	tx.emit(GroupMemberRemoved{Group: c.Group, Person: c.Person})
+	tx.leaves(c.Person, g.Doors, c.RevokeAccess)
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -28,7 +29,8 @@ func (r *RoleAssignment) keys() []string {
 var roleWords = words{
 	commands: []CommandType{
 		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
-		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.", RoleRevoked{})),
+		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",
+			slices.Concat([]Event{RoleRevoked{}}, leftOpen)...)),
 		command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{}),
 		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
 	},
@@ -155,6 +157,9 @@ func (e RoleAssigned) concerns(*State) []ID { return siteOrNone(e.Site) }
 type RevokeRole struct {
 	Person ID `json:"person"`
 	Site   ID `json:"site,omitempty"` // empty: at the org
+	// RevokeAccess also ends what the person was given beside the role and could go on
+	// opening doors by at the site, or anywhere when the role was at the org.
+	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
 func (RevokeRole) permit() Permit       { return Permit{Role: RoleStaff} }
@@ -169,8 +174,12 @@ func (c RevokeRole) decide(tx *Tx) *Refusal {
 	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, tx.roleHeldFor(c.Person, c.Site)); r != nil {
 		return r
 	}
-	if tx.RoleAssignments.Has(roleKey(c.Person, c.Site)) {
-		tx.emit(RoleRevoked(c))
+	held := tx.RoleAssignments.Has(roleKey(c.Person, c.Site))
+	if held {
+		tx.emit(RoleRevoked{Person: c.Person, Site: c.Site})
+	}
+	if held || c.RevokeAccess {
+		tx.leavesAt(c.Person, c.Site, c.RevokeAccess)
 	}
 	return nil
 }

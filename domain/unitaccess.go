@@ -209,6 +209,8 @@ func (e UnitUserAccessChanged) concerns(s *State) []ID { return s.sitesOfUnit(e.
 type RemoveUnitUser struct {
 	Unit   ID `json:"unit"`
 	Person ID `json:"person"`
+	// RevokeAccess also ends what else the person opens doors of the unit by.
+	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
 func (RemoveUnitUser) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
@@ -232,6 +234,7 @@ func (c RemoveUnitUser) decide(tx *Tx) *Refusal {
 	}
 	tx.emit(UnitUserRemoved{Unit: c.Unit, Person: c.Person, Cause: "removed"})
 	tx.settle(u.Booking)
+	tx.leaves(c.Person, tx.doorsOfUnit(c.Unit), c.RevokeAccess)
 	return nil
 }
 

@@ -99,7 +99,7 @@ var unitUserWords = words{
 		command[CreateUnitManager]("Makes a person a unit manager, who gives access to others.", PersonRegistered{}, UnitManagerCreated{}),
 		command[ChangeUnitUserAccess]("Sets the access of a unit user as a whole.", UnitUserAccessChanged{}, ReviewAcknowledged{}),
 		takesAway(command[RemoveUnitUser]("Takes a person's place in a unit away, with the keys held there.",
-			UnitUserRemoved{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
+			leftOpen...)),
 	},
 	events: []EventType{
 		event[UnitUserCreated](1), event[UnitManagerCreated](1), event[UnitUserAccessChanged](1), event[UnitUserRemoved](1),
