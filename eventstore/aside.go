@@ -22,8 +22,9 @@ const noteSuffix = "-lost.txt"
 
 // aside is what this process knows of the files that are kept.
 type aside struct {
-	mu    sync.Mutex        // guards found
-	found map[string]string // by name in the folder: where it was damaged, and how
+	mu     sync.Mutex        // guards what follows
+	found  map[string]string // by name in the folder: where it was damaged, and how
+	absent map[string]uint64 // by stream: messages that no file holds, as noted
 }
 
 // checkBlocks reads the blocks of every stream before the server does, which cuts one

@@ -54,13 +54,18 @@ func (s *Store) checkLoop() {
 	}
 }
 
-// check walks once through the ledger as it is now and notes what it finds.
+// check walks once through the ledger as it is now and notes what it finds. With the
+// server in this process it reads all of the files instead.
 func (s *Store) check(ctx context.Context, rest time.Duration) error {
+	if s.cfg.Embedded != nil {
+		return s.checkFiles(ctx, min(rest, checkPause)*(blockPause/checkPause))
+	}
 	info, err := s.ledger.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("eventstore: check the ledger: %w", err)
 	}
-	w := walk{heads: map[domain.ID]Head{}, found: flaws{orgs: map[domain.ID]error{}}, next: info.State.FirstSeq}
+	w := newWalk()
+	w.next = info.State.FirstSeq
 	for from := max(info.State.FirstSeq, 1); from <= info.State.LastSeq; from += checkChunk {
 		until := min(from+checkChunk-1, info.State.LastSeq)
 		if err := s.readWhole(ctx, from, until, w.take); err != nil {
@@ -100,6 +105,10 @@ type walk struct {
 	next  uint64 // sequence
 	heads map[domain.ID]Head
 	found flaws
+}
+
+func newWalk() *walk {
+	return &walk{next: 1, heads: map[domain.ID]Head{}, found: flaws{orgs: map[domain.ID]error{}}}
 }
 
 // take checks one message.

@@ -98,7 +98,9 @@ type Store struct {
 	disk           disk    // of the embedded server
 	streams        streams
 	current        currency
-	top            atomic.Uint64 // highest sequence of a commit that an org was brought to
+	walking        sync.Mutex        // held by a walk through the files of a stream
+	files          map[string]fileAs // of the streams, as they were seen last; of the goroutine that watches them
+	top            atomic.Uint64     // highest sequence of a commit that an org was brought to
 
 	copies *budget.Pool // of orgs, for large dry runs
 	loads  *budget.Pool // of orgs, for requests that have proven nothing yet

@@ -66,6 +66,12 @@ func (s *Store) watchStreams() {
 		if err := s.lookAtStreams(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.log.Warn("the streams were not asked for their settings", "error", err)
 		}
+		if s.cfg.Embedded == nil {
+			continue
+		}
+		if err := s.lookAtFiles(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("the files of the streams were not looked at", "error", err)
+		}
 	}
 }
 
