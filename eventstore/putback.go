@@ -19,7 +19,7 @@ var ErrRestoring = errors.New("a restore into this ledger has not come to its en
 // ErrNotEmpty says that there are streams where a restore needs none.
 var ErrNotEmpty = errors.New("there is a ledger already")
 
-// MakeStreams makes the streams for a restore, bound to a vault. The ledger says until
+// MakeStreams makes the streams for a restore, bound to a vault, as the operator. The ledger says until
 // [FinishRestore] that it is not whole, and no store opens it. Streams of a restore
 // that did not come to its end are removed before; any others are refused with ErrNotEmpty.
 func MakeStreams(ctx context.Context, js jetstream.JetStream, replicas int, vaultID string) error {
@@ -54,7 +54,7 @@ func MakeStreams(ctx context.Context, js jetstream.JetStream, replicas int, vaul
 	return nil
 }
 
-// FinishRestore lets stores open the ledger.
+// FinishRestore lets stores open the ledger, as the operator.
 func FinishRestore(ctx context.Context, js jetstream.JetStream) error {
 	ledger, err := js.Stream(ctx, StreamLedger)
 	if err != nil {

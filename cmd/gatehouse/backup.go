@@ -111,8 +111,8 @@ func (c *backupRunCmd) Run(w *world) error {
 type backupVerifyCmd struct {
 	Target string `arg:"" help:"A folder, or s3://bucket/prefix."`
 	backupTarget
-	Identities []string `name:"identity" env:"GATEHOUSE_BACKUP_IDENTITIES" placeholder:"FILE" help:"File with an age identity that the backup was encrypted to."`
-	JSON       bool     `name:"json" help:"Write JSON on one line, for scripts."`
+	identityFlags `embed:""`
+	JSON          bool `name:"json" help:"Write JSON on one line, for scripts."`
 }
 
 // Help gives examples.
@@ -134,7 +134,7 @@ func (c *backupVerifyCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	identities, err := readIdentities(c.Identities)
+	identities, err := c.identities()
 	if err != nil {
 		return err
 	}
@@ -175,10 +175,15 @@ func (c *backupVerifyCmd) Run(w *world) error {
 	return nil
 }
 
-// readIdentities reads files of age identities.
-func readIdentities(files []string) ([]age.Identity, error) {
+// identityFlags name what opens a backup.
+type identityFlags struct {
+	Identities []string `name:"identity" env:"GATEHOUSE_BACKUP_IDENTITIES" placeholder:"FILE" help:"File with an age identity that the backup was encrypted to."`
+}
+
+// identities reads the files.
+func (i identityFlags) identities() ([]age.Identity, error) {
 	var all []age.Identity
-	for _, file := range files {
+	for _, file := range i.Identities {
 		f, err := os.Open(file)
 		if err != nil {
 			return nil, usage("--identity: %v", err)

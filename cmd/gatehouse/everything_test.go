@@ -49,6 +49,8 @@ var dataParts = []struct {
 	{"vault.key.new-*", derived, "a master key that nothing was sealed with yet"},
 	{"destroyed", elsewhere, "the witness has the ids of destroyed keys, newer than any backup"},
 	{"marks", elsewhere, "the witness has them, newer than any backup; a restore makes others from the ledger"},
+	{"blocks", derived, "how the files of the streams were at the last end in good order; without it they are all read"},
+	{"blocks.*", derived, "a killed writing of it"},
 	{"snapshots", derived, "of the ledger; without them a start reads it from its first commit"},
 	{"clock", derived, "the last good time; without it the clock is held against the ledger and the kernel"},
 	{"clock.new-*", derived, "a killed writing of the clock"},

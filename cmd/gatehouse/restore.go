@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"filippo.io/age"
+	"github.com/nats-io/nats.go"
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
@@ -28,21 +28,13 @@ type restoreCmd struct {
 	AcceptLoss []string `placeholder:"ORG=POSITION" help:"Go on with an org behind the position where the backup ends, though later commits are lost. @FILE reads lines of them."`
 	Erased     []string `placeholder:"FILE" help:"Lines \"ORG PERSON\" of people who were erased since the backup; their keys are destroyed again."`
 	NoErased   bool     `help:"Nobody was erased since the backup; it is recorded."`
-	Identity   []string `env:"GATEHOUSE_BACKUP_IDENTITIES" placeholder:"FILE" help:"File with an age identity that the backup was encrypted to."`
-	S3Endpoint string   `name:"s3-endpoint" env:"GATEHOUSE_S3_ENDPOINT" placeholder:"URL" help:"Storage for s3:// that is not Amazon's, as https://host:port."`
-	S3Region   string   `name:"s3-region" env:"GATEHOUSE_S3_REGION" placeholder:"REGION" help:"Its region, where it has some."`
 
-	VaultKeyFile string `env:"GATEHOUSE_VAULT_KEY_FILE" placeholder:"FILE" help:"Read the master key of personal data here instead of from GATEHOUSE_VAULT_KEY."`
-
-	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Restore into this empty NATS cluster."`
-	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials that may make and change the streams."`
-	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account."`
-	NATSNkey        string `name:"nats-nkey" env:"GATEHOUSE_NATS_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user that may make and change the streams."`
-	NATSSystemNkey  string `name:"nats-system-nkey" env:"GATEHOUSE_NATS_SYSTEM_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of the system account."`
-	NATSTLSCA       string `name:"nats-tls-ca" env:"GATEHOUSE_NATS_TLS_CA" placeholder:"FILE" group:"External NATS:" help:"Authority of the servers' certificates (PEM)."`
-	NATSTLSCert     string `name:"nats-tls-cert" env:"GATEHOUSE_NATS_TLS_CERT" placeholder:"FILE" group:"External NATS:" help:"Certificate of this client (PEM)."`
-	NATSTLSKey      string `name:"nats-tls-key" env:"GATEHOUSE_NATS_TLS_KEY" placeholder:"FILE" group:"External NATS:" help:"Key of that certificate (PEM)."`
-	Replicas        int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams: 1, 3 or 5."`
+	identityFlags `embed:""`
+	backupTarget  `embed:""`
+	vaultKeyFlag  `embed:""`
+	natsFlags     `embed:""`
+	OperatorNkey  string `name:"nats-operator-nkey" env:"GATEHOUSE_NATS_OPERATOR_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the operator's nkey, as gatehouse keys makes it: no instance may remove or change streams."`
+	OperatorCreds string `name:"nats-operator-creds" env:"GATEHOUSE_NATS_OPERATOR_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of a user that may change streams, where users are not in the servers' configuration; without them, --nats-creds."`
 }
 
 // Help tells what is done and what a loss means.
@@ -78,7 +70,7 @@ func (c *restoreCmd) Run(w *world) error {
 		return usage("--data: %v", err)
 	}
 	s := &service{cfg: c.config(w, data)}
-	if err := s.cfg.NATS.check(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	lock, err := eventstore.LockData(data)
@@ -115,26 +107,54 @@ func restoreError(err error) error {
 }
 
 func (c *restoreCmd) config(w *world, data string) serviceConfig {
-	return serviceConfig{Data: data, Now: w.now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-		VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
-		NATS: natsConfig{URL: c.NATSURL, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds, Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey,
-			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas}}
+	return serviceConfig{Data: data, Now: w.now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn})), NATS: c.nats()}
+}
+
+// check finds what does not go together, before anything is touched.
+func (c *restoreCmd) check() error {
+	switch {
+	case c.OperatorNkey != "" && c.OperatorCreds != "":
+		return usage("--nats-operator-nkey and --nats-operator-creds exclude each other")
+	case c.NATSURL == "" && c.OperatorNkey+c.OperatorCreds != "":
+		return usage("--nats-operator-nkey and --nats-operator-creds are for a cluster, which --nats-url names")
+	case c.NATSNkey != "" && c.OperatorNkey+c.OperatorCreds == "":
+		return usage("--nats-nkey: the service may not change streams; give the operator's seed too, --nats-operator-nkey")
+	}
+	return c.nats().check()
+}
+
+// operator is the connection that makes, changes and removes streams.
+func (c *restoreCmd) operator(s *service) (conn *nats.Conn, err error) {
+	switch {
+	case s.embedded != nil:
+		conn, err = s.embedded.ConnectOperator()
+	case c.OperatorNkey+c.OperatorCreds == "":
+		return s.conn, nil
+	default:
+		login, e := loginOf("--nats-operator-nkey", c.OperatorCreds, c.OperatorNkey)
+		if e != nil {
+			return nil, e
+		}
+		if conn, err = nats.Connect(c.NATSURL, append(s.natsOptions(), login...)...); err != nil {
+			err = c.nats().notIn(err, "--nats-operator-creds", "--nats-operator-nkey")
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.onStop(func(context.Context) error { conn.Close(); return nil })
+	return conn, nil
 }
 
 func (c *restoreCmd) restore(w *world, s *service) (*restore.Record, error) {
 	cfg := restore.Config{Data: s.cfg.Data, Target: c.Target, Witnesses: c.Witness, NoErased: c.NoErased, Cluster: c.NATSURL != "",
 		Replicas: c.Replicas, Now: w.now, Log: s.cfg.Log,
 		Connect: func(context.Context) (restore.Conns, error) {
-			if err := s.connect(); err != nil || s.embedded == nil {
-				return restore.Conns{Conn: s.conn, System: s.system}, err
-			}
-			// Streams are changed by the operator alone, who is it that restores.
-			operator, err := s.embedded.ConnectOperator()
-			if err != nil {
+			if err := s.connect(); err != nil {
 				return restore.Conns{}, err
 			}
-			s.onStop(func(context.Context) error { operator.Close(); return nil })
-			return restore.Conns{Conn: operator, System: s.system, Embedded: s.embedded}, nil
+			operator, err := c.operator(s)
+			return restore.Conns{Conn: s.conn, Operator: operator, System: s.system, Embedded: s.embedded}, err
 		}}
 	var err error
 	if cfg.Accept, err = c.losses(); err != nil {
@@ -161,9 +181,9 @@ func (c *restoreCmd) restore(w *world, s *service) (*restore.Record, error) {
 		cfg.Erased = append(cfg.Erased, some...)
 		cfg.NoErased = cfg.NoErased || len(some) == 0 // an empty list is a word too
 	}
-	target, err := backup.OpenTarget(c.Target, backup.S3{Endpoint: c.S3Endpoint, Region: c.S3Region})
+	target, err := c.open(c.Target)
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, err
 	}
 	identities, err := c.identities()
 	if err != nil {
@@ -177,33 +197,15 @@ func (c *restoreCmd) restore(w *world, s *service) (*restore.Record, error) {
 
 // master reads the master key; a restore makes none.
 func (c *restoreCmd) master(s *service) (vault.Master, error) {
-	if c.VaultKeyFile != "" {
-		var err error
-		if s.cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
-			return vault.Master{}, usage("--vault-key-file: %v", err)
-		}
+	var err error
+	if s.cfg.VaultKey, err = c.text(); err != nil {
+		return vault.Master{}, err
 	}
 	if _, err := os.Stat(s.cfg.masterFile()); s.cfg.VaultKey == "" && errors.Is(err, fs.ErrNotExist) {
 		return vault.Master{}, usage("the master key of the vault is needed: give GATEHOUSE_VAULT_KEY or --vault-key-file, or put it back as %s", s.cfg.masterFile())
 	}
 	master, _, err := vault.LoadOrCreateMaster(s.cfg.Data, s.cfg.VaultKey)
 	return master, err
-}
-
-func (c *restoreCmd) identities() ([]age.Identity, error) {
-	var all []age.Identity
-	for _, file := range c.Identity {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, usage("--identity: %v", err)
-		}
-		some, err := age.ParseIdentities(strings.NewReader(string(text)))
-		if err != nil {
-			return nil, usage("--identity %s: %v", file, err)
-		}
-		all = append(all, some...)
-	}
-	return all, nil
 }
 
 // losses reads the losses that are accepted.

@@ -130,8 +130,8 @@ func (b *backedUp) identity(id *age.X25519Identity) string {
 // restore runs the verb.
 func (b *backedUp) restore(c restoreCmd) (string, error) {
 	b.t.Helper()
-	if c.Identity == nil {
-		c.Identity = []string{b.identity(b.id)}
+	if c.Identities == nil {
+		c.Identities = []string{b.identity(b.id)}
 	}
 	c.Replicas = 1
 	var said strings.Builder
@@ -293,7 +293,7 @@ func TestARestoreRefusesWhatIsNotWhole(t *testing.T) {
 			require.NoError(t, os.WriteFile(segments[0], whole, 0o600))
 			c.damage()
 			data := b.data()
-			_, err := b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, Identity: []string{b.identity(c.id)}})
+			_, err := b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, identityFlags: identityFlags{Identities: []string{b.identity(c.id)}}})
 			require.ErrorIs(t, err, c.want)
 			if !errors.Is(err, backup.ErrWrongKey) {
 				assert.ErrorContains(t, err, filepath.Base(segments[0]), "it is named")
@@ -363,7 +363,7 @@ func TestAnUnfinishedRestoreIsNamed(t *testing.T) {
 	b.witnessed()
 	halt(t, b.s)
 	data := b.data()
-	c := restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, Identity: []string{b.identity(b.id)}, Replicas: 1}
+	c := restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}, identityFlags: identityFlags{Identities: []string{b.identity(b.id)}}, natsFlags: natsFlags{Replicas: 1}}
 	w := &world{ctx: t.Context(), stdout: t.Output(), stderr: t.Output(), now: time.Now}
 	s := &service{cfg: c.config(w, data)}
 	s.cfg.NATS.URL, s.cfg.NATS.Creds = "nats://127.0.0.1:1", "/nowhere" // the servers cannot be reached

@@ -25,20 +25,12 @@ type serveCmd struct {
 
 	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics and the whole of /readyz without a token at an address of its own; keep it on the loopback."`
 
-	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Use this NATS cluster instead of the server within the process."`
-	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the account that holds the streams."`
-	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account, by which the servers' settings are checked."`
-	NATSNkey        string `name:"nats-nkey" env:"GATEHOUSE_NATS_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of that account, where the servers' configuration lists users."`
-	NATSSystemNkey  string `name:"nats-system-nkey" env:"GATEHOUSE_NATS_SYSTEM_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of the system account."`
+	natsFlags       `embed:""`
 	NATSCalloutSeed string `name:"nats-callout-seed" env:"GATEHOUSE_NATS_CALLOUT_SEED" placeholder:"FILE" group:"External NATS:" help:"Seed of the account key that the servers' auth_callout names as issuer: this instance says which gateway may connect."`
 	NATSGateways    string `name:"nats-gateways-account" env:"GATEHOUSE_NATS_GATEWAYS_ACCOUNT" default:"GATEWAYS" placeholder:"NAME" group:"External NATS:" help:"Account of gateways in the servers' configuration."`
-	NATSTLSCA       string `name:"nats-tls-ca" env:"GATEHOUSE_NATS_TLS_CA" placeholder:"FILE" group:"External NATS:" help:"Authority of the servers' certificates (PEM)."`
-	NATSTLSCert     string `name:"nats-tls-cert" env:"GATEHOUSE_NATS_TLS_CERT" placeholder:"FILE" group:"External NATS:" help:"Certificate of this client (PEM)."`
-	NATSTLSKey      string `name:"nats-tls-key" env:"GATEHOUSE_NATS_TLS_KEY" placeholder:"FILE" group:"External NATS:" help:"Key of that certificate (PEM)."`
-	Replicas        int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams: 1, 3 or 5."`
 	Vault           string `env:"GATEHOUSE_VAULT" default:"local" enum:"local,remote" group:"External NATS:" help:"local: this instance holds the keys of personal data. remote: it asks the one that does; they share the master key."`
 
-	VaultKeyFile string `env:"GATEHOUSE_VAULT_KEY_FILE" placeholder:"FILE" help:"Read the master key of personal data here instead of from GATEHOUSE_VAULT_KEY."`
+	vaultKeyFlag `embed:""`
 
 	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the NATS server within the process listen for gateways; beyond the loopback it needs --tls-cert. Without it, it does not listen."`
 
@@ -112,10 +104,8 @@ func (c *serveCmd) Run(w *world) error {
 	}
 	cfg := c.config(w, data)
 	cfg.Witness = witness
-	if c.VaultKeyFile != "" {
-		if cfg.VaultKey, err = readSecret(c.VaultKeyFile); err != nil {
-			return usage("--vault-key-file: %v", err)
-		}
+	if cfg.VaultKey, err = c.text(); err != nil {
+		return err
 	}
 	if c.ConfirmClock != "" {
 		if cfg.ConfirmClock, err = time.Parse(time.RFC3339, c.ConfirmClock); err != nil {
@@ -159,17 +149,17 @@ func (c *serveCmd) Run(w *world) error {
 }
 
 func (c *serveCmd) config(w *world, data string) serviceConfig {
-	return serviceConfig{
+	cfg := serviceConfig{
 		Data: data, Listen: c.Listen, TLSCert: c.TLSCert, TLSKey: c.TLSKey, MetricsListen: c.MetricsListen,
-		NATS: natsConfig{URL: c.NATSURL, Listen: c.NATSListen, Creds: c.NATSCreds, SystemCreds: c.NATSSystemCreds,
-			Nkey: c.NATSNkey, SystemNkey: c.NATSSystemNkey, CalloutSeed: c.NATSCalloutSeed, Gateways: c.NATSGateways,
-			CA: c.NATSTLSCA, Cert: c.NATSTLSCert, Key: c.NATSTLSKey, Replicas: c.Replicas},
+		NATS:        c.nats(),
 		Backup:      backupConfig{Target: c.Backup, Every: c.BackupEvery, flags: c.backupFlags},
-		RemoteVault: c.Vault == "remote", VaultKey: os.Getenv("GATEHOUSE_VAULT_KEY"),
-		OrgMemory: c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap,
+		RemoteVault: c.Vault == "remote",
+		OrgMemory:   c.OrgMemory, AdoptVault: c.AdoptVault, AllowUnsafe: c.AllowUnsafeStore, Bootstrap: c.Bootstrap,
 		Now: w.now, Elapsed: trusted.Elapsed, Synced: trusted.Synced, Log: c.logger(w),
 		Limits: httpapi.Limits{Connections: c.Connections, ConnectionsOfAddress: c.ConnectionsOfAddress},
 	}
+	cfg.NATS.Listen, cfg.NATS.CalloutSeed, cfg.NATS.Gateways = c.NATSListen, c.NATSCalloutSeed, c.NATSGateways
+	return cfg
 }
 
 // logger writes to stderr.

@@ -73,7 +73,7 @@ func publishCommits(t *testing.T, js jetstream.JetStream, commits int) {
 		body, err := c.Encode()
 		require.NoError(t, err)
 		last.n, last.prev = c.N, schemas.HashOf(body)
-		_, err = js.PublishAsync("ledger.07."+string(org), body)
+		_, err = js.PublishAsync(eventstore.Subject(org), body)
 		require.NoError(t, err)
 	}
 	<-js.PublishAsyncComplete()

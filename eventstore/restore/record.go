@@ -94,10 +94,10 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// own are the names that a restore makes in a data directory, and stays those that may
-// be there before.
+// own are the patterns of what a restore makes in a data directory, and stays the names
+// that may be there before.
 var (
-	own   = []string{"jetstream", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
+	own   = []string{"jetstream", "blocks", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
 	stays = []string{"lock", "vault.key", "lost+found", RecordName}
 )
 
@@ -117,7 +117,7 @@ func requireEmpty(data string) error {
 	}
 	var foreign []string
 	for _, e := range entries {
-		mine := e.Name() == RecordName+".new" || r != nil && !r.Whole && slices.Contains(own, e.Name())
+		mine := e.Name() == RecordName+".new" || r != nil && !r.Whole && isOwn(e.Name())
 		if !mine && !slices.Contains(stays, e.Name()) || e.Name() == RecordName && r.Whole {
 			foreign = append(foreign, e.Name())
 		}
@@ -125,12 +125,19 @@ func requireEmpty(data string) error {
 	if len(foreign) > 0 {
 		return fmt.Errorf("restore: %s: %w: it has %s; move it aside, and keep it until the restored service is accepted", data, ErrNotEmpty, strings.Join(foreign, ", "))
 	}
-	for _, name := range own {
-		if err := os.RemoveAll(filepath.Join(data, name)); err != nil {
+	for _, e := range entries {
+		if !isOwn(e.Name()) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(data, e.Name())); err != nil {
 			return fmt.Errorf("restore: %w", err)
 		}
 	}
 	return nil
+}
+
+func isOwn(name string) bool {
+	return slices.ContainsFunc(own, func(pattern string) bool { is, _ := filepath.Match(pattern, name); return is })
 }
 
 // Erased names a person whose keys are to be destroyed again, or a key itself.

@@ -53,8 +53,10 @@ import (
 
 // Conns are the connections to the servers that take the streams.
 type Conns struct {
-	Conn, System *nats.Conn
-	Embedded     *eventstore.Embedded // nil: a cluster
+	Conn     *nats.Conn           // of the service
+	Operator *nats.Conn           // of who may make, change and remove streams
+	System   *nats.Conn           // to the system account; nil: none was given
+	Embedded *eventstore.Embedded // nil: a cluster
 }
 
 // Config says what to restore and where. What is not marked optional is required.
@@ -141,7 +143,11 @@ func (r *run) all(ctx context.Context) (err error) {
 	if r.js, err = jetstream.New(r.conns.Conn, jetstream.WithPublishAsyncMaxPending(2*window)); err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	if err := eventstore.MakeStreams(ctx, r.js, r.cfg.Replicas, id); err != nil {
+	operator, err := jetstream.New(r.conns.Operator)
+	if err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := eventstore.MakeStreams(ctx, operator, r.cfg.Replicas, id); err != nil {
 		return err
 	}
 	for _, stream := range backup.Streams {
@@ -155,7 +161,7 @@ func (r *run) all(ctx context.Context) (err error) {
 	if err := r.hold(); err != nil {
 		return err
 	}
-	return eventstore.FinishRestore(ctx, r.js)
+	return eventstore.FinishRestore(ctx, operator)
 }
 
 // openVault puts the vault back, and destroys what the witnesses know to be destroyed
