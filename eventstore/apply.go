@@ -57,9 +57,6 @@ func applied(want, have jetstream.StreamConfig) jetstream.StreamConfig {
 	fixed := want
 	fixed.Metadata, fixed.Placement, fixed.Compression = have.Metadata, have.Placement, have.Compression
 	fixed.Replicas = max(have.Replicas, want.Replicas)
-	if want.MaxAge > 0 {
-		fixed.MaxAge = max(have.MaxAge, want.MaxAge)
-	}
 	return fixed
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -183,7 +184,7 @@ func (s *Store) lookAtFiles(ctx context.Context) error {
 		stream := filepath.Base(filepath.Dir(filepath.Dir(name)))
 		replaced := !there || after.Inode != before.Inode
 		switch {
-		case replaced && stream == StreamPermissions: // the server takes out what is purged
+		case replaced && slices.Contains(purged, stream): // the server takes out what is purged
 		case replaced, after.Size < before.Size, after.Size == before.Size && after.Modified != before.Modified:
 			suspects[stream] = true
 		}

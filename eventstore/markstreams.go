@@ -77,6 +77,22 @@ func (m *Marks) advanceStream(name string, seq uint64) {
 	m.advance(known)
 }
 
+// takeOut notes that the messages of a stream before one are about to be taken out.
+func (m *Marks) takeOut(name string, first uint64) {
+	if m == nil {
+		return
+	}
+	m.streams.Lock()
+	defer m.streams.Unlock()
+	known, _, ok := m.Of(mark.OfStream(name))
+	end := endOf(known)
+	if !ok || known.Ledger != m.made[name] || end.First >= first {
+		return
+	}
+	end.First, end.Msgs = first, end.Last+1-first
+	m.advance(end.markOf(name, known.N+1))
+}
+
 // ledgerSeq returns the highest sequence of a ledger that a mark knows of; false when
 // the marks may lack some.
 func (m *Marks) ledgerSeq(created int64) (seq uint64, ok bool) {

@@ -3,6 +3,10 @@ package eventstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -27,4 +31,52 @@ func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, 
 	} else {
 		s.log.Error("a refusal could not be kept", "org", org, "command", x.req.Command, "code", r.Code, "error", err)
 	}
+}
+
+// refusalsEvery is the pause between two looks for refusals that are old enough to be
+// taken out.
+const refusalsEvery = time.Hour
+
+func (s *Store) ageRefusals() {
+	for pause(s.ctx, refusalsEvery) == nil {
+		if err := s.takeOutRefusals(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.log.Warn("old refusals were not taken out; trying again", "error", err)
+		}
+	}
+}
+
+// takeOutRefusals takes out the refusals beyond the audit horizon, by the time of the
+// service, and none while that is not trusted.
+func (s *Store) takeOutRefusals(ctx context.Context) error {
+	if s.ClockTrusted() != nil {
+		return nil
+	}
+	stream, err := s.js.Stream(ctx, StreamRefusals)
+	if err != nil {
+		return fmt.Errorf("eventstore: open %s: %w", StreamRefusals, err)
+	}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return nil
+	}
+	horizon := s.cfg.Now().Add(-historyAge)
+	var failed error
+	young := sort.Search(int(state.LastSeq-state.FirstSeq), func(i int) bool { // the last one stays
+		msg, err := stream.GetMsg(ctx, state.FirstSeq+uint64(i))
+		var r schemas.Refusal
+		if err == nil {
+			err = json.Unmarshal(msg.Data, &r)
+		}
+		failed = errors.Join(failed, err)
+		return err != nil || r.At.After(horizon)
+	})
+	if failed != nil || young == 0 {
+		return failed
+	}
+	first := state.FirstSeq + uint64(young)
+	s.cfg.Marks.takeOut(StreamRefusals, first) // before, so that it is never taken for a loss
+	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(first)); err != nil {
+		return fmt.Errorf("eventstore: take out old refusals: %w", err)
+	}
+	return nil
 }

@@ -273,6 +273,7 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	s.keepRunning("visits", s.visitLoop)
 	s.keepRunning("check", s.checkLoop)
 	s.keepRunning("streams", s.watchStreams)
+	s.keepRunning("refusals", s.ageRefusals)
 	if s.cfg.Marks != nil {
 		s.keepRunning("witness", s.watchWitness)
 	}

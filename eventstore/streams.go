@@ -20,7 +20,9 @@ const (
 	StreamRefusals    = "REFUSALS"    // refusals.<org>: refused commands without their bodies
 )
 
-// historyAge is how long permissions and refusals are kept: the audit horizon.
+// historyAge is how long permissions and refusals are kept: the audit horizon. The
+// service takes out what is older by its own time: an age limit of the stream goes by the
+// clock of the server, which would take out everything at once when it jumps ahead.
 const historyAge = 400 * 24 * time.Hour
 
 // wanted returns the settings of a stream as this code makes it.
@@ -49,7 +51,6 @@ func wanted(replicas int) []jetstream.StreamConfig {
 	refusals.Name, refusals.Subjects = StreamRefusals, []string{"refusals.*"}
 	refusals.Description = "Gatehouse: refused commands, without their bodies"
 	refusals.DenyDelete = true
-	refusals.MaxAge = historyAge
 	return []jetstream.StreamConfig{ledger, activity, permissions, refusals}
 }
 
@@ -196,6 +197,9 @@ func differentSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 			out = append(out, UnsafeSetting{where, c.setting, have, want})
 		}
 	}
+	if agedAsBefore(have) {
+		out = append(out, UnsafeSetting{where, "max_age", have.MaxAge.String(), "0: the service takes out what is older than that"})
+	}
 	return out
 }
 
@@ -211,7 +215,7 @@ func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 	need(have.Storage == jetstream.FileStorage, "storage", have.Storage, "file")
 	need(have.Retention == jetstream.LimitsPolicy, "retention", have.Retention, "limits")
 	need(have.PersistMode == jetstream.DefaultPersistMode, "persist_mode", have.PersistMode, "default: async acknowledges before the fsync")
-	need(have.MaxAge == 0 || have.MaxAge >= want.MaxAge && want.MaxAge > 0, "max_age", have.MaxAge, maxAgeNeeded(want))
+	need(have.MaxAge == 0 || agedAsBefore(have), "max_age", have.MaxAge, "0, for ever")
 	need(have.MaxMsgs <= 0, "max_msgs", have.MaxMsgs, "-1, no limit")
 	need(have.MaxMsgsPerSubject <= 0, "max_msgs_per_subject", have.MaxMsgsPerSubject, "-1, no limit")
 	need(have.MaxBytes <= 0 || have.Discard == jetstream.DiscardNew, "discard", have.Discard, "new: with max_bytes the old policy deletes what was acknowledged")
@@ -231,9 +235,7 @@ func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 	return out
 }
 
-func maxAgeNeeded(want jetstream.StreamConfig) string {
-	if want.MaxAge == 0 {
-		return "0, for ever"
-	}
-	return want.MaxAge.String() + " or more"
+// agedAsBefore reports whether a stream has the age limit that earlier versions gave it.
+func agedAsBefore(have jetstream.StreamConfig) bool {
+	return have.Name == StreamRefusals && have.MaxAge >= historyAge
 }

@@ -76,7 +76,7 @@ func TestTheServiceMayNotChangeItsStreams(t *testing.T) {
 	b := newR1(t)
 	s := b.store()
 	newOrg(t, s, "acme")
-	for _, subject := range []string{"STREAM.UPDATE.LEDGER", "STREAM.DELETE.LEDGER", "STREAM.PURGE.LEDGER", "STREAM.PURGE.ACTIVITY", "STREAM.PURGE.REFUSALS",
+	for _, subject := range []string{"STREAM.UPDATE.LEDGER", "STREAM.DELETE.LEDGER", "STREAM.PURGE.LEDGER", "STREAM.PURGE.ACTIVITY",
 		"STREAM.MSG.DELETE.PERMISSIONS", "STREAM.RESTORE.OTHER", "STREAM.DELETE.PERMISSIONS", "STREAM.UPDATE.REFUSALS"} {
 		denied := make(chan error, 1)
 		nc, err := b.embedded.Connect(nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { denied <- err }))
