@@ -136,6 +136,11 @@ func TestATornTailWithinTheMarkIsDamage(t *testing.T) {
 						assert.NoError(t, acme)
 						continue
 					}
+					kept, err := filepath.Glob(filepath.Join(dir, asideFolder, "*-"+stream+"-1.blk"))
+					require.NoError(t, err)
+					if !strings.HasPrefix(name, "all of") {
+						assert.Len(t, kept, 1, "what it was is kept")
+					}
 					if stream == StreamLedger { // whose orgs tell of it
 						assert.ErrorIs(t, acme, ErrBehind)
 						continue
