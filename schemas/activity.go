@@ -33,6 +33,7 @@ type Activity struct {
 	Digest     string          `json:"digest,omitempty"`   // of that table, hex
 	Clock      string          `json:"clock,omitempty"`    // service, rtc, unsure or given (a time that came with the data)
 	Source     string          `json:"source,omitempty"`   // of a record that was read from a file: its name and line
+	Line       string          `json:"line,omitempty"`     // of such a record: a tag of the line and all before it, behind the version of the tag's key
 }
 
 // The types of activity records that reading a credential leads to.

@@ -46,6 +46,7 @@ type CardRead struct {
 	Side   string    `json:"side,omitempty" enum:"in,out" default:"in"`
 	Format string    `json:"format,omitempty" maxLength:"40" doc:"of the number: raw, uid, wiegand26, wiegand34 or wiegand37; none: raw"`
 	Card   string    `json:"card" minLength:"1" maxLength:"200" doc:"the number on the card, however the reader writes it; only a tag of it is kept"`
+	Line   string    `json:"line,omitempty" maxLength:"64" doc:"of a read from a file: a hash over its line and all before it. With it a read that is recorded already is compared, and one that is another is refused"`
 }
 
 type readsInput struct {
@@ -65,8 +66,8 @@ func (a *API) registerReads() {
 		OperationID: "RecordReads", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
 		Summary: "Decides reads that a source brings, and records them as the activity of an in-process gateway",
 		Description: "Every read is decided at its own instant on the permissions as they are now. It needs the role staff at the site. " +
-			"The same reads may be sent again after any loss: each is recorded once, by its number. Answers what became of all reads of the gateway.",
-		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 413, 415, 422, 429, 503, 504},
+			"The same reads may be sent again after any loss: each is recorded once, by its number. A read with line is compared with the one that is recorded under its number: the source may be another by now. Answers what became of all reads of the gateway.",
+		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504},
 	}, a.recordReads)
 	huma.Register(a.huma, huma.Operation{
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
@@ -100,7 +101,7 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 		if i > 0 && r.Number <= reads[i-1].Number {
 			return nil, malformed("body.reads", "entry %d: its number is not above that of the entry before", i)
 		}
-		reads[i] = local.Read{Number: r.Number, At: r.At, Door: r.Door, Side: unlock.In, Format: r.Format, Card: r.Card}
+		reads[i] = local.Read{Number: r.Number, At: r.At, Door: r.Door, Side: unlock.In, Format: r.Format, Card: r.Card, Line: r.Line}
 		if r.Side == "out" {
 			reads[i].Side = unlock.Out
 		}
@@ -108,6 +109,11 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 	tally, err := g.Take(ctx, reads)
 	if wrong, ok := errors.AsType[*local.NumberError](err); ok {
 		return nil, problem(http.StatusUnprocessableEntity, "card_format", "the read %d: %v; nothing of these reads is recorded", wrong.Read, wrong.Err)
+	}
+	if differs, ok := errors.AsType[*local.DifferError](err); ok {
+		p := problem(http.StatusConflict, "reads_differ", "the read %d is another than the one that is recorded under this number, %s", differs.Read, differs.Recorded)
+		p.Entries = []Entry{{Index: differs.Index, Code: p.Code, Detail: p.Detail}}
+		return nil, p
 	}
 	switch {
 	case errors.Is(err, local.ErrNoTable), errors.Is(err, local.ErrNoTags):

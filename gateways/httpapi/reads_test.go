@@ -206,6 +206,27 @@ func TestReadsHaveNumbersOfTheirFormat(t *testing.T) {
 	assert.Zero(t, b.recordedReads())
 }
 
+func TestAReadThatIsAnotherThanTheRecordedOneIsRefused(t *testing.T) {
+	b, _ := newReadsWorld(t)
+	stan := b.token("stan", domain.ScopeFull)
+	lines := func(lines ...string) string {
+		var list []string
+		for i, line := range lines {
+			list = append(list, fmt.Sprintf(`{"number":%d,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1001","line":%q}`, i+2, line))
+		}
+		return `{"reads":[` + strings.Join(list, ",") + `]}`
+	}
+	b.reads(stan, lines("a", "b")).tally()
+	b.reads(stan, lines("a", "b")).tally()
+	r := b.reads(stan, lines("a", "x", "c"))
+	r.problem(http.StatusConflict, "reads_differ")
+	assert.Contains(t, string(r.body), `"entries":[{"index":1,`)
+	assert.Contains(t, string(r.body), "the read 3 is another")
+	assert.Equal(t, 2, b.recordedReads())
+	b.reads(stan, lines("a", "b", "c")).tally()
+	assert.Equal(t, 3, b.recordedReads())
+}
+
 func TestReadsWaitForWhatTheyAreDecidedOn(t *testing.T) {
 	b, doors := newReadsWorld(t)
 	stan := b.token("stan", domain.ScopeFull)

@@ -7,6 +7,14 @@
 // A source of reads numbers them, as a file does by its lines. The number stands
 // in the record, and a read is taken only when its number is above that of the
 // last record. So whoever sends reads may send them again after any loss.
+//
+// # Why a read has a line
+//
+// Another file has other lines under the same numbers. A read of a file brings a hash
+// over its line and all before it, and the record keeps a tag of that hash, by the key
+// of the site's cards: the hash itself would tell the number of a card to whoever tries
+// all. A read that is recorded already is compared by it. Where the key was changed in
+// between, or the record is older than lines, nothing is compared.
 package local
 
 import (
@@ -48,6 +56,7 @@ type Read struct {
 	Format string      // of the card number, as cardnumber.Formats has it; empty: raw
 	Card   string      // the number on the card, however the reader wrote it
 	Phone  domain.ID   // the mobile key that was shown in place of a card
+	Line   string      // of a read from a file: a hash over its line and all before it; may be empty
 }
 
 // Tally counts what became of reads.
@@ -93,6 +102,7 @@ type Gateway struct {
 	mu     sync.Mutex                 // guards what follows
 	writer *eventstore.ActivityWriter // nil after an append whose outcome is not known
 	tally  Tally
+	recent map[uint64]recorded // what was recorded last, by number
 	seen   map[string]struct{} // doors as "d…", credentials as "c…"
 }
 
@@ -109,7 +119,7 @@ func (g *Gateway) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("local: open gateway %s: %w", g.id, err)
 	}
-	g.tally, g.seen = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}
+	g.tally, g.seen, g.recent = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}, nil
 	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
 		g.count(a)
 		return nil
@@ -147,7 +157,7 @@ func (g *Gateway) tallied() Tally {
 
 // Take decides reads, 1 to MaxReads in the order of their numbers, records them
 // durably and returns the tally of all reads. Reads that are recorded already are
-// passed over. After an error the same reads may be given again; a [NumberError] says
+// passed over, and compared where they bring a line: a [DifferError]. After an error the same reads may be given again; a [NumberError] says
 // that one of them is no read.
 func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	g.mu.Lock()
@@ -168,6 +178,9 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	table := g.doors.Table(g.org, g.site)
 	if table == nil {
 		return Tally{}, ErrNoTable
+	}
+	if err := g.compare(ctx, table, reads); err != nil {
+		return Tally{}, err
 	}
 	digest := table.Digest().String()
 	records := make([]schemas.Activity, 0, len(reads))
@@ -195,8 +208,10 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 		g.writer = nil
 		return Tally{}, fmt.Errorf("local: record %d reads: %w", len(records), err)
 	}
+	g.recent = make(map[uint64]recorded, len(records))
 	for i := range records {
 		g.count(&records[i])
+		g.recent[g.tally.Last] = recordedOf(&records[i])
 	}
 	return g.tallied(), nil
 }
@@ -230,13 +245,17 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) 
 	if err != nil {
 		return schemas.Activity{}, err
 	}
+	line, ok := g.lineTag(table, r.Line)
+	if !ok {
+		return schemas.Activity{}, ErrNoTags
+	}
 	answer := unlock.Decide(table, &held, request)
 	local, err := json.Marshal(held)
 	if err != nil {
 		return schemas.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
 	}
 	a := schemas.Activity{Type: schemas.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: r.Door, Side: r.Side.String(),
-		Code: answer.Code.String(), Local: local, Position: table.Position(), Clock: "given", Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10)}
+		Code: answer.Code.String(), Local: local, Position: table.Position(), Clock: "given", Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10), Line: line}
 	if answer.Allowed {
 		a.Type = schemas.AccessGranted
 	}
@@ -266,9 +285,15 @@ func (g *Gateway) count(a *schemas.Activity) {
 	}
 	g.seen["d"+string(a.Door)] = struct{}{}
 	g.seen["c"+string(a.Credential)+a.Tag] = struct{}{}
-	if _, number, ok := strings.Cut(a.Source, ":"); ok {
-		if n, err := strconv.ParseUint(number, 10, 64); err == nil {
-			g.tally.Last = max(g.tally.Last, n)
-		}
+	g.tally.Last = max(g.tally.Last, numberOf(a))
+}
+
+// numberOf is the number of a recorded read in its source.
+func numberOf(a *schemas.Activity) uint64 {
+	_, number, _ := strings.Cut(a.Source, ":")
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return 0
 	}
+	return n
 }
