@@ -34,6 +34,7 @@ var allowed = []struct {
 	{"projections/permissions", "eventstore eventstore/vault schemas domain domain/unlock domain/schedule", "publishes what the domain makes of the state"},
 	{"projections/due", "eventstore schemas domain domain/schedule", "sends what time makes due"},
 	{"gateways/local", "eventstore schemas domain domain/unlock domain/cardnumber", "a gateway within the service"},
+	{"gateways/tables", "schemas domain/schedule", "files from elsewhere, whatever they are of"},
 	{"gateways/admission", "eventstore schemas domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/control", "eventstore schemas domain", "tells gateways what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/vault schemas domain domain/schedule domain/unlock", "one more foreign protocol"},

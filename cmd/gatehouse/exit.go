@@ -11,6 +11,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/vault"
+	"gatehouse/gateways/tables"
 )
 
 // The exit codes, as the help of gatehouse tells them.
@@ -50,6 +51,9 @@ func exitCode(err error) int {
 		return coded.code
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
+		return exitUsage
+	}
+	if _, ok := errors.AsType[*tables.Error](err); ok {
 		return exitUsage
 	}
 	if _, ok := errors.AsType[*kong.ParseError](err); ok {

@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gatehouse/gateways/tables"
 )
 
 // exportCmd writes what import reads.
@@ -40,8 +42,10 @@ owners of the org; privacy of units, which their own users set; access of an auc
 what was done: visits, reviews, refusals, commits. A policy that forbids what was
 there before it refuses those lines in another org: import policies last then.
 
-A value that a spreadsheet would run as a formula, or shorten, is written behind an
-apostrophe, which import takes away.
+A text that a spreadsheet would run as a formula, or write back as another, stands
+behind an apostrophe, which import takes away: numbers with zeros before them or more
+than 11 digits, what looks like a date or a time, as 12-1999, and 1E5 or true. Opened
+in a spreadsheet, saved, and imported, it is the same.
 
 Examples:
 
@@ -193,7 +197,10 @@ func (c *csvLines) line(text []byte) error {
 		if err != nil {
 			return fmt.Errorf("the field %s of the export: %w", column, err)
 		}
-		cells[i] = cell(value)
+		if s := c.shape.Properties[column]; s.Type == "string" || s.Type == "array" || s.Type == "object" {
+			value = tables.Cell(value)
+		}
+		cells[i] = value
 	}
 	return c.out.Write(cells)
 }

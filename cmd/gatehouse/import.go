@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/gateways/tables"
 )
 
 // importCmd sends the lines of a file as commands.
 type importCmd struct {
 	Remote   remote            `embed:""`
+	Table    tableFlags        `embed:""`
 	What     string            `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What the lines are, as people; listed above."`
-	File     string            `arg:"" help:"File of comma-separated values with a header."`
+	File     string            `arg:"" help:"File of values with a header, separated by commas, semicolons or tabs."`
 	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
 	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
 	LeaveOut []string          `placeholder:"COLUMN" help:"Columns that go to no field, though their names are near one."`
@@ -38,8 +40,10 @@ its name, whatever its case, blanks, hyphens and underscores. Empty values are l
 out. Texts are kept without blanks at their ends. A list of texts is written a,b,c, a
 list of anything else as JSON, in quotes: "[{""right"":""entries""}]".
 
-Values are separated by commas, semicolons or tabs, as in the header; the file is in
-UTF-8. Dates are written 2026-03-29, times 2026-03-29T08:30; those without an offset are
+Values are separated by commas, semicolons or tabs, as in the header; lines end with
+LF, CR LF or CR. The file is in UTF-8, or in UTF-16 with a byte order mark, or in what
+--encoding says. A line that repeats the header is bad, and two columns of one name are
+refused. Numbers of cards have one form, however they are typed. Dates are written 2026-03-29, times 2026-03-29T08:30; those without an offset are
 of the clock of --site. A spreadsheet takes zeros from the beginning of a number and
 shortens long ones to 4.9E+11: make such columns text before anything is typed in.
 
@@ -72,10 +76,10 @@ type imported struct {
 	Repeated int `json:"repeated"` // lists that were there from an earlier run
 	There    int `json:"there"`    // lines of which the org has the same already
 	// Refusals are the refused lines by code, FirstBad the first that cannot be read.
-	Refusals []refusals `json:"refusals,omitempty"`
-	FirstBad []badLine  `json:"first_bad,omitempty"`
-	Position string     `json:"position,omitempty"`
-	DryRun   bool       `json:"dry_run,omitempty"`
+	Refusals []refusals       `json:"refusals,omitempty"`
+	FirstBad []tables.BadLine `json:"first_bad,omitempty"`
+	Position string           `json:"position,omitempty"`
+	DryRun   bool             `json:"dry_run,omitempty"`
 }
 
 // refusals are the lines that were refused with one code.
@@ -155,11 +159,11 @@ type importLine struct {
 func (c *importCmd) passes() bool { return c.SkipBad || c.Rejects != "" }
 
 func (i *importer) run() (err error) {
-	t, err := openTable(i.cmd.File)
+	t, err := i.cmd.Table.open(i.cmd.File)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
+	defer func() { err = errors.Join(err, t.Close()) }()
 	if err := i.fields(t); err != nil {
 		return err
 	}
@@ -183,9 +187,9 @@ func (i *importer) run() (err error) {
 }
 
 // lines reads the lines of the file and sends them in lists.
-func (i *importer) lines(t *tableFile) error {
+func (i *importer) lines(t *tables.File) error {
 	for {
-		values, err := t.next()
+		values, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return i.send()
 		}
@@ -208,7 +212,7 @@ func (i *importer) lines(t *tableFile) error {
 				return err
 			}
 		}
-		i.list, i.size = append(i.list, importLine{t.line, fields, t.row}), i.size+len(fields)
+		i.list, i.size = append(i.list, importLine{t.Line, fields, t.Row}), i.size+len(fields)
 		if len(i.list) == domain.MaxList {
 			if err := i.send(); err != nil {
 				return err
@@ -235,29 +239,29 @@ func (i *importer) verdict() error {
 
 // badLine tells of a line that cannot be read, and ends the import unless bad
 // lines are passed over.
-func (i *importer) badLine(t *tableFile, err error) error {
+func (i *importer) badLine(t *tables.File, err error) error {
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return err // the zone of the site could not be asked for
 	}
 	if _, ok := errors.AsType[*unreachableError](err); ok {
 		return err
 	}
-	bad, ok := errors.AsType[*badLine](err)
+	bad, ok := errors.AsType[*tables.BadLine](err)
 	if !ok {
-		bad = &badLine{Reason: err.Error()}
+		bad = &tables.BadLine{Reason: err.Error()}
 	}
-	bad.Line = t.line
+	bad.Line = t.Line
 	i.bad.add(bad)
 	if i.report.Bad++; i.report.Bad <= firstLines {
 		i.report.FirstBad = append(i.report.FirstBad, *bad)
 	}
 	switch {
 	case i.cmd.passes():
-		return i.reject(t.row, bad.Reason)
+		return i.reject(t.Row, bad.Reason)
 	case i.cmd.DryRun:
 		return nil
 	}
-	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, t.line)
+	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, t.Line)
 }
 
 // reject writes a line that is passed over to the file of rejects.

@@ -8,9 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
 
 	"gatehouse/domain/cardnumber"
+	"gatehouse/gateways/tables"
 	"gatehouse/schemas"
 )
 
@@ -21,9 +21,9 @@ type importColumn struct {
 }
 
 // fields finds out which column goes to which field.
-func (i *importer) fields(t *tableFile) error {
+func (i *importer) fields(t *tables.File) error {
 	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
-		index, err := t.column(i.cmd.Map[field])
+		index, err := t.Column(i.cmd.Map[field])
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (i *importer) fields(t *tableFile) error {
 		i.fixed = append(i.fixed, to)
 	}
 	var unknown []string
-	for index, column := range t.columns {
+	for index, column := range t.Columns {
 		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return c.index == index })
 		left := slices.ContainsFunc(i.cmd.LeaveOut, func(name string) bool { return strings.EqualFold(name, column) })
 		if mapped || left || column == "" || column == reasonColumn {
@@ -74,21 +74,11 @@ func (i *importer) fields(t *tableFile) error {
 // hyphens and underscores; else the name of the column in lower case.
 func (i *importer) fieldNamed(column string) string {
 	for _, field := range i.kind.shape.fields() {
-		if lettersOf(field) == lettersOf(column) {
+		if tables.Letters(field) == tables.Letters(column) {
 			return field
 		}
 	}
 	return strings.ToLower(column)
-}
-
-// lettersOf gives the letters and digits of a name in lower case.
-func lettersOf(name string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsLetter(c) || unicode.IsDigit(c) {
-			return unicode.ToLower(c)
-		}
-		return -1
-	}, name)
 }
 
 // leaveOut tells which columns go to no field. One whose name is near that of a field
@@ -114,14 +104,14 @@ func (i *importer) leaveOut(columns []string) error {
 
 // checkFields refuses a field with two values, and a command without one that it
 // needs.
-func (i *importer) checkFields(t *tableFile) error {
+func (i *importer) checkFields(t *tables.File) error {
 	from := map[string]string{}
 	for _, x := range i.fixed {
 		from[x.key] = "--set"
 	}
 	given := map[string]bool{}
 	for _, c := range i.columns {
-		column := fmt.Sprintf("the column %q", t.columns[c.index])
+		column := fmt.Sprintf("the column %q", t.Columns[c.index])
 		if other, twice := from[c.to.key]; twice {
 			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
 		}
@@ -144,7 +134,7 @@ func (i *importer) checkFields(t *tableFile) error {
 // Name.
 func perhaps(column string, fields []string) string {
 	for _, field := range fields {
-		if strings.Contains(lettersOf(column), lettersOf(field)) {
+		if strings.Contains(tables.Letters(column), tables.Letters(field)) {
 			return fmt.Sprintf("; for %s say --map %s=%q", field, field, column)
 		}
 	}
@@ -162,7 +152,7 @@ func (i *importer) target(field string) (assignment, error) {
 }
 
 // fieldsOf makes the fields of the command of a line.
-func (i *importer) fieldsOf(ctx context.Context, t *tableFile, values []string) ([]byte, error) {
+func (i *importer) fieldsOf(ctx context.Context, t *tables.File, values []string) ([]byte, error) {
 	fields := map[string]any{}
 	for _, x := range i.fixed {
 		if err := i.assigner.assign(ctx, fields, x); err != nil {
@@ -173,7 +163,7 @@ func (i *importer) fieldsOf(ctx context.Context, t *tableFile, values []string) 
 		if values[c.index] == "" {
 			continue
 		}
-		if shortened.MatchString(strings.TrimSpace(t.cells[c.index])) {
+		if tables.Shortened(t.Cells[c.index]) {
 			return nil, usage("%s: %s is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again",
 				c.to.key, values[c.index])
 		}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gatehouse/gateways/tables"
 )
 
 // rejects is the file of the lines that an import passed over. It has the columns of
@@ -25,14 +27,14 @@ type rejects struct {
 // reasonColumn is the column of a file of rejects that says why.
 const reasonColumn = "rejected because"
 
-func newRejects(path string, t *tableFile) (*rejects, error) {
+func newRejects(path string, t *tables.File) (*rejects, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
 		return nil, usage("--rejects: %v", err)
 	}
-	r := &rejects{path: path, file: f, out: bufio.NewWriter(f), separator: t.separator, columns: len(t.columns),
-		before: slices.Index(t.columns, reasonColumn)}
-	if err := r.row(slices.Clone(t.columns), reasonColumn); err != nil {
+	r := &rejects{path: path, file: f, out: bufio.NewWriter(f), separator: t.Separator, columns: len(t.Columns),
+		before: slices.Index(t.Columns, reasonColumn)}
+	if err := r.row(slices.Clone(t.Columns), reasonColumn); err != nil {
 		return nil, r.close(err)
 	}
 	return r, nil
@@ -41,7 +43,7 @@ func newRejects(path string, t *tableFile) (*rejects, error) {
 // write writes a line as it stands in its file, with the reason behind it. Where its
 // values cannot be told apart it stays as it is; one beyond maxLine is left out.
 func (r *rejects) write(text, reason string) error {
-	cells, err := splitCells(text, r.separator)
+	cells, err := tables.Split(text, r.separator)
 	if err != nil || len(cells) != r.columns {
 		if text == "" {
 			return nil
@@ -57,7 +59,7 @@ func (r *rejects) row(cells []string, reason string) error {
 	if r.before >= 0 {
 		cells = slices.Delete(cells, r.before, r.before+1)
 	}
-	cells = append(cells, reason)
+	cells = append(cells, tables.Cell(reason))
 	w := csv.NewWriter(r.out)
 	w.Comma = r.separator
 	if err := w.Write(cells); err != nil {

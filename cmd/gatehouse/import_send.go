@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/gateways/httpapi"
+	"gatehouse/gateways/tables"
 )
 
 // send sends the list. Entries that are refused are told by their lines; the rest
@@ -120,7 +121,7 @@ func (i *importer) drop(refused map[int]httpapi.Entry) error {
 	for _, n := range slices.Sorted(maps.Keys(refused)) {
 		e, from := refused[n], i.list[n]
 		reason := e.Code + ": " + e.Detail
-		i.bad.add(&badLine{from.line, reason})
+		i.bad.add(&tables.BadLine{Line: from.line, Reason: reason})
 		i.report.refuse(e.Code, from.line)
 		if err := i.reject(from.text, reason); err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/gateways/tables"
 )
 
 // crowd is a file of people n to m.
@@ -93,8 +94,8 @@ func TestBadLinesOfAnImport(t *testing.T) {
 	skipped := s.at(t.Context(), append(words, "--skip-bad")...)
 	require.Equal(t, exitDone, skipped.code, skipped.stderr)
 	assert.Contains(t, skipped.stderr, `line 4: a quoted value does not end`)
-	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1), FirstBad: []badLine{
-		{3, "it has 2 values, the header has 3"}, {4, `a quoted value does not end; within a quoted value a quote is written ""`}}}, lastLine[imported](t, skipped.stdout))
+	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1), FirstBad: []tables.BadLine{
+		{Line: 3, Reason: `it has 2 values, the header has 3: "1002,olga"`}, {Line: 4, Reason: `a quoted value does not end; within a quoted value a quote is written ""`}}}, lastLine[imported](t, skipped.stdout))
 	s.state(func(st *domain.State) { assert.Equal(t, 2, st.Credentials.Len()) })
 	assert.Equal(t, 1, lastLine[imported](t, s.must(append(words, "--skip-bad")...)).Repeated)
 }
@@ -114,7 +115,7 @@ func TestADryRunIsTheImport(t *testing.T) {
 	got := lastLine[imported](t, dry.stdout)
 	want := imported{Lines: domain.MaxList + 9, Accepted: domain.MaxList + 6, Refused: 2, Bad: 1, DryRun: true, Position: fmt.Sprintf("1-%d", before),
 		Refusals: []refusals{{"person_exists", 2, []int{domain.MaxList + 7, domain.MaxList + 9}}},
-		FirstBad: []badLine{{domain.MaxList + 8, "it has 1 values, the header has 2"}}}
+		FirstBad: []tables.BadLine{{Line: domain.MaxList + 8, Reason: `it has 1 values, the header has 2: "x"`}}}
 	assert.Equal(t, want, got)
 	assert.Equal(t, before, s.head())
 	assert.Equal(t, had, s.people())

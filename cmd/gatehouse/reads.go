@@ -1,20 +1,14 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/domain/cardnumber"
 	"gatehouse/domain/schedule"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/gateways/local"
@@ -22,24 +16,36 @@ import (
 
 // readsCmd puts the reads of a file through the decision.
 type readsCmd struct {
-	Remote           remote   `embed:""`
-	File             string   `arg:"" help:"File of comma-separated values with a header."`
-	TimeColumn       string   `required:"" placeholder:"COLUMN" help:"Column with the time of the read."`
-	TimeLayout       string   `default:"2006-01-02T15:04:05Z07:00" placeholder:"LAYOUT" help:"How it is written: the moment 2006-01-02 15:04:05 in that form, or unix for seconds since 1970. Default: ${default}."`
-	Zone             string   `placeholder:"ZONE" help:"Zone of times without an offset, as Europe/Berlin; without it that of the site."`
-	CredentialColumn string   `required:"" placeholder:"COLUMN" help:"Column with the number on the card."`
-	DoorColumns      []string `required:"" placeholder:"COLUMN,…" help:"Columns whose values, joined by a hyphen and made an id, are the door: floor 1, zone Server Room is 1-server-room."`
-	SideColumn       string   `placeholder:"COLUMN" help:"Column with in or out; without it every read is in."`
-	Format           string   `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; without it raw. One card has one number, however it is written."`
-	Gateway          string   `placeholder:"ID" help:"Id of the source; without it one is made of the file's name and first line, the same for the same file."`
-	SkipBad          bool     `help:"Pass over lines that cannot be read; without it nothing is sent when there is one."`
+	Remote           remote            `embed:""`
+	Table            tableFlags        `embed:""`
+	File             string            `arg:"" help:"File of values with a header, separated by commas, semicolons or tabs."`
+	TimeColumn       []string          `required:"" placeholder:"COLUMN,…" help:"Column with the time of the read; of several, as date,time, the values are joined by a blank."`
+	TimeLayout       string            `default:"2006-01-02T15:04:05Z07:00" placeholder:"LAYOUT" help:"How it is written: the moment 2006-01-02 15:04:05 in that form, or unix for seconds since 1970. Default: ${default}."`
+	Zone             string            `placeholder:"ZONE" help:"Zone of times without an offset, as Europe/Berlin; without it that of the site."`
+	CredentialColumn []string          `required:"" placeholder:"COLUMN,…" help:"Column with the number on the card; of several, as facility,number, the values are joined by a hyphen."`
+	DoorColumns      []string          `required:"" placeholder:"COLUMN,…" help:"Columns whose values, joined by a hyphen and made an id, are the door: floor 1, zone Server Room is 1-server-room."`
+	DoorIDs          map[string]string `name:"door-ids" placeholder:"NAME=DOOR" mapsep:";" help:"Door of a name, for names of which no id can be made, or that would have the id of another."`
+	SideColumn       string            `placeholder:"COLUMN" help:"Column with in or out; without it every read is in."`
+	Sides            []string          `placeholder:"SIDE=WORD,…" help:"What the side column has for in and out, as in=C/In,out=C/Out."`
+	Format           string            `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; without it raw. One card has one number, however it is written."`
+	Gateway          string            `placeholder:"ID" help:"Id of the source; without it one is made of the file's header and first line, the same whatever the file is called."`
+	AsNew            bool              `help:"Take a file that does not continue what was recorded as a source of its own, with an id made of the other's."`
+	SkipBad          bool              `help:"Pass over lines that cannot be read; without it nothing is sent when there is one."`
 }
 
 // Help tells what happens to the reads.
 func (readsCmd) Help() string {
 	return `Each read is decided at its own instant, on the permissions as they are now, and
 recorded as the activity of an in-process gateway. It may be stopped and started
-again, and the file may have grown: every line is recorded once.
+again, and the file may have grown: every line is recorded once, by what stands in it
+and before it. A file that is another one than what was recorded is refused with the
+first line that differs. A last line that cannot be read and has no line end waits
+until the file was finished.
+
+Lines end with LF, CR LF or CR. A line that repeats the header, or has not as many
+values, is bad; two columns of one name are refused. A name of a door whose letters an
+id has not, and two names that would have one id, need --door-ids: no read is judged at
+another door.
 
 A time that the clock of the zone reads twice is taken as the first of the two.
 
@@ -47,6 +53,9 @@ Examples:
 
   gatehouse reads prox.csv --site hq --time-column timestamp --time-layout "2006-01-02 15:04" \
     --credential-column prox-id --door-columns floor,zone
+  gatehouse reads log.txt --site hq --encoding windows-1252 --time-column date,time \
+    --time-layout "02.01.2006 15:04:05" --credential-column facility,number --format wiegand26 \
+    --door-columns reader --door-ids "Tür 1=door-1;Tür 2=door-2" --side-column status --sides in=C/In,out=C/Out
   gatehouse reads export.csv --site hq --time-column at --credential-column card --door-columns door --json`
 }
 
@@ -59,6 +68,7 @@ type readsSummary struct {
 	Credentials int               `json:"credentials"`
 	Skipped     int               `json:"skipped,omitempty"` // bad lines passed over
 	Damaged     uint64            `json:"damaged,omitempty"` // messages among the records that are none
+	Waiting     int               `json:"waiting,omitempty"` // the last line, which is unfinished
 }
 
 // Run checks the file, sends what is not recorded yet, and writes the summary.
@@ -73,252 +83,191 @@ func (c *readsCmd) Run(w *world) error {
 	if remote.site == "" {
 		return usage("at which site? give --site, or set GATEHOUSE_SITE")
 	}
-	if strings.Contains(c.TimeLayout, "MST") {
-		return usage("--time-layout: letters as CET do not say which offset they mean; write them into the layout as they stand, and give --zone")
-	}
-	if err := cardnumber.CheckFormat(c.Format); err != nil {
-		return usage("--format: %v", err)
-	}
-	source, err := c.source(w, remote)
+	zone, err := c.zone(w, remote)
 	if err != nil {
 		return err
 	}
+	source, err := c.source(zone)
+	if err != nil {
+		return err
+	}
+	// A first pass, so that a bad line, or two doors of one id, leave nothing half done.
 	bad := &badLines{w: w}
-	if !c.SkipBad { // a first pass, so that a bad line leaves nothing half done
-		if err := source.each(bad, func(httpapi.CardRead) error { return nil }); err != nil {
-			return err
-		}
-		if bad.count > 0 {
-			return usage("%s: %d lines cannot be read; nothing was sent; mend them or give --skip-bad", c.File, bad.count)
-		}
-	}
-	tally, err := c.sendAll(w, remote, source, bad)
-	if err != nil {
+	if err := source.each(bad, func(httpapi.CardRead) error { return nil }); err != nil {
 		return err
 	}
-	return w.print(readsSummary{tally.Reads, tally.Allowed, tally.Denied, tally.Doors, tally.Credentials, bad.count, tally.Damaged}, c.Remote.JSON)
-}
-
-// sendAll sends the reads behind the last one that is recorded.
-func (c *readsCmd) sendAll(w *world, remote *client, source *readSource, bad *badLines) (local.Tally, error) {
-	path := remote.orgPath("sites", remote.site, "reads", source.gateway)
-	var tally local.Tally
-	if err := remote.get(w.ctx, path, nil, &tally); err != nil {
-		return tally, err
+	if bad.count > 0 && !c.SkipBad {
+		return usage("%s: %d lines cannot be read; nothing was sent; mend them or give --skip-bad", c.File, bad.count)
 	}
-	if tally.Last > 0 {
-		w.say("going on behind line %d", tally.Last)
-	}
-	var batch struct {
-		Reads []httpapi.CardRead `json:"reads"`
-	}
-	told := w.now()
-	send := func() error {
-		if len(batch.Reads) == 0 {
-			return nil
-		}
-		body, err := json.Marshal(batch)
-		if err != nil {
-			return err
-		}
-		err = remote.ask(w.ctx, request{method: http.MethodPost, path: path, body: body}, &tally)
-		batch.Reads = batch.Reads[:0]
-		if now := w.now(); now.Sub(told) >= time.Second {
-			told = now
-			w.progress("%d reads, %d allowed", tally.Reads, tally.Allowed)
-		}
+	sending := &readsSender{cmd: c, w: w, remote: remote, source: source}
+	if err := sending.run(); err != nil {
 		return err
 	}
-	last := tally.Last
-	err := source.each(bad, func(r httpapi.CardRead) error {
-		if r.Number <= last {
-			return nil
-		}
-		batch.Reads = append(batch.Reads, r)
-		if len(batch.Reads) == local.MaxReads {
-			return send()
-		}
-		return nil
-	})
-	if err == nil {
-		err = send()
+	if source.waiting > 0 {
+		w.say("line %d is unfinished: it cannot be read and has no line end; it waits, start again when the file is whole", source.waiting)
 	}
-	return tally, err
+	t := sending.tally
+	return w.print(readsSummary{t.Reads, t.Allowed, t.Denied, t.Doors, t.Credentials, bad.count, t.Damaged, source.waiting}, c.Remote.JSON)
 }
 
-// The years of reads: zones have rules from the first on, and instants end in the
-// year after the last.
-const firstYear, lastYear = 1970, 2261
-
-// readSource reads the reads of a file as often as wanted.
-type readSource struct {
-	cmd     *readsCmd
-	gateway string
-	zone    *schedule.Zone
-}
-
-func (c *readsCmd) source(w *world, remote *client) (*readSource, error) {
-	s := &readSource{cmd: c, gateway: c.Gateway}
-	if s.gateway == "" {
-		id, err := gatewayOf(c.File)
-		if err != nil {
-			return nil, err
-		}
-		s.gateway = id
-	}
-	if err := domain.CheckID(domain.ID(s.gateway)); err != nil {
-		return nil, usage("--gateway: %v", err)
-	}
+// zone is the one of times without an offset.
+func (c *readsCmd) zone(w *world, remote *client) (*schedule.Zone, error) {
 	if c.Zone == "" {
-		zone, err := remote.zoneOf(w.ctx, remote.site)
-		s.zone = zone
-		return s, err
+		return remote.zoneOf(w.ctx, remote.site)
 	}
 	rules, err := schedule.LoadRules(c.Zone)
 	if err != nil {
 		return nil, usage("--zone: %v", err)
 	}
-	s.zone = rules.Compile()
-	return s, nil
+	return rules.Compile(), nil
 }
 
-// gatewayOf makes the id of a file's gateway: its name, and eight digits of the
-// hash of its first two lines, which stay when a file grows.
-func gatewayOf(file string) (string, error) {
-	t, err := openTable(file)
-	if err != nil {
-		return "", err
-	}
-	first, err := t.next()
-	if _, bad := errors.AsType[*badLine](err); err != nil && !bad && !errors.Is(err, io.EOF) {
-		return "", errors.Join(err, t.close())
-	}
-	sum := sha256.Sum256([]byte(strings.Join(append(t.columns, first...), "\x00")))
-	name := slug(strings.TrimSuffix(filepath.Base(file), filepath.Ext(file)))
-	return "reads-" + name[:min(len(name), 40)] + "-" + hex.EncodeToString(sum[:4]), t.close()
+// readsSender sends the reads of a file that are not recorded yet.
+type readsSender struct {
+	cmd    *readsCmd
+	w      *world
+	remote *client
+	source *readSource
+	path   string // of the gateway
+	tally  local.Tally
+	told   time.Time
 }
 
-// each calls f for every read, numbered by its line, and bad for every line that
-// cannot be read.
-func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err error) {
-	t, err := openTable(s.cmd.File)
-	if err != nil {
+// run sends the reads behind the last one that is recorded. That one is sent again, so
+// that the service sees whether the file is the one of which it was.
+func (s *readsSender) run() error {
+	if err := s.open(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, t.close()) }()
-	bad.count = 0
-	columns, err := s.columns(t)
-	if err != nil {
-		return err
+	last := s.tally.Last
+	if last > 0 {
+		s.w.say("going on behind line %d", last)
 	}
-	for {
-		values, err := t.next()
-		if errors.Is(err, io.EOF) {
+	var batch []httpapi.CardRead
+	var before *httpapi.CardRead // the last read of the file that should be recorded
+	s.told = s.w.now()
+	err := s.source.each(s.quiet(), func(r httpapi.CardRead) error {
+		if r.Number <= last {
+			before = &r
 			return nil
 		}
-		var read httpapi.CardRead
-		if err == nil {
-			read, err = columns.read(values)
+		if before != nil {
+			batch, before = append(batch, *before), nil
 		}
-		if err == nil {
-			read.Number, read.Format = uint64(t.line), s.cmd.Format
-			if err := f(read); err != nil {
-				return err
-			}
-			continue
+		batch = append(batch, r)
+		if len(batch) == local.MaxReads {
+			return s.send(&batch)
 		}
-		broken, ok := errors.AsType[*badLine](err)
-		if !ok {
+		return nil
+	})
+	if before != nil {
+		batch = append(batch, *before)
+	}
+	if err == nil && len(batch) > 0 {
+		err = s.send(&batch)
+	}
+	if differs, ok := errors.AsType[*differError](err); ok {
+		return s.tellFirst(differs)
+	}
+	return err
+}
+
+// quiet tells nothing: bad lines were told by the first pass.
+func (s *readsSender) quiet() *badLines { return &badLines{w: s.w, silent: true} }
+
+// open finds the gateway of the file, and what it has recorded.
+func (s *readsSender) open() error {
+	first, err := s.source.firstOf()
+	if err != nil {
+		return err
+	}
+	ids := []string{s.cmd.Gateway}
+	if s.cmd.Gateway == "" {
+		former, err := s.source.formerGateway()
+		if err != nil {
 			return err
 		}
-		broken.Line = t.line
-		bad.add(broken)
+		ids = []string{former, "reads-" + first}
 	}
+	for _, id := range ids {
+		if s.cmd.AsNew {
+			id += "-" + first
+		}
+		if err := domain.CheckID(domain.ID(id)); err != nil {
+			return usage("--gateway: %v", err)
+		}
+		s.path = s.remote.orgPath("sites", s.remote.site, "reads", id)
+		if err := s.remote.get(s.w.ctx, s.path, nil, &s.tally); err != nil {
+			return err
+		}
+		if s.tally.Last > 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
-// readColumns says where in a line what stands.
-type readColumns struct {
-	at, card, side int // side: -1 for none
-	doors          []int
-	layout, format string
-	zone           *schedule.Zone
+// differError says that a line of the file is another than the one that was recorded.
+type differError struct {
+	line   uint64
+	detail string
 }
 
-func (s *readSource) columns(t *tableFile) (c readColumns, err error) {
-	c.side, c.layout, c.format, c.zone = -1, s.cmd.TimeLayout, s.cmd.Format, s.zone
-	if c.at, err = t.column(s.cmd.TimeColumn); err != nil {
-		return c, err
+// Error tells what the service said of it.
+func (e *differError) Error() string { return e.detail }
+
+// send sends reads and empties the list of them.
+func (s *readsSender) send(batch *[]httpapi.CardRead) error {
+	body, err := json.Marshal(map[string]any{"reads": *batch})
+	if err != nil {
+		return err
 	}
-	if c.card, err = t.column(s.cmd.CredentialColumn); err != nil {
-		return c, err
+	err = s.remote.ask(s.w.ctx, request{method: http.MethodPost, path: s.path, body: body}, &s.tally)
+	if problem, ok := errors.AsType[*answerError](err); ok && problem.Code == "reads_differ" && len(problem.Entries) == 1 {
+		err = &differError{(*batch)[problem.Entries[0].Index].Number, problem.Detail}
 	}
-	for _, name := range s.cmd.DoorColumns {
-		i, err := t.column(name)
+	*batch = (*batch)[:0]
+	if now := s.w.now(); now.Sub(s.told) >= time.Second {
+		s.told = now
+		s.w.progress("%d reads, %d allowed", s.tally.Reads, s.tally.Allowed)
+	}
+	return err
+}
+
+// tellFirst finds the first line that is another one than was recorded, and refuses the
+// file. Reads that are recorded are compared, and nothing else: of those between one
+// that agrees and one that differs so many are sent at a time as may be.
+func (s *readsSender) tellFirst(differs *differError) error {
+	for agrees, step := uint64(0), uint64(2); step > 1; {
+		step = (differs.line - agrees + local.MaxReads - 1) / local.MaxReads
+		var probes []httpapi.CardRead
+		next := agrees + 1
+		err := s.source.each(s.quiet(), func(r httpapi.CardRead) error {
+			if r.Number >= next && r.Number < differs.line {
+				probes, next = append(probes, r), agrees+(r.Number-agrees-1)/step*step+step+1
+			}
+			return nil
+		})
 		if err != nil {
-			return c, err
+			return err
 		}
-		c.doors = append(c.doors, i)
-	}
-	if s.cmd.SideColumn != "" {
-		c.side, err = t.column(s.cmd.SideColumn)
-	}
-	return c, err
-}
-
-// read reads a line.
-func (c readColumns) read(values []string) (httpapi.CardRead, error) {
-	var r httpapi.CardRead
-	at, err := c.time(values[c.at])
-	if err != nil {
-		return r, &badLine{Reason: err.Error()}
-	}
-	if at.Year() < firstYear || at.Year() > lastYear {
-		return r, &badLine{Reason: fmt.Sprintf("the time %q is not within the years %d to %d", values[c.at], firstYear, lastYear)}
-	}
-	parts := make([]string, len(c.doors))
-	for i, d := range c.doors {
-		parts[i] = values[d]
-	}
-	door := domain.ID(slug(parts...))
-	if err := domain.CheckID(door); err != nil {
-		return r, &badLine{Reason: fmt.Sprintf("the door %q: %v", strings.Join(parts, " "), err)}
-	}
-	r = httpapi.CardRead{At: at, Door: door, Card: values[c.card], Side: "in"}
-	if r.Card, err = cardnumber.Canonical(c.format, r.Card); err != nil {
-		return r, &badLine{Reason: err.Error()}
-	}
-	if c.side >= 0 {
-		r.Side = strings.ToLower(values[c.side])
-		if r.Side != "in" && r.Side != "out" {
-			return r, &badLine{Reason: fmt.Sprintf("the side is %q; it is in or out", values[c.side])}
+		if len(probes) == 0 {
+			break
+		}
+		sent := slices.Clone(probes)
+		err = s.send(&probes)
+		found, ok := errors.AsType[*differError](err)
+		switch {
+		case ok:
+			differs = found
+		case err != nil:
+			return err
+		}
+		for _, r := range sent {
+			if r.Number < differs.line {
+				agrees = r.Number
+			}
 		}
 	}
-	return r, nil
-}
-
-// time reads the time of a read.
-func (c readColumns) time(text string) (time.Time, error) {
-	if c.layout == "unix" {
-		seconds, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return time.Time{}, fmt.Errorf("the time %q is no number of seconds", text)
-		}
-		return time.Unix(seconds, 0).UTC(), nil
-	}
-	at, err := time.Parse(c.layout, text)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("the time %q is not written as %q", text, c.layout)
-	}
-	if strings.Contains(c.layout, "07") {
-		return at.UTC(), nil
-	}
-	reading, err := schedule.ParseDateTime(at.Format("2006-01-02T15:04"))
-	if err != nil {
-		return time.Time{}, err
-	}
-	instant := c.zone.Instant(reading)
-	if l := c.zone.Local(instant); l.Date != reading.Date || l.Time != reading.Time {
-		return time.Time{}, fmt.Errorf("the time %s does not exist in %s: the clock is set forward over it", text, c.zone.Name())
-	}
-	return time.Unix(0, instant).Add(time.Duration(at.Second())*time.Second + time.Duration(at.Nanosecond())).UTC(), nil
+	return &codedError{exitRefused, fmt.Errorf("%s does not continue what is recorded of it: line %d: %s; nothing was sent; if it is another file, give it a --gateway of its own, or --as-new", s.cmd.File, differs.line, differs.detail)}
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/domain/schedule"
 	"gatehouse/gateways/local"
 )
 
@@ -93,21 +92,27 @@ func TestReadsGoOnAfterAStop(t *testing.T) {
 	s.eachOnce(lines + 20)
 }
 
-func TestAGatewayIsOfItsFile(t *testing.T) {
+func TestAGatewayIsOfWhatItsFileHas(t *testing.T) {
 	dir := t.TempDir()
-	id := func(name, text string) string {
+	source := func(name, text string) *readSource {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		got, err := gatewayOf(path)
+		return &readSource{cmd: &readsCmd{CredentialColumn: []string{"card"}}, file: path}
+	}
+	id := func(name, text string) string {
+		got, err := source(name, text).firstOf()
 		require.NoError(t, err)
 		return got
 	}
-	first := id("Prox Reads.csv", "a,b\n1,2\n")
-	assert.Regexp(t, `^reads-prox-reads-[0-9a-f]{8}$`, first)
-	assert.Equal(t, first, id("Prox Reads.csv", "a,b\r\n1, 2\r\n3,4\r\n"), "a file may grow")
-	assert.NotEqual(t, first, id("Prox Reads.csv", "a,b\n1,3\n"))
-	assert.NotEqual(t, first, id("other.csv", "a,b\n1,2\n"))
-	assert.Regexp(t, `^reads-x{40}-[0-9a-f]{8}$`, id(strings.Repeat("x", 60)+".csv", "a,b\n1,2\n"))
+	first := id("Prox Reads.csv", "at,card\n1,2\n")
+	assert.Regexp(t, `^[0-9a-f]{8}$`, first)
+	assert.Equal(t, first, id("Prox Reads.csv", "at,card\r\n1, 2\r\n3,4\r\n"), "a file may grow")
+	assert.Equal(t, first, id("Prox Reads (1).csv", "at,card\n1,2\n"), "or be sent under another name")
+	assert.Equal(t, first, id("x.csv", "at,card\n1,3\n"), "of the number of a card nothing can be guessed from it")
+	assert.NotEqual(t, first, id("x.csv", "at,card\n2,2\n"))
+	former, err := source("Prox Reads.csv", "at,card\n1,2\n").formerGateway()
+	require.NoError(t, err)
+	assert.Equal(t, "reads-prox-reads-f16856ac", former, "what an earlier version recorded is found again")
 }
 
 // TestBadReadsAreToldAndNothingIsSent holds that a bad line at the very end leaves
@@ -129,8 +134,8 @@ func TestBadReadsAreToldAndNothingIsSent(t *testing.T) {
 	assert.Equal(t, exitUsage, refused.code)
 	for _, told := range []string{
 		`line 3: the time "2026-03-02 08:00" is not written as "2006-01-02T15:04:05Z07:00"`,
-		"line 5: the number is empty", `line 6: the door "--": `, `line 7: the side is "up"; it is in or out`,
-		"line 8: it has 3 values, the header has 4", `line 9: the time "1926-03-02T08:00:02Z" is not within the years 1970 to 2261`,
+		"line 5: the number is empty", `line 6: the name "--" has no letter or digit`, `line 7: the side is "up"; it is in or out, or what --sides says`,
+		`line 8: it has 3 values, the header has 4: "2026-03-02T08:00:02Z,1001,gate"`, `line 9: the time "1926-03-02T08:00:02Z" is not within the years 1970 to 2261`,
 		"6 lines cannot be read; nothing was sent; mend them or give --skip-bad",
 	} {
 		assert.Contains(t, refused.stderr, told)
@@ -161,6 +166,79 @@ func TestReadsOfWhatIsNotThere(t *testing.T) {
 	assert.Empty(t, s.recorded("till"))
 }
 
+// TestAFileThatDoesNotContinueIsRefused sends the file of another day for the same
+// gateway, and files of which one line is another.
+func TestAFileThatDoesNotContinueIsRefused(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	const header = "at,card,door\n"
+	send := func(text string, more ...string) outcome {
+		return s.at(t.Context(), readsOf(s.file("passes.csv", text), more...)...)
+	}
+	const lines = 2*local.MaxReads + 500
+	first := header + passes(1, lines)
+	require.Equal(t, exitDone, send(first).code)
+	for name, c := range map[string]struct {
+		text string
+		says string
+	}{
+		"another day":         {header + passes(90_001, 90_003), "line 2: the read 2 is another than the one that is recorded"},
+		"one line changed":    {header + passes(1, 1233) + strings.Replace(passes(1234, 1234), "gate", "lodge", 1) + passes(1235, lines+1), "line 1235: the read 1235 is another"},
+		"one line left out":   {header + passes(1, 2000) + passes(2002, lines+1), "line 2002: "},
+		"the last is another": {header + passes(1, lines-1) + passes(lines+1, lines+9), fmt.Sprintf("line %d: ", lines+1)},
+		"another header":      {"at,card,door,x\n" + strings.ReplaceAll(passes(1, 3), "\n", ",\n"), "line 2: "},
+	} {
+		o := send(c.text)
+		assert.Equal(t, exitRefused, o.code, "%s: %s", name, o.stderr)
+		assert.Contains(t, o.stderr, c.says, name)
+		assert.Contains(t, o.stderr, "--as-new", name)
+	}
+	s.eachOnce(lines)
+	require.Equal(t, exitDone, send(header+passes(1, 10)).code, "an older copy has nothing new")
+	require.Equal(t, exitDone, send(first+passes(lines+1, lines+2)).code, "it has grown")
+	s.eachOnce(lines + 2)
+
+	day2 := header + passes(90_001, 90_003)
+	for range 2 {
+		o := send(day2, "--as-new")
+		require.Equal(t, exitDone, o.code, o.stderr)
+		assert.Equal(t, uint64(3), lastLine[readsSummary](t, o.stdout).Reads, "as new, once")
+	}
+	s.eachOnce(lines + 2)
+}
+
+func TestAFileIsTakenOnceWhateverItIsCalled(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	words := []string{"--time-column", "at", "--credential-column", "card", "--door-columns", "door"}
+	text := "at,card,door\n" + passes(1, 5)
+	for _, name := range []string{"passes.csv", "passes (1).csv", "Kopie.csv"} {
+		o := s.at(t.Context(), append([]string{"reads", s.file(name, text)}, words...)...)
+		require.Equal(t, exitDone, o.code, o.stderr)
+		assert.Equal(t, uint64(5), lastLine[readsSummary](t, o.stdout).Reads)
+		assert.Equal(t, name != "passes.csv", strings.Contains(o.stderr, "going on behind line 6"))
+	}
+}
+
+// TestAnUnfinishedLineWaits cuts the last line of a file, and finishes it.
+func TestAnUnfinishedLineWaits(t *testing.T) {
+	s := newStation(t)
+	s.makeGate()
+	whole := "at,card,door\n" + passes(1, 3)
+	for _, cut := range []int{6, 12, 25} {
+		o := s.at(t.Context(), readsOf(s.file("passes.csv", whole[:len(whole)-cut]))...)
+		require.Equal(t, exitDone, o.code, o.stderr)
+		assert.Contains(t, o.stderr, "line 4 is unfinished")
+		assert.Equal(t, 4, lastLine[readsSummary](t, o.stdout).Waiting)
+	}
+	s.eachOnce(2)
+	o := s.at(t.Context(), readsOf(s.file("passes.csv", strings.TrimSuffix(whole, "\n")))...)
+	require.Equal(t, exitDone, o.code, o.stderr)
+	s.eachOnce(3) // a file without a line end at its end is whole
+	s.must(readsOf(s.file("passes.csv", whole))...)
+	s.eachOnce(3)
+}
+
 // TestOneCardHasOneNumberInEveryFile gives cards in one file and reads them in another,
 // each written in its own way, and imports the cards again.
 func TestOneCardHasOneNumberInEveryFile(t *testing.T) {
@@ -185,40 +263,6 @@ func TestOneCardHasOneNumberInEveryFile(t *testing.T) {
 	wrong := s.at(t.Context(), readsOf(s.file("wrong.csv", "at,card,door\n2026-03-02T08:00:00Z,300-1,gate\n"), "--format", "wiegand26")...)
 	assert.Equal(t, exitUsage, wrong.code)
 	assert.Contains(t, wrong.stderr, `line 2: "300-1" is no number of the format wiegand26`)
-}
-
-func TestTimesOfReads(t *testing.T) {
-	rules, err := schedule.LoadRules("Europe/Berlin")
-	require.NoError(t, err)
-	for _, c := range []struct{ layout, text, want string }{
-		{"2006-01-02 15:04", "2016-05-31 00:05", "2016-05-30T22:05:00Z"},
-		{"2006-01-02 15:04", "2026-01-31 00:05", "2026-01-30T23:05:00Z"},
-		{"02.01.2006 15:04:05", "31.05.2016 00:05:07", "2016-05-30T22:05:07Z"},
-		{"2006-01-02 15:04:05.000", "2016-05-31 00:05:07.250", "2016-05-30T22:05:07.25Z"},
-		{time.RFC3339, "2016-05-31T00:05:00+05:00", "2016-05-30T19:05:00Z"},
-		{"unix", "1464645900", "2016-05-30T22:05:00Z"},
-		{"2006-01-02 15:04", "2026-03-29 01:59", "2026-03-29T00:59:00Z"},
-		{"2006-01-02 15:04", "2026-03-29 02:00", ""}, // skipped
-		{"2006-01-02 15:04", "2026-03-29 02:59", ""},
-		{"2006-01-02 15:04", "2026-03-29 03:00", "2026-03-29T01:00:00Z"},
-		{"2006-01-02 15:04", "2026-10-25 02:30", "2026-10-25T00:30:00Z"}, // twice: the first
-		{"2006-01-02 15:04", "2026-10-25 03:00", "2026-10-25T02:00:00Z"},
-		{"2006-01-02 15:04", "2026-02-29 12:00", ""},
-		{"2006-01-02 15:04", "", ""},
-		{"unix", "1464645900x", ""},
-		{"unix", "1464645900.5", ""},
-		{"unix", "", ""},
-	} {
-		at, err := readColumns{layout: c.layout, zone: rules.Compile()}.time(c.text)
-		if c.want == "" {
-			assert.ErrorContains(t, err, c.text, "%q", c)
-			continue
-		}
-		require.NoError(t, err, "%q", c)
-		assert.Equal(t, c.want, at.Format(time.RFC3339Nano), "%q", c)
-	}
-	_, err = readColumns{layout: "2006-01-02 15:04", zone: rules.Compile()}.time("2026-03-29 02:30")
-	assert.ErrorContains(t, err, "does not exist in Europe/Berlin")
 }
 
 // TestReadsAreSentInConstantMemory reads a file of which the client may keep a

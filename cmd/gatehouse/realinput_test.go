@@ -47,9 +47,10 @@ func TestRealInput(t *testing.T) {
 
 	assert.Equal(t, first, s.must(args...), "the second time nothing is added")
 	sources := 0
-	gateway, err := gatewayOf(reads)
+	source := &readSource{cmd: &readsCmd{CredentialColumn: []string{"prox-id"}}, file: reads}
+	first8, err := source.firstOf()
 	require.NoError(t, err)
-	sources = len(s.recorded(gateway))
+	sources = len(s.recorded("reads-" + first8))
 	assert.Equal(t, int(want.Reads), sources)
 	t.Logf("%s: %+v", reads, got)
 }

@@ -1,95 +1,127 @@
-package main
+// Package tables reads and writes tables of text: what tenants keep in spreadsheets and
+// what controllers of readers write. Import and reads read alike by it, line by line in
+// constant memory: any encoding that is said or marked, any line end, any separator,
+// names of columns, times of a zone. What cannot be told for certain is refused with
+// where it stands; nothing is guessed, and no letter is lost in silence.
+package tables
 
 import (
-	"bufio"
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+
+	"gatehouse/schemas"
 )
 
-// maxLine bounds a line of a file in bytes, so that a file of any size is read in
-// constant memory.
-const maxLine = 256 << 10
-
-// tableFile reads a file of separated values in UTF-8 with a header, row by row.
-// The separator is the one of the header: comma, semicolon or tab, or what a first
-// line sep=; says. Blanks around values, a byte order mark and lines that end with
-// CR LF are tolerated. A quoted value may go over lines.
-type tableFile struct {
-	name      string
-	file      io.ReadCloser
-	lines     *bufio.Reader
-	read      int        // lines so far
-	ahead     []textLine // that were read and are to be looked at again
-	line      int        // where the last row begins, from 1; the header is line 1 when nothing is before it
-	row       string     // the last row as it stands; of one that cannot be read its first line
-	cells     []string   // of the last row that could be read, as they stand
-	columns   []string
-	separator rune
+// Options say how a file is read. Their zero value finds out by the file.
+type Options struct {
+	Encoding  string // as windows-1252; empty: what a byte order mark says, else UTF-8
+	Separator rune   // of values; 0: comma, semicolon or tab, as in the header
+	Header    int    // the line with the header, from 1; 0: the first that is not blank
 }
 
-// textLine is a line as it stands in the file, or why it cannot be read.
-type textLine struct {
-	line int
-	text string
-	err  error
+// File reads a file of separated values with a header, row by row. Its separator is the
+// one of the header, or what a first line sep=; says. Blanks around values are
+// tolerated. A quoted value may go over lines.
+type File struct {
+	Columns   []string // the header
+	Separator rune
+	Line      int      // where the last row begins, from 1
+	Row       string   // the last row as it stands; of one that cannot be read its first line
+	Cells     []string // of the last row that could be read, as they stand
+	Ended     bool     // the last row had a line end: without one it may be unfinished
+
+	name  string
+	file  io.Closer
+	lines *lines
+	ahead []textLine // lines that were read and are to be looked at again
 }
 
-// badLine is what is wrong with a line.
-type badLine struct {
+// An Error says why a file, or how it is to be read, is refused as a whole.
+type Error struct{ message string }
+
+// Error tells what is wrong and what to do.
+func (e *Error) Error() string { return e.message }
+
+func refuse(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
+
+// BadLine is what is wrong with a line.
+type BadLine struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason"`
 }
 
-func (b *badLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Reason) }
+// Error tells the line and what is wrong with it.
+func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Reason) }
 
-// openTable opens a file and reads its header.
-func openTable(name string) (*tableFile, error) {
+// Open opens a file and reads its header. An [Error] says what is wrong with it.
+func Open(name string, o Options) (*File, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, usage("%v", err)
+		return nil, refuse("%v", err)
 	}
-	return readTable(name, f)
+	return Read(name, f, o)
 }
 
-// readTable reads the header of a file, which it closes when there is none.
-func readTable(name string, f io.ReadCloser) (*tableFile, error) {
-	t := &tableFile{name: name, file: f, lines: bufio.NewReaderSize(f, maxLine)}
-	header, err := t.header()
-	if err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("it has no header")
+// Read reads the header of a file, which it closes when there is none.
+func Read(name string, f io.ReadCloser, o Options) (*File, error) {
+	l, err := newLines(f, o.Encoding)
+	if err == nil {
+		t := &File{name: name, file: f, lines: l, Separator: o.Separator}
+		if err = t.header(o.Header); err == nil {
+			return t, nil
 		}
-		return nil, errors.Join(usage("%s: %v", name, err), f.Close())
 	}
-	t.columns = header
-	return t, nil
+	if errors.Is(err, io.EOF) {
+		err = errors.New("it has no header")
+	}
+	return nil, errors.Join(refuse("%s: %v", name, err), f.Close())
 }
 
-func (t *tableFile) close() error { return t.file.Close() }
+// Close closes the file.
+func (t *File) Close() error { return t.file.Close() }
 
 // header reads the names of the columns, and how values are separated.
-func (t *tableFile) header() ([]string, error) {
+func (t *File) header(at int) error {
 	first := t.text()
-	for first.err == nil && strings.TrimSpace(first.text) == "" {
+	for first.err == nil && (first.line < at || at == 0 && strings.TrimSpace(first.text) == "") {
 		first = t.text()
 	}
 	if first.err != nil {
-		return nil, first.err
+		return first.err
 	}
-	if said, is := strings.CutPrefix(strings.TrimRight(first.text, "\r\n"), "sep="); is && utf8.RuneCountInString(said) == 1 {
-		t.separator, _ = utf8.DecodeRuneInString(said)
-		return t.next()
+	said, is := strings.CutPrefix(strings.TrimSpace(first.text), "sep=")
+	switch {
+	case is && utf8.RuneCountInString(said) == 1:
+		t.Separator, _ = utf8.DecodeRuneInString(said)
+	default:
+		t.ahead = []textLine{first}
+		if t.Separator == 0 {
+			t.Separator = separatorOf(first.text)
+		}
 	}
-	t.separator = separatorOf(first.text)
-	t.ahead = []textLine{first}
-	return t.next()
+	columns, err := t.Next()
+	if err != nil {
+		return err
+	}
+	for i, c := range columns {
+		columns[i] = norm.NFC.String(c)
+	}
+	for i, c := range columns {
+		if j := slices.IndexFunc(columns[:i], func(other string) bool { return c != "" && strings.EqualFold(other, c) }); j >= 0 {
+			return fmt.Errorf("line %d: the columns %d and %d are both named %q, so that nobody knows which is meant; rename one", t.Line, j+1, i+1, c)
+		}
+	}
+	t.Columns = columns
+	return nil
 }
 
 // separatorOf is what separates the columns of a header: whichever of comma,
@@ -111,48 +143,76 @@ func separatorOf(header string) rune {
 	return best
 }
 
-// next returns the values of the next row that is not empty: io.EOF at the end, a
-// *badLine for one that cannot be read, after which the next may be asked for.
-func (t *tableFile) next() ([]string, error) {
+// Next returns the values of the next row that is not empty: io.EOF at the end, a
+// [BadLine] for one that cannot be read, after which the next may be asked for.
+func (t *File) Next() ([]string, error) {
 	for {
 		first := t.text()
 		if !errors.Is(first.err, io.EOF) {
-			t.line = first.line
+			t.Line, t.Ended = first.line, first.ended
 		}
-		t.row = first.text
+		t.Row = first.text
 		if first.err != nil {
 			return nil, first.err
 		}
 		if strings.TrimSpace(first.text) == "" {
 			continue
 		}
-		text, more, err := t.quoted(first.text)
+		text, more, err := t.quoted(first)
 		var values []string
 		if err == nil {
-			t.cells, err = splitCells(text, t.separator)
+			t.Cells, err = Split(text, t.Separator)
 		}
 		if err == nil {
-			values = uncellAll(t.cells)
-		}
-		if err == nil && t.columns != nil && len(values) != len(t.columns) {
-			err = fmt.Errorf("it has %d values, the header has %d", len(values), len(t.columns))
+			values = uncellAll(t.Cells)
+			err = t.fits(values)
 		}
 		if err != nil {
 			// A quote too many must not swallow the lines behind it.
 			t.ahead = append(more, t.ahead...)
-			return nil, &badLine{t.line, err.Error()}
+			return nil, &BadLine{t.Line, err.Error()}
 		}
-		t.row = text
+		if len(more) > 0 {
+			t.Ended = more[len(more)-1].ended
+		}
+		t.Row = text
 		return values, nil
 	}
 }
 
+// fits says why values are no row below the header.
+func (t *File) fits(values []string) error {
+	if t.Columns == nil {
+		return nil
+	}
+	if len(values) != len(t.Columns) {
+		return fmt.Errorf("it has %d values, the header has %d: %q", len(values), len(t.Columns), clipped(strings.Join(values, string(t.Separator))))
+	}
+	if slices.EqualFunc(values, t.Columns, func(v, c string) bool { return strings.EqualFold(norm.NFC.String(v), c) }) {
+		return errors.New("it is the header again")
+	}
+	return nil
+}
+
+// clipped is the beginning of a text for a message.
+func clipped(text string) string {
+	const most = 80
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most]) + "…"
+}
+
 // quoted goes on with the lines behind a first one as long as a quoted value is
 // open, and returns the whole and those lines.
-func (t *tableFile) quoted(text string) (whole string, more []textLine, err error) {
+func (t *File) quoted(first textLine) (whole string, more []textLine, err error) {
+	quotes := strings.Count(first.text, `"`)
+	if quotes%2 == 0 {
+		return first.text, nil, nil
+	}
 	var all strings.Builder
-	all.WriteString(text)
-	for quotes := strings.Count(text, `"`); quotes%2 == 1; {
+	all.WriteString(first.text)
+	for quotes%2 == 1 {
 		next := t.text()
 		if !errors.Is(next.err, io.EOF) {
 			more = append(more, next)
@@ -161,51 +221,23 @@ func (t *tableFile) quoted(text string) (whole string, more []textLine, err erro
 			return "", more, errors.New(`a quoted value does not end; within a quoted value a quote is written ""`)
 		}
 		quotes += strings.Count(next.text, `"`)
-		all.WriteString(next.text)
+		all.WriteString("\n" + next.text)
 	}
 	return all.String(), more, nil
 }
 
-// text returns the next line. Of one that is too long the rest is passed over.
-func (t *tableFile) text() textLine {
+// text returns the next line.
+func (t *File) text() textLine {
 	if len(t.ahead) > 0 {
 		next := t.ahead[0]
 		t.ahead = t.ahead[1:]
 		return next
 	}
-	line, err := t.lines.ReadSlice('\n')
-	if errors.Is(err, io.EOF) && len(line) == 0 {
-		return textLine{err: io.EOF}
-	}
-	t.read++
-	tooLong := false
-	for errors.Is(err, bufio.ErrBufferFull) {
-		tooLong = true
-		_, err = t.lines.ReadSlice('\n')
-	}
-	bad := func(format string, args ...any) textLine {
-		return textLine{t.read, "", &badLine{t.read, fmt.Sprintf(format, args...)}}
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return textLine{t.read, "", fmt.Errorf("%s: line %d: %w", t.name, t.read, err)}
-	}
-	if tooLong {
-		return bad("it is longer than %d bytes", maxLine)
-	}
-	if t.read == 1 {
-		line = bytes.TrimPrefix(line, []byte("\ufeff"))
-	}
-	// In another encoding, names would be stored with their letters lost.
-	if !utf8.Valid(line) {
-		wrong := bad("it is not in UTF-8; a spreadsheet saves it as \"CSV UTF-8\"")
-		wrong.text = string(line)
-		return wrong
-	}
-	return textLine{t.read, string(line), nil}
+	return t.lines.next()
 }
 
-// splitCells reads the cells of a row.
-func splitCells(text string, separator rune) ([]string, error) {
+// Split reads the cells of a row.
+func Split(text string, separator rune) ([]string, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimRight(text, "\r\n")))
 	r.Comma = separator
 	r.TrimLeadingSpace = separator != '\t'
@@ -227,116 +259,27 @@ func uncellAll(cells []string) []string {
 	return values
 }
 
-// cell is a value as a cell of a table. What a spreadsheet would run as a formula or
-// take for a number that it shortened, and blanks at the ends, which are not kept, go
-// behind an apostrophe. So does what would begin a cell where a spreadsheet takes
-// another sign for the separator than the file has. [uncell] takes it away again.
-func cell(value string) string {
-	value = eachPart(value, func(part string) string {
-		if isFormula(part) {
-			return "'" + part
-		}
-		return part
-	})
-	if needsApostrophe(value) {
-		return "'" + value
-	}
-	return value
-}
-
-// uncell is the value of a cell.
-func uncell(text string) string {
-	value, is := strings.CutPrefix(text, "'")
-	if !is || !needsApostrophe(value) {
-		value = strings.TrimSpace(text)
-	}
-	return eachPart(value, func(part string) string {
-		if rest, is := strings.CutPrefix(part, "'"); is && isFormula(rest) {
-			return rest
-		}
-		return part
-	})
-}
-
-// separators are what a spreadsheet may take for the end of a cell.
-const separators = ",;\t\r\n"
-
-// eachPart changes what stands behind each separator within a value.
-func eachPart(value string, change func(string) string) string {
-	var out strings.Builder
-	for {
-		i := strings.IndexAny(value, separators)
-		if i < 0 {
-			out.WriteString(value)
-			return out.String()
-		}
-		out.WriteString(value[:i+1])
-		value = change(value[i+1:])
-	}
-}
-
-// isFormula reports whether a text would be run as a formula where a cell begins with
-// it, behind any apostrophes, quotes and blanks.
-func isFormula(text string) bool {
-	rest := strings.TrimLeft(text, "'\" \u00a0")
-	return rest != "" && strings.ContainsRune("=+-@", rune(rest[0]))
-}
-
-// needsApostrophe reports whether a value is not kept as it is in a cell, behind
-// any apostrophes that it begins with itself.
-func needsApostrophe(value string) bool {
-	rest := strings.TrimLeft(value, "'")
-	return rest != "" && (strings.ContainsRune("=+-@", rune(rest[0])) || strings.TrimSpace(rest) != rest || shortened.MatchString(rest))
-}
-
-// shortened matches how a spreadsheet writes a number that it found too long, as
-// 4.9E+11. The rest of its digits is lost.
-var shortened = regexp.MustCompile(`^[0-9]([.,][0-9]+)?E\+[0-9]+$`)
-
-// column finds a column by its name, in either case.
-func (t *tableFile) column(name string) (int, error) {
-	for i, c := range t.columns {
-		if strings.EqualFold(c, strings.TrimSpace(name)) {
+// Column finds a column by its name, in either case.
+func (t *File) Column(name string) (int, error) {
+	wanted := strings.TrimSpace(norm.NFC.String(name))
+	for i, c := range t.Columns {
+		if strings.EqualFold(c, wanted) {
 			return i, nil
 		}
 	}
-	return 0, usage("%s has no column %q%s; it has %s", t.name, name, didYouMean(name, t.columns), strings.Join(t.columns, ", "))
+	mean := ""
+	if near := schemas.Nearest(name, t.Columns); len(near) > 0 {
+		mean = fmt.Sprintf(" (did you mean %s?)", near[0])
+	}
+	return 0, refuse("%s has no column %q%s; it has %s", t.name, name, mean, strings.Join(t.Columns, ", "))
 }
 
-// slug makes an id of texts from elsewhere: lower case, everything but letters,
-// digits and _ one hyphen, the parts joined by hyphens.
-func slug(parts ...string) string {
-	var b strings.Builder
-	hyphen := false
-	for _, c := range strings.ToLower(strings.Join(parts, "-")) {
-		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' && b.Len() > 0 {
-			if hyphen && b.Len() > 0 {
-				b.WriteByte('-')
-			}
-			hyphen = false
-			b.WriteRune(c)
-			continue
+// Letters gives the letters and digits of a name in lower case.
+func Letters(name string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsLetter(c) || unicode.IsDigit(c) {
+			return unicode.ToLower(c)
 		}
-		hyphen = true
-	}
-	return b.String()
-}
-
-// badLines collects what is wrong with lines, and tells the first of them.
-type badLines struct {
-	w     *world
-	count int
-}
-
-// toldLines is how many bad lines are told one by one.
-const toldLines = 50
-
-func (b *badLines) add(bad *badLine) {
-	b.count++
-	switch {
-	case b.count <= toldLines:
-		b.w.say("%v", bad)
-	case b.count == toldLines+1:
-		b.w.say("… and more")
-	}
+		return -1
+	}, name)
 }

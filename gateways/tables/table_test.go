@@ -1,4 +1,4 @@
-package main
+package tables
 
 import (
 	"bytes"
@@ -28,16 +28,16 @@ func fileOf(t testing.TB, name, text string) string {
 // they are told, each after the number of its line.
 func rowsOf(t testing.TB, text string) (columns []string, rows []string) {
 	t.Helper()
-	table, err := openTable(fileOf(t, "table.csv", text))
+	table, err := Open(fileOf(t, "table.csv", text), Options{})
 	require.NoError(t, err)
-	defer func() { require.NoError(t, table.close()) }()
+	defer func() { require.NoError(t, table.Close()) }()
 	for {
-		values, err := table.next()
+		values, err := table.Next()
 		if errors.Is(err, io.EOF) {
-			return table.columns, rows
+			return table.Columns, rows
 		}
-		if bad, ok := errors.AsType[*badLine](err); ok {
-			assert.Equal(t, table.line, bad.Line)
+		if bad, ok := errors.AsType[*BadLine](err); ok {
+			assert.Equal(t, table.Line, bad.Line)
 			rows = append(rows, bad.Error())
 			continue
 		}
@@ -65,15 +65,15 @@ func TestTablesAreReadWithTheirQuirks(t *testing.T) {
 		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "4|5"}},
 		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "3|4"}},
 		"a quote within two values":    {"a,b\n1\"2,3\n4,5\n6\"7,8\n", "a|b", []string{`line 2: a quote stands where none may; a value with quotes is written in quotes, and each of them ""`, "4|5", `line 4: a quoted value does not end; within a quoted value a quote is written ""`}},
-		"a value over lines":           {"a,b\r\n\"1\r\n2\r\n\",3\r\n4,5\r\n6\r\n", "a|b", []string{"1\n2|3", "4|5", "line 6: it has 1 values, the header has 2"}},
+		"a value over lines":           {"a,b\r\n\"1\r\n2\r\n\",3\r\n4,5\r\n6\r\n", "a|b", []string{"1\n2|3", "4|5", `line 6: it has 1 values, the header has 2: "6"`}},
 		"semicolons":                   {"a;b\n1,5;\"2;3\"\n", "a|b", []string{"1,5|2;3"}},
 		"tabs":                         {"a\tb\n\t2\n1\t\n", "a|b", []string{"|2", "1|"}},
 		"a separator that is said":     {"sep=|\na|b\n1|2,3\n", "a|b", []string{"1|2,3"}},
 		"formulas":                     {"a,b\n'=1+1,'+49 30\n'abc,''@x\n\"' y\",-\n", "a|b", []string{"=1+1|+49 30", "'abc|'@x", " y|-"}},
-		"too few and too many values":  {"a,b\n1\n1,2,3\n3,4\n", "a|b", []string{"line 2: it has 1 values, the header has 2", "line 3: it has 3 values, the header has 2", "3|4"}},
+		"too few and too many values":  {"a,b\n1\n1,2,3\n3,4\n", "a|b", []string{`line 2: it has 1 values, the header has 2: "1"`, `line 3: it has 3 values, the header has 2: "1,2,3"`, "3|4"}},
 		"a line that is too long":      {"a,b\n" + long + "," + long + "\n3,4\n", "a|b", []string{"line 2: it is longer than 262144 bytes", "3|4"}},
 		"a last line that is too long": {"a,b\n3,4\n1," + long, "a|b", []string{"3|4", "line 3: it is longer than 262144 bytes"}},
-		"another encoding":             {"a,b\nM\xfcller,2\nM\u00fcller,2\n", "a|b", []string{`line 2: it is not in UTF-8; a spreadsheet saves it as "CSV UTF-8"`, "M\u00fcller|2"}},
+		"another encoding":             {"a,b\nM\xfcller,2\nM\u00fcller,2\n", "a|b", []string{`line 2: byte 5 of the file (0xfc) is not in UTF-8; say --encoding windows-1252 for what an older Windows program wrote, or save it as "CSV UTF-8"`, "M\u00fcller|2"}},
 		"a header alone":               {"a,b\n", "a|b", nil},
 	} {
 		columns, rows := rowsOf(t, c.text)
@@ -84,30 +84,30 @@ func TestTablesAreReadWithTheirQuirks(t *testing.T) {
 
 func TestAFileThatIsNoTable(t *testing.T) {
 	for name, text := range map[string]string{
-		"empty": "", "blank": "\n \r\n", "a broken header": "\"a,b\n1,2\n", "another encoding": "\xff\xfea\x00,\x00b\x00\n\x00",
+		"empty": "", "blank": "\n \r\n", "a broken header": "\"a,b\n1,2\n", "no mark": "a\x00,\x00b\x00\n\x00", "a workbook": "PK\x03\x04...", "columns of one name": "at,Card,card\n", "another encoding": "T\xfcr,b\n",
 		"no lines": strings.Repeat("x", 3*maxLine),
 	} {
-		_, err := openTable(fileOf(t, "table.csv", text))
-		assert.Equal(t, exitUsage, exitCode(err), "%s: %v", name, err)
+		_, err := Open(fileOf(t, "table.csv", text), Options{})
+		assert.ErrorAs(t, err, new(*Error), name)
 		assert.ErrorContains(t, err, "table.csv", name)
 	}
-	_, err := openTable(filepath.Join(t.TempDir(), "missing.csv"))
-	assert.Equal(t, exitUsage, exitCode(err))
-	_, err = openTable(t.TempDir())
+	_, err := Open(filepath.Join(t.TempDir(), "missing.csv"), Options{})
+	assert.ErrorAs(t, err, new(*Error))
+	_, err = Open(t.TempDir(), Options{})
 	assert.Error(t, err, "a directory")
 }
 
 func TestColumnsAreFoundByTheirName(t *testing.T) {
-	table, err := openTable(fileOf(t, "table.csv", "Timestamp, Prox-ID, floor\n"))
+	table, err := Open(fileOf(t, "table.csv", "Timestamp, Prox-ID, floor\n"), Options{})
 	require.NoError(t, err)
-	defer func() { require.NoError(t, table.close()) }()
+	defer func() { require.NoError(t, table.Close()) }()
 	for name, want := range map[string]int{"timestamp": 0, "prox-id": 1, " Floor ": 2} {
-		at, err := table.column(name)
+		at, err := table.Column(name)
 		require.NoError(t, err)
 		assert.Equal(t, want, at)
 	}
-	_, err = table.column("prox-idd")
-	assert.Equal(t, exitUsage, exitCode(err))
+	_, err = table.Column("prox-idd")
+	assert.ErrorAs(t, err, new(*Error))
 	assert.ErrorContains(t, err, `did you mean Prox-ID?`)
 }
 
@@ -115,30 +115,19 @@ func TestSlugsAreIDs(t *testing.T) {
 	for want, parts := range map[string][]string{
 		"3-server-room": {"3", " Server Room"}, "1-1": {"1", "1"}, "a_b-c": {"a_b", "--c--"}, "t-r": {"_", "Tür"}, "": {"", "ß"},
 	} {
-		assert.Equal(t, want, slug(parts...), "%q", parts)
+		assert.Equal(t, want, Slug(parts...), "%q", parts)
 		if want != "" {
 			assert.NoError(t, domain.CheckID(domain.ID(want)))
 		}
 	}
 }
 
-func TestOfManyBadLinesTheFirstAreTold(t *testing.T) {
-	var told bytes.Buffer
-	bad := &badLines{w: &world{stderr: &told}}
-	for i := range 2 * toldLines {
-		bad.add(&badLine{i, "why"})
-	}
-	assert.Equal(t, 2*toldLines, bad.count)
-	assert.Equal(t, toldLines+1, strings.Count(told.String(), "\n"))
-	assert.True(t, strings.HasPrefix(told.String(), "line 0: why\n"))
-}
-
 // A value comes back from its cell as it was.
 func TestCellsKeepValues(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		value := rapid.StringOf(rapid.SampledFrom([]rune("'=+-@ \t\n\"ab,;ü\u00a012.E"))).Draw(t, "value")
-		assert.Equal(t, value, uncell(cell(value)))
-		if text := cell(value); text != "" {
+		assert.Equal(t, value, uncell(Cell(value)))
+		if text := Cell(value); text != "" {
 			assert.NotContains(t, "=+-@\t", text[:1])
 			assert.False(t, shortened.MatchString(text))
 			behind := text[max(0, strings.IndexAny(text, separators)):] // the first separator
@@ -159,24 +148,24 @@ func FuzzTable(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		table, err := readTable("table.csv", io.NopCloser(bytes.NewReader(text)))
+		table, err := Read("table.csv", io.NopCloser(bytes.NewReader(text)), Options{})
 		if err != nil {
-			require.Equal(t, exitUsage, exitCode(err))
+			require.ErrorAs(t, err, new(*Error))
 			return
 		}
-		defer func() { require.NoError(t, table.close()) }()
-		line := table.line
+		defer func() { require.NoError(t, table.Close()) }()
+		line := table.Line
 		for {
-			values, err := table.next()
+			values, err := table.Next()
 			if errors.Is(err, io.EOF) {
-				require.LessOrEqual(t, table.line, bytes.Count(text, []byte("\n"))+1)
+				require.LessOrEqual(t, table.Line, bytes.Count(text, []byte("\n"))+bytes.Count(text, []byte("\r"))+1)
 				return
 			}
-			require.Greater(t, table.line, line)
-			line = table.line
-			if _, ok := errors.AsType[*badLine](err); !ok {
+			require.Greater(t, table.Line, line)
+			line = table.Line
+			if _, ok := errors.AsType[*BadLine](err); !ok {
 				require.NoError(t, err)
-				require.Len(t, values, len(table.columns))
+				require.Len(t, values, len(table.Columns))
 			}
 		}
 	})

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gatehouse/domain"
+	"gatehouse/domain/cardnumber"
+	"gatehouse/domain/schedule"
+	"gatehouse/gateways/httpapi"
+	"gatehouse/gateways/tables"
+)
+
+// The years of reads: zones have rules from the first on, and instants end in the
+// year after the last.
+const firstYear, lastYear = 1970, 2261
+
+// readSource reads the reads of a file as often as wanted.
+type readSource struct {
+	cmd     *readsCmd
+	file    string
+	sides   map[string]string // in or out, by what the file has for it in lower case; none: as they are
+	layout  *tables.Layout
+	waiting int // the last line, while it is unfinished; 0: there is none
+}
+
+func (c *readsCmd) source(zone *schedule.Zone) (*readSource, error) {
+	s := &readSource{cmd: c, file: c.File}
+	var err error
+	if s.layout, err = tables.NewLayout(c.TimeLayout, zone, c.Zone != ""); err != nil {
+		return nil, err
+	}
+	if err := cardnumber.CheckFormat(c.Format); err != nil {
+		return nil, usage("--format: %v", err)
+	}
+	s.sides, err = c.sides()
+	return s, err
+}
+
+// sides reads what the file has for in and out.
+func (c *readsCmd) sides() (map[string]string, error) {
+	if len(c.Sides) > 0 && c.SideColumn == "" {
+		return nil, usage("--sides says what a column has for in and out: name it with --side-column")
+	}
+	sides := map[string]string{}
+	for _, given := range c.Sides {
+		side, word, ok := strings.Cut(given, "=")
+		word = strings.ToLower(strings.TrimSpace(word))
+		if !ok || side != "in" && side != "out" || word == "" {
+			return nil, usage("--sides: %q is written in=C/In or out=C/Out", given)
+		}
+		if other, twice := sides[word]; twice && other != side {
+			return nil, usage("--sides: %q is both in and out", word)
+		}
+		sides[word] = side
+	}
+	if len(sides) == 0 {
+		sides["in"], sides["out"] = "in", "out"
+	}
+	return sides, nil
+}
+
+// firstOf gives eight digits of a hash of what stands in the header and the first row,
+// but for the numbers of cards: they stay when a file grows, and whatever it is called.
+func (s *readSource) firstOf() (string, error) {
+	t, err := s.cmd.Table.open(s.file)
+	if err != nil {
+		return "", err
+	}
+	columns, err := s.columns(t)
+	if err != nil {
+		return "", errors.Join(err, t.Close())
+	}
+	first, err := t.Next()
+	if _, bad := errors.AsType[*tables.BadLine](err); err != nil && !bad && !errors.Is(err, io.EOF) {
+		return "", errors.Join(err, t.Close())
+	}
+	told := slices.Clone(t.Columns)
+	for i, value := range first {
+		if !slices.Contains(columns.card, i) {
+			told = append(told, value)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(told, "\x00")))
+	return hex.EncodeToString(sum[:4]), t.Close()
+}
+
+// formerGateway is the id that an earlier version made of a file's name, header and
+// first row.
+func (s *readSource) formerGateway() (string, error) {
+	t, err := s.cmd.Table.open(s.file)
+	if err != nil {
+		return "", err
+	}
+	first, err := t.Next()
+	if _, bad := errors.AsType[*tables.BadLine](err); err != nil && !bad && !errors.Is(err, io.EOF) {
+		return "", errors.Join(err, t.Close())
+	}
+	sum := sha256.Sum256([]byte(strings.Join(append(t.Columns, first...), "\x00")))
+	name := tables.Slug(strings.TrimSuffix(filepath.Base(s.file), filepath.Ext(s.file)))
+	return "reads-" + name[:min(len(name), 40)] + "-" + hex.EncodeToString(sum[:4]), t.Close()
+}
+
+// each calls f for every read, numbered by its line, and bad for every line that
+// cannot be read. A read's Line says which lines stand before it and in it.
+func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err error) {
+	t, err := s.cmd.Table.open(s.file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, t.Close()) }()
+	bad.count, s.waiting = 0, 0
+	columns, err := s.columns(t)
+	if err != nil {
+		return err
+	}
+	lines := sha256.Sum256([]byte(strings.Join(t.Columns, "\x00")))
+	for {
+		values, err := t.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		var read httpapi.CardRead
+		if err == nil {
+			read, err = columns.read(t.Line, values)
+		}
+		broken, isBad := errors.AsType[*tables.BadLine](err)
+		switch {
+		case err != nil && !isBad:
+			return err
+		case isBad && !t.Ended:
+			s.waiting = t.Line
+			return nil
+		}
+		lines = sha256.Sum256(append(lines[:], t.Row...))
+		if isBad {
+			broken.Line = t.Line
+			bad.add(broken)
+			continue
+		}
+		read.Number, read.Line, read.Format = uint64(t.Line), hex.EncodeToString(lines[:16]), s.cmd.Format
+		if err := f(read); err != nil {
+			return err
+		}
+	}
+}
+
+// readColumns says where in a line what stands.
+type readColumns struct {
+	at, card, doors []int
+	side            int // -1: none
+	source          *readSource
+	names           *tables.Names
+}
+
+func (s *readSource) columns(t *tables.File) (c readColumns, err error) {
+	c.side, c.source = -1, s
+	c.names = &tables.Names{Flag: "--door-ids", Given: s.cmd.DoorIDs}
+	for _, wanted := range []struct {
+		names []string
+		to    *[]int
+	}{{s.cmd.TimeColumn, &c.at}, {s.cmd.CredentialColumn, &c.card}, {s.cmd.DoorColumns, &c.doors}} {
+		for _, name := range wanted.names {
+			i, err := t.Column(name)
+			if err != nil {
+				return c, err
+			}
+			*wanted.to = append(*wanted.to, i)
+		}
+	}
+	if s.cmd.SideColumn != "" {
+		c.side, err = t.Column(s.cmd.SideColumn)
+	}
+	return c, err
+}
+
+// of are the values of some columns.
+func of(values []string, columns []int) (out []string) {
+	for _, i := range columns {
+		out = append(out, values[i])
+	}
+	return out
+}
+
+// read reads a line.
+func (c readColumns) read(line int, values []string) (httpapi.CardRead, error) {
+	var r httpapi.CardRead
+	bad := func(err error) error { return &tables.BadLine{Line: line, Reason: err.Error()} }
+	at, err := c.source.layout.Read(strings.Join(of(values, c.at), " "))
+	if err != nil {
+		return r, bad(err)
+	}
+	if at.Year() < firstYear || at.Year() > lastYear {
+		return r, bad(fmt.Errorf("the time %q is not within the years %d to %d", strings.Join(of(values, c.at), " "), firstYear, lastYear))
+	}
+	r = httpapi.CardRead{At: at, Side: "in"}
+	if r.Card, err = cardnumber.Canonical(c.source.cmd.Format, strings.Join(of(values, c.card), "-")); err != nil {
+		return r, bad(err)
+	}
+	if c.side >= 0 {
+		var ok bool
+		if r.Side, ok = c.source.sides[strings.ToLower(values[c.side])]; !ok {
+			return r, bad(fmt.Errorf("the side is %q; it is in or out, or what --sides says", values[c.side]))
+		}
+	}
+	door, err := c.names.ID(line, of(values, c.doors)...)
+	if err != nil {
+		return r, err
+	}
+	r.Door = domain.ID(door)
+	if err := domain.CheckID(r.Door); err != nil {
+		return r, bad(fmt.Errorf("the door %q: %v", strings.Join(of(values, c.doors), " "), err))
+	}
+	return r, nil
+}
