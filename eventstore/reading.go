@@ -32,6 +32,18 @@ func pulls(ahead int) []jetstream.PullMessagesOpt {
 // of some subjects or, without any, of all. There must be such a message at until.
 // It leaves no consumer behind.
 func ReadStream(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
+	return readMessages(ctx, js, stream, subjects, from, until, false, func(msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
+		return f(meta.Sequence.Stream, msg.Data())
+	})
+}
+
+// ReadSparse is ReadStream of whole messages of all subjects, of which any may be
+// absent, the one at until too: it ends where the server says that nothing follows.
+func ReadSparse(ctx context.Context, js jetstream.JetStream, stream string, from, until uint64, f func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
+	return readMessages(ctx, js, stream, nil, from, until, true, f)
+}
+
+func readMessages(ctx context.Context, js jetstream.JetStream, stream string, subjects []string, from, until uint64, sparse bool, f func(jetstream.Msg, *jetstream.MsgMetadata) error) error {
 	if from > until {
 		return nil
 	}
@@ -42,6 +54,9 @@ func ReadStream(ctx context.Context, js jetstream.JetStream, stream string, subj
 		return err
 	}
 	defer deleteConsumer(ctx, js, stream, cons)
+	if info := cons.CachedInfo(); sparse && info != nil && info.NumPending == 0 {
+		return nil
+	}
 	msgs, err := cons.Messages(pulls(5000)...)
 	if err != nil {
 		return err
@@ -62,7 +77,7 @@ func ReadStream(ctx context.Context, js jetstream.JetStream, stream string, subj
 		if seq > until {
 			return nil
 		}
-		if err := f(seq, msg.Data()); err != nil || seq == until {
+		if err := f(msg, meta); err != nil || seq == until || sparse && meta.NumPending == 0 {
 			return err
 		}
 	}

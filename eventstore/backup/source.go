@@ -81,22 +81,19 @@ func (l *live) State(ctx context.Context) (*State, error) {
 // Vault implements [Source].
 func (l *live) Vault(ctx context.Context, w io.Writer) error { return l.vault.Copy(ctx, w) }
 
-// Patience of a reading: messages are asked for so many ahead that the server works on one connection's worth, and for so
-// long before the reading is begun anew, a few times.
-const (
-	readAhead  = 1000
-	readTries  = 5
-	readExpiry = 10 * time.Second
-)
+// readTries is how often a reading is begun anew, a second apart, without a message.
+const readTries = 5
 
 // Read implements [Source]. A consumer that is lost, as with its server in a cluster, is made again behind what was read.
 func (l *live) Read(ctx context.Context, stream string, from, until uint64, f func(*Message) error) error {
 	var failed error // what f answered, which no second reading mends
 	next := from
 	for tries := 1; next <= until; tries++ {
-		err := l.readOnce(ctx, stream, next, until, func(m *Message) error {
-			if failed = f(m); failed == nil {
-				next, tries = m.Seq+1, 1
+		err := eventstore.ReadSparse(ctx, l.js, stream, next, until, func(msg jetstream.Msg, meta *jetstream.MsgMetadata) error {
+			seq := meta.Sequence.Stream
+			failed = f(&Message{Seq: seq, Time: meta.Timestamp.UTC(), Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data()})
+			if failed == nil {
+				next, tries = seq+1, 1
 			}
 			return failed
 		})
@@ -114,44 +111,4 @@ func (l *live) Read(ctx context.Context, stream string, from, until uint64, f fu
 		}
 	}
 	return nil
-}
-
-// readOnce reads with one consumer. It ends at until, or where the server says that nothing comes behind: the last message
-// may have been taken by retention.
-func (l *live) readOnce(ctx context.Context, stream string, from, until uint64, f func(*Message) error) error {
-	making, cancel := context.WithTimeout(ctx, readExpiry)
-	defer cancel()
-	cons, err := l.js.OrderedConsumer(making, stream, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from, InactiveThreshold: time.Minute})
-	if err != nil {
-		return err
-	}
-	if info := cons.CachedInfo(); info != nil && info.NumPending == 0 {
-		return nil
-	}
-	msgs, err := cons.Messages(jetstream.PullMaxMessages(readAhead), jetstream.PullExpiry(readExpiry), jetstream.PullHeartbeat(readExpiry/4))
-	if err != nil {
-		return err
-	}
-	defer msgs.Stop()
-	stop := context.AfterFunc(ctx, msgs.Stop)
-	defer stop()
-	for {
-		msg, err := msgs.Next()
-		if err != nil {
-			return err
-		}
-		meta, err := msg.Metadata()
-		if err != nil {
-			return err
-		}
-		seq := meta.Sequence.Stream
-		if seq > until {
-			return nil
-		}
-		m := &Message{Seq: seq, Time: meta.Timestamp.UTC(), Subject: msg.Subject(), Header: msg.Headers(), Body: msg.Data()}
-		if err := f(m); err != nil || seq == until || meta.NumPending == 0 {
-			return err
-		}
-	}
 }

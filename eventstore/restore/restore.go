@@ -236,10 +236,13 @@ func (r *run) goOn(ctx context.Context) (err error) {
 	return r.remember(ctx, s)
 }
 
+// orgsInMemory is how many orgs are held at once: each is looked at twice, in turn.
+const orgsInMemory = 10
+
 // open opens the ledger that is restored, with marks where it was there before.
 func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.Store, error) {
 	return eventstore.Open(ctx, eventstore.Config{Conn: r.conns.Conn, System: r.conns.System, Embedded: r.conns.Embedded, Replicas: r.cfg.Replicas,
-		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
+		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Memory: orgsInMemory, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
 		Destroyed: func(org domain.ID, keys []string) error { return NoteDestroyed(r.cfg.Data, org, keys) },
 	}, eventstore.NewMetrics(prometheus.NewRegistry()))
 }
