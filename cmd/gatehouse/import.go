@@ -193,9 +193,6 @@ func (i *importer) lines(t *tables.File) error {
 		if errors.Is(err, io.EOF) {
 			return i.send()
 		}
-		if err == nil && allEmpty(values) {
-			continue // as a spreadsheet leaves them behind the last
-		}
 		i.report.Lines++
 		var fields []byte
 		if err == nil {
@@ -219,10 +216,6 @@ func (i *importer) lines(t *tables.File) error {
 			}
 		}
 	}
-}
-
-func allEmpty(values []string) bool {
-	return !slices.ContainsFunc(values, func(v string) bool { return v != "" })
 }
 
 // verdict is how a dry run ends: as the import would.

@@ -28,7 +28,7 @@ type readsCmd struct {
 	SideColumn       string            `placeholder:"COLUMN" help:"Column with in or out; without it every read is in."`
 	Sides            []string          `placeholder:"SIDE=WORD,…" help:"What the side column has for in and out, as in=C/In,out=C/Out."`
 	Format           string            `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; without it raw. One card has one number, however it is written."`
-	Gateway          string            `placeholder:"ID" help:"Id of the source; without it one is made of the file's header and first line, the same whatever the file is called."`
+	Gateway          string            `placeholder:"ID" help:"Id of the source; without it one is made of the file's name and first line, the same for the same file and its copies."`
 	AsNew            bool              `help:"Take a file that does not continue what was recorded as a source of its own, with an id made of the other's."`
 	SkipBad          bool              `help:"Pass over lines that cannot be read; without it nothing is sent when there is one."`
 }
@@ -128,17 +128,35 @@ type readsSender struct {
 	w      *world
 	remote *client
 	source *readSource
-	path   string // of the gateway
+	path   string   // of the gateway
+	rest   []string // other ids of the file
 	tally  local.Tally
 	told   time.Time
 }
 
-// run sends the reads behind the last one that is recorded. That one is sent again, so
-// that the service sees whether the file is the one of which it was.
+// run sends the reads of the file. The last one that is recorded is sent again, so that the service sees whether the file is the one of which it was.
 func (s *readsSender) run() error {
 	if err := s.open(); err != nil {
 		return err
 	}
+	err := s.sendAll()
+	differs, ok := errors.AsType[*differError](err)
+	switch {
+	case !ok:
+		return err
+	case len(s.rest) == 0:
+		return s.tellFirst(differs)
+	}
+	// It is named like a copy, and is none.
+	s.path, s.tally = s.remote.orgPath("sites", s.remote.site, "reads", s.rest[0]), local.Tally{}
+	if err := s.remote.get(s.w.ctx, s.path, nil, &s.tally); err != nil {
+		return err
+	}
+	return s.sendAll()
+}
+
+// sendAll sends the reads behind the last one that is recorded.
+func (s *readsSender) sendAll() error {
 	last := s.tally.Last
 	if last > 0 {
 		s.w.say("going on behind line %d", last)
@@ -166,32 +184,25 @@ func (s *readsSender) run() error {
 	if err == nil && len(batch) > 0 {
 		err = s.send(&batch)
 	}
-	if differs, ok := errors.AsType[*differError](err); ok {
-		return s.tellFirst(differs)
-	}
 	return err
 }
 
 // quiet tells nothing: bad lines were told by the first pass.
 func (s *readsSender) quiet() *badLines { return &badLines{w: s.w, silent: true} }
 
-// open finds the gateway of the file, and what it has recorded.
+// open finds the gateway of the file, and what it has recorded: the first of its ids that
+// has anything, else the last.
 func (s *readsSender) open() error {
-	first, err := s.source.firstOf()
+	ids, apart, err := s.source.gatewaysOf()
 	if err != nil {
 		return err
 	}
-	ids := []string{s.cmd.Gateway}
-	if s.cmd.Gateway == "" {
-		former, err := s.source.formerGateway()
-		if err != nil {
-			return err
-		}
-		ids = []string{former, "reads-" + first}
+	if s.cmd.Gateway != "" {
+		ids = []string{s.cmd.Gateway}
 	}
-	for _, id := range ids {
+	for i, id := range ids {
 		if s.cmd.AsNew {
-			id += "-" + first
+			id += apart
 		}
 		if err := domain.CheckID(domain.ID(id)); err != nil {
 			return usage("--gateway: %v", err)
@@ -201,7 +212,8 @@ func (s *readsSender) open() error {
 			return err
 		}
 		if s.tally.Last > 0 {
-			return nil
+			s.rest = ids[i+1:]
+			break
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,14 +25,13 @@ const firstYear, lastYear = 1970, 2261
 // readSource reads the reads of a file as often as wanted.
 type readSource struct {
 	cmd     *readsCmd
-	file    string
 	sides   map[string]string // in or out, by what the file has for it in lower case; none: as they are
 	layout  *tables.Layout
 	waiting int // the last line, while it is unfinished; 0: there is none
 }
 
 func (c *readsCmd) source(zone *schedule.Zone) (*readSource, error) {
-	s := &readSource{cmd: c, file: c.File}
+	s := &readSource{cmd: c}
 	var err error
 	if s.layout, err = tables.NewLayout(c.TimeLayout, zone, c.Zone != ""); err != nil {
 		return nil, err
@@ -66,20 +66,27 @@ func (c *readsCmd) sides() (map[string]string, error) {
 	return sides, nil
 }
 
-// firstOf gives eight digits of a hash of what stands in the header and the first row,
-// but for the numbers of cards: they stay when a file grows, and whatever it is called.
-func (s *readSource) firstOf() (string, error) {
-	t, err := s.cmd.Table.open(s.file)
+// gatewaysOf makes the ids of a file's gateway: of its name, and eight digits of the hash
+// of its header and first row, which stay when a file grows. Where the name is that of a
+// copy, as x (1).csv, that of x.csv comes first. apart is another id for the same: the
+// digits leave out numbers of cards.
+func (s *readSource) gatewaysOf() (ids []string, apart string, err error) {
+	t, err := s.cmd.Table.open(s.cmd.File)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
+	defer func() { err = errors.Join(err, t.Close()) }()
 	columns, err := s.columns(t)
 	if err != nil {
-		return "", errors.Join(err, t.Close())
+		return nil, "", err
 	}
 	first, err := t.Next()
 	if _, bad := errors.AsType[*tables.BadLine](err); err != nil && !bad && !errors.Is(err, io.EOF) {
-		return "", errors.Join(err, t.Close())
+		return nil, "", err
+	}
+	digits := func(texts []string) string {
+		sum := sha256.Sum256([]byte(strings.Join(texts, "\x00")))
+		return "-" + hex.EncodeToString(sum[:4])
 	}
 	told := slices.Clone(t.Columns)
 	for i, value := range first {
@@ -87,30 +94,21 @@ func (s *readSource) firstOf() (string, error) {
 			told = append(told, value)
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(told, "\x00")))
-	return hex.EncodeToString(sum[:4]), t.Close()
+	own := strings.TrimSuffix(filepath.Base(s.cmd.File), filepath.Ext(s.cmd.File))
+	for _, name := range []string{copies.ReplaceAllString(own, ""), own} {
+		name = tables.Slug(name)
+		ids = append(ids, "reads-"+name[:min(len(name), 40)]+digits(append(slices.Clone(t.Columns), first...)))
+	}
+	return slices.Compact(ids), digits(told), nil
 }
 
-// formerGateway is the id that an earlier version made of a file's name, header and
-// first row.
-func (s *readSource) formerGateway() (string, error) {
-	t, err := s.cmd.Table.open(s.file)
-	if err != nil {
-		return "", err
-	}
-	first, err := t.Next()
-	if _, bad := errors.AsType[*tables.BadLine](err); err != nil && !bad && !errors.Is(err, io.EOF) {
-		return "", errors.Join(err, t.Close())
-	}
-	sum := sha256.Sum256([]byte(strings.Join(append(t.Columns, first...), "\x00")))
-	name := tables.Slug(strings.TrimSuffix(filepath.Base(s.file), filepath.Ext(s.file)))
-	return "reads-" + name[:min(len(name), 40)] + "-" + hex.EncodeToString(sum[:4]), t.Close()
-}
+// copies matches what programs add to the name of a file that is there already.
+var copies = regexp.MustCompile(`(?i)(\s*\([0-9]+\)|\s*-\s*(copy|kopie)(\s*\([0-9]+\))?)+$|^(copy of|kopie von)\s+`)
 
 // each calls f for every read, numbered by its line, and bad for every line that
 // cannot be read. A read's Line says which lines stand before it and in it.
 func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err error) {
-	t, err := s.cmd.Table.open(s.file)
+	t, err := s.cmd.Table.open(s.cmd.File)
 	if err != nil {
 		return err
 	}

@@ -92,27 +92,30 @@ func TestReadsGoOnAfterAStop(t *testing.T) {
 	s.eachOnce(lines + 20)
 }
 
-func TestAGatewayIsOfWhatItsFileHas(t *testing.T) {
+func TestAGatewayIsOfItsFile(t *testing.T) {
 	dir := t.TempDir()
-	source := func(name, text string) *readSource {
+	ids := func(name, text string) ([]string, string) {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		return &readSource{cmd: &readsCmd{CredentialColumn: []string{"card"}}, file: path}
-	}
-	id := func(name, text string) string {
-		got, err := source(name, text).firstOf()
+		ids, apart, err := (&readSource{cmd: &readsCmd{File: path, CredentialColumn: []string{"card"}}}).gatewaysOf()
 		require.NoError(t, err)
-		return got
+		return ids, apart
 	}
-	first := id("Prox Reads.csv", "at,card\n1,2\n")
-	assert.Regexp(t, `^[0-9a-f]{8}$`, first)
-	assert.Equal(t, first, id("Prox Reads.csv", "at,card\r\n1, 2\r\n3,4\r\n"), "a file may grow")
-	assert.Equal(t, first, id("Prox Reads (1).csv", "at,card\n1,2\n"), "or be sent under another name")
-	assert.Equal(t, first, id("x.csv", "at,card\n1,3\n"), "of the number of a card nothing can be guessed from it")
-	assert.NotEqual(t, first, id("x.csv", "at,card\n2,2\n"))
-	former, err := source("Prox Reads.csv", "at,card\n1,2\n").formerGateway()
-	require.NoError(t, err)
-	assert.Equal(t, "reads-prox-reads-f16856ac", former, "what an earlier version recorded is found again")
+	first, apart := ids("Prox Reads.csv", "at,card\n1,2\n")
+	assert.Equal(t, []string{"reads-prox-reads-f16856ac"}, first, "what an earlier version recorded is found again")
+	grown, _ := ids("Prox Reads.csv", "at,card\r\n1, 2\r\n3,4\r\n")
+	assert.Equal(t, first, grown, "a file may grow")
+	for name, own := range map[string]string{"Prox Reads (1).csv": "prox-reads-1", "Prox Reads - Kopie.csv": "prox-reads-kopie", "Copy of Prox Reads.csv": "copy-of-prox-reads"} {
+		copied, _ := ids(name, "at,card\n1,2\n")
+		assert.Equal(t, append(slices.Clone(first), "reads-"+own+"-f16856ac"), copied, name)
+	}
+	changed, same := ids("Prox Reads.csv", "at,card\n1,3\n")
+	assert.NotEqual(t, first, changed)
+	assert.Equal(t, apart, same, "of the number of a card nothing can be guessed from it")
+	other, _ := ids("other.csv", "at,card\n1,2\n")
+	assert.NotEqual(t, first, other)
+	long, _ := ids(strings.Repeat("x", 60)+".csv", "at,card\n1,2\n")
+	assert.Regexp(t, `^reads-x{40}-[0-9a-f]{8}$`, long[0])
 }
 
 // TestBadReadsAreToldAndNothingIsSent holds that a bad line at the very end leaves
@@ -207,16 +210,25 @@ func TestAFileThatDoesNotContinueIsRefused(t *testing.T) {
 	s.eachOnce(lines + 2)
 }
 
-func TestAFileIsTakenOnceWhateverItIsCalled(t *testing.T) {
+func TestACopyOfAFileIsTakenOnce(t *testing.T) {
 	s := newStation(t)
 	s.makeGate()
-	words := []string{"--time-column", "at", "--credential-column", "card", "--door-columns", "door"}
-	text := "at,card,door\n" + passes(1, 5)
-	for _, name := range []string{"passes.csv", "passes (1).csv", "Kopie.csv"} {
-		o := s.at(t.Context(), append([]string{"reads", s.file(name, text)}, words...)...)
+	send := func(name, text string) outcome {
+		o := s.at(t.Context(), "reads", s.file(name, text), "--time-column", "at", "--credential-column", "card", "--door-columns", "door")
 		require.Equal(t, exitDone, o.code, o.stderr)
+		return o
+	}
+	text := "at,card,door\n" + passes(1, 5)
+	send("passes.csv", text)
+	for _, name := range []string{"passes.csv", "passes (1).csv", "passes - Copy.csv"} {
+		o := send(name, text)
 		assert.Equal(t, uint64(5), lastLine[readsSummary](t, o.stdout).Reads)
-		assert.Equal(t, name != "passes.csv", strings.Contains(o.stderr, "going on behind line 6"))
+		assert.Contains(t, o.stderr, "going on behind line 6", name)
+	}
+	other := "at,card,door\n" + passes(1, 1) + passes(7, 9)
+	for range 2 {
+		o := send("passes (2).csv", other)
+		assert.Equal(t, uint64(4), lastLine[readsSummary](t, o.stdout).Reads, "it is named like a copy, and is none")
 	}
 }
 

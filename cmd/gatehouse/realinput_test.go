@@ -47,10 +47,9 @@ func TestRealInput(t *testing.T) {
 
 	assert.Equal(t, first, s.must(args...), "the second time nothing is added")
 	sources := 0
-	source := &readSource{cmd: &readsCmd{CredentialColumn: []string{"prox-id"}}, file: reads}
-	first8, err := source.firstOf()
+	ids, _, err := (&readSource{cmd: &readsCmd{File: reads, CredentialColumn: []string{"prox-id"}}}).gatewaysOf()
 	require.NoError(t, err)
-	sources = len(s.recorded("reads-" + first8))
+	sources = len(s.recorded(ids[0]))
 	assert.Equal(t, int(want.Reads), sources)
 	t.Logf("%s: %+v", reads, got)
 }

@@ -143,7 +143,7 @@ func separatorOf(header string) rune {
 	return best
 }
 
-// Next returns the values of the next row that is not empty: io.EOF at the end, a
+// Next returns the values of the next row with any: io.EOF at the end, a
 // [BadLine] for one that cannot be read, after which the next may be asked for.
 func (t *File) Next() ([]string, error) {
 	for {
@@ -165,6 +165,9 @@ func (t *File) Next() ([]string, error) {
 		}
 		if err == nil {
 			values = uncellAll(t.Cells)
+			if !slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
+				continue // as a spreadsheet leaves them behind the last
+			}
 			err = t.fits(values)
 		}
 		if err != nil {

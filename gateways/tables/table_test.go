@@ -60,7 +60,7 @@ func TestTablesAreReadWithTheirQuirks(t *testing.T) {
 		"a byte order mark and quotes": {"\ufeff\"a\",b\n1,2\n", "a|b", []string{"1|2"}},
 		"blanks":                       {"a, b \n 1 ,\t2 \n Server Room , 4\n", "a|b", []string{"1|2", "Server Room|4"}},
 		"empty lines":                  {"\n \r\na,b\n\n1,2\n\t\n\n3,4\n\n", "a|b", []string{"1|2", "3|4"}},
-		"empty values":                 {"a,b\n,\n1, \n", "a|b", []string{"|", "1|"}},
+		"empty values":                 {"a,b\n,\n1, \n;,\n", "a|b", []string{"1|", ";|"}},
 		"quotes":                       {"a,b\n\"1,5\", \"say \"\"x\"\"\"\n", "a|b", []string{`1,5|say "x"`}},
 		"a quote within a value":       {"a,b\n1\"2,3\n4,5\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "4|5"}},
 		"a quote that does not end":    {"a,b\n\"1,2\n3,4\n", "a|b", []string{`line 2: a quoted value does not end; within a quoted value a quote is written ""`, "3|4"}},
