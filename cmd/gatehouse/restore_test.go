@@ -15,6 +15,7 @@ import (
 
 	"filippo.io/age"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -378,4 +379,69 @@ func TestAnUnfinishedRestoreIsNamed(t *testing.T) {
 	require.NoError(t, err, said)
 	now, _ := headOf(t, b.serves(data), "acme")
 	assert.Equal(t, uint64(2), now.Epoch)
+}
+
+// A gateway that was stolen had the keys of tags of its site. Whether its theft is in
+// the backup, in what was lost, or comes later: a key that was given out is never good
+// again, also when the ledger is restored twice.
+func TestAKeyOfTagsIsNeverGoodAgain(t *testing.T) {
+	b := newBackedUp(t)
+	seen := map[unlock.Tag]string{}
+	fresh := func(s *service, when string) {
+		t.Helper()
+		var tag unlock.Tag
+		require.Eventually(t, func() (ok bool) {
+			tag, ok = s.Permissions.Tag("acme", "north", domain.KindCard, "", "4711")
+			return ok && seen[tag] == ""
+		}, patience, 20*time.Millisecond, when)
+		seen[tag] = when
+	}
+	stolen := func(s *service, gateway string) {
+		t.Helper()
+		pair, err := nkeys.CreateUser()
+		require.NoError(t, err)
+		public, err := pair.PublicKey()
+		require.NoError(t, err)
+		b.olga.base = s.URL
+		require.NoError(t, b.olga.sends(t, "RegisterGateway", `{"gateway":"`+gateway+`","site":"north","public_key":"`+public+`"}`))
+		require.NoError(t, b.olga.sends(t, "RetireGateway", `{"gateway":"`+gateway+`","reason":"stolen"}`))
+	}
+	fresh(b.s, "at first")
+	stolen(b.s, "g1")
+	fresh(b.s, "after a theft")
+	b.run()
+	for _, gateway := range []string{"g2", "g3"} {
+		stolen(b.s, gateway)
+		fresh(b.s, "after a theft that is lost")
+	}
+	backedUp, _ := headOf(t, b.s, "acme")
+	halt(t, b.s)
+	for i, when := range []string{"restored", "restored again"} {
+		data := b.data()
+		said, err := b.restore(restoreCmd{Target: b.target, Data: data, NoErased: true, AcceptLoss: b.all()})
+		require.NoError(t, err, said)
+		s := b.serves(data)
+		now, _ := headOf(t, s, "acme")
+		assert.Greater(t, now.N, backedUp.N)
+		fresh(s, when)
+		stolen(s, fmt.Sprint("later-", i))
+		fresh(s, when+", after a theft")
+		b.s, b.target = s, b.target+"-"+when
+		b.run()
+		halt(t, s)
+	}
+}
+
+// all accepts the loss of every org, by where each ends in the backup.
+func (b *backedUp) all() (losses []string) {
+	b.t.Helper()
+	said, err := b.restore(restoreCmd{Target: b.target, Data: b.data(), NoErased: true})
+	require.Equal(b.t, exitRefused, exitCode(err), said)
+	for _, word := range strings.Fields(said[strings.LastIndex(said, "gatehouse restore"):]) {
+		if strings.Contains(word, "=") {
+			losses = append(losses, word)
+		}
+	}
+	require.NotEmpty(b.t, losses, said)
+	return losses
 }
