@@ -381,6 +381,50 @@ func TestAnUnfinishedRestoreIsNamed(t *testing.T) {
 	assert.Equal(t, uint64(2), now.Epoch)
 }
 
+// Without a witness nothing is known: an operator lists who was erased, or says that
+// nobody was, and every org waits until its loss is accepted.
+func TestWithoutAWitnessAnOperatorSaysWhoIsErased(t *testing.T) {
+	b := newBackedUp(t)
+	var key string
+	require.NoError(t, b.s.Store.View(t.Context(), "acme", func(state *domain.State, _ eventstore.Head) error {
+		key = state.KeyOf("ben")
+		return nil
+	}))
+	b.run()
+	require.NoError(t, b.olga.sends(t, "ErasePerson", `{"person":"ben"}`))
+	lost, _ := headOf(t, b.s, "acme")
+	halt(t, b.s)
+	list := filepath.Join(t.TempDir(), "erased")
+	require.NoError(t, os.WriteFile(list, []byte("# since the backup\nacme ben\n"), 0o600))
+	data := b.data()
+	said, err := b.restore(restoreCmd{Target: b.target, Data: data})
+	assert.ErrorIs(t, err, restore.ErrErased, said)
+	assert.Equal(t, exitUsage, exitCode(err))
+	said, err = b.restore(restoreCmd{Target: b.target, Data: data, Erased: []string{list}})
+	require.Equal(t, exitRefused, exitCode(err), "%v %s", err, said)
+	assert.Contains(t, said, "nobody knows what came after; NOT SERVED until --accept-loss acme=")
+	cfg := testConfig(t)
+	cfg.Data = data
+	_, err = startService(t.Context(), cfg)
+	require.ErrorIs(t, err, eventstore.ErrBehind, "the org of orgs waits too")
+
+	said, err = b.restore(restoreCmd{Data: data, AcceptLoss: b.all()})
+	require.NoError(t, err, said)
+	s := b.serves(data)
+	now, _ := headOf(t, s, "acme")
+	assert.Greater(t, now.N, lost.N+1_000_000, "far above what may have been used")
+	keys, err := s.Keys.Keys(t.Context(), "acme", []string{key})
+	require.NoError(t, err)
+	assert.Empty(t, keys)
+	require.NoError(t, s.Store.View(t.Context(), "acme", func(state *domain.State, _ eventstore.Head) error {
+		ben, _ := state.People.Get("ben")
+		assert.Equal(t, domain.PersonStateErased, ben.State)
+		anna, _ := state.People.Get("anna")
+		assert.Equal(t, "Anna", anna.Name.Text())
+		return nil
+	}))
+}
+
 // A gateway that was stolen had the keys of tags of its site. Whether its theft is in
 // the backup, in what was lost, or comes later: a key that was given out is never good
 // again, also when the ledger is restored twice.
