@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -98,6 +103,49 @@ func TestAnExportMakesTheSameInAnotherOrg(t *testing.T) {
 		assert.Equal(t, here, over, kind)
 		assert.Equal(t, s.must("export", kind, "--json"), s.must("export", kind, "-", "--json"), kind)
 	}
+}
+
+// asASpreadsheetSaves is a cell as a spreadsheet writes it back that was given it bare:
+// numbers lose their zeros and all digits behind the eleventh, dates are its own.
+func asASpreadsheetSaves(cell string) string {
+	n, err := strconv.ParseFloat(cell, 64)
+	switch {
+	case err == nil && n >= 1e11:
+		return strconv.FormatFloat(n, 'E', 5, 64)
+	case err == nil:
+		return strconv.FormatFloat(n, 'f', -1, 64)
+	case regexp.MustCompile(`^[0-9]{1,2}[-/.][0-9]{1,4}$|(?i)^(mar|dec)-?[0-9]+$`).MatchString(cell):
+		return "01.02.2026"
+	case strings.EqualFold(cell, "true"):
+		return "WAHR"
+	}
+	return cell
+}
+
+// What is exported, opened and saved by a spreadsheet, and imported is the same number.
+func TestNumbersAreTheSameByWayOfASpreadsheet(t *testing.T) {
+	s := newStation(t)
+	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
+	for i, number := range []string{"0012", "000123456789012", "123456789012345678", "12345678901", "1E5", "12-1999", "3/4", "MAR1", "true", "=1+1", "04A1B2C3"} {
+		s.must("do", "AssignFob", fmt.Sprint("credential=c", i), "kind=card", "number="+number, "person=olga", "sites=hq")
+	}
+	s.must("do", "AssignFob", "credential=w", "kind=card", "format=wiegand26", "number=003-00004", "person=olga", "sites=hq")
+	cells, err := csv.NewReader(strings.NewReader(exportLines(t, s, "credentials"))).ReadAll()
+	require.NoError(t, err)
+	var saved bytes.Buffer
+	out := csv.NewWriter(&saved)
+	out.Comma, out.UseCRLF = ';', true
+	for _, row := range cells {
+		for i := range row {
+			row[i] = asASpreadsheetSaves(row[i])
+		}
+		require.NoError(t, out.Write(row))
+	}
+	out.Flush()
+	there := &station{t: t, service: s.service, url: s.url, token: s.org("other"), dir: s.dir}
+	there.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
+	there.must("import", "credentials", s.file("saved.csv", saved.String()))
+	assert.Equal(t, exportLines(t, s, "credentials"), exportLines(t, there, "credentials"))
 }
 
 // gatewayKey is the public key of a new gateway.
