@@ -227,8 +227,9 @@ func TestALineThatIsNoCommand(t *testing.T) {
 		"booking,unit,person,from\nb1,u1,olga,2026-03-29\nb2,u1,olga,29.03.2026\n": "line 3: ",
 		"unit,person\nu1,olga\n":                  "no column goes to from, which CreateBooking needs",
 		"b1,u1,olga,2026-03-29\n":                 "is its first line a header?",
-		"unit,Unit,person,from\nu1,u1,olga,x\n":   `the column "unit" and the column "Unit" both go to the field unit`,
-		"unit,person,from\nu1,ol\xfcga,2026-03\n": "a spreadsheet saves it as",
+		"unit,Unit,person,from\nu1,u1,olga,x\n":   `the columns 1 and 2 are both named "Unit"`,
+		"unit,u-nit,person,from\nu1,u1,olga,x\n":  `the column "unit" and the column "u-nit" both go to the field unit`,
+		"unit,person,from\nu1,ol\xfcga,2026-03\n": "line 2: byte 22 of the file (0xfc) is not in UTF-8; say --encoding windows-1252",
 	} {
 		o := s.at(t.Context(), "import", "bookings", s.file("bookings.csv", text))
 		assert.Equal(t, exitUsage, o.code, text)
