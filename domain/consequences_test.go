@@ -179,7 +179,7 @@ func sendWithin(w *world, room int, actor ID, cmd Command) {
 func TestAUnitLetAgainBeforeAllIsSettled(t *testing.T) {
 	w := newWorld(t)
 	w.base("storage")
-	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","email":"vera@example.com","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
 	mustSend(w, `stan AssignFob {"credential":"f1","number":"1001","person":"vera","unit":"a1"}`)
 	times := schedule.Schedule{Windows: []schedule.Window{{Days: []schedule.Day{"mon"}, From: 7 * 60, To: 8 * 60}}}
 	sendWithin(w, 0, "mara", ChangeSchedule{Schedule: "day-hours", Times: &times})
@@ -188,7 +188,7 @@ func TestAUnitLetAgainBeforeAllIsSettled(t *testing.T) {
 	mustSend(w, `stan ReleaseUnit {"unit":"a1"}`)
 	mustSend(w, `stan CreateBooking {"booking":"next","unit":"a1","person":"anna","from":"2026-03-02"}`)
 	mustSend(w, `mara MoveIn {"booking":"next"}`)
-	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"entries"}]}`)
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","email":"vera@example.com","access":[{"right":"entries"}]}`)
 	requireOwed(t, w.state)
 	assert.Equal(t, []string{"person=vera door=gate side=in -> deny_outside_schedule", "credential=f1 door=gate side=in -> deny_credential_type_not_permitted"},
 		w.decide("person=vera door=gate side=in\ncredential=f1 door=gate side=in"))
@@ -204,11 +204,11 @@ func TestAPromotionClosesTheReviewOfWhatItChanges(t *testing.T) {
 	w := newWorld(t)
 	w.base("storage")
 	for _, user := range []string{"vera", "will"} {
-		mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"`+user+`","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
+		mustSend(w, `anna CreateUnitUser {"unit":"a1","email":"`+user+`@example.com","access":[{"right":"entries","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"08:00"}]}}]}`)
 	}
 	mustSend(w, `mara ChangeSchedule {"schedule":"day-hours","times":{"windows":[{"days":["mon"],"from":"07:00","to":"08:00"}]}}`)
-	mustSend(w, `anna CreateUnitManager {"unit":"a1","person":"vera"}`)
-	mustSend(w, `anna CreateUnitManager {"unit":"a1","person":"will","access":[{"right":"entries"}]}`)
+	mustSend(w, `anna CreateUnitManager {"unit":"a1","email":"vera@example.com"}`)
+	mustSend(w, `anna CreateUnitManager {"unit":"a1","email":"will@example.com","access":[{"right":"entries"}]}`)
 	assert.True(t, w.state.Reviews.HasBy(openReview("a1/vera", "entries")))
 	assert.False(t, w.state.Reviews.HasBy(openReview("a1/will", "entries")))
 	requireOwed(t, w.state)
@@ -235,7 +235,7 @@ func TestAPlaceThatWasTakenAgainOwesNothing(t *testing.T) {
 func TestU8AlwaysIsSameAsUnitOnceTheRightHasHours(t *testing.T) {
 	w := newWorld(t)
 	w.base("storage")
-	mustSend(w, `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"unit-a1"},{"right":"entries"}]}`)
+	mustSend(w, `anna CreateUnitUser {"unit":"a1","email":"vera@example.com","access":[{"right":"unit-a1"},{"right":"entries"}]}`)
 	user, ok := w.state.UnitUsers.Get(unitUserKey("a1", "vera"))
 	require.True(t, ok)
 	modes := func() (out []ScheduleMode) {

@@ -181,6 +181,14 @@ func (tx *Tx) run(cmd Command) *Refusal {
 	if r := checkShape(cmd); r != nil {
 		return r
 	}
+	if hidden := tx.hiddenNames(cmd); len(hidden) > 0 {
+		return tx.runUnseen(cmd, hidden)
+	}
+	return tx.runSeen(cmd)
+}
+
+// runSeen is run for a command that names nothing that its sender may not see.
+func (tx *Tx) runSeen(cmd Command) *Refusal {
 	if r := authorize(tx, cmd); r != nil {
 		return r
 	}

@@ -129,11 +129,13 @@ func (s *State) owesOwner(person ID) *Refusal {
 // membershipPermit is who gives and takes the doors of a group.
 var membershipPermit = Permit{Role: RoleSystemManager, GroupRole: GroupAdmin}
 
-// AddMember gives a person the doors of a group. Admins add users, owners admins
-// as well; who runs the sites adds anybody.
+// AddMember gives a person the doors of a group, found by address or id. Admins add
+// users, owners admins as well; who runs the sites adds anybody.
 type AddMember struct {
 	Group  ID        `json:"group"`
-	Person ID        `json:"person"`
+	Person ID        `json:"person,omitempty"` // or an address
+	Email  Personal  `json:"email,omitzero" personal:"Person,new"`
+	Phone  Personal  `json:"phone,omitzero" personal:"Person,new"`
 	Role   GroupRole `json:"role"`
 }
 
@@ -144,26 +146,33 @@ func (c AddMember) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if _, r := tx.person(c.Person); r != nil {
+	person, r := tx.known(c.Person, c.Email, c.Phone)
+	if r != nil {
+		return r
+	}
+	if person == "" {
+		person = c.Person
+	}
+	if _, r := tx.person(person); r != nil {
 		return r
 	}
 	if r := required("role", string(c.Role)); r != nil {
 		return r
 	}
-	held := tx.RoleInGroup(c.Person, c.Group)
+	held := tx.RoleInGroup(person, c.Group)
 	if held == c.Role {
 		return nil
 	}
 	if held != "" {
-		return refuse("member_exists", "%s is %s of the group %s already; another role is given by ChangeMemberRole", c.Person, held, c.Group).about(c.Person, c.Group)
+		return refuse("member_exists", "%s is %s of the group %s already; another role is given by ChangeMemberRole", person, held, c.Group).about(person, c.Group)
 	}
-	if r := tx.aboveInGroup(g, c.Person, c.Role); r != nil {
+	if r := tx.aboveInGroup(g, person, c.Role); r != nil {
 		return r
 	}
-	if r := tx.refuseRole(g, c.Person, c.Role); r != nil {
+	if r := tx.refuseRole(g, person, c.Role); r != nil {
 		return r
 	}
-	tx.emit(GroupMemberAdded{Group: c.Group, Person: c.Person, Role: c.Role, Unconfirmed: tx.unconfirmed(c.Person, tx.sitesOfGroup(c.Group)...)})
+	tx.emit(GroupMemberAdded{Group: c.Group, Person: person, Role: c.Role, Unconfirmed: tx.unconfirmed(person, tx.sitesOfGroup(c.Group)...)})
 	return nil
 }
 

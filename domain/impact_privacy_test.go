@@ -13,7 +13,7 @@ import (
 func TestAnImpactTellsNothingOfAPrivateUnit(t *testing.T) {
 	for name, given := range map[string]string{
 		"no user": `anna SetUnitPrivacy {"unit":"a1","enabled":true}`,
-		"a user": `anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"unit-a1","mode":"always"}]}
+		"a user": `anna CreateUnitUser {"unit":"a1","email":"vera@example.com","access":[{"right":"unit-a1","mode":"always"}]}
 anna SetUnitPrivacy {"unit":"a1","enabled":true}`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -62,9 +62,9 @@ func TestWhatIsRecordedLaterIsToldBefore(t *testing.T) {
 	assert.Equal(t, 451-maxConsequences, i.Ends.Later)
 	assert.Equal(t, 1, i.Lost.People, "the others have not shown who they are, and open nothing")
 
-	sendMany(w, "stan RegisterPerson", 230, `{"person":"u%d"}`)
+	sendMany(w, "stan RegisterPerson", 230, `{"person":"u%d","email":"u%[1]d@example.com"}`)
 	sendMany(w, "anna CreateUnitUser", 230,
-		`{"unit":"a1","person":"u%d","access":[{"right":"entries","mode":"limited","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"10:00"}]}}]}`)
+		`{"unit":"a1","email":"u%d@example.com","access":[{"right":"entries","mode":"limited","limited":{"windows":[{"days":["mon"],"from":"06:00","to":"10:00"}]}}]}`)
 	i = w.foresee(`mara ChangeSchedule {"schedule":"day-hours","times":{"holidays":"ignore","windows":[{"days":["mon"],"from":"09:00","to":"22:00"}]}}`)
 	assert.Equal(t, 230, i.Reviews.Count)
 	assert.Equal(t, 230-maxConsequences, i.Reviews.Later)

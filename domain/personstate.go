@@ -227,6 +227,9 @@ func (s *State) personScope(person ID) Scope {
 // sitesOfPerson returns the sites at which a person has, or had, access or a role,
 // sorted.
 func (s *State) sitesOfPerson(person ID) []ID {
+	if !s.People.Has(person) {
+		return nil // or is hidden from who asks
+	}
 	key := "person:" + string(person)
 	var sites []ID
 	for _, r := range s.RoleAssignments.Each(key) {

@@ -17,7 +17,7 @@ func TestPrivacyIsJudgedAtTheTimeOfTheRecord(t *testing.T) {
 	w := newWorld(t)
 	w.base("storage")
 	for _, line := range []string{
-		`anna CreateUnitUser {"unit":"a1","person":"vera","access":[{"right":"unit-a1","mode":"always"}]}`,
+		`anna CreateUnitUser {"unit":"a1","email":"vera@example.com","access":[{"right":"unit-a1","mode":"always"}]}`,
 		`@2026-03-02T10:00:00Z anna SetUnitPrivacy {"unit":"a1","enabled":true}`,
 		`@2026-03-02T12:00:00Z anna SetUnitPrivacy {"unit":"a1","enabled":false}`,
 		`@2026-03-02T14:00:00Z anna SetUnitPrivacy {"unit":"a1","enabled":true}`,

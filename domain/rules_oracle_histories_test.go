@@ -27,15 +27,15 @@ olga CreateUnit {"unit":"b1","site":"south","name":"B1"}
 olga CreateDoor {"door":"door-b1","site":"south","name":"B1","kind":"unit","unit":"b1"}
 olga DefineAccessRight {"right":"unit-b1","name":"Unit B1","doors":["south-gate","door-b1"],"schedule":"day-hours"}
 olga MapUnitAccess {"unit":"b1","rights":[{"right":"unit-b1"}]}
-sue CreateBooking {"booking":"book-b1","unit":"b1","person":"will","from":"2026-03-01","until":"2026-04-30"}
+mara CreateBooking {"booking":"book-b1","unit":"b1","person":"will","from":"2026-03-01","until":"2026-04-30"}
 mara MoveIn {"booking":"book-b1"}
-will CreateUnitManager {"unit":"b1","person":"rita","access":[{"right":"unit-b1","mode":"same_as_unit"}]}
+will CreateUnitManager {"unit":"b1","email":"rita@example.com","access":[{"right":"unit-b1","mode":"same_as_unit"}]}
 will IssueMobileKey {"credential":"key-will","person":"will"}
 mara GrantRight {"grant":"grant-stan","person":"stan","right":"staff-doors","capabilities":["remote_unlock","unlock_for"]}
 stan AddKeyStock {"unit":"a1","keys":[{"credential":"stock-1","number":"5001"},{"credential":"stock-2","number":"5002"}]}
 mara SetSitePolicy {"site":"south","policy":{"share_depth":3,"fob_holders":"anyone","uses":"per_gateway"}}
-will ShareAccess {"bookings":["book-b1"],"sharees":[{"person":"vera"}],"from":"2026-03-02","until":"2026-04-20","shares":["share-vera"]}
-vera ShareAccess {"bookings":["book-b1"],"sharees":[{"person":"ben"}],"from":"2026-03-02","until":"2026-04-30","shares":["share-ben"]}
+will ShareAccess {"bookings":["book-b1"],"sharees":[{"email":"vera@example.com"}],"from":"2026-03-02","until":"2026-04-20","shares":["share-vera"]}
+vera ShareAccess {"bookings":["book-b1"],"sharees":[{"email":"ben@example.com"}],"from":"2026-03-02","until":"2026-04-30","shares":["share-ben"]}
 sue AssignFob {"credential":"fob-vera","person":"vera","booking":"book-b1","number":"2001"}
 sue IssuePin {"credential":"pin-will","person":"will","booking":"book-b1","max_uses":2}
 sue IssuePin {"credential":"pin-rita","person":"rita","unit":"b1","times":{"windows":[{"days":["mon","tue","wed"],"from":"09:00","to":"14:00"}]}}
@@ -43,9 +43,9 @@ mara CreateUnit {"unit":"b2","site":"south","name":"B2"}
 mara CreateDoor {"door":"door-b2","site":"south","name":"B2","kind":"unit","unit":"b2"}
 mara DefineAccessRight {"right":"unit-b2","name":"Unit B2","doors":["door-b2"],"schedule":"always"}
 mara MapUnitAccess {"unit":"b2","rights":[{"right":"unit-b2"}]}
-sue CreateBooking {"booking":"book-b2","unit":"b2","person":"gus","from":"2026-03-01"}
+mara CreateBooking {"booking":"book-b2","unit":"b2","person":"gus","from":"2026-03-01"}
 sue SuspendBooking {"booking":"book-b2","level":"overlock"}
-sue GrantAuctionAccess {"unit":"b2","person":"anna","until":"2026-04-20"}
+mara GrantAuctionAccess {"unit":"b2","person":"anna","until":"2026-04-20"}
 olga SetGroupOption {"group":"crew","option":"remote_unlock","enabled":true}
 mara SetBlackout {"site":"south","blackout":"works","from":"2026-03-03T00:00","to":"2026-03-04T00:00"}
 mara SetBlackout {"site":"south","blackout":"holidays","from":"2026-04-13T00:00","to":"2026-07-01T00:00"}
@@ -64,7 +64,7 @@ sue RegisterPerson {"person":"sam","name":"Sam"}
 mara CreateUnit {"unit":"b3","site":"south","name":"B3"}
 mara MapUnitAccess {"unit":"b3","rights":[{"right":"unit-b2"}]}
 sue CreateBooking {"booking":"book-b3","unit":"b3","person":"sam","from":"2026-03-01"}
-sam ShareAccess {"bookings":["book-b3"],"sharees":[{"person":"rita"}],"from":"2026-03-01","until":"2026-06-30","shares":["share-rita"]}
+sam ShareAccess {"bookings":["book-b3"],"sharees":[{"email":"rita@example.com"}],"from":"2026-03-01","until":"2026-06-30","shares":["share-rita"]}
 mara SuspendPerson {"person":"sam"}
 stan SuspendBooking {"booking":"book-a2","level":"gatelock","cause":"invoice"}
 mara SetGroupBusinessHours {"group":"south-crew","times":{"windows":[{"days":["mon","tue","wed","thu","fri"],"from":"09:00","to":"12:00"}]}}

@@ -173,7 +173,7 @@ func TestRefusalsSayWhoAndWhat(t *testing.T) {
 	anna, gus := b.token("anna", domain.ScopeFull), b.token("gus", domain.ScopeFull)
 	p := b.send(gus, "RenameSite", `{"site":"north","name":"N"}`).problem(http.StatusForbidden, "role_not_permitted")
 	assert.Contains(t, p.Detail, "system_manager")
-	p = b.send(anna, "ShareAccess", `{"bookings":["book-zz"],"sharees":[{"person":"will"}],"from":"2026-03-02","until":"2026-03-09"}`).
+	p = b.send(anna, "ShareAccess", `{"bookings":["book-zz"],"sharees":[{"email":"will@example.com"}],"from":"2026-03-02","until":"2026-03-09"}`).
 		problem(http.StatusForbidden, "role_not_permitted")
 	assert.NotEmpty(t, p.Detail)
 	stan := b.token("stan", domain.ScopeFull)

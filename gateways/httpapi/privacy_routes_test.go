@@ -25,8 +25,8 @@ func newPrivateUnit(t *testing.T) *bed {
 	b.execute(anna, "CreateUnitUser", `{"unit":"a1","person":"zoe","name":"Zoe Zimmer","email":"zoe@example.com","access":[`+
 		`{"right":"entries","mode":"limited","limited":{"windows":[{"days":["mon"],"from":"08:00","to":"21:00"}]}},{"right":"unit-a1","mode":"always"}]}`)
 	b.execute(anna, "CreateUnitUser", `{"unit":"a1","person":"zoe-gone","name":"Zoe Gone","access":[{"right":"unit-a1","mode":"always"}]}`)
-	b.execute(anna, "CreateUnitUser", `{"unit":"a1","person":"vera","access":[{"right":"unit-a1","mode":"always"}]}`)
-	b.execute(anna, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"person":"will"}],"from":"2026-03-02","until":"2026-03-31","shares":["zoe-share"]}`)
+	b.execute(anna, "CreateUnitUser", `{"unit":"a1","email":"vera@example.com","access":[{"right":"unit-a1","mode":"always"}]}`)
+	b.execute(anna, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"email":"will@example.com"}],"from":"2026-03-02","until":"2026-03-31","shares":["zoe-share"]}`)
 	b.execute(anna, "IssuePin", `{"credential":"zoe-pin","unit":"a1","person":"zoe"}`)
 	b.execute(zoe, "IssueMobileKey", `{"credential":"zoe-phone","person":"zoe"}`)
 	b.execute(zoe, "IssueMobileKey", `{"credential":"zoe-phone","person":"zoe"}`) // again, without effect

@@ -31,7 +31,7 @@ func TestCommitsLeaveOutWhatIsPrivate(t *testing.T) {
 func TestAnswersLeaveOutWhatIsPrivate(t *testing.T) {
 	b := newWorld(t, "storage")
 	stan, anna := b.token("stan", domain.ScopeFull), b.token("anna", domain.ScopeFull)
-	b.send(anna, "CreateUnitUser", `{"unit":"a1","person":"vera","access":[{"right":"unit-a1","mode":"always"}]}`).is(http.StatusOK)
+	b.send(anna, "CreateUnitUser", `{"unit":"a1","email":"vera@example.com","access":[{"right":"unit-a1","mode":"always"}]}`).is(http.StatusOK)
 	b.send(anna, "IssuePin", `{"credential":"pin-vera","unit":"a1","person":"vera"}`).is(http.StatusOK)
 	b.send(anna, "SetUnitPrivacy", `{"unit":"a1","enabled":true}`).is(http.StatusOK)
 	types := func(answer map[string]any) (out []string) {

@@ -89,7 +89,7 @@ func TestPinsAreMadeByTheService(t *testing.T) {
 		seen[number] = true
 	}
 	// The sender is told also where they may not read whose it is.
-	b.send(anna, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"person":"vera"}],"from":"2026-03-02","until":"2026-03-31"}`).is(http.StatusOK)
+	b.send(anna, "ShareAccess", `{"bookings":["book-a1"],"sharees":[{"email":"vera@example.com"}],"from":"2026-03-02","until":"2026-03-31"}`).is(http.StatusOK)
 	shared := b.send(anna, "IssuePin", `{"credential":"p9","person":"vera","booking":"book-a1"}`).is(http.StatusOK).json()
 	assert.Regexp(t, "^[0-9]{6}$", dataOf(t, shared)["number"])
 	b.get(anna, "/credentials/p9").problem(http.StatusNotFound, "unknown_credential")

@@ -1,0 +1,236 @@
+package domain
+
+import (
+	"reflect"
+	"slices"
+)
+
+// # What the sender may not see is not there
+//
+// A command of a person that names a record which the person may not see is answered as
+// if there were none: it is decided on the state without the record. So no command can
+// tell the two apart, whatever it checks and in what order, and a new one needs nothing
+// for it. The sender may name whom they see in any record, and whom they know by e-mail
+// or phone.
+//
+// Where the command makes something new under an id that the sender chose, it cannot be
+// hidden that the id is taken: to accept it would lose what has it, and to give another
+// one would be noticed. The answer is id_in_use then, whatever has the id and wherever.
+// Whoever lets the service choose never gets it.
+//
+// The check is on the command alone. What stands in the ledger is folded as it is.
+
+// tablesNamed are the tables whose rows the fields of commands name.
+var tablesNamed = map[string]func(*State) namedTable{
+	"Booking":    func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
+	"Bookings":   func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
+	"Credential": func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"Grant":      func(s *State) namedTable { return namedIn(s, s.Grants, nil) },
+	"Group":      func(s *State) namedTable { return namedIn(s, s.Groups, (*State).wasIn) },
+	"Owner":      func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
+	"Person":     func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
+	"Pin":        func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"Review":     func(s *State) namedTable { return namedIn(s, s.Reviews, nil) },
+	"Share":      func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
+	"Shares":     func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
+	"Token":      func(s *State) namedTable { return namedIn(s, s.Tokens, nil) },
+}
+
+// namedTable is a table as a command names its rows.
+type namedTable struct {
+	name  string
+	knows func(viewer, id ID) bool // or nothing has the id
+	drop  func(id ID)
+}
+
+func namedIn[T any](s *State, t *table[T], meets func(*State, ID, *T) bool) namedTable {
+	return namedTable{
+		name: t.name,
+		knows: func(viewer, id ID) bool {
+			row, ok := t.Get(id)
+			return !ok || s.mayName(viewer, RecordOf(s, row)) || meets != nil && meets(s, viewer, row)
+		},
+		drop: func(id ID) { t.Delete(id) },
+	}
+}
+
+// mayName reports whether somebody may name a record: who sees it does, and those who
+// work at its sites although privacy keeps it from their sight, for they are to take
+// access away from whomever a message names to them.
+func (s *State) mayName(viewer ID, r Record) bool {
+	return s.seenByStaff(viewer, r) || s.seenByOthers(viewer, r)
+}
+
+// meets reports whether somebody sees a person in what they see of others: a user of the
+// own unit, a member of the own group, whom the own booking is shared with.
+func (s *State) meets(viewer ID, p *Person) bool {
+	key := "person:" + string(p.ID)
+	return viewer == p.ID || seesAny(s, s.UnitUsers, viewer, key) || seesAny(s, s.GroupMembers, viewer, key) || seesAny(s, s.Shares, viewer, key) ||
+		seesAny(s, s.Bookings, viewer, key) || seesAny(s, s.Grants, viewer, key) || seesAny(s, s.Credentials, viewer, key)
+}
+
+func seesAny[T any](s *State, t *table[T], viewer ID, key string) bool {
+	return some(t, key, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
+}
+
+// meetsBooking reports whether somebody has, or had, a share of a booking, or a place in
+// its unit under it.
+func (s *State) meetsBooking(viewer ID, b *Booking) bool {
+	key := "person:" + string(viewer)
+	return some(s.Shares, key, func(sh *Share) bool { return sh.Booking == b.ID }) || some(s.UnitUsers, key, func(u *UnitUser) bool { return u.Booking == b.ID })
+}
+
+// keyOfTenancy reports whether a credential is of a booking of which somebody is the
+// tenant, who ends what was given to others under it.
+func (s *State) keyOfTenancy(viewer ID, c *Credential) bool {
+	b, ok := s.Bookings.Get(c.Booking)
+	return ok && b.Person == viewer && c.DuressOf == ""
+}
+
+// wasIn reports whether somebody is in a group, or was.
+func (s *State) wasIn(viewer ID, g *Group) bool { return s.GroupMembers.Has(memberKey(g.ID, viewer)) }
+
+// sharedOn reports whether a share was made from one that somebody has.
+func (s *State) sharedOn(viewer ID, sh *Share) bool {
+	for up, ok := s.Shares.Get(sh.Parent); ok; up, ok = s.Shares.Get(up.Parent) {
+		if up.Person == viewer {
+			return true
+		}
+	}
+	return false
+}
+
+// hiddenName is a record that a command names and its sender may not see.
+type hiddenName struct {
+	table namedTable
+	id    ID
+}
+
+// hiddenNames lists what a command names that its sender may not see.
+func (tx *Tx) hiddenNames(cmd Command) (out []hiddenName) {
+	if tx.Actor.Kind != ActorPerson || tx.RoleAt(tx.Actor.ID, "").AtLeast(RoleSystemManager) {
+		return nil // who sees everything
+	}
+	var addressed []ID
+	look := func(field string, v reflect.Value) {
+		noun, ok := tablesNamed[field]
+		if !ok {
+			return
+		}
+		t := noun(tx.State)
+		for _, id := range idsIn(v) {
+			if id != "" && !t.knows(tx.Actor.ID, id) && !slices.ContainsFunc(out, func(h hiddenName) bool { return h.id == id && h.table.name == t.name }) {
+				out = append(out, hiddenName{t, id})
+			}
+		}
+	}
+	eachField(reflect.ValueOf(cmd), look)
+	if len(out) == 0 {
+		return nil
+	}
+	eachField(reflect.ValueOf(cmd), func(field string, v reflect.Value) {
+		if p, ok := v.Interface().(Personal); ok && p.Text() != "" {
+			switch field {
+			case "Email":
+				addressed = append(addressed, tx.People.By("email:"+normalEmail(p.Text()))...)
+			case "Phone":
+				addressed = append(addressed, tx.People.By("phone:"+normalPhone(p.Text()))...)
+			}
+		}
+	})
+	return slices.DeleteFunc(out, func(h hiddenName) bool { return h.table.name == tx.People.name && slices.Contains(addressed, h.id) })
+}
+
+// idsIn are the ids in a field.
+func idsIn(v reflect.Value) []ID {
+	switch id := v.Interface().(type) {
+	case ID:
+		return []ID{id}
+	case []ID:
+		return id
+	}
+	return nil
+}
+
+// eachField gives every field of a command, those of what it contains too.
+func eachField(v reflect.Value, f func(field string, v reflect.Value)) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			eachField(v.Elem(), f)
+		}
+	case reflect.Slice:
+		if k := v.Type().Elem().Kind(); k == reflect.Struct || k == reflect.Pointer {
+			for i := range v.Len() {
+				eachField(v.Index(i), f)
+			}
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			t, field := v.Type().Field(i), v.Field(i)
+			if !t.IsExported() {
+				continue
+			}
+			if t.Type.Kind() == reflect.Struct && field.FieldByName("Named").IsValid() { // a Given
+				field = field.FieldByName("Value")
+			}
+			f(t.Name, field)
+			if field.Type() != reflect.TypeFor[Personal]() {
+				eachField(field, f)
+			}
+		}
+	}
+}
+
+// runUnseen decides a command as if what is hidden from its sender were not there.
+func (tx *Tx) runUnseen(cmd Command, hidden []hiddenName) *Refusal {
+	before := tx.decision
+	room := tx.room
+	start := tx.journal.begin()
+	for _, h := range hidden {
+		h.table.drop(h.id)
+		if h.table.name == tx.People.name {
+			tx.dropPlaces(h.id)
+		}
+	}
+	r := tx.runSeen(cmd)
+	decided := tx.decision
+	tx.journal.rollback(start)
+	tx.decision, tx.room, tx.stored, tx.recount = before, room, nil, nil
+	if r != nil {
+		return r
+	}
+	for _, e := range decided.Events[len(before.Events):] {
+		for _, h := range hidden {
+			if names(e, h.id) {
+				return refuse("id_in_use", "the id %s cannot be taken; choose another, or leave it out and one is made", h.id).about(h.id)
+			}
+		}
+	}
+	for _, e := range decided.Events[len(before.Events):] {
+		tx.emit(e)
+	}
+	tx.decision.Warnings = decided.Warnings
+	return tx.checkRoom(tx.decision.Events[len(before.Events):])
+}
+
+// dropPlaces drops what a person is in units, groups and roles: it is named by the
+// person, so that a command finds it without looking for them.
+func (tx *Tx) dropPlaces(person ID) {
+	key := "person:" + string(person)
+	for _, id := range tx.UnitUsers.By(key) {
+		tx.UnitUsers.Delete(id)
+	}
+	for _, id := range tx.GroupMembers.By(key) {
+		tx.GroupMembers.Delete(id)
+	}
+	for _, id := range tx.RoleAssignments.By(key) {
+		tx.RoleAssignments.Delete(id)
+	}
+}
+
+// names reports whether an event has an id in any field.
+func names(e Event, id ID) (found bool) {
+	eachField(reflect.ValueOf(e), func(_ string, v reflect.Value) { found = found || slices.Contains(idsIn(v), id) })
+	return found
+}

@@ -1,0 +1,180 @@
+package domain
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// openNames are fields of commands that name what nobody has for their own: places,
+// schedules, rights, devices, and free words.
+var openNames = []string{"AddDoors", "Area", "Blackout", "Cause", "ConsentRef", "Door", "Doors", "FobSchedule", "Gateway", "In", "Out", "Org", "Reason", "RemoveDoors",
+	"Request", "Right", "Schedule", "Site", "Sites", "Unit"}
+
+// hiddenFrom are people of every kind of role: a tenant who manages a unit, another
+// tenant, a unit user, a sharee, a group admin, staff of another site, nobody.
+var hiddenFrom = []ID{"anna", "ben", "vera", "will", "gus", "sue", "rita"}
+
+// Every field of every command says whether what it names may be hidden.
+func TestEveryNameIsHiddenOrOpen(t *testing.T) {
+	for _, typ := range Commands() {
+		eachField(reflect.ValueOf(typ.New()), func(field string, v reflect.Value) {
+			elem := v.Type()
+			for elem.Kind() == reflect.Slice || elem.Kind() == reflect.Pointer {
+				elem = elem.Elem()
+			}
+			if elem != reflect.TypeFor[ID]() {
+				return
+			}
+			_, hidden := tablesNamed[field]
+			assert.True(t, hidden != slices.Contains(openNames, field), "%s.%s: add it to tablesNamed, so that what the sender may not see is not there, or to openNames", typ.Name, field)
+		})
+	}
+}
+
+// TestTheHiddenIsAnsweredAsTheUnknown sends commands of every type by everybody, with an
+// id that the sender has in no record that they may read, and again with one that nobody
+// has: the answers differ in the id alone. An id that a new thing would take is the
+// exception, and is answered with one code whatever has it.
+func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
+	w := newWorld(t)
+	w.base("busy")
+	seen := map[ID][]byte{}
+	for _, who := range hiddenFrom {
+		seen[who] = w.readableBy(who)
+	}
+	compared, taken := 0, map[string]bool{}
+	for _, typ := range Commands() {
+		if p := typ.Permit(); p == (Permit{Service: true}) || p == (Permit{Bootstrap: true}) {
+			continue
+		}
+		names := 0
+		for seed := range 16 {
+			ptr := rapid.Custom(func(rt *rapid.T) any {
+				ptr := typ.New()
+				generator{rt, w.state, typ.Name}.fill(reflect.ValueOf(ptr).Elem(), "")
+				return ptr
+			}).Example(seed)
+			id := DeriveUUID(UUID{}, fmt.Sprint(typ.Name, seed))
+			Complete(id, ptr)
+			if needs, ok := ptr.(Candidates); ok {
+				needs.SetCandidates(candidates(id))
+			}
+			eachName(reflect.ValueOf(ptr), func(field string, at reflect.Value) {
+				names++
+				was := at.Interface().(ID)
+				defer at.Set(reflect.ValueOf(was))
+				for _, who := range hiddenFrom {
+					answer := func(name ID) string {
+						at.Set(reflect.ValueOf(name))
+						return w.answer(Context{ID: id, At: w.at, Actor: PersonActor(who)}, typ.Command(ptr), name)
+					}
+					const nobody = ID("00000000-0000-4000-8000-000000000000")
+					unknown := answer(nobody)
+					for _, hidden := range hiddenIDs(w.state, field, seen[who], []byte(written(ptr)), 3) {
+						got := answer(hidden)
+						compared++
+						if strings.Contains(got, "id_in_use") {
+							require.NotContains(t, unknown, "refused", "%s %s %s: %s", who, typ.Name, field, hidden)
+							taken[typ.Name] = true
+							continue
+						}
+						require.Equal(t, unknown, got, "%s %s %s: %s\n%s", who, typ.Name, field, hidden, written(ptr))
+					}
+				}
+			})
+		}
+		t.Logf("%s: %d", typ.Name, names)
+	}
+	assert.Greater(t, compared, 5000)
+	for name := range taken {
+		assert.Contains(t, []string{"RegisterPerson", "IssueToken", "GrantRight", "CreateBooking", "AssignFob", "IssuePin", "IssueOneTimePin", "IssueMobileKey",
+			"IssueDuressPin", "ShareAccess", "CreateUnitUser", "CreateUnitManager", "CreateGroup", "GrantAuctionAccess"}, name, "it makes nothing new")
+	}
+}
+
+// readableBy is everything of the state that somebody may read.
+func (w *world) readableBy(who ID) []byte {
+	var out bytes.Buffer
+	for _, t := range w.state.journal.tables {
+		rows := reflect.ValueOf(t).MethodByName("All").Call(nil)[0]
+		for id, row := range rows.Seq2() {
+			if Visible(w.state, who, RecordOf(w.state, row.Interface())) {
+				out.Write(w.marshal(id.Interface()))
+				out.Write(w.marshal(row.Interface()))
+			}
+		}
+	}
+	return out.Bytes()
+}
+
+// hiddenIDs are some ids of a field's table that are in nothing that was read, and whose
+// addresses the command does not name.
+func hiddenIDs(s *State, field string, read, command []byte, most int) (out []ID) {
+	all := map[string]func() []ID{
+		"bookings": func() []ID { return ids(s.Bookings) }, "credentials": func() []ID { return ids(s.Credentials) },
+		"grants": func() []ID { return ids(s.Grants) }, "groups": func() []ID { return ids(s.Groups) },
+		"people": func() []ID { return ids(s.People) }, "reviews": func() []ID { return ids(s.Reviews) },
+		"shares": func() []ID { return ids(s.Shares) }, "tokens": func() []ID { return ids(s.Tokens) },
+	}[tablesNamed[field](s).name]()
+	for _, id := range all {
+		if len(out) == most {
+			break
+		}
+		if !bytes.Contains(read, []byte(`"`+id+`"`)) && !bytes.Contains(command, []byte(`"`+id+`"`)) && !bytes.Contains(command, []byte(`"`+id+`@`)) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// eachName gives every id in a command that a table of people's records has.
+func eachName(v reflect.Value, f func(field string, at reflect.Value)) {
+	eachField(v, func(field string, v reflect.Value) {
+		if _, ok := tablesNamed[field]; !ok {
+			return
+		}
+		if v.Kind() != reflect.Slice {
+			f(field, v)
+			return
+		}
+		for i := range v.Len() {
+			f(field, v.Index(i))
+		}
+	})
+}
+
+// written is what stands in the fields of a command or an event.
+func written(of any) (out string) {
+	eachField(reflect.ValueOf(of), func(field string, v reflect.Value) {
+		switch x := v.Interface().(type) {
+		case Personal:
+			out += fmt.Sprintf(" %s=%q", field, x.Text())
+		default:
+			out += fmt.Sprintf(" %s=%q", field, fmt.Sprint(x))
+		}
+	})
+	return out
+}
+
+// answer is what a command is answered, without the id that it names.
+func (w *world) answer(c Context, cmd Command, name ID) string {
+	d, r := w.state.Decide(c, cmd)
+	said := "accepted"
+	if r != nil {
+		said = "refused " + r.Code + ": " + r.Message + fmt.Sprint(r.IDs)
+	} else {
+		for _, e := range d.Events {
+			said += " " + EventName(e) + written(e)
+		}
+		said += fmt.Sprint(d.Warnings)
+	}
+	return strings.ReplaceAll(said, string(name), "NAME")
+}
