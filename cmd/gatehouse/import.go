@@ -18,7 +18,7 @@ type importCmd struct {
 	Table    tableFlags        `embed:""`
 	What     string            `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What the lines are, as people; listed above."`
 	File     string            `arg:"" help:"File of values with a header, separated by commas, semicolons or tabs."`
-	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name."`
+	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name. Of two, as number=facility+number, the values are joined: a number by a hyphen, others by a blank."`
 	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
 	LeaveOut []string          `placeholder:"COLUMN" help:"Columns that go to no field, though their names are near one."`
 	DryRun   bool              `help:"Decide everything, change nothing, and report what would be refused."`

@@ -14,16 +14,42 @@ import (
 	"gatehouse/schemas"
 )
 
-// importColumn says to which field a column goes.
+// importColumn says to which field a column goes, or several whose values are one.
 type importColumn struct {
-	index int
-	to    assignment
+	indexes []int
+	between string // what joins their values
+	to      assignment
+}
+
+// columnsNamed finds the column of a name, or those of facility+number.
+func columnsNamed(t *tables.File, name string) ([]int, error) {
+	index, err := t.Column(name)
+	if err == nil || !strings.Contains(name, "+") {
+		return []int{index}, err
+	}
+	var indexes []int
+	for part := range strings.SplitSeq(name, "+") {
+		if index, err = t.Column(part); err != nil {
+			return nil, err
+		}
+		indexes = append(indexes, index)
+	}
+	return indexes, nil
+}
+
+// value is the value of the columns in a row; empty when one has none.
+func (c importColumn) value(values []string) string {
+	parts := of(values, c.indexes)
+	if slices.Contains(parts, "") {
+		return ""
+	}
+	return strings.Join(parts, c.between)
 }
 
 // fields finds out which column goes to which field.
 func (i *importer) fields(t *tables.File) error {
 	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
-		index, err := t.Column(i.cmd.Map[field])
+		indexes, err := columnsNamed(t, i.cmd.Map[field])
 		if err != nil {
 			return err
 		}
@@ -31,7 +57,11 @@ func (i *importer) fields(t *tables.File) error {
 		if err != nil {
 			return err
 		}
-		i.columns = append(i.columns, importColumn{index, to})
+		between := " "
+		if field == "number" {
+			between = "-"
+		}
+		i.columns = append(i.columns, importColumn{indexes, between, to})
 	}
 	for _, field := range slices.Sorted(maps.Keys(i.cmd.Set)) {
 		to, err := i.target(field)
@@ -43,7 +73,7 @@ func (i *importer) fields(t *tables.File) error {
 	}
 	var unknown []string
 	for index, column := range t.Columns {
-		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return c.index == index })
+		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return slices.Contains(c.indexes, index) })
 		left := slices.ContainsFunc(i.cmd.LeaveOut, func(name string) bool { return strings.EqualFold(name, column) })
 		if mapped || left || column == "" || column == reasonColumn {
 			continue
@@ -55,7 +85,7 @@ func (i *importer) fields(t *tables.File) error {
 			continue
 		}
 		if to, err := i.target(name); err == nil {
-			i.columns = append(i.columns, importColumn{index, to})
+			i.columns = append(i.columns, importColumn{[]int{index}, "", to})
 			continue
 		}
 		unknown = append(unknown, column)
@@ -111,7 +141,7 @@ func (i *importer) checkFields(t *tables.File) error {
 	}
 	given := map[string]bool{}
 	for _, c := range i.columns {
-		column := fmt.Sprintf("the column %q", t.Columns[c.index])
+		column := fmt.Sprintf("the column %q", strings.Join(of(t.Columns, c.indexes), "+"))
 		if other, twice := from[c.to.key]; twice {
 			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
 		}
@@ -160,15 +190,14 @@ func (i *importer) fieldsOf(ctx context.Context, t *tables.File, values []string
 		}
 	}
 	for _, c := range i.columns {
-		if values[c.index] == "" {
+		x := c.to
+		if x.text = c.value(values); x.text == "" {
 			continue
 		}
-		if tables.Shortened(t.Cells[c.index]) {
+		if slices.ContainsFunc(of(t.Cells, c.indexes), tables.Shortened) {
 			return nil, usage("%s: %s is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again",
-				c.to.key, values[c.index])
+				c.to.key, x.text)
 		}
-		x := c.to
-		x.text = values[c.index]
 		if err := i.assigner.assign(ctx, fields, x); err != nil {
 			return nil, err
 		}

@@ -16,7 +16,7 @@ import (
 var update = flag.Bool("update", false, "write what comes out of the wild files beside them")
 
 // TestWildFiles sends files of the shapes that operators have by the command line: FILE
-// by the words in FILE.args, and what comes out stands in FILE.out. They are made up for
+// by the words in FILE.args, and what comes out stands in FILE.want. They are made up for
 // this test, each with a quirk that its name tells.
 func TestWildFiles(t *testing.T) {
 	const dir = "testdata/wild"
@@ -35,10 +35,10 @@ func TestWildFiles(t *testing.T) {
 		got := fmt.Sprintf("exit %d\n%s%s", o.code, o.stdout, o.stderr)
 		got = regexp.MustCompile(`"position":"[^"]*"`).ReplaceAllString(strings.ReplaceAll(got, file, "FILE"), `"position":"-"`)
 		if *update {
-			require.NoError(t, os.WriteFile(file+".out", []byte(got), 0o600))
+			require.NoError(t, os.WriteFile(file+".want", []byte(got), 0o600))
 			continue
 		}
-		want, err := os.ReadFile(file + ".out")
+		want, err := os.ReadFile(file + ".want")
 		require.NoError(t, err)
 		assert.Equal(t, string(want), got, file)
 	}

@@ -76,6 +76,7 @@ func TestAFileIsReadInAnyEncodingAndWithAnyLineEnd(t *testing.T) {
 		"all of them":          {"a;b\r1;2\n3;4\r\n\r5;6", "", "a|b/1|2/3|4/5|6"},
 		"no end at the end":    {"a;b\r1;2", "", "a|b/1|2"},
 		"a mark in the middle": {"a;b\n1;2\n\ufeffa;b\n3;4\n", "", "a|b/1|2/line 3: it is the header again/3|4"},
+		"a name over lines":    {"\"Card\nno\",\u200bat,a\u00a0b\n1,2,Mu\u0308ller\n", "", "Card no|at|a b/1|2|M\u00fcller"},
 		"the header again":     {"a;b\n1;2\nA ;b\n3;4\n", "", "a|b/1|2/line 3: it is the header again/3|4"},
 	} {
 		got, err := read(t, c.text, Options{Encoding: c.encoding})

@@ -113,7 +113,7 @@ func (t *File) header(at int) error {
 		return err
 	}
 	for i, c := range columns {
-		columns[i] = norm.NFC.String(c)
+		columns[i] = columnName(c)
 	}
 	for i, c := range columns {
 		if j := slices.IndexFunc(columns[:i], func(other string) bool { return c != "" && strings.EqualFold(other, c) }); j >= 0 {
@@ -122,6 +122,18 @@ func (t *File) header(at int) error {
 	}
 	t.Columns = columns
 	return nil
+}
+
+// columnName is the name of a column without what nobody sees or types: an end of line,
+// a blank that does not break, marks in between.
+func columnName(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.Is(unicode.Cf, c) {
+			return -1
+		}
+		return c
+	}, norm.NFC.String(text))
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // separatorOf is what separates the columns of a header: whichever of comma,
@@ -191,7 +203,7 @@ func (t *File) fits(values []string) error {
 	if len(values) != len(t.Columns) {
 		return fmt.Errorf("it has %d values, the header has %d: %q", len(values), len(t.Columns), clipped(strings.Join(values, string(t.Separator))))
 	}
-	if slices.EqualFunc(values, t.Columns, func(v, c string) bool { return strings.EqualFold(norm.NFC.String(v), c) }) {
+	if slices.EqualFunc(values, t.Columns, func(v, c string) bool { return strings.EqualFold(columnName(v), c) }) {
 		return errors.New("it is the header again")
 	}
 	return nil
@@ -257,14 +269,14 @@ func Split(text string, separator rune) ([]string, error) {
 func uncellAll(cells []string) []string {
 	values := make([]string, len(cells))
 	for i, c := range cells {
-		values[i] = uncell(c)
+		values[i] = norm.NFC.String(uncell(c))
 	}
 	return values
 }
 
 // Column finds a column by its name, in either case.
 func (t *File) Column(name string) (int, error) {
-	wanted := strings.TrimSpace(norm.NFC.String(name))
+	wanted := columnName(name)
 	for i, c := range t.Columns {
 		if strings.EqualFold(c, wanted) {
 			return i, nil
