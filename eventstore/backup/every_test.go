@@ -3,6 +3,7 @@ package backup
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,21 @@ import (
 // moody is a target that fails, hangs or panics when it is told to.
 type moody struct {
 	Target
+	mu   sync.Mutex // held while a test changes what a run meets
 	mood string
 }
 
+// change changes what the next run meets.
+func (m *moody) change(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
 func (m *moody) Lock(ctx context.Context) (context.Context, func() error, error) {
-	switch m.mood {
+	var mood string
+	m.change(func() { mood = m.mood })
+	switch mood {
 	case "fails":
 		return nil, nil, errors.New("the target is full")
 	case "hangs":
@@ -74,7 +85,7 @@ func TestAScheduleTellsHowOldTheNewestBackupIs(t *testing.T) {
 		assert.Equal(t, 60.0, got["gatehouse_backup_age_seconds"])
 		size := got["gatehouse_backup_size_bytes"]
 		assert.Positive(t, size)
-		b.source.commit(t, "acme", 50)
+		target.change(func() { b.source.commit(t, "acme", 50) })
 		got = pass(time.Hour)
 		assert.Equal(t, 2.0, got["gatehouse_backup_runs_total done"])
 		assert.Equal(t, 60.0, got["gatehouse_backup_age_seconds"])
@@ -83,18 +94,18 @@ func TestAScheduleTellsHowOldTheNewestBackupIs(t *testing.T) {
 		require.NoError(t, s.Trouble())
 
 		for i, mood := range []string{"fails", "panics"} {
-			target.mood = mood
+			target.change(func() { target.mood = mood })
 			got = pass(time.Hour + 30*time.Second)
 			assert.Greater(t, got["gatehouse_backup_runs_total failed"], float64(i), mood)
 			require.Error(t, s.Trouble(), mood)
 			assert.Zero(t, s.Late())
-			target.mood = ""
+			target.change(func() { target.mood = "" })
 			got = pass(time.Minute)
 			assert.Equal(t, float64(3+i), got["gatehouse_backup_runs_total done"], "it is tried again after a minute")
 			require.NoError(t, s.Trouble())
 		}
 
-		target.mood = "hangs"
+		target.change(func() { target.mood = "hangs" })
 		got = pass(4*time.Hour + time.Minute)
 		assert.Equal(t, 4.0, got["gatehouse_backup_runs_total done"])
 		assert.Greater(t, got["gatehouse_backup_age_seconds"], 4*3600.0)
