@@ -120,6 +120,9 @@ type ChangeAccessRight struct {
 	Schedule    *ID         `json:"schedule,omitempty"`
 }
 
+// gives reports that doors are added, or may be.
+func (c ChangeAccessRight) gives() bool { return c.Doors.Named || len(c.AddDoors) > 0 }
+
 func (ChangeAccessRight) permit() Permit { return Permit{Role: RoleSystemManager} }
 
 // scope is the sites of the right as it is and as it would be.

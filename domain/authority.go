@@ -85,6 +85,7 @@ type Permit struct {
 	UnitManager bool      // a unit manager of the scope's unit
 	GroupRole   GroupRole // least role in the scope's group
 	Self        bool      // the person of the scope
+	SelfIs      string    // whom Self means, in words; empty: the person that the command names
 	Holder      bool      // anybody; the command itself asks what they hold
 	Service     bool      // parts of the service
 	Bootstrap   bool      // the holder of the bootstrap token
@@ -113,7 +114,7 @@ func (p Permit) String() string {
 		ways = append(ways, "being "+string(p.GroupRole)+" or owner of the group")
 	}
 	if p.Self {
-		ways = append(ways, "being that person")
+		ways = append(ways, "being "+orDefault(p.SelfIs, "that person"))
 	}
 	if p.Holder {
 		ways = append(ways, "a grant that permits it")
@@ -136,6 +137,7 @@ type Scope struct {
 	Unit    ID
 	Group   ID
 	Person  ID
+	Also    ID // another person who counts as the person of the scope
 }
 
 // atSites is the scope of what concerns sites. A site that was left out adds
@@ -249,7 +251,7 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 	if p.GroupRole != "" && s.RoleInGroup(person, sc.Group).AtLeast(p.GroupRole) {
 		return true
 	}
-	return p.Holder || p.Self && sc.Person == person
+	return p.Holder || p.Self && (sc.Person == person || sc.Also == person)
 }
 
 func hasRoleEverywhere(s *State, person ID, least Role, sites []ID) bool {

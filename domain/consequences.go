@@ -35,8 +35,8 @@ func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
 
 var consequencesWords = words{
 	commands: []CommandType{
-		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{}),
+		takesAway(command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{})),
 	},
 }
 
@@ -128,6 +128,9 @@ func (s *State) shareFallsFor(sh *Share, b *Booking) (ShareCause, bool) {
 	parent, ok := s.Shares.Get(sh.Parent)
 	if !ok || parent.State == ShareStateActive {
 		return "", false
+	}
+	if parent.Cause == CauseBySharee {
+		return CauseBySharer, true
 	}
 	return parent.Cause, true
 }

@@ -174,7 +174,7 @@ var credentialWords = words{
 		takesAway(command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{})),
 		takesAway(command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{})),
 		command[ReinstateCredential]("Lets a credential open again that was suspended, lost, stolen or damaged.", CredentialReinstated{}),
-		command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{}),
+		takesAway(command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{})),
 		takesAway(command[AddToDenyList]("Denies a credential and its number whatever becomes of it.", CredentialDenied{})),
 		command[RemoveFromDenyList]("Takes a credential off the deny list.", CredentialDenialLifted{}),
 	},

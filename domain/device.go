@@ -123,6 +123,8 @@ func (tx *Tx) filledBy(e Event) filling {
 		return tx.filledWith(e.Credential, e.Person, e.Booking)
 	case RightGranted:
 		return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
+	case AuctionAccessGranted:
+		return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
 	case GroupMemberAdded:
 		return given(tx.doorsOfGroup(e.Group), e.Person, "")
 	case BookingCreated:

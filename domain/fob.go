@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gatehouse/domain/cardnumber"
+	"gatehouse/domain/schedule"
 )
 
 var fobWords = words{
@@ -83,16 +84,11 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	if r := tx.numberFree(e.Sites, e.Format, e.Number); r != nil {
 		return r
 	}
+	if r := tx.checkUse(e.Person, e.Booking, e.From, e.Until, schedule.Schedule{}); r != nil {
+		return r
+	}
 	e.Credential = tx.idFor(c.Credential, "credential")
 	tx.emit(e)
-	return nil
-}
-
-// checkTerm refuses a term that is over or ends before it begins.
-func checkTerm(tx *Tx, from, until time.Time) *Refusal {
-	if !until.IsZero() && (!from.Before(until) || !tx.At.Before(until)) {
-		return refuse("invalid_field", "until: %s is over, or not after the beginning", until.UTC().Format(time.RFC3339))
-	}
 	return nil
 }
 

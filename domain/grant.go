@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/domain/schedule"
 )
@@ -92,9 +93,72 @@ func (c GrantRight) decide(tx *Tx) *Refusal {
 	if r := tx.outranks(c.Person, right.Sites); r != nil {
 		return r
 	}
+	if same := tx.sameGrant(c); same != "" {
+		tx.warn("grant_there", "%s has the right %s with these terms already, by the grant %s", c.Person, c.Right, same)
+		return nil
+	}
+	if r := tx.checkUse(c.Person, "", time.Time{}, time.Time{}, schedule.Schedule{}); r != nil {
+		return r
+	}
+	if tx.grantOver(&Grant{From: c.From, Until: c.Until, BufferAfter: c.BufferAfter}, right) {
+		tx.warn("grant_ended", "the last day %s is over, and the grant opens nothing", c.Until)
+	}
 	tx.emit(RightGranted{Grant: id, Person: c.Person, Right: c.Right, From: c.From, Until: c.Until, Schedule: c.Schedule,
 		BufferBefore: c.BufferBefore, BufferAfter: c.BufferAfter, Kinds: sortedSet(c.Kinds), Capabilities: sortedSet(c.Capabilities)})
 	return nil
+}
+
+// GrantState says whether a grant holds.
+type GrantState string
+
+// The states of a grant.
+const (
+	GrantStateActive     GrantState = "active"
+	GrantStateNotStarted GrantState = "not_started" // its first day has not begun at any of its sites
+	GrantStateEnded      GrantState = "ended"       // its last day has passed at all of them, or its right was retired
+	GrantStateRevoked    GrantState = "revoked"
+)
+
+// GrantState says whether a grant holds presently.
+func (s *State) GrantState(g *Grant) GrantState {
+	right, ok := s.AccessRights.Get(g.Right)
+	switch {
+	case g.Revoked:
+		return GrantStateRevoked
+	case !ok || right.Retired || s.grantOver(g, right):
+		return GrantStateEnded
+	}
+	for _, site := range right.Sites {
+		if from := s.grantWindow(site, g).From; from == 0 || !from.Time().After(s.presently()) {
+			return GrantStateActive
+		}
+	}
+	if len(right.Sites) == 0 {
+		return GrantStateActive
+	}
+	return GrantStateNotStarted
+}
+
+// grantOver reports whether the last day of a grant has passed at all of its sites.
+func (s *State) grantOver(g *Grant, right *AccessRight) bool {
+	for _, site := range right.Sites {
+		if until := s.grantWindow(site, g).Until; until == 0 || until.Time().After(s.presently()) {
+			return false
+		}
+	}
+	return len(right.Sites) > 0
+}
+
+// sameGrant finds a grant that gives the same with the same terms; empty: there is none.
+func (tx *Tx) sameGrant(c GrantRight) ID {
+	for id, g := range tx.Grants.Each("person:" + string(c.Person)) {
+		if !g.Revoked && g.Auction == "" && g.Right == c.Right && g.From == c.From && g.Until == c.Until && g.Schedule == c.Schedule &&
+			g.BufferBefore == c.BufferBefore && g.BufferAfter == c.BufferAfter &&
+			slices.Equal(g.Kinds, sortedSet(c.Kinds)) && slices.Equal(g.Capabilities, sortedSet(c.Capabilities)) {
+			return id
+		}
+	}
+	return ""
 }
 
 // checkCapabilities refuses what no door of the right can do.

@@ -63,6 +63,9 @@ type SetGroupOption struct {
 	Enabled bool        `json:"enabled"`
 }
 
+// gives reports an option that lets members do more.
+func (c SetGroupOption) gives() bool { return c.Enabled }
+
 func (SetGroupOption) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
 func (c SetGroupOption) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c SetGroupOption) decide(tx *Tx) *Refusal {

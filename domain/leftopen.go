@@ -27,8 +27,8 @@ func (tx *Tx) openingsOf(person ID) []opening {
 	key := "person:" + string(person)
 	var out []opening
 	for id, g := range tx.Grants.Each(key) {
-		if right, ok := tx.AccessRights.Get(g.Right); ok && !g.Revoked && !right.Retired && !tx.grantOver(g, right) {
-			out = append(out, opening{id, right.Doors, g, RevokeRight{Grant: id}})
+		if state := tx.GrantState(g); state == GrantStateActive || state == GrantStateNotStarted {
+			out = append(out, opening{id, tx.doorsOfRights(g.Right), g, RevokeRight{Grant: id}})
 		}
 	}
 	for id, m := range tx.GroupMembers.Each(key) {
@@ -65,16 +65,6 @@ func (tx *Tx) fobsOfService(person ID) []opening {
 		out = append(out, opening{id: id, row: c, end: end})
 	}
 	return out
-}
-
-// grantOver reports whether the last day of a grant has passed at all of its sites.
-func (tx *Tx) grantOver(g *Grant, right *AccessRight) bool {
-	for _, site := range right.Sites {
-		if until := tx.grantWindow(site, g).Until; until == 0 || until.Time().After(tx.At) {
-			return false
-		}
-	}
-	return true
 }
 
 // leaves warns of what a person still opens some doors by, or ends it where that is

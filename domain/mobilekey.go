@@ -1,6 +1,10 @@
 package domain
 
-import "time"
+import (
+	"time"
+
+	"gatehouse/domain/schedule"
+)
 
 var mobileKeyWords = words{
 	commands: []CommandType{
@@ -61,6 +65,9 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 	}
 	if tx.mobileKeysOf(c.Person) >= maxMobileKeys {
 		return refuse("too_many_mobile_keys", "the person %s has %d mobile keys, which is all that one may have; take one away first", c.Person, maxMobileKeys).about(c.Person)
+	}
+	if r := tx.checkUse(e.Person, e.Booking, e.From, e.Until, schedule.Schedule{}); r != nil {
+		return r
 	}
 	e.Credential = tx.idFor(c.Credential, "credential")
 	tx.emit(e)

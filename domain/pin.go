@@ -95,6 +95,9 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 	if r := e.findHome(tx); r != nil {
 		return r
 	}
+	if r := tx.checkUse(e.Person, e.Booking, shifted(e.From, -e.BufferBefore), shifted(e.Until, e.BufferAfter), e.Times); r != nil {
+		return r
+	}
 	if r := tx.roomForPin(c.Person); r != nil {
 		return r
 	}

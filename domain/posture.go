@@ -65,6 +65,9 @@ type SetPosture struct {
 	UntilChange bool `json:"until_change,omitzero"`
 }
 
+// gives reports a posture that lets more in.
+func (c SetPosture) gives() bool { return c.Posture != PostureNormal }
+
 func (SetPosture) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c SetPosture) scope(s *State) Scope { return s.atPlace(c.Site, c.Door) }
 func (c SetPosture) decide(tx *Tx) *Refusal {

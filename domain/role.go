@@ -31,7 +31,7 @@ var roleWords = words{
 		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
 		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",
 			slices.Concat([]Event{RoleRevoked{}}, leftOpen)...)),
-		command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{}),
+		takesAway(command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{})),
 		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
 	},
 	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[RoleExpired](1), event[OwnershipTransferred](1)},
@@ -194,13 +194,9 @@ func (e RoleRevoked) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey
 func (e RoleRevoked) concerns(*State) []ID    { return siteOrNone(e.Site) }
 
 // roleOver reports whether the time of a role is over, whether that is on record or
-// not: at the moment of the decision, and else of the last commit.
+// not: presently.
 func (s *State) roleOver(r *RoleAssignment) bool {
-	at := s.LastAt
-	if s.now.After(at) {
-		at = s.now
-	}
-	return !r.Until.IsZero() && !at.Before(r.Until)
+	return !r.Until.IsZero() && !s.presently().Before(r.Until)
 }
 
 // ExpireRole puts on record that the time of a role is over. It has ended anyway.

@@ -65,7 +65,7 @@ func permitWays() (ways []func(Permit) string) {
 	typ := reflect.TypeFor[Permit]()
 	for i := range typ.NumField() {
 		f := typ.Field(i)
-		if f.Name == "Role" {
+		if f.Name == "Role" || f.Name == "SelfIs" {
 			continue
 		}
 		name := strings.ReplaceAll(snake(f.Name), "_", " ")
@@ -73,6 +73,8 @@ func permitWays() (ways []func(Permit) string) {
 			switch v := reflect.ValueOf(p).Field(i); {
 			case v.IsZero():
 				return ""
+			case f.Name == "Self" && p.SelfIs != "":
+				return name + ": " + p.SelfIs
 			case v.Kind() == reflect.String:
 				return name + " " + v.String()
 			}
@@ -94,6 +96,7 @@ func TestEveryWayOfAPermitIsTold(t *testing.T) {
 		} else {
 			f.SetBool(true)
 		}
+		p.Self = p.Self || p.SelfIs != ""
 		if typ.Field(i).Name != "Service" {
 			assert.NotEqual(t, Permit{}.String(), p.String(), typ.Field(i).Name)
 		}

@@ -42,6 +42,8 @@ type ShareCause string
 // The causes of a revocation.
 const (
 	CauseByTenant       ShareCause = "by_tenant"
+	CauseBySharer       ShareCause = "by_sharer" // who shared on what was shared with them
+	CauseBySharee       ShareCause = "by_sharee" // who left it
 	CauseByOperator     ShareCause = "by_operator"
 	CauseBookingEnded   ShareCause = "booking_ended"
 	CauseBookingRevoked ShareCause = "booking_revoked"
@@ -91,8 +93,8 @@ var shareWords = words{
 		command[ChangeShareWindow]("Changes the first or the last day of a share.", ShareWindowChanged{}),
 		takesAway(command[RevokeShare]("Takes a share away, with what was shared on from it.",
 			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
-		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
-			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
+		takesAway(command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
+			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
 	},
 	events: []EventType{
 		event[ShareCreated](1), event[ShareWindowChanged](1), event[ShareRevoked](1), event[ShareEnded](1),
@@ -109,7 +111,7 @@ type ChangeShareWindow struct {
 }
 
 func (ChangeShareWindow) permit() Permit {
-	return Permit{Role: RoleStaff, Primary: true, Self: true}
+	return Permit{Role: RoleStaff, Primary: true, Self: true, SelfIs: "whoever shared it on"}
 }
 func (c ChangeShareWindow) scope(s *State) Scope { return s.shareScope(c.Share) }
 func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
@@ -156,23 +158,36 @@ func (e ShareWindowChanged) fold(s *State, _ Moment) {
 }
 func (e ShareWindowChanged) concerns(s *State) []ID { return s.sitesOfShare(e.Share) }
 
-// RevokeShare takes a share away (rule B5): the tenant, whoever shared on, or
-// staff. What is over already has no effect.
+// RevokeShare takes a share away (rule B5): the tenant, whoever shared on, staff, or
+// the sharee, who leaves. What is over already has no effect.
 type RevokeShare struct {
 	Share ID `json:"share"`
 }
 
-func (RevokeShare) permit() Permit         { return Permit{Role: RoleStaff, Primary: true, Self: true} }
-func (c RevokeShare) scope(s *State) Scope { return s.shareScope(c.Share) }
+func (RevokeShare) permit() Permit {
+	return Permit{Role: RoleStaff, Primary: true, Self: true, SelfIs: "the sharee or whoever shared it on"}
+}
+func (c RevokeShare) scope(s *State) Scope {
+	sc := s.shareScope(c.Share)
+	if sh, ok := s.Shares.Get(c.Share); ok {
+		sc.Also = sh.Person
+	}
+	return sc
+}
 func (c RevokeShare) decide(tx *Tx) *Refusal {
 	sh, r := tx.Shares.find(c.Share, "share")
 	if r != nil || sh.State != ShareStateActive {
 		return r
 	}
 	cause := CauseByOperator
-	sc := c.scope(tx.State)
-	if b, ok := tx.Bookings.Get(sh.Booking); ok && (tx.isActor(b.Person) || tx.isActor(sc.Person)) {
+	b, ok := tx.Bookings.Get(sh.Booking)
+	switch {
+	case ok && tx.isActor(b.Person):
 		cause = CauseByTenant
+	case tx.isActor(tx.shareScope(sh.ID).Person):
+		cause = CauseBySharer
+	case tx.isActor(sh.Person):
+		cause = CauseBySharee
 	}
 	tx.emit(ShareRevoked{Share: sh.ID, Cause: cause})
 	tx.settle(sh.Booking)

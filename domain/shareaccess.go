@@ -344,7 +344,12 @@ func (tx *Tx) warnClamped(b *Booking, parent *Share, from, until schedule.Date) 
 	if parent != nil {
 		clamp(parent.From, parent.Until)
 	}
-	if first != from || last != until {
-		tx.warn("share_clamped", "the share of the unit %s lasts %s, as the booking %s allows", b.Unit, daysText(first, last), b.ID)
+	if first == from && last == until {
+		return
 	}
+	allows := "the booking " + string(b.ID)
+	if parent != nil && (first == parent.From && first != b.From || last == parent.Until && last != b.Until) {
+		allows = "the share " + string(parent.ID) + ", of which it is a part,"
+	}
+	tx.warn("share_clamped", "the share of the unit %s lasts %s, as %s allows", b.Unit, daysText(first, last), allows)
 }

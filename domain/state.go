@@ -43,7 +43,7 @@ type State struct {
 	Owed            *table[Owed]          // consequences that are not on record yet; keys right:
 	Keys            *table[SubjectKey]    // by subject: the key that seals its personal values
 
-	now     time.Time // of the decision that is made; zero: none is
+	now     time.Time // of the decision that is made, or of the question; zero: of the last commit
 	journal *journal
 	zones   *sync.Map // ID of a site -> compiledZone
 	due     *dueIndex
@@ -83,6 +83,23 @@ func NewState() *State {
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)
 	return s
+}
+
+// AsOf is the state as it is read at an instant: a role whose time is over by then is
+// over, though that is not on record yet. It shares all rows and is only read, while
+// this state is not changed.
+func (s *State) AsOf(at time.Time) *State {
+	read := *s
+	read.now = at
+	return &read
+}
+
+// presently is the moment of the decision or question, and else of the last commit.
+func (s *State) presently() time.Time {
+	if s.now.After(s.LastAt) {
+		return s.now
+	}
+	return s.LastAt
 }
 
 // noteKey remembers which key seals the values of a subject, as the boxes of a

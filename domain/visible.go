@@ -44,6 +44,7 @@ type Record struct {
 	Booking ID
 	Group   ID
 	Person  ID        // whose it is
+	Sharer  ID        // of a share: who shared on what was shared with them
 	Duress  bool      // a PIN for duress, which unit managers do not see
 	At      time.Time // of what happened: an activity, an event, the end of a place in a unit; zero: it is so now
 }
@@ -77,7 +78,7 @@ func RecordOf(s *State, row any) Record {
 	case *Grant:
 		return Record{Kind: RecordGrant, Sites: s.atRight(r.Right).Sites, Person: r.Person}
 	case *Share:
-		return Record{Kind: RecordShare, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.Booking, Person: r.Person}
+		return Record{Kind: RecordShare, Sites: []ID{r.Site}, Unit: r.Unit, Booking: r.Booking, Person: r.Person, Sharer: s.shareScope(r.ID).Person}
 	case *UnitUser:
 		return Record{Kind: RecordUnitUser, Sites: []ID{r.Site}, Unit: r.Unit, Person: r.Person, At: r.RemovedAt}
 	case *Group:
@@ -228,7 +229,7 @@ func (s *State) isOwn(person ID, r Record) bool {
 	case RecordCommit, RecordRefusal:
 		return false
 	case RecordShare:
-		if b, ok := s.Bookings.Get(r.Booking); ok && b.Person == person {
+		if b, ok := s.Bookings.Get(r.Booking); ok && b.Person == person || r.Sharer == person {
 			return true
 		}
 	case RecordPerson:
@@ -241,12 +242,12 @@ func (s *State) isOwn(person ID, r Record) bool {
 	return r.Person != "" && r.Person == person
 }
 
-// sharesWith reports whether a person is the tenant of a booking of which the
-// other has an active share by which they met.
-func (s *State) sharesWith(tenant, other ID) bool {
+// sharesWith reports whether the other has an active share by which they met a person:
+// of whose booking it is, or who shared it on.
+func (s *State) sharesWith(person, other ID) bool {
 	return some(s.Shares, "person:"+string(other), func(sh *Share) bool {
 		b, ok := s.Bookings.Get(sh.Booking)
-		return ok && sh.State == ShareStateActive && !sh.Unconfirmed && b.Person == tenant
+		return ok && sh.State == ShareStateActive && !sh.Unconfirmed && (b.Person == person || s.shareScope(sh.ID).Person == person)
 	})
 }
 

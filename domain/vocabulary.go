@@ -95,6 +95,23 @@ func takesAway(c CommandType) CommandType {
 	return c
 }
 
+// giver is a command of a type that takes access away, which with some fields gives
+// access instead.
+type giver interface{ gives() bool }
+
+// MayGive reports whether commands of the type give access with some fields, though the
+// type takes it away.
+func (c CommandType) MayGive() bool { return c.typ.Implements(reflect.TypeFor[giver]()) }
+
+// TakesAwayBy reports whether commands of the type, given as pointers that New made,
+// take access away: by what they do, and not by their name alone.
+func (c CommandType) TakesAwayBy(ptrs ...any) bool {
+	return c.TakesAway && !slices.ContainsFunc(ptrs, func(ptr any) bool {
+		g, ok := ptr.(giver)
+		return ok && g.gives()
+	})
+}
+
 // event describes the event E in the version of its stored form.
 func event[E Event](version int) EventType {
 	t := reflect.TypeFor[E]()

@@ -315,7 +315,7 @@ func (w *world) see(body string) []string {
 		viewer, rest, _ := strings.Cut(strings.TrimSpace(question), " ")
 		kind, rest, _ := strings.Cut(rest, " ")
 		answer := "no"
-		if Visible(w.state, ID(viewer), w.record(RecordKind(kind), rest)) {
+		if Visible(w.state.AsOf(w.at), ID(viewer), w.record(RecordKind(kind), rest)) {
 			answer = "yes"
 		}
 		out = append(out, question+" -> "+answer)

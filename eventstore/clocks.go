@@ -73,7 +73,7 @@ func (s *Store) ClockTrusted() error {
 // clockTrusted is ClockTrusted for a command. What overrides a check is recorded at any
 // time: a start must not fail by its clock.
 func (x *execution) clockTrusted() error {
-	if x.typ.TakesAway || x.req.DryRun || x.typ.Name == "RecordOverride" {
+	if x.takesAway || x.req.DryRun || x.typ.Name == "RecordOverride" {
 		return nil
 	}
 	return x.store.ClockTrusted()

@@ -106,7 +106,8 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		}
 	}()
 	// What is only tried does not stand before what takes access away.
-	urgent := typ.TakesAway && !req.DryRun
+	takesAway := typ.TakesAwayBy(req.Fields...)
+	urgent := takesAway && !req.DryRun
 	limit := deadline
 	if urgent {
 		limit = urgentDeadline
@@ -120,7 +121,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		former, req.ID = req.ID, req.ID.ForService()
 	}
 	domain.Complete(req.ID, req.Fields...)
-	x := &execution{store: s, org: o, req: req, typ: typ, former: former}
+	x := &execution{store: s, org: o, req: req, typ: typ, takesAway: takesAway, former: former}
 	defer x.free()
 	began := s.cfg.Now()
 	result, err = x.pass(ctx, laneOf(urgent, len(req.Fields)))
@@ -157,6 +158,8 @@ type execution struct {
 	org   *org
 	req   Request
 	typ   domain.CommandType
+	// takesAway: it takes access away by what it does.
+	takesAway bool
 	// former is the id under which versions before stored what the service sends.
 	former domain.UUID
 	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
@@ -189,7 +192,7 @@ func (x *execution) run(ctx context.Context) (Result, error) {
 		if err := x.catchUp(ctx); err != nil {
 			return Result{}, err
 		}
-		if ctx.Err() != nil || attempt >= attempts && !x.typ.TakesAway {
+		if ctx.Err() != nil || attempt >= attempts && !x.takesAway {
 			return x.afterConflicts()
 		}
 		time.Sleep(rand.N(time.Duration(attempt) * conflictPause))
@@ -339,7 +342,7 @@ func (o *org) next(events []domain.Event) (schemas.Position, error) {
 // repeat either takes the place or conflicts.
 func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, error) {
 	may := x.store.mayAdd
-	if x.typ.TakesAway {
+	if x.takesAway {
 		may = x.store.mayTakeAway
 	}
 	if err := may(); err != nil {

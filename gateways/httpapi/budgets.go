@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -8,6 +10,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
+	"gatehouse/schemas"
 )
 
 // budgets are the places of one instance.
@@ -77,6 +80,22 @@ func takesAway(r *http.Request) bool {
 	return !dry
 }
 
+// gives reports whether a command of a type that takes access away gives access by what
+// is in its body, which was read. What cannot be read is refused later.
+func gives(r *http.Request) bool {
+	typ, _ := domain.CommandNamed(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
+	if !typ.TakesAway || !typ.MayGive() {
+		return false
+	}
+	body, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return false
+	}
+	ptrs, err := schemas.DecodeCommands(typ, body)
+	return err == nil && !typ.TakesAwayBy(ptrs...)
+}
+
 // admitted gives a request its places. Whether the instance lives is answered in any
 // case.
 func (a *API) admitted(next http.Handler) http.Handler {
@@ -95,6 +114,9 @@ func (a *API) admitted(next http.Handler) http.Handler {
 			return
 		}
 		defer free()
+		if places == a.budgets.urgent && gives(r) {
+			places = a.budgets.requests
+		}
 		leave, err := places.Take(r.Context(), who(r), 1)
 		if err != nil {
 			a.fail(w, r, err)

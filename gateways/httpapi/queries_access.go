@@ -56,8 +56,9 @@ func (in *rightsInput) filters() []filter[domain.AccessRight] {
 // grantView is a grant with the name of its person and its times in words.
 type grantView struct {
 	domain.Grant
-	PersonName *string `json:"person_name"`
-	Text       string  `json:"text" doc:"when its right holds, and its own narrower schedule if there is one"`
+	PersonName *string           `json:"person_name"`
+	State      domain.GrantState `json:"state" enum:"active,not_started,ended,revoked" doc:"whether it holds now"`
+	Text       string            `json:"text" doc:"when its right holds, and its own narrower schedule if there is one"`
 }
 
 type grantsInput struct {
@@ -179,7 +180,7 @@ func (a *API) registerAccess() {
 		name: "grant", path: "grants", tag: "Grants", many: "the grants of access rights to people",
 		table: func(s *domain.State) table[domain.Grant] { return s.Grants },
 		view: func(v *viewer, _ domain.ID, r *domain.Grant) grantView {
-			return grantView{*r, v.name(r.Person), v.times(r.Right, r.Schedule)}
+			return grantView{*r, v.name(r.Person), v.state.GrantState(r), v.times(r.Right, r.Schedule)}
 		},
 	})
 	registerNoun[domain.Share, shareView, sharesInput](a, noun[domain.Share, shareView]{

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/domain"
 )
@@ -162,6 +163,9 @@ func (a *API) registerPlaces() {
 
 func viewUnit(v *viewer, _ domain.ID, r *domain.Unit) unitView {
 	out := unitView{Unit: *r}
+	if r.State != domain.UnitOccupied {
+		out.MovedInAt = time.Time{} // of the tenancy before
+	}
 	for _, ur := range r.Rights {
 		if right, ok := v.state.AccessRights.Get(ur.Right); ok && right.Retired {
 			continue

@@ -1,0 +1,88 @@
+package domain
+
+import (
+	"time"
+
+	"gatehouse/domain/schedule"
+	"gatehouse/domain/unlock"
+)
+
+// # Credentials that would open nothing
+//
+// A credential whose term has no instant in common with the booking that it is for is
+// refused, as ShareAccess refuses such days. One that opens nothing for now is made, and
+// a warning says why: the holder has not shown who they are, is suspended, or the
+// booking is; or its term is cut short by the booking.
+
+// checkTerm refuses a term that is over or ends before it begins.
+func checkTerm(tx *Tx, from, until time.Time) *Refusal {
+	if !until.IsZero() && (!from.Before(until) || !tx.At.Before(until)) {
+		return refuse("invalid_field", "until: %s is over, or not after the beginning", until.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// checkUse refuses a credential that could never open anything for its booking, and
+// warns of one that opens nothing for now. No booking: the holder alone counts.
+func (tx *Tx) checkUse(person, booking ID, from, until time.Time, times schedule.Schedule) *Refusal {
+	if p, ok := tx.People.Get(person); ok {
+		switch p.State {
+		case PersonStatePending:
+			tx.warn("identity_pending", "%s has not shown who they are yet, and nothing opens for them until BindIdentity", person)
+		case PersonStateSuspended:
+			tx.warn("person_suspended", "%s is suspended, and nothing opens for them until ReinstatePerson", person)
+		}
+	}
+	b, ok := tx.Bookings.Get(booking)
+	if !ok {
+		return nil
+	}
+	if b.Level != "" {
+		tx.warn("booking_suspended", "the booking %s is suspended: what hangs on it opens nothing until it is reinstated", b.ID)
+	}
+	first, last := tx.daysFor(person, b)
+	var own unlock.Window
+	if !from.IsZero() {
+		own.From = unlock.InstantOf(from)
+	}
+	if !until.IsZero() {
+		own.Until = unlock.InstantOf(until)
+	}
+	days := tx.window(b.Site, first, last)
+	if !overlapping(own, days) || !overlapping(tx.window(b.Site, times.ValidFrom, times.ValidUntil), days) {
+		return refuse("window_outside_booking", "for %s the booking %s lasts %s, and at no time of that would this open anything", person, b.ID, daysText(first, last)).about(b.ID)
+	}
+	if own.From != 0 && own.From < days.From || own.Until != 0 && days.Until != 0 && own.Until > days.Until {
+		tx.warn("term_clamped", "it opens %s at most, as the booking %s allows", daysText(first, last), b.ID)
+	}
+	return nil
+}
+
+// daysFor gives the days on which a booking opens something for a person: its own for
+// the tenant and unit users, from the first to the last of all of their shares for
+// others.
+func (tx *Tx) daysFor(person ID, b *Booking) (first, last schedule.Date) {
+	var shared bool
+	for _, sh := range tx.Shares.Each("person:" + string(person)) {
+		if sh.Booking != b.ID || sh.State != ShareStateActive {
+			continue
+		}
+		from, until, some := tx.OpenDays(sh)
+		if !some {
+			continue
+		}
+		if !shared || from.Before(first) {
+			first = from
+		}
+		last, shared = laterDay(last, until), true
+	}
+	if unit, ok := tx.Units.Get(b.Unit); !shared || person == b.Person || ok && unit.Booking == b.ID && tx.placed(unit, person) {
+		return b.From, b.Until
+	}
+	return first, last
+}
+
+// overlapping reports whether two windows have an instant in common.
+func overlapping(a, b unlock.Window) bool {
+	return (a.Until == 0 || a.Until > b.From) && (b.Until == 0 || b.Until > a.From)
+}
