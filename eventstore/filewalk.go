@@ -184,7 +184,7 @@ func (s *Store) lookAtFiles(ctx context.Context) error {
 		stream := filepath.Base(filepath.Dir(filepath.Dir(name)))
 		replaced := !there || after.Inode != before.Inode
 		switch {
-		case replaced && slices.Contains(purged, stream): // the server takes out what is purged
+		case replaced && (slices.Contains(purged, stream) || stream == StreamRefusals): // the server takes out what is purged
 		case replaced, after.Size < before.Size, after.Size == before.Size && after.Modified != before.Modified:
 			suspects[stream] = true
 		}

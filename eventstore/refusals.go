@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
@@ -46,9 +47,11 @@ func (s *Store) ageRefusals() {
 }
 
 // takeOutRefusals takes out the refusals beyond the audit horizon, by the time of the
-// service, and none while that is not trusted.
+// service, and none while that is not trusted. The service itself may not empty the
+// stream: the server within the process does it as the operator, and on a cluster they
+// stay until an operator takes them out.
 func (s *Store) takeOutRefusals(ctx context.Context) error {
-	if s.ClockTrusted() != nil {
+	if s.ClockTrusted() != nil || s.cfg.Embedded == nil {
 		return nil
 	}
 	stream, err := s.js.Stream(ctx, StreamRefusals)
@@ -75,7 +78,18 @@ func (s *Store) takeOutRefusals(ctx context.Context) error {
 	}
 	first := state.FirstSeq + uint64(young)
 	s.cfg.Marks.takeOut(StreamRefusals, first) // before, so that it is never taken for a loss
-	if err := stream.Purge(ctx, jetstream.WithPurgeSequence(first)); err != nil {
+	err = s.cfg.asOperator(func(nc *nats.Conn) error {
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		stream, err := js.Stream(ctx, StreamRefusals)
+		if err != nil {
+			return err
+		}
+		return stream.Purge(ctx, jetstream.WithPurgeSequence(first))
+	})
+	if err != nil {
 		return fmt.Errorf("eventstore: take out old refusals: %w", err)
 	}
 	return nil

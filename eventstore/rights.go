@@ -7,9 +7,9 @@ import (
 )
 
 // purged are the streams of which the service takes out what nobody needs any more:
-// old bases and cursors of permissions, which follow from the ledger, and refusals
-// beyond the audit horizon. It may purge no other.
-var purged = []string{StreamPermissions, StreamRefusals}
+// old bases and cursors of permissions, which follow from the ledger. It may purge no
+// other.
+var purged = []string{StreamPermissions}
 
 // DeniedSubjects are those to which the service itself may not publish, in the
 // server within the process as in deploy/nats/server.conf: by them a stream that
