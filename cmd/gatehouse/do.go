@@ -26,6 +26,7 @@ type doCmd struct {
 	DryRun         bool   `help:"Decide, change nothing, and tell who would lose and gain what."`
 	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org stands there, as 1-42: where a dry run told what would be."`
 	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; it needs the role staff."`
+	ZoneRules      bool   `help:"With --json, the rules of a site's zone too, which are long."`
 	List           bool   `help:"List the commands with who may send them."`
 	Describe       bool   `help:"Tell the fields of the command."`
 }
@@ -36,6 +37,9 @@ func (doCmd) Help() string {
 texts may be written a,b,c, everything else is JSON. A time without an offset is of
 the clock of the site that the command or --site names. Fields given as key=value
 come on top of those of --file.
+
+A sentence tells what happened, and each warning follows on a line of its own; with
+--json the whole answer is one line of JSON: {position, hash, at, events, warnings}.
 
 --dry-run tells what would happen before it does: the events, who loses or gains what
 at which doors, what falls due for review. It names the position for which that
@@ -88,6 +92,9 @@ func (c *doCmd) Run(w *world) error {
 	if c.IfPosition != "" {
 		options.Set("if_position", c.IfPosition)
 	}
+	if c.ZoneRules {
+		options.Set("zone_rules", "true")
+	}
 	result, err := remote.command(w.ctx, c.Name, body, c.IdempotencyKey, options)
 	if err != nil {
 		return err
@@ -95,7 +102,7 @@ func (c *doCmd) Run(w *world) error {
 	if c.DryRun && !c.Remote.JSON {
 		return tellDryRun(w, result)
 	}
-	if err := w.printJSON(result, c.Remote.JSON); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
+	if err := w.tellAnswer(result, c.Remote.JSON); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
 		return err
 	}
 	return tellOutcomes(w, remote, result)
@@ -103,18 +110,9 @@ func (c *doCmd) Run(w *world) error {
 
 // tellDryRun tells in words what a command would do.
 func tellDryRun(w *world, result []byte) error {
-	var told struct {
-		Position string `json:"position"`
-		Repeated bool   `json:"repeated"`
-		Events   []struct {
-			Type string          `json:"type"`
-			Data json.RawMessage `json:"data"`
-		} `json:"events"`
-		Warnings []domain.Warning `json:"warnings"`
-		Impact   domain.Impact    `json:"impact"`
-	}
-	if err := json.Unmarshal(result, &told); err != nil {
-		return fmt.Errorf("the answer cannot be read: %w", err)
+	told, err := readTold(result)
+	if err != nil {
+		return err
 	}
 	var out strings.Builder
 	switch {
@@ -125,12 +123,10 @@ func tellDryRun(w *world, result []byte) error {
 	default:
 		fmt.Fprintf(&out, "At %s the command would be accepted. Nothing is changed yet. Events:\n", told.Position)
 	}
-	for _, e := range told.Events {
-		fmt.Fprintf(&out, "  %s %s\n", e.Type, e.Data)
+	for _, line := range sentences(told.Events) {
+		fmt.Fprintf(&out, "  %s\n", line)
 	}
-	for _, warning := range told.Warnings {
-		fmt.Fprintf(&out, "Warning %s: %s\n", warning.Code, warning.Message)
-	}
+	told.tellWarnings(&out)
 	if !told.Repeated && len(told.Events) > 0 {
 		lines := told.Impact.Lines()
 		if len(lines) == 0 {
@@ -141,7 +137,7 @@ func tellDryRun(w *world, result []byte) error {
 		}
 		fmt.Fprintf(&out, "To be refused should anything change first: --if-position %s\n", told.Position)
 	}
-	_, err := io.WriteString(w.stdout, out.String())
+	_, err = io.WriteString(w.stdout, out.String())
 	return err
 }
 

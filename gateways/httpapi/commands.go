@@ -66,6 +66,9 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(positionHeader, result.Position.String())
 		var events []Event
 		if events, err = a.answer(r.Context(), req.Request, result); err == nil {
+			if !req.zoneRules {
+				leaveOutZoneRules(events)
+			}
 			w.Header().Set("Content-Type", "application/json")
 			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: append([]domain.Warning{}, result.Warnings...), Repeated: result.Repeated}
 			if result.Impact != nil {
@@ -78,11 +81,25 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 	a.fail(w, r, err)
 }
 
-// commandRequest is a request for a command, and on which rehearsal it is tried; on
-// none: it is executed.
+// leaveOutZoneRules leaves of the rules of zones their names and versions: the rest are
+// hundreds of transitions, and commits have them.
+func leaveOutZoneRules(events []Event) {
+	for _, e := range events {
+		if rules, ok := e.Data["rules"].(map[string]any); ok && e.Type == zoneRulesSet {
+			e.Data["rules"] = map[string]any{"zone": rules["zone"], "tzdata": rules["tzdata"]}
+		}
+	}
+}
+
+// zoneRulesSet is the event that carries the rules of a zone.
+var zoneRulesSet = domain.EventName(domain.ZoneRulesSet{})
+
+// commandRequest is a request for a command, on which rehearsal it is tried (on
+// none: it is executed), and how much its answer tells.
 type commandRequest struct {
 	eventstore.Request
 	rehearsal domain.UUID
+	zoneRules bool // the answer tells the transitions of zones too
 }
 
 // readCommand reads a request for a command: what is asked, and how.
@@ -145,6 +162,12 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 				return malformed("query.rehearsal", "%v", err)
 			}
 			req.rehearsal = id
+		case "zone_rules":
+			whole, err := strconv.ParseBool(value)
+			if err != nil {
+				return malformed("query.zone_rules", "it is true or false")
+			}
+			req.zoneRules = whole
 		default:
 			return malformed("query."+name, "there is no such parameter")
 		}

@@ -36,6 +36,19 @@ func TestACommandIsAnswered(t *testing.T) {
 	assert.Equal(t, []any{}, none["events"])
 }
 
+func TestTransitionsOfAZoneAreToldWhereAskedFor(t *testing.T) {
+	b := newWorld(t, "house")
+	token := b.token("olga", domain.ScopeFull)
+	rules := func(site, query string) map[string]any {
+		answer := b.send(token, "CreateSite"+query, `{"site":"`+site+`","name":"S","zone":"Europe/Berlin"}`).is(http.StatusOK).json()
+		return answer["events"].([]any)[1].(map[string]any)["data"].(map[string]any)["rules"].(map[string]any)
+	}
+	short := rules("far", "")
+	assert.Equal(t, "Europe/Berlin", short["zone"])
+	assert.NotContains(t, short, "transitions")
+	assert.NotEmpty(t, rules("farther", "?zone_rules=true")["transitions"])
+}
+
 func TestARetryHasNoSecondEffect(t *testing.T) {
 	b := newWorld(t, "house")
 	token, other := b.token("olga", domain.ScopeFull), b.token("olga", domain.ScopeFull)

@@ -245,6 +245,7 @@ var commandParameters = []object{
 		object{"type": "string", "maxLength": maxKey}),
 	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
 	parameter("query", "dry_run", "decide, change nothing, and tell in impact who would lose and gain what at which doors", object{"type": "boolean"}),
+	parameter("query", "zone_rules", "tell all transitions of a zone that the command sets; else its name and version alone", object{"type": "boolean"}),
 	parameter("query", "rehearsal", "with dry_run: decide on this rehearsal, after what was accepted there before", object{"type": "string", "format": "uuid"}),
 	parameter("query", "if_position", "refuse with version_conflict unless the org stands there, as 1-42",
 		object{"type": "string", "pattern": "^[1-9][0-9]*-[0-9]+$"}),

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"strings"
+
+	"gatehouse/domain"
+)
+
+// told is the answer to a command, as far as it is told to a person.
+type told struct {
+	Position string           `json:"position"`
+	Repeated bool             `json:"repeated"`
+	Events   []toldEvent      `json:"events"`
+	Warnings []domain.Warning `json:"warnings"`
+	Impact   domain.Impact    `json:"impact"`
+}
+
+// toldEvent is an event of an answer.
+type toldEvent struct {
+	Type string         `json:"type"`
+	Data map[string]any `json:"data"`
+}
+
+func readTold(result []byte) (told, error) {
+	var t told
+	if err := json.Unmarshal(result, &t); err != nil {
+		return t, fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return t, nil
+}
+
+// tellAnswer tells in a sentence or two what a command led to, or for programs the
+// whole answer on one line.
+func (w *world) tellAnswer(result []byte, asJSON bool) error {
+	if asJSON {
+		return w.printJSON(result, true)
+	}
+	t, err := readTold(result)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	sentence := strings.Join(sentences(t.Events), "; ")
+	switch {
+	case len(t.Events) == 0 && t.Repeated:
+		fmt.Fprintf(&out, "nothing changed: this key was used at %s, and nothing was left to change then\n", t.Position)
+	case len(t.Events) == 0:
+		fmt.Fprintf(&out, "nothing changed: it is so already, %s\n", t.Position)
+	case t.Repeated:
+		fmt.Fprintf(&out, "nothing changed: this key was used before; at that time: %s, %s\n", sentence, t.Position)
+	default:
+		fmt.Fprintf(&out, "%s, %s\n", sentence, t.Position)
+	}
+	t.tellWarnings(&out)
+	_, err = io.WriteString(w.stdout, out.String())
+	return err
+}
+
+func (t told) tellWarnings(out io.Writer) {
+	for _, warning := range t.Warnings {
+		fmt.Fprintf(out, "warning: %s (%s)\n", warning.Message, warning.Code)
+	}
+}
+
+// maxSentences bounds what an answer tells one by one: of more, it counts the rest.
+const maxSentences = 4
+
+// sentences tells of events: of one of its type by its id, of several by their number.
+func sentences(events []toldEvent) []string {
+	var order []string
+	byType := map[string][]toldEvent{}
+	for i, e := range events {
+		if e.Type == "zone_rules.set" && i > 0 {
+			continue // they come with each site, and say nothing beyond its zone
+		}
+		if byType[e.Type] == nil {
+			order = append(order, e.Type)
+		}
+		byType[e.Type] = append(byType[e.Type], e)
+	}
+	var out []string
+	more := 0
+	for _, name := range order {
+		of := byType[name]
+		switch {
+		case len(out) == maxSentences:
+			more += len(of)
+		case len(of) == 1 || strings.HasPrefix(name, "pin.") && len(of) <= maxSentences:
+			for _, e := range of {
+				out = append(out, e.sentence())
+			}
+		default:
+			out = append(out, severalOf(name, len(of)))
+		}
+	}
+	if more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return out
+}
+
+// severalOf counts events of a type: "3 bookings revoked".
+func severalOf(name string, n int) string {
+	noun, verb := nounAndVerb(name)
+	switch {
+	case noun == "person":
+		noun = "people"
+	case strings.HasSuffix(noun, "y") && !strings.HasSuffix(noun, "key"):
+		noun = strings.TrimSuffix(noun, "y") + "ies"
+	case !strings.HasSuffix(noun, "s"):
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s %s", n, noun, verb)
+}
+
+// nounAndVerb are the words of a wire name: "access right" and "defined".
+func nounAndVerb(name string) (noun, verb string) {
+	noun, verb, _ = strings.Cut(strings.ReplaceAll(name, "_", " "), ".")
+	switch {
+	case noun == "pin":
+		noun = "PIN"
+	case noun == "right": // "right revoked" has the id of a grant
+		noun, verb = "grant", strings.Replace(verb, "granted", "made", 1)
+	}
+	return noun, verb
+}
+
+// alsoTold are the fields that say whom or what an event is about, beside its own id.
+var alsoTold = []string{"right", "booking", "unit", "gateway", "door", "site"}
+
+// sentence tells of an event: its noun, its own id, what happened, and whom it is about.
+func (e toldEvent) sentence() string {
+	noun, verb := nounAndVerb(e.Type)
+	own := ownField(e.Type)
+	digits := e.text("number")
+	switch {
+	case noun == "PIN" && digits != "":
+		return "PIN " + digits + e.about(own) + ", shown once"
+	case own == "": // of a later service
+		return noun + " " + verb + e.about("")
+	case own == "from":
+		return noun + " " + verb + " to " + e.text("to")
+	case (own == "person" || slices.Contains(alsoTold, own)) && !strings.HasSuffix(noun, own):
+		return noun + " " + verb + e.about("") // "role assigned for vera"
+	}
+	return noun + " " + e.text(own) + " " + verb + e.about(own)
+}
+
+// text is a field that holds a text, or nothing.
+func (e toldEvent) text(field string) string {
+	text, _ := e.Data[field].(string)
+	return text
+}
+
+// about tells whom and what an event concerns beside its own id. The site is told of
+// what has no id of its own.
+func (e toldEvent) about(own string) string {
+	out := ""
+	if person := e.text("person"); person != "" && own != "person" {
+		out = " for " + person
+	}
+	for _, field := range alsoTold {
+		if id := e.text(field); id != "" && field != own && (field != "site" || own == "") {
+			out += ", " + field + " " + id
+		}
+	}
+	return out
+}
+
+// ownField is the field that holds the id of what an event of a type is about: its
+// first. None for a type that a later service has.
+func ownField(name string) string {
+	typ, ok := domain.EventNamed(name)
+	if !ok || typ.Type().Kind() != reflect.Struct || typ.Type().NumField() == 0 {
+		return ""
+	}
+	field, _, _ := strings.Cut(typ.Type().Field(0).Tag.Get("json"), ",")
+	return field
+}
