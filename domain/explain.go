@@ -279,6 +279,7 @@ func references(r unlock.Row, out keySet) {
 		}
 	case *unlock.Booking:
 		out.add(unlock.KindUnit, r.Unit)
+		out.add(unlock.KindPerson, r.Person)
 	case *unlock.Credential:
 		out.add(unlock.KindBooking, r.Booking)
 		out.add(unlock.KindSchedule, r.Schedule)

@@ -212,7 +212,7 @@ func (x *explainer) bookingSteps(id ID) []Step {
 	u, ok := x.s.Units.Get(b.Unit)
 	if ok {
 		unit.Name, unit.Says = u.Name, string(u.State)
-		unit.fail(u.State == UnitToCheck, unlock.DenyBookingNotStarted)
+		unit.fail(u.State == UnitToCheck, unlock.DenyUnitToCheck)
 	}
 	unit.fail(!ok, unlock.DenyBookingRevoked)
 	return []Step{step, unit}

@@ -152,12 +152,17 @@ func (x *explainer) sharer(sh *Share) (Step, *Share) {
 		step.fail(true, unlock.DenyShareRevoked)
 		return step, nil
 	}
+	return x.goodStanding(id, "who shares it"), parent
+}
+
+// goodStanding says whether a person lets others use what is theirs.
+func (x *explainer) goodStanding(id ID, role string) Step {
 	step := x.personStep(id)
-	step.Says += ", who shares it"
+	step.Says += ", " + role
 	if p, ok := x.s.People.Get(id); !ok || p.State != PersonStateActive {
-		step.Failed = []unlock.Code{unlock.DenyShareRevoked}
+		step.Failed = []unlock.Code{unlock.DenySharerSuspended}
 	}
-	return step, parent
+	return step
 }
 
 func (x *explainer) unitUserSteps(name string) ([]Step, bool) {
@@ -182,7 +187,11 @@ func (x *explainer) unitUserSteps(name string) ([]Step, bool) {
 	if a.Mode == ModeLimited && x.fobSchedule() == "" {
 		rights = append(rights, x.limitStep(key, a, x.m.limitRow(name, name).Schedule, own))
 	}
-	return slices.Concat([]Step{step}, x.bookingSteps(u.Booking), rights), opens
+	steps := []Step{step}
+	if b, ok := x.s.Bookings.Get(u.Booking); ok && b.Person != u.Person {
+		steps = append(steps, x.goodStanding(b.Person, "whose booking it is"))
+	}
+	return slices.Concat(steps, x.bookingSteps(u.Booking), rights), opens
 }
 
 // limitStep says when a limited access holds: left is what the unit leaves of it.

@@ -241,9 +241,7 @@ func (o *outlook) passages(to map[string][]passage, leaf *unlock.Grant, who unlo
 			break
 		}
 		gate = o.link(&base, parent, leaf.Source) || gate
-		if o.personCode(parent.Person) != unlock.NoCode {
-			base.code = first(base.code, notInForce(leaf.Source, unlock.GrantRevoked))
-		}
+		base.code = first(base.code, o.sharerCode(parent.Person))
 		if parent.Right != g.Right || parent.Booking != g.Booking || parent.Schedule != "" {
 			doors = both(doors, o.opens(parent))
 		}
@@ -306,7 +304,18 @@ func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatel
 	code, window, gatelocked := o.booking(g.Booking)
 	w.narrowTo(window, o.now, unlock.DenyBookingEnded)
 	w.code = first(w.code, code)
+	if b, ok := o.get(unlock.KindBooking, g.Booking).(*unlock.Booking); ok && g.Parent == "" && b.Person != g.Person {
+		w.code = first(w.code, o.sharerCode(b.Person))
+	}
 	return gatelocked
+}
+
+// sharerCode is what stands against whoever lets others use what is theirs.
+func (o *outlook) sharerCode(id string) unlock.Code {
+	if o.personCode(id) != unlock.NoCode {
+		return unlock.DenySharerSuspended
+	}
+	return unlock.NoCode
 }
 
 // notInForce is what the door says of a grant in a state, in a chain that begins with
@@ -343,7 +352,7 @@ func (o *outlook) booking(id string) (code unlock.Code, window unlock.Window, ga
 	case !ok:
 		code = first(code, unlock.DenyBookingRevoked)
 	case u.State == unlock.UnitToCheck:
-		code = first(code, unlock.DenyBookingNotStarted)
+		code = first(code, unlock.DenyUnitToCheck)
 	}
 	return code, b.Window, b.State == unlock.BookingGatelock
 }

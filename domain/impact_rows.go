@@ -248,12 +248,12 @@ func (r reach) schedule(id string) {
 	}
 }
 
-// person adds a person, and whoever has what they share.
+// person adds a person, and whoever has what they let others use.
 func (r reach) person(id ID) {
 	r.add(id)
 	key := "person:" + string(id)
 	for b := range r.s.Bookings.index[key] {
-		r.shares(b)
+		r.booking(b)
 	}
 	for sh := range r.s.Shares.index[key] {
 		r.shares(r.s.Shares.rows[sh].v.Booking)

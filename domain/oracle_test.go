@@ -31,8 +31,8 @@ var precedence = strings.Fields(`
 	unknown_credential credential_stolen credential_lost credential_revoked credential_damaged
 	credential_suspended credential_expired credential_not_active credential_type_not_permitted other_gateway
 	person_suspended identity_pending
-	booking_revoked booking_ended booking_not_started overlock gatelock
-	share_revoked share_ended share_not_started no_access_right
+	booking_revoked booking_ended booking_not_started unit_to_check overlock gatelock
+	share_revoked share_ended share_not_started sharer_suspended no_access_right
 	capability remote_unlock_not_permitted
 	blackout holiday outside_schedule`)
 
@@ -250,7 +250,7 @@ func (o *oracle) booking(id ID) (against reasons) {
 	against.add(late, "booking_ended")
 	unit, ok := o.s.Units.Get(b.Unit)
 	against.add(!ok, "booking_revoked")
-	against.add(ok && unit.State == UnitToCheck, "booking_not_started")
+	against.add(ok && unit.State == UnitToCheck, "unit_to_check")
 	return against
 }
 

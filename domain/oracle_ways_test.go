@@ -37,7 +37,7 @@ func (o *oracle) parent(w *way, sh *Share) *Share {
 		sharer = parent.Person
 	}
 	p, ok := o.s.People.Get(sharer)
-	w.add(!ok || p.State != PersonStateActive, "share_revoked")
+	w.add(!ok || p.State != PersonStateActive, "sharer_suspended")
 	return parent
 }
 
@@ -46,6 +46,10 @@ func (o *oracle) parent(w *way, sh *Share) *Share {
 func (o *oracle) unitUser(u *UnitUser, a UnitAccess) way {
 	w := way{"user:" + string(u.Unit) + "/" + string(u.Person) + "/" + string(a.Right), "unit_user", o.booking(u.Booking)}
 	w.add(u.State != UnitUserStateActive, "no_access_right")
+	if b, ok := o.s.Bookings.Get(u.Booking); ok && b.Person != u.Person {
+		p, ok := o.s.People.Get(b.Person)
+		w.add(!ok || p.State != PersonStateActive, "sharer_suspended")
+	}
 	w.reasons = append(w.reasons, o.right(a.Right)...)
 	own, mapped := ID(""), false
 	if unit, ok := o.s.Units.Get(u.Unit); ok {

@@ -193,6 +193,7 @@ func (h history) placeWays(q question, door aDoor, p aPlace) (out []way) {
 		}
 		w := way{rule: rule, person: q.person, unit: p.unit}
 		h.standing(&w, q, door, b)
+		w.failsIf(b.tenant != q.person && !h.personLives(b.tenant), "B who shared")
 		given := false
 		mapped, holds := h.ofUnit(q, door, p.unit, func(right domain.ID) []schedule.Schedule {
 			if right != a.Right {

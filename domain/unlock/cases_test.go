@@ -133,7 +133,7 @@ var decideCases = []struct {
 	{"a booking that has not begun", func(s *storage) { s.bookingA.Window.From = noon + 1; s.ask(s.fobA, s.doorA) },
 		DenyBookingNotStarted, nil},
 	{"a unit that is not released", func(s *storage) { s.unitA.State = UnitToCheck; s.ask(s.fobA, s.doorA) },
-		DenyBookingNotStarted, nil},
+		DenyUnitToCheck, nil},
 	{"an overlock shuts the unit", func(s *storage) { s.bookingA.State = BookingOverlock; s.ask(s.fobA, s.doorA) }, DenyOverlock, nil},
 	{"an overlock shuts entries", func(s *storage) { s.bookingA.State = BookingOverlock; s.ask(s.fobA, s.gate) }, DenyOverlock, nil},
 	{"a gatelock shuts entries", func(s *storage) { s.bookingA.State = BookingGatelock; s.ask(s.fobA, s.gate) }, DenyGatelock, nil},
@@ -145,7 +145,18 @@ var decideCases = []struct {
 	{"a revoked share (B5)", func(s *storage) { s.share.State = GrantRevoked; s.ask(s.keyA, s.doorB) }, DenyShareRevoked, nil},
 	{"a share of what was taken away", func(s *storage) { s.ownB.State = GrantRevoked; s.ask(s.keyA, s.doorB) }, DenyShareRevoked, nil},
 	{"a share of what is not known", func(s *storage) { s.drop(s.ownB); s.ask(s.keyA, s.doorB) }, DenyShareRevoked, nil},
-	{"a share by a suspended tenant", func(s *storage) { s.ben.State = PersonSuspended; s.ask(s.keyA, s.doorB) }, DenyShareRevoked, nil},
+	{"a share by a suspended tenant", func(s *storage) { s.ben.State = PersonSuspended; s.ask(s.keyA, s.doorB) }, DenySharerSuspended, nil},
+	{"a share by a tenant who is not known", func(s *storage) { s.drop(s.ben); s.ask(s.keyA, s.doorB) }, DenySharerSuspended, nil},
+	{"a user of the unit of a suspended tenant", func(s *storage) {
+		s.ben.State = PersonSuspended
+		s.share.Source, s.share.Parent, s.share.Booking = SourceUnitUser, "", s.bookingB.ID
+		s.ask(s.keyA, s.doorB)
+	}, DenySharerSuspended, nil},
+	{"a suspended tenant as a user of the own unit", func(s *storage) {
+		s.anna.State, s.bookingB.Person = PersonSuspended, s.anna.ID
+		s.share.Source, s.share.Parent, s.share.Booking = SourceUnitUser, "", s.bookingB.ID
+		s.ask(s.keyA, s.doorB)
+	}, DenyPersonSuspended, nil},
 	{"a share of itself", func(s *storage) { s.share.Parent = "share"; s.ask(s.keyA, s.doorB) }, DenyShareRevoked, nil},
 	{"an ended share (B4)", func(s *storage) { s.share.Window.Until = noon; s.ask(s.keyA, s.doorB) }, DenyShareEnded, nil},
 	{"a share marked ended", func(s *storage) { s.share.State = GrantEnded; s.ask(s.keyA, s.doorB) }, DenyShareEnded, nil},

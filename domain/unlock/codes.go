@@ -57,12 +57,14 @@ const (
 	DenyBookingRevoked
 	DenyBookingEnded
 	DenyBookingNotStarted
+	DenyUnitToCheck
 	DenyOverlock
 	DenyGatelock
 
 	DenyShareRevoked
 	DenyShareEnded
 	DenyShareNotStarted
+	DenySharerSuspended
 	DenyNoAccessRight
 	DenyCapability
 	DenyRemoteUnlockNotPermitted
@@ -121,13 +123,15 @@ var meanings = map[Code][2]string{
 
 	DenyBookingRevoked:    {"deny_booking_revoked", "the booking was revoked, or it or its unit is not known"},
 	DenyBookingEnded:      {"deny_booking_ended", "the booking has ended"},
-	DenyBookingNotStarted: {"deny_booking_not_started", "the booking has not begun, or its unit is not released yet"},
+	DenyBookingNotStarted: {"deny_booking_not_started", "the booking has not begun"},
+	DenyUnitToCheck:       {"deny_unit_to_check", "the unit is to be checked before anybody may use it"},
 	DenyOverlock:          {"deny_overlock", "the booking is suspended: neither unit nor entries open"},
 	DenyGatelock:          {"deny_gatelock", "the booking is suspended: entries do not open"},
 
-	DenyShareRevoked:             {"deny_share_revoked", "the share was revoked or suspended, or what it is a part of is"},
+	DenyShareRevoked:             {"deny_share_revoked", "the share was revoked or suspended, or what it is a part of is, or that is not known"},
 	DenyShareEnded:               {"deny_share_ended", "the share's window is over"},
 	DenyShareNotStarted:          {"deny_share_not_started", "the share's window has not begun"},
+	DenySharerSuspended:          {"deny_sharer_suspended", "whoever lets others use the booking, the tenant or who shared it on, is suspended, not bound yet or not known"},
 	DenyNoAccessRight:            {"deny_no_access_right", "no grant in force opens this door"},
 	DenyCapability:               {"deny_capability", "the door cannot be opened from afar in this way"},
 	DenyRemoteUnlockNotPermitted: {"deny_remote_unlock_not_permitted", "the grant does not let its holder open the door from afar in this way"},

@@ -9,6 +9,16 @@
 // and an expiry is none, and nothing has to be cut back in time to be safe. What
 // is referred to and is not there denies.
 //
+// # Whoever lets others in is in good standing
+//
+// What somebody lets others do with their booking opens only while they are in
+// good standing: active, neither suspended nor with an identity that is pending.
+// That holds for those with whom a booking is shared, at every sharer up to the
+// tenant, and for the unit users of a booking alike: what they have is the
+// tenant's, and stands and falls with them. Of the tenant it says nothing more: their
+// own state denies them, also as a user of their own unit. A row names the tenant
+// already, that of the booking, so that a suspension stays one row.
+//
 // # Why persons are compiled as a whole
 //
 // A decision that follows references waits for memory at each of them. A person's

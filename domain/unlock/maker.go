@@ -76,7 +76,7 @@ func ofPerson(p *Person) Checks {
 }
 
 func (m *maker) credential(r *Credential) credential {
-	number, _ := m.booking(r.Booking)
+	number, _, _ := m.booking(r.Booking)
 	c := credential{
 		tag: keyOf(r.Tag), from: begin(r.Window.From), until: end(r.Window.Until), suspendedUntil: begin(0),
 		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, marks: takesNumber,
@@ -105,22 +105,22 @@ func (m *maker) credential(r *Credential) credential {
 	return c
 }
 
-// booking gives the number of a booking, 0 for none, and its unit, nil when that
-// is not known.
-func (m *maker) booking(id string) (number uint16, unit *Unit) {
+// booking gives the number of a booking, 0 for none, and its row and its unit, nil
+// where they are not known.
+func (m *maker) booking(id string) (number uint16, row *Booking, unit *Unit) {
 	if id == "" {
-		return 0, nil
+		return 0, nil, nil
 	}
 	i := slices.Index(m.names, id)
 	if i < 0 && len(m.names) == maxBookings {
 		i = maxBookings - 1
 		m.bookings[i].fixed = check(DenyBookingRevoked)
-		return maxBookings, nil
+		return maxBookings, nil, nil
 	}
 	b := booking{from: begin(0), until: end(0)}
 	k := keyOf(IDOf(id))
 	m.needs = append(m.needs, dependency(KindBooking, k))
-	row := m.table.bookings.get(k)
+	row = m.table.bookings.get(k)
 	if row == nil {
 		b.fixed = check(DenyBookingRevoked)
 	} else {
@@ -133,14 +133,14 @@ func (m *maker) booking(id string) (number uint16, unit *Unit) {
 		case unit == nil:
 			b.fixed |= check(DenyBookingRevoked)
 		case unit.State == UnitToCheck:
-			b.fixed |= check(DenyBookingNotStarted)
+			b.fixed |= check(DenyUnitToCheck)
 		}
 	}
 	if i < 0 {
 		i = len(m.names)
 		m.names, m.bookings = append(m.names, id), append(m.bookings, b)
 	}
-	return uint16(i + 1), unit
+	return uint16(i + 1), row, unit
 }
 
 func ofBooking(state BookingState) (fixed Checks, gatelocked bool) {
@@ -174,11 +174,7 @@ func (m *maker) chain(g *Grant) {
 		}
 		l := m.link(g, of)
 		l.parent = true
-		k = keyOf(IDOf(g.Person))
-		m.needs = append(m.needs, dependency(KindPerson, k))
-		if ofPerson(m.table.persons.get(k)) != 0 {
-			l.fixed |= gone
-		}
+		l.fixed |= m.sharer(g.Person)
 		if !last.join(&l) {
 			m.links = append(m.links, l)
 		}
@@ -188,11 +184,14 @@ func (m *maker) chain(g *Grant) {
 // link makes a link of a grant, in a chain that begins with a grant of the
 // source.
 func (m *maker) link(g *Grant, of Source) link {
-	number, unit := m.booking(g.Booking)
+	number, booking, unit := m.booking(g.Booking)
 	l := link{
 		from: begin(g.Window.From), until: end(g.Window.Until), fixed: notInForce(of, g.State),
 		right: keyOf(IDOf(g.Right)), grant: g, booking: number, source: of,
 		kinds: set(g.Kinds), capabilities: set(g.Capabilities),
+	}
+	if booking != nil && g.Parent == "" && booking.Person != g.Person {
+		l.fixed |= m.sharer(booking.Person)
 	}
 	if l.kinds == 0 {
 		l.kinds--
@@ -209,6 +208,16 @@ func (m *maker) link(g *Grant, of Source) link {
 		l.narrow = &n
 	}
 	return l
+}
+
+// sharer checks the person who lets others use what is theirs.
+func (m *maker) sharer(person string) Checks {
+	k := keyOf(IDOf(person))
+	m.needs = append(m.needs, dependency(KindPerson, k))
+	if ofPerson(m.table.persons.get(k)) != 0 {
+		return check(DenySharerSuspended)
+	}
+	return 0
 }
 
 // join takes a parent into the link where it has the same doors, booking and

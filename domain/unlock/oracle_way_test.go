@@ -38,7 +38,7 @@ func (s *slowCase) booking(id string) codes {
 	if !ok {
 		failed.add(DenyBookingRevoked)
 	} else if u.State == UnitToCheck {
-		failed.add(DenyBookingNotStarted)
+		failed.add(DenyUnitToCheck)
 	}
 	return failed
 }
@@ -152,6 +152,10 @@ func (s *slowCase) grant(g *Grant, of Source, fobHours bool, parents int) codes 
 	}
 	failed.addAll(s.booking(g.Booking))
 	if g.Parent == "" {
+		// The tenant lets others do it, by a grant or not.
+		if b, ok := find[*Booking](s.oracle, KindBooking, g.Booking); ok && b.Person != g.Person && len(s.person(b.Person)) > 0 {
+			failed.add(DenySharerSuspended)
+		}
 		return failed
 	}
 	parent, ok := find[*Grant](s.oracle, KindGrant, g.Parent)
@@ -160,7 +164,7 @@ func (s *slowCase) grant(g *Grant, of Source, fobHours bool, parents int) codes 
 		return failed
 	}
 	if len(s.person(parent.Person)) > 0 {
-		failed.add(pick(DenyShareRevoked))
+		failed.add(DenySharerSuspended)
 	}
 	above := s.grant(parent, of, fobHours, parents+1)
 	if above == nil {

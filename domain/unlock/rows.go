@@ -142,8 +142,8 @@ type UnitRight struct {
 type Booking struct {
 	ID   string `json:"id"`
 	Unit string `json:"unit"`
-	// Person is the primary tenant. It is here to be shown; what the tenant may
-	// open stands in the tenant's grants.
+	// Person is the primary tenant. What the tenant may open stands in the tenant's
+	// grants; what others may by this booking opens while the tenant is active.
 	Person string       `json:"person"`
 	Window Window       `json:"window,omitzero"`
 	State  BookingState `json:"state"`
