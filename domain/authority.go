@@ -94,7 +94,11 @@ type Permit struct {
 // String names the ways, as a refusal tells them.
 func (p Permit) String() string {
 	var ways []string
-	if p.Role != "" {
+	switch p.Role {
+	case "":
+	case Roles[0]: // none is higher
+		ways = append(ways, "the role "+string(p.Role))
+	default:
 		ways = append(ways, "the role "+string(p.Role)+" or a higher one")
 	}
 	if p.Primary {

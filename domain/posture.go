@@ -208,7 +208,7 @@ func (e PostureCleared) concerns(s *State) []ID  { return s.atPlace(e.Site, e.Do
 // may send it, beside staff, is said at [RemoteUnlock].
 type UnlockFor struct {
 	Door    ID  `json:"door"`
-	Minutes int `json:"minutes"` // 1 to MaxUnlockMinutes
+	Minutes int `json:"minutes"` // 1 to 1440, a day
 }
 
 func (UnlockFor) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }

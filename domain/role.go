@@ -118,6 +118,9 @@ func (c AssignRole) decide(tx *Tx) *Refusal {
 	c.Until = inUTC(c.Until)
 	if now, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site)); !ok || now.Role != c.Role || !now.Until.Equal(c.Until) {
 		tx.emit(RoleAssigned(c))
+		if c.Role.AtLeast(RoleStaff) && len(tx.openingsOf(c.Person)) == 0 {
+			tx.warn("role_opens_no_door", "a role opens no door: GrantRight gives %s the doors of an access right", c.Person)
+		}
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type SpecialDay struct {
 	Date Date `json:"date"`
 	// Until is the last of the dates; no date: there is but one.
 	Until Date   `json:"until,omitzero"`
-	Kind  Kind   `json:"kind"`
+	Kind  Kind   `json:"kind"` // holiday, or a word of the operator that schedules name
 	Name  string `json:"name,omitempty"`
 }
 
