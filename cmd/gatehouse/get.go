@@ -18,7 +18,8 @@ type getCmd struct {
 
 // Help gives examples.
 func (getCmd) Help() string {
-	return `Everything that it can ask for stands in /openapi.json of the service.
+	return `A list is printed in columns, its times by the clock of the site; --json gives the
+whole. Everything that it can ask for stands in /openapi.json of the service.
 
 Examples:
 
@@ -29,7 +30,7 @@ Examples:
   gatehouse get reviews`
 }
 
-// Run asks, and writes the answer as it came.
+// Run asks, and writes a list in columns and one thing as it came.
 func (c *getCmd) Run(w *world) error {
 	remote, err := c.Remote.client()
 	if err != nil {
@@ -54,7 +55,20 @@ func (c *getCmd) Run(w *world) error {
 	if err := remote.get(w.ctx, path, query, &body); err != nil {
 		return err
 	}
-	return w.printJSON(body, c.Remote.JSON)
+	var page struct {
+		Items []json.RawMessage `json:"items"`
+		Next  string            `json:"next"`
+	}
+	if c.Remote.JSON || json.Unmarshal(body, &page) != nil || page.Items == nil {
+		return w.printJSON(body, c.Remote.JSON)
+	}
+	if err := remote.tellList(w.ctx, w, page.Items); err != nil {
+		return err
+	}
+	if page.Next != "" {
+		w.say("There are more: add cursor=%s, or --all.", page.Next)
+	}
+	return nil
 }
 
 // maxPage is how many items the service gives at once.

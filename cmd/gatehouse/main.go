@@ -33,7 +33,7 @@ type verbs struct {
 	Streams    streamsCmd    `cmd:"" help:"Change the settings of the streams, as the operator."`
 	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
-	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things, as JSON."`
+	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things."`
 	Decide     decideCmd     `cmd:"" help:"Ask whether a person or a credential would pass a door."`
 	Explain    explainCmd    `cmd:"" help:"Ask why a person or a credential would pass a door, or would not."`
 	Replay     replayCmd     `cmd:"" help:"Read the events of the ledger, one line of JSON each."`
