@@ -13,8 +13,8 @@ import (
 // of the org as it is; s is that, or one of the past: what people may see is judged by
 // now, and what a unit's privacy hid at the time stays hidden as well.
 //
-// partial says that the viewer may not see everything that counts at the site.
-// It depends on the viewer and the site alone, so that it tells nothing of
+// partial says that something is hidden from the viewer that may let somebody through
+// at the site. It depends on the viewer and the site alone, so that it tells nothing of
 // anybody either.
 //
 // The state that it gives shares all that is not hidden with s, and is only for
@@ -27,7 +27,7 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 	if person == viewer {
 		return s, false
 	}
-	partial = !now.seesWhole(viewer, site)
+	partial = !now.seesWhole(viewer, site) || s.hasPrivate(site)
 	if !partial && !HasPrivacy(now) {
 		return s, false
 	}
@@ -43,10 +43,16 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 	return &out, partial
 }
 
-// seesWhole reports whether somebody may see everything of a site: staff of it, while
-// no unit of it ever had privacy.
+// seesWhole reports whether somebody may see everything of a site that lets people
+// through: staff of it, while no unit of it has privacy. What stays hidden of privacy
+// that is over lets nobody through any more.
 func (s *State) seesWhole(viewer, site ID) bool {
-	return s.RoleAt(viewer, site).AtLeast(RoleStaff) && !some(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site })
+	return s.RoleAt(viewer, site).AtLeast(RoleStaff) && !s.hasPrivate(site)
+}
+
+// hasPrivate reports whether a unit of a site has privacy.
+func (s *State) hasPrivate(site ID) bool {
+	return some(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site && u.private() })
 }
 
 // view is who looks, at what was, and when.

@@ -74,7 +74,8 @@ func (a *API) registerDecisions() {
 		Summary: "Says whether a person or a credential would pass a door",
 		Description: "A question without any effect: nothing opens and nothing is recorded; only gateways open doors. " +
 			"What only the gateway of the door knows, as use counts and passback, is not judged. " +
-			"Staff ask about anybody at their sites, others about people whom they may see. " +
+			"Staff ask about anybody at their sites, others about people whom they may see and doors that they were given. " +
+			"An id that nobody has, or that the asker may not see, is answered 404 unknown_person, unknown_credential, unknown_door or unknown_site. " +
 			"It is answered from what the asker may see: users of a unit with privacy are not known to those who work at the site, " +
 			"and unit managers learn of no way but those of their unit. Where that may make a difference, the answer says partial. " +
 			"A question about a person asks for their rights: it may be allowed for somebody who carries nothing yet. " +
@@ -159,11 +160,7 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: a.age(head.At), Text: e.String()}
 	}
 	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
-		err := in.mayAsk(s, callerOf(ctx).person)
-		if d, ok := s.Doors.Get(in.Body.Door); err == nil && ok && d.Site != domain.ID(in.Site) {
-			err = unknown("door", in.Body.Door)
-		}
-		if err != nil || in.Body.Position != "" {
+		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
 		e, err := a.explains(ctx, in, s, s, head)
@@ -271,22 +268,21 @@ func (in *questionInput) check() error {
 	return nil
 }
 
-// mayAsk holds people without a role at the site to those whom they may see. Staff
-// may ask about what is not there: the answer is a denial that says so.
+// mayAsk holds the asker to what they may see. What is hidden from them is answered as
+// what is not there, whoever asks; what there is denies or allows.
 func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
-	site, ok := s.Sites.Get(domain.ID(in.Site))
-	if !ok {
+	if !s.MayKnowSite(person, domain.ID(in.Site)) {
 		return unknown("site", domain.ID(in.Site))
 	}
 	v := viewer{s, person}
-	if v.sees(site) {
-		return nil
-	}
 	if p, ok := s.People.Get(in.Body.Person); in.Body.Person != "" && (!ok || !v.sees(p)) {
 		return unknown("person", in.Body.Person)
 	}
 	if c, ok := s.Credentials.Get(in.Body.Credential); in.Body.Credential != "" && (!ok || !v.sees(c)) {
 		return unknown("credential", in.Body.Credential)
+	}
+	if d, ok := s.Doors.Get(in.Body.Door); !ok || d.Site != domain.ID(in.Site) || !s.MayKnowDoor(person, d.ID) {
+		return unknown("door", in.Body.Door)
 	}
 	return nil
 }

@@ -1,0 +1,45 @@
+package domain
+
+import "slices"
+
+// MayKnowDoor reports whether somebody may know that there is a door: whoever may read
+// its record, and whom something was given that opens it, be it over by now. To all
+// others it is as a door that there never was.
+func (s *State) MayKnowDoor(viewer, door ID) bool {
+	d, ok := s.Doors.Get(door)
+	return ok && s.reads(viewer, RecordOf(s, d)) && (Visible(s, viewer, RecordOf(s, d)) || s.wasGiven(viewer, d))
+}
+
+// MayKnowSite reports whether somebody may know that there is a site: whoever may read
+// its record, and whom something of it was ever given.
+func (s *State) MayKnowSite(viewer, site ID) bool {
+	r, ok := s.Sites.Get(site)
+	if !ok || !s.reads(viewer, RecordOf(s, r)) {
+		return false
+	}
+	return Visible(s, viewer, RecordOf(s, r)) || len(s.grantsAt(viewer, site)) > 0 ||
+		some(s.UnitUsers, "person:"+string(viewer), func(u *UnitUser) bool { return u.Site == site })
+}
+
+// wasGiven reports whether anything that was ever given to a person opens a door.
+func (s *State) wasGiven(person ID, d *Door) bool {
+	key := "person:" + string(person)
+	opens := func(right ID) bool {
+		r, ok := s.AccessRights.Get(right)
+		return ok && slices.Contains(r.Doors, d.ID)
+	}
+	ofUnit := func(unit, site ID) bool {
+		u, ok := s.Units.Get(unit)
+		return ok && site == d.Site && slices.ContainsFunc(u.Rights, func(r UnitRight) bool { return opens(r.Right) })
+	}
+	return some(s.Bookings, key, func(b *Booking) bool { return ofUnit(b.Unit, b.Site) }) ||
+		some(s.Shares, key, func(sh *Share) bool { return ofUnit(sh.Unit, sh.Site) }) ||
+		some(s.UnitUsers, key, func(u *UnitUser) bool {
+			return u.Site == d.Site && slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return opens(a.Right) })
+		}) ||
+		some(s.Grants, key, func(g *Grant) bool { return opens(g.Right) }) ||
+		some(s.GroupMembers, key, func(m *GroupMember) bool {
+			g, ok := s.Groups.Get(m.Group)
+			return ok && slices.Contains(g.Doors, d.ID)
+		})
+}
