@@ -16,7 +16,7 @@ import (
 // openNames are fields of commands that name what nobody has for their own: places,
 // schedules, rights, devices, and free words.
 var openNames = []string{"AddDoors", "Area", "Blackout", "Cause", "ConsentRef", "Door", "Doors", "FobSchedule", "Gateway", "In", "Out", "Org", "Reason", "RemoveDoors",
-	"Request", "Right", "Schedule", "Site", "Sites", "Unit"}
+	"Request", "Right", "Rights", "Schedule", "Site", "Sites", "Unit"}
 
 // hiddenFrom are people of every kind of role: a tenant who manages a unit, another
 // tenant, a unit user, a sharee, a group admin, staff of another site, nobody.

@@ -84,7 +84,8 @@ func (s *State) sitesOfUnit(unit ID) []ID {
 
 var unitWords = words{
 	commands: []CommandType{
-		command[CreateUnit]("Makes a unit of a site, to be booked.", UnitCreated{}),
+		command[CreateUnit]("Makes a unit of a site, to be booked, where asked with its door and rights.",
+			UnitCreated{}, DoorCreated{}, AccessRightDefined{}, UnitAccessMapped{}),
 		command[MapUnitAccess]("Sets which access rights the tenants of a unit have, each with a narrower schedule if need be.",
 			UnitAccessMapped{}, ReviewRequired{}),
 		command[ReleaseUnit]("Makes a unit vacant after it was looked over.", UnitReleased{}, RightRevoked{}),
@@ -92,15 +93,32 @@ var unitWords = words{
 	events: []EventType{event[UnitCreated](1), event[UnitAccessMapped](1), event[UnitReleased](1)},
 }
 
-// CreateUnit makes a unit. It is vacant and nothing is mapped to it.
+// CreateUnit makes a unit. It is vacant, and mapped to nothing but what the command
+// names: the right to its own door, which is made with it, and further rights.
 type CreateUnit struct {
 	Unit ID     `json:"unit,omitempty"` // empty: an id is made
 	Site ID     `json:"site"`
 	Name string `json:"name"`
+
+	Door     ID   `json:"door,omitempty"`     // of the unit, made with the unit's name; empty: none is made
+	Right    ID   `json:"right,omitempty"`    // to that door, made with it; empty: it has the id of the door
+	Schedule ID   `json:"schedule,omitempty"` // of that right; empty: always
+	Rights   []ID `json:"rights,omitempty"`   // that are there already and are mapped too, as that to the gate
 }
 
-func (CreateUnit) permit() Permit       { return Permit{Role: RoleSystemManager} }
-func (c CreateUnit) scope(*State) Scope { return atSites(c.Site) }
+func (CreateUnit) permit() Permit { return Permit{Role: RoleSystemManager} }
+
+// scope is that of the commands which it stands for: the site, and the sites of the rights.
+func (c CreateUnit) scope(s *State) Scope {
+	sites := []ID{c.Site}
+	for _, id := range c.Rights {
+		if right, ok := s.AccessRights.Get(id); ok {
+			sites = append(sites, right.Sites...)
+		}
+	}
+	return Scope{Sites: sortedIDs(sites)}
+}
+
 func (c CreateUnit) decide(tx *Tx) *Refusal {
 	if _, r := tx.Sites.find(c.Site, "site"); r != nil {
 		return r
@@ -112,8 +130,38 @@ func (c CreateUnit) decide(tx *Tx) *Refusal {
 	if r := required("name", c.Name); r != nil {
 		return r
 	}
+	if c.Door == "" && (c.Right != "" || c.Schedule != "") {
+		return refuse("invalid_field", "door: it is missing; right and schedule are about the door that is made with the unit, and rights names those that are there")
+	}
 	tx.emit(UnitCreated{Unit: id, Site: c.Site, Name: c.Name})
-	return nil
+	return c.furnish(tx, id)
+}
+
+// furnish makes the door and the right of a new unit, and maps the rights.
+func (c CreateUnit) furnish(tx *Tx, unit ID) *Refusal {
+	mapped := MapUnitAccess{Unit: unit}
+	for _, right := range c.Rights {
+		if _, r := tx.right(right); r != nil {
+			return r
+		}
+		mapped.Rights = append(mapped.Rights, UnitRight{Right: right})
+	}
+	if c.Door != "" {
+		right := orDefault(c.Right, c.Door)
+		door := CreateDoor{Door: c.Door, Site: c.Site, Name: c.Name, Kind: DoorUnit, Unit: unit}
+		if r := door.decide(tx); r != nil {
+			return r
+		}
+		opens := DefineAccessRight{Right: right, Name: c.Name, Doors: []ID{c.Door}, Schedule: orDefault(c.Schedule, AlwaysID)}
+		if r := opens.decide(tx); r != nil {
+			return r
+		}
+		mapped.Rights = append(mapped.Rights, UnitRight{Right: right})
+	}
+	if len(mapped.Rights) == 0 {
+		return nil
+	}
+	return mapped.decide(tx)
 }
 
 // UnitCreated makes a unit.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"time"
@@ -39,16 +40,48 @@ Examples:
   gatehouse decide --credential fob-1 --door gate --at 2026-03-02T08:30 --json`
 }
 
-// Run asks and writes {allowed, code, failed, grant, position, age_ms}.
+// Run asks and tells what the answer is, or writes it for programs:
+// {allowed, code, failed, grant, position, age_ms}.
 func (c *decideCmd) Run(w *world) error {
 	answer, err := c.Question.ask(w, c.Remote, "decisions")
 	if err != nil {
 		return err
 	}
-	if err := w.printJSON(answer, c.Remote.JSON); err != nil {
+	if err := tellDecision(w, answer, c.Remote.JSON); err != nil {
 		return err
 	}
 	return c.Question.verdict(answer)
+}
+
+// tellDecision tells in a line whether the door would open, and through what.
+func tellDecision(w *world, answer []byte, asJSON bool) error {
+	if asJSON {
+		return w.printJSON(answer, true)
+	}
+	var a struct {
+		Allowed  bool     `json:"allowed"`
+		Code     string   `json:"code"`
+		Failed   []string `json:"failed"`
+		Grant    string   `json:"grant"`
+		Position string   `json:"position"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	line := "denied, " + a.Code
+	if a.Allowed {
+		line = "allowed, " + a.Code
+	}
+	for _, also := range a.Failed {
+		if !a.Allowed && also != a.Code {
+			line += " and " + also
+		}
+	}
+	if a.Grant != "" {
+		line += ", through " + a.Grant
+	}
+	_, err := fmt.Fprintf(w.stdout, "%s, %s\n", line, a.Position)
+	return err
 }
 
 // errShut ends a verb with the exit code that was asked for.

@@ -74,7 +74,7 @@ func TestFieldsOfTheCommandLine(t *testing.T) {
 func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 	for _, c := range []struct{ command, arg, says string }{
 		{"CreateUnit", "site", `"site": fields are written key=value`},
-		{"CreateUnit", "nmae=x", "CreateUnit has no field nmae (did you mean name?); there are name, site, unit"},
+		{"CreateUnit", "nmae=x", "CreateUnit has no field nmae (did you mean name?); there are name, site, door, right, rights, schedule, unit"},
 		{"CreateUnit", "name.first=x", "has no field first"},
 		{"CreateUnit", "name[0]=x", "has no list there"},
 		{"CreateUnit", "=x", "is no field"},

@@ -31,6 +31,7 @@ type verbs struct {
 	Ready      readyCmd      `cmd:"" help:"Ask whether an instance serves, and what keeps it from serving."`
 	Keys       keysCmd       `cmd:"" help:"Make the keys of a set of NATS servers and instances."`
 	Streams    streamsCmd    `cmd:"" help:"Change the settings of the streams, as the operator."`
+	Init       initCmd       `cmd:"" help:"Make an org with its first site, by the bootstrap token of the service."`
 	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things."`

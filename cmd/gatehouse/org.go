@@ -15,14 +15,19 @@ type orgCmd struct {
 	Create orgCreateCmd `cmd:"" help:"Make an org with its owner, by the bootstrap token of the service."`
 }
 
-// orgCreateCmd makes an org.
-type orgCreateCmd struct {
+// bootstrapFlags say to which service a first org is sent, and by which token.
+type bootstrapFlags struct {
 	URL   string `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
 	Token string `placeholder:"TOKEN" help:"The bootstrap token; without it --bootstrap-file is read."`
 	Data  string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of the service, where it left the bootstrap token."`
 	JSON  bool   `name:"json" help:"Write JSON on one line, for scripts."`
 
 	BootstrapFile string `placeholder:"FILE" help:"File with the bootstrap token; without it DATA/bootstrap.token."`
+}
+
+// orgCreateCmd makes an org.
+type orgCreateCmd struct {
+	bootstrapFlags
 
 	Org        string `arg:"" help:"Id of the org, for ever: a-z, 0-9, - and _."`
 	Name       string `required:"" help:"Name of the org."`
@@ -44,39 +49,45 @@ Example:
 
 // Run makes the org and writes the owner's token.
 func (c *orgCreateCmd) Run(w *world) error {
+	_, err := c.create(w)
+	return err
+}
+
+// create makes the org, writes the owner's token, and returns it.
+func (c *orgCreateCmd) create(w *world) (ownerToken string, err error) {
 	token, err := c.bootstrapToken()
 	if err != nil {
-		return err
+		return "", err
 	}
 	remote, err := remote{URL: c.URL, Token: token, Org: c.Org}.client()
 	if err != nil {
-		return err
+		return "", err
 	}
 	body, err := json.Marshal(map[string]string{"org": c.Org, "name": c.Name, "owner": c.Owner, "owner_name": c.OwnerName, "owner_email": c.OwnerEmail})
 	if err != nil {
-		return err
+		return "", err
 	}
 	a, err := remote.send(w.ctx, request{method: http.MethodPost, path: "/v1/orgs", body: body})
 	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return w.printJSON(a.body, true)
+		return "", err
 	}
 	var made struct {
 		Token   string `json:"token"`
 		Expires string `json:"expires"`
 	}
 	if err := json.Unmarshal(a.body, &made); err != nil {
-		return err
+		return "", err
+	}
+	if c.JSON {
+		return made.Token, w.printJSON(a.body, true)
 	}
 	w.say("The org %s is made. This is the token of %s, good until %s; it is not shown again:", c.Org, c.Owner, made.Expires)
 	_, err = w.stdout.Write([]byte(made.Token + "\n"))
-	return err
+	return made.Token, err
 }
 
 // bootstrapToken is the one given, or that of the file.
-func (c *orgCreateCmd) bootstrapToken() (string, error) {
+func (c *bootstrapFlags) bootstrapToken() (string, error) {
 	if c.Token != "" {
 		return c.Token, nil
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -46,9 +45,10 @@ func (w *world) progress(format string, args ...any) {
 	}
 }
 
-// onTerminal reports whether somebody may read at once what is written.
-func onTerminal(out io.Writer) bool {
-	file, ok := out.(*os.File)
+// onTerminal reports whether somebody may read at once what is written to a stream,
+// or write what is read from it.
+func onTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	if !ok {
 		return false
 	}

@@ -20,21 +20,21 @@ func TestMain(m *testing.M) {
 // command line as people and programs do.
 func TestScripts(t *testing.T) {
 	alongside(t)
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("GATEHOUSE_DATA", e.WorkDir+"/data")
-			e.Setenv("GATEHOUSE_LISTEN", "127.0.0.1:0")
-			e.Setenv("GATEHOUSE_URL_FILE", e.WorkDir+"/url")
-			e.Setenv("HOME", e.WorkDir)
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"up": cmdUp, "keep": cmdKeep, "exits": cmdExits,
-		},
-		RequireExplicitExec: true,
-		RequireUniqueNames:  true,
-	})
+	testscript.Run(t, scripts(testscript.Params{Dir: "testdata/script"}))
+}
+
+// scripts gives scripts a place and commands of their own.
+func scripts(p testscript.Params) testscript.Params {
+	p.Setup = func(e *testscript.Env) error {
+		e.Setenv("GATEHOUSE_DATA", e.WorkDir+"/data")
+		e.Setenv("GATEHOUSE_LISTEN", "127.0.0.1:0")
+		e.Setenv("GATEHOUSE_URL_FILE", e.WorkDir+"/url")
+		e.Setenv("HOME", e.WorkDir)
+		return nil
+	}
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){"up": cmdUp, "keep": cmdKeep, "exits": cmdExits}
+	p.RequireExplicitExec, p.RequireUniqueNames = true, true
+	return p
 }
 
 // cmdUp waits until a service that was just started listens, and lets verbs speak
