@@ -222,6 +222,9 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
 		return r
 	}
+	if c.Until.Named && !c.Until.Null && c.Until.Value.IsZero() {
+		return refuse("invalid_field", "until: it is empty; null clears it").about(b.ID)
+	}
 	from, until := orGiven(c.From, b.From), c.Until.or(b.Until)
 	if r := tx.bookable(b.ID, unit, from, until); r != nil {
 		return r

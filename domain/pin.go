@@ -118,10 +118,11 @@ func (e *PinIssued) check(tx *Tx) *Refusal {
 	if r := checkTimes(e.Times); r != nil {
 		return r
 	}
-	if e.Times.Always {
+	if t := e.Times; len(t.Windows) == 0 {
+		if !t.ValidFrom.IsZero() || !t.ValidUntil.IsZero() || t.Holidays != "" && !t.Always {
+			return refuse("invalid_field", "times: there are no windows; from and until say from when and until when it opens")
+		}
 		e.Times = schedule.Schedule{}
-	} else if len(e.Times.Windows) == 0 && (!e.Times.ValidFrom.IsZero() || !e.Times.ValidUntil.IsZero() || e.Times.Holidays != "") {
-		return refuse("invalid_field", "times: there are no windows")
 	}
 	if e.MaxUses < 0 || e.MaxUses > maxUses {
 		return refuse("invalid_field", "max_uses: it is 0 to %d", maxUses)

@@ -42,7 +42,9 @@ func (m *rowMaker) groupHere(id ID) (*Group, bool) {
 }
 
 // timed reports whether a group has a schedule row: its members do not always pass.
-func (g *Group) timed() bool { return !g.Times.Always || len(g.Blackouts) > 0 }
+func (g *Group) timed() bool {
+	return !g.Times.Always || !g.Times.ValidFrom.IsZero() || !g.Times.ValidUntil.IsZero() || len(g.Blackouts) > 0
+}
 
 func (m *rowMaker) groupRightRow(id ID) *unlock.Right {
 	g, ok := m.groupHere(id)
