@@ -304,6 +304,7 @@ func (w *world) told(viewer, site ID, at time.Time, f map[string]string) unlock.
 	seen, _ := w.state.AskedBy(w.state, viewer, site, q)
 	e, err := seen.Explain(q)
 	require.NoError(w.t, err)
+	e = w.state.ToldTo(viewer, e)
 	return unlock.Answer{Allowed: e.Allowed, Code: e.Code, Failed: e.Failed}
 }
 

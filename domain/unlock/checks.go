@@ -18,6 +18,9 @@ func (s Checks) Has(c Code) bool {
 	return c >= firstDenial && c < endOfDenials && s&check(c) != 0
 }
 
+// With gives the set with one more denial.
+func (s Checks) With(c Code) Checks { return s | check(c) }
+
 // First gives the denial that comes first in order of precedence, NoCode of the
 // empty set.
 func (s Checks) First() Code {

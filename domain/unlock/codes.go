@@ -60,6 +60,7 @@ const (
 	DenyUnitToCheck
 	DenyOverlock
 	DenyGatelock
+	DenyBookingSuspended
 
 	DenyShareRevoked
 	DenyShareEnded
@@ -127,6 +128,7 @@ var meanings = map[Code][2]string{
 	DenyUnitToCheck:       {"deny_unit_to_check", "the unit is to be checked before anybody may use it"},
 	DenyOverlock:          {"deny_overlock", "the booking is suspended: neither unit nor entries open"},
 	DenyGatelock:          {"deny_gatelock", "the booking is suspended: entries do not open"},
+	DenyBookingSuspended:  {"deny_booking_suspended", "the booking is suspended; those whose booking it is not are told no more, and no door says it"},
 
 	DenyShareRevoked:             {"deny_share_revoked", "the share was revoked or suspended, or what it is a part of is, or that is not known"},
 	DenyShareEnded:               {"deny_share_ended", "the share's window is over"},

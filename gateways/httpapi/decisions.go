@@ -111,7 +111,7 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 		if err != nil {
 			return err
 		}
-		if _, partial := s.AskedBy(s, callerOf(ctx).person, domain.ID(in.Site), q); !partial {
+		if _, partial := s.AskedBy(s, callerOf(ctx).person, domain.ID(in.Site), q); !partial && s.WorksAt(callerOf(ctx).person, domain.ID(in.Site)) {
 			out, err = a.fromTable(ctx, s, q, domain.ID(in.Site))
 			return err
 		}
@@ -190,7 +190,7 @@ func (a *API) explains(ctx context.Context, in *questionInput, s, now *domain.St
 		return e, fmt.Errorf("httpapi: explain: %w", err)
 	}
 	e.Question.Door, e.Partial = in.Body.Door, partial
-	return e, nil
+	return now.ToldTo(callerOf(ctx).person, e), nil
 }
 
 // judged is the instant that is judged when none is given: now, or with a position
