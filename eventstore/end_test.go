@@ -3,6 +3,7 @@ package eventstore
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -178,6 +179,30 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 		return err == nil && len(found) > 0 && found[0].N == 4
 	}, waitLimit, 10*time.Millisecond, "it has all when it is back")
 	require.Eventually(t, func() bool { _, witness := m.trouble(began.Add(time.Hour)); return witness == nil }, waitLimit, 10*time.Millisecond)
+}
+
+// A witness that goes while the service runs is told of, though its file takes writes
+// that nobody would find again.
+func TestAWitnessThatGoesIsToldOf(t *testing.T) {
+	dir := t.TempDir()
+	m, err := openMarks(t.TempDir(), dir, waitLimit, quiet())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, m.Close()) })
+	away := filepath.Join(t.TempDir(), "away")
+	require.NoError(t, os.Rename(dir, away))
+	m.advance(mark.Mark{Org: "acme", Epoch: 1, N: 4})
+	later := time.Now().Add(time.Hour)
+	require.Eventually(t, func() bool {
+		_, witness := m.trouble(later)
+		return witness != nil && strings.Contains(witness.Error(), "no such file or directory")
+	}, waitLimit, 10*time.Millisecond)
+
+	require.NoError(t, os.Rename(away, dir))
+	require.Eventually(t, func() bool { _, witness := m.trouble(later); return witness == nil }, waitLimit, 10*time.Millisecond)
+	found, _, err := mark.Read(dir)
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	assert.EqualValues(t, 4, found[0].N, "it has all when it is back")
 }
 
 // A witness that was away at the start and is read later may know better than the

@@ -218,9 +218,15 @@ func (m *Marks) copyLoop() {
 			file, err = m.openWitness()
 		}
 		if err == nil {
+			err = file.In(m.witness)
+		}
+		if err == nil {
 			err = m.copyTo(file)
 		}
 		m.mu.Lock()
+		if err != nil && m.since.IsZero() {
+			m.since = time.Now()
+		}
 		if err != nil && m.failed == nil {
 			m.log.Error("the witness cannot be written; trying again", "witness", m.witness, "error", err)
 		}

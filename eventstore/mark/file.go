@@ -185,6 +185,23 @@ func (f *File) write(p *pair) error {
 	return nil
 }
 
+// In reports an error unless the file is still the one in a directory: not deleted,
+// nor moved away with it, nor hidden by another disk.
+func (f *File) In(dir string) error {
+	ours, err := f.file.Stat()
+	if err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	there, err := os.Stat(filepath.Join(dir, FileName))
+	if err != nil {
+		return fmt.Errorf("mark: %w", err)
+	}
+	if !os.SameFile(ours, there) {
+		return fmt.Errorf("mark: %s is another file than the one that was opened; put that one back, or start again", filepath.Join(dir, FileName))
+	}
+	return nil
+}
+
 // Sync makes durable what was marked before it was called.
 func (f *File) Sync() error {
 	f.syncing.Lock()
