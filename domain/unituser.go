@@ -147,9 +147,13 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// movedIn finds a unit in which people can have a place (rule U1).
+// movedIn finds a unit in which people can have a place (rule U1). Who does not see the
+// unit does not learn whether it stands empty.
 func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
 	unit, r := tx.Units.find(id, "unit")
+	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, unit)) {
+		return nil, refuse("unknown_unit", "there is no unit %s", id).about(id)
+	}
 	if r == nil && !tx.moved(unit) {
 		r = refuse("unit_vacant", "nobody is moved in to the unit %s; a system manager or the owner sends MoveIn", id).about(id)
 	}
