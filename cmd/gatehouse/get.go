@@ -26,6 +26,7 @@ Examples:
   gatehouse get
   gatehouse get doors site=north
   gatehouse get people/anna
+  gatehouse get unit-users a12/vera
   gatehouse get bookings person=anna --all --json
   gatehouse get reviews`
 }
@@ -39,7 +40,7 @@ func (c *getCmd) Run(w *world) error {
 	if err := remote.authorized(); err != nil {
 		return err
 	}
-	path := remote.orgPath(strings.FieldsFunc(c.What, func(r rune) bool { return r == '/' })...)
+	path := remote.orgPath(c.parts()...)
 	query := url.Values{}
 	for _, f := range c.Filters {
 		key, value, ok := strings.Cut(f, "=")
@@ -70,6 +71,23 @@ func (c *getCmd) Run(w *world) error {
 	}
 	return nil
 }
+
+// parts are the parts of the path. A first parameter that is none is an id as a list
+// prints it, slash and all.
+func (c *getCmd) parts() []string {
+	parts := strings.FieldsFunc(c.What, func(r rune) bool { return r == '/' })
+	if len(c.Filters) > 0 && !strings.Contains(c.Filters[0], "=") {
+		parts = append(parts, c.Filters[0])
+		c.Filters = c.Filters[1:]
+	}
+	if len(parts) == 3 && pairs[parts[0]] {
+		parts = []string{parts[0], parts[1] + "/" + parts[2]}
+	}
+	return parts
+}
+
+// pairs are the lists whose ids are two with a slash between.
+var pairs = map[string]bool{"unit-users": true, "group-members": true}
 
 // maxPage is how many items the service gives at once.
 const maxPage = "500"
