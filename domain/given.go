@@ -28,9 +28,6 @@ type Given[T any] struct {
 // Give names a field with a value.
 func Give[T any](v T) Given[T] { return Given[T]{Value: v, Named: true} }
 
-// Clears names a field with null.
-func Clears[T any]() Given[T] { return Given[T]{Named: true, Null: true} }
-
 // or is the value that was given, the zero value for null, and the old one when the
 // field was left out.
 func (g Given[T]) or(old T) T {

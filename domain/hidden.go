@@ -16,7 +16,7 @@ import (
 // Where the command makes something new under an id that the sender chose, it cannot be
 // hidden that the id is taken: to accept it would lose what has it, and to give another
 // one would be noticed. The answer is id_in_use then, whatever has the id and wherever.
-// Whoever lets the service choose never gets it.
+// A command that leaves the id out never gets that answer.
 //
 // The check is on the command alone. What stands in the ledger is folded as it is.
 

@@ -417,7 +417,7 @@ func wholePolicy(p Policy) Patch[Policy] {
 func endOf[T comparable](v T) Given[T] {
 	var none T
 	if v == none {
-		return Clears[T]()
+		return Given[T]{Named: true, Null: true}
 	}
 	return Give(v)
 }

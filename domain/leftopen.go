@@ -4,8 +4,8 @@ import "slices"
 
 // # What a command leaves open
 //
-// Who takes a role or a membership from somebody expects the doors to be shut for them,
-// but what they were given beside it stays theirs: grants, fobs, PINs, other groups,
+// A person whose role or membership is taken away is expected to open no more doors, but
+// what they were given beside it stays theirs: grants, fobs, PINs, other groups,
 // shares, places in units. The answer lists that in a warning, as far as the sender may
 // see it, and with revoke_access the same commit ends it, as far as the sender could by
 // the commands of those things. Bookings are not among them: who rents a unit loses it

@@ -96,7 +96,7 @@ func TestAFileThatChangesAsTheServerNeverDoesIsReadAtOnce(t *testing.T) {
 	}
 }
 
-// What is stored behind a loss would be lost with it: nothing is appended any more.
+// A commit behind a loss would be lost with it, so nothing is appended any more.
 func TestNothingIsAppendedToALedgerWhoseFilesAreGone(t *testing.T) {
 	s, dir, _ := runningData(t)
 	require.NoError(t, os.Remove(blockOf(dir, StreamLedger)))

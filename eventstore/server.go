@@ -109,7 +109,7 @@ func (e *Embedded) start() error {
 	}
 	opts.Nkeys = []*server.NkeyUser{{Nkey: operator}}
 	if e.cfg.Listen == "" {
-		// Who names nobody is the service: nobody else reaches a server that does not listen.
+		// A connection without a user is the service: nobody else reaches a server that does not listen.
 		key, err := nkeys.CreateUser()
 		if err != nil {
 			return fmt.Errorf("eventstore: make a key: %w", err)

@@ -122,7 +122,7 @@ func asASpreadsheetSaves(cell string) string {
 	return cell
 }
 
-// What is exported, opened and saved by a spreadsheet, and imported is the same number.
+// A number stays the same when it is exported, saved by a spreadsheet and imported.
 func TestNumbersAreTheSameByWayOfASpreadsheet(t *testing.T) {
 	s := newStation(t)
 	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")

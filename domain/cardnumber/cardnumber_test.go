@@ -47,7 +47,7 @@ func TestWhatIsNoNumberOfItsFormatIsRefused(t *testing.T) {
 	assert.EqualError(t, CheckFormat("hid"), `there is no format "hid"; a format is one of raw, uid, wiegand26, wiegand34, wiegand37`)
 }
 
-// What is stored is read again as it is: the form of a number is its own form.
+// The form of a number is its own form, so that a stored one is read as it is.
 func TestTheFormOfANumberIsItsOwn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		format := rapid.SampledFrom(Formats()).Draw(t, "format")

@@ -11,7 +11,7 @@
 //
 // # Whoever lets others in is in good standing
 //
-// What somebody lets others do with their booking opens only while they are in
+// Access by the booking of another person opens only while that person is in
 // good standing: active, neither suspended nor with an identity that is pending.
 // That holds for those with whom a booking is shared, at every sharer up to the
 // tenant, and for the unit users of a booking alike: what they have is the

@@ -28,7 +28,7 @@
 // The copy of the vault may be older than an erasure. What the restored ledger orders
 // is carried out when it is read. Of later ones the witness knows the ids of the keys;
 // without one an operator lists them, or says that there are none, which is recorded.
-// What such keys sealed ends on record when the org goes on.
+// People and PINs that such keys sealed end on record when the org goes on.
 package restore
 
 import (

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What panics at the holder of the vault is an answer that fails; the holder goes on.
+// A panic at the holder of the vault fails one answer, and the holder goes on.
 func TestAnAnswerThatPanicsFailsAlone(t *testing.T) {
 	h := &holder{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	broken := true
