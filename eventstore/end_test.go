@@ -266,6 +266,10 @@ func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 	cfg := b.config()
 	s := b.open(cfg)
 	newOrg(t, s, "acme")
+	for _, subject := range []string{"activity.acme.north.g1", "permissions.acme.north", "refusals.acme"} {
+		_, err := s.js.Publish(t.Context(), subject, []byte("{}"))
+		require.NoError(t, err)
+	}
 	require.NoError(t, s.Close(t.Context()))
 	for _, name := range []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals} {
 		folder := filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", name)
@@ -285,4 +289,38 @@ func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
 	_, head := digest(t, b.open(cfg), "acme")
 	assert.Equal(t, uint64(1), head.N, "put back, it goes on")
+}
+
+// A kill while a stream is made leaves a folder that the server does not open. The
+// next start makes the stream anew, unless it ever held a message.
+func TestAStreamThatWasNeverFinishedIsMadeAnew(t *testing.T) {
+	for name, leave := range map[string]func(t *testing.T, folder string){
+		"a folder alone": func(t *testing.T, folder string) {
+			require.NoError(t, os.RemoveAll(folder))
+			require.NoError(t, os.MkdirAll(folder, 0o700))
+		},
+		"no description": func(t *testing.T, folder string) {
+			require.NoError(t, os.Remove(filepath.Join(folder, "meta.inf")))
+			require.NoError(t, os.Remove(filepath.Join(folder, "meta.sum")))
+		},
+		"no checksum": func(t *testing.T, folder string) { require.NoError(t, os.Remove(filepath.Join(folder, "meta.sum"))) },
+		"half a description": func(t *testing.T, folder string) {
+			require.NoError(t, os.Truncate(filepath.Join(folder, "meta.inf"), 10))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newR1(t)
+			cfg := b.config()
+			for _, stream := range []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals} {
+				_, err := ApplyStreams(t.Context(), cfg.Conn, 1, "")
+				require.NoError(t, err)
+				b.embedded.Stop()
+				leave(t, filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", stream))
+				b.startR1()
+				cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
+			}
+			s := b.open(cfg)
+			newOrg(t, s, "acme")
+		})
+	}
 }

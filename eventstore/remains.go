@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -71,7 +72,8 @@ func lookOnce(ctx context.Context, js jetstream.JetStream, name string) (jetstre
 }
 
 // checkFolder finds the folder of a stream that the embedded server does not know:
-// its description is damaged, and its messages lie there.
+// its description is damaged, and its messages lie there. A folder that never held a
+// message is what a kill left of the making of the stream: it is taken away.
 func (cfg *Config) checkFolder(name string) error {
 	if cfg.Embedded == nil {
 		return nil
@@ -80,8 +82,39 @@ func (cfg *Config) checkFolder(name string) error {
 	if err != nil || len(found) == 0 {
 		return err
 	}
+	if held, err := cfg.Embedded.heldMessages(name); err != nil {
+		return err
+	} else if !held {
+		cfg.Embedded.cfg.Log.Warn("the process ended while it made a stream, which held no message; the stream is made anew", "stream", name, "folder", found[0])
+		if err := os.RemoveAll(found[0]); err != nil {
+			return fmt.Errorf("eventstore: take away a stream that was never finished: %w", err)
+		}
+		return nil
+	}
 	return fmt.Errorf("eventstore: %w: the server does not open the stream %s, whose files are in %s: its meta.inf or meta.sum is damaged or missing; %s",
 		ErrLedgerLost, name, found[0], DamageAdvice)
+}
+
+// heldMessages tells whether a stream ever held a message, by its mark and by its blocks.
+func (e *Embedded) heldMessages(name string) (bool, error) {
+	if e.cfg.Marks != nil {
+		if _, _, marked := e.cfg.Marks.streamEnd(name); marked || e.cfg.Marks.data.Damaged() > 0 {
+			return true, nil
+		}
+	}
+	blocks, err := listBlocks(e.cfg.Dir)
+	if err != nil {
+		return false, fmt.Errorf("eventstore: list the blocks: %w", err)
+	}
+	for _, b := range blocks {
+		if b.stream != name {
+			continue
+		}
+		if file, err := os.Stat(b.path); err != nil || file.Size() > 0 {
+			return true, nil // in doubt it did
+		}
+	}
+	return len(e.keptBlocks(name)) > 0, nil
 }
 
 // remains tells what is left beside a ledger that is empty or not there; empty when
