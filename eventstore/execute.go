@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
@@ -30,59 +28,6 @@ const deadline = 10 * time.Second
 
 // urgentDeadline bounds a command that takes access away.
 const urgentDeadline = 5 * time.Second
-
-// Request is one command, or a list of commands of one type that is all or
-// nothing, with everything that the domain does not make itself.
-type Request struct {
-	// ID is the command's. Ids of the service and of everybody else live in name spaces
-	// that cannot meet: what the service sends is stored under [domain.UUID.ForService],
-	// and from others such an id is refused.
-	ID         domain.UUID
-	Command    string // the type: AssignFob
-	Fields     []any  // pointers as domain.CommandType.New makes them, one per entry
-	Actor      domain.Actor
-	OnBehalfOf domain.ID
-	// Token is that with which a person sends it; empty: it came without one. It is
-	// looked at again where the command is decided.
-	Token      domain.ID
-	Causation  *domain.UUID
-	IfPosition *schemas.Position // refuse with ErrPosition unless the org stands there
-	DryRun     bool              // decide, but append nothing
-}
-
-// Result is what an accepted command led to.
-type Result struct {
-	Position schemas.Position `json:"position"` // of the commit; with a dry run, where it was decided
-	Hash     schemas.Hash     `json:"hash"`
-	At       time.Time        `json:"at"`
-	Events   []schemas.Event  `json:"events"`
-	Warnings []domain.Warning `json:"warnings,omitempty"`
-	Repeated bool             `json:"repeated,omitempty"` // the id was known: this is what it led to then
-	// Opened are the events with their personal values in clear; nil when the command
-	// is repeated.
-	Opened []domain.Event `json:"-"`
-	Impact *domain.Impact `json:"impact,omitempty"` // of a dry run: who would lose and gain what
-}
-
-// Errors of Execute beside a *domain.Refusal, [ErrBusy], [ErrClock], [ErrClosed], [ErrTooNew]
-// and [vault.ErrUnavailable].
-var (
-	// ErrUnsettled: it is not known whether the command is committed. The same id
-	// sent again tells.
-	ErrUnsettled = errors.New("the outcome is not known; send the same command with the same id again")
-	// ErrReused: the id belongs to another command.
-	ErrReused = errors.New("this id was used for another command")
-	// ErrReservedID: the id is of the name space that only the service writes.
-	ErrReservedID = errors.New("ids of version 8 are those of the service; use one of version 4 or 7")
-	// ErrTokenEnded: the token was good when the request came and is not any more.
-	ErrTokenEnded = errors.New("the token is not good any more")
-	// ErrPosition: the org moved on from the position that the command names.
-	ErrPosition = errors.New("the org is not at the position that the command names")
-	// ErrTooLarge: the commit would be greater than schemas.MaxCommit.
-	ErrTooLarge = errors.New("the command leads to more than one commit can hold; send smaller lists")
-	// ErrRejected: the server does not store it, for want of room or by its settings.
-	ErrRejected = errors.New("the ledger does not take the commit")
-)
 
 // Execute decides a command and appends what it leads to. It returns after the
 // commit is durable. The same id and request give the same result for ever; a
@@ -433,52 +378,4 @@ func (x *execution) afterConflicts() (Result, error) {
 		return result, err
 	}
 	return Result{}, x.store.busy()
-}
-
-// tokenGood reports whether the token with which a command came is still that of its
-// sender: it may have been revoked while the body of the request was on its way. Who
-// asks holds the org, and the guard of the append holds the answer until the commit.
-func tokenGood(s *domain.State, req Request, at time.Time) bool {
-	if req.Token == "" {
-		return true
-	}
-	person, scope, ok := s.TokenHolder(req.Token, at)
-	return ok && scope == domain.ScopeFull && req.Actor == domain.PersonActor(person)
-}
-
-// accepted answers a command that the ledger has, also under its former id: there
-// somebody else's may stand as well, which is none of it. The org is held.
-func (x *execution) accepted(ctx context.Context) (Result, bool, error) {
-	if seq, known := x.org.ids[x.req.ID]; known {
-		result, err := x.repeat(ctx, seq)
-		return result, true, err
-	}
-	if seq, known := x.org.ids[x.former]; known && x.former != (domain.UUID{}) {
-		result, err := x.repeat(ctx, seq)
-		return result, !errors.Is(err, ErrReused), err
-	}
-	return Result{}, false, nil
-}
-
-// repeat answers a command whose id is in the ledger. The org is held.
-func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
-	msg, err := x.store.ledger.GetMsg(ctx, seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return Result{}, fmt.Errorf("%w: what command %s led to cannot be read", ErrBrokenChain, x.req.ID)
-	}
-	if err != nil {
-		return Result{}, fmt.Errorf("eventstore: read what command %s led to: %w", x.req.ID, err)
-	}
-	c, err := decodeBody(msg.Data)
-	if err != nil {
-		return Result{}, err
-	}
-	request, err := x.requestHash(ctx)
-	if err != nil {
-		return Result{}, err
-	}
-	if request != c.Request {
-		return Result{}, fmt.Errorf("%w: %s at %s", ErrReused, c.Command, c.Position())
-	}
-	return Result{Position: c.Position(), Hash: schemas.HashOf(msg.Data), At: c.At, Events: c.Events, Repeated: true}, nil
 }
