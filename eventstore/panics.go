@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -37,54 +39,64 @@ type PanicCount struct {
 	Last  time.Time
 }
 
-// panics are those since the start.
-type panics struct {
+// Panics are those since the start, of the store and of what stands beside it. Make
+// one with [NewPanics].
+type Panics struct {
+	metrics *Metrics
+	now     func() time.Time
+	log     *slog.Logger
+
 	mu    sync.Mutex // guards found
 	found map[Panic]PanicCount
 }
 
+// NewPanics makes a record without any.
+func NewPanics(metrics *Metrics, now func() time.Time, log *slog.Logger) *Panics {
+	return &Panics{metrics: metrics, now: now, log: log, found: map[Panic]PanicCount{}}
+}
+
 // Guard runs f. A panic in it ends f alone: it is logged with its stack, counted, told
-// by [Store.Panics], and returned as an error that wraps [ErrPanicked].
-func (s *Store) Guard(part string, org domain.ID, command string, f func()) (err error) {
+// by [Panics.All], and returned as an error that wraps [ErrPanicked].
+func (p *Panics) Guard(part string, org domain.ID, command string, f func()) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = s.panicked(Panic{part, org, command}, cause)
+			err = p.note(Panic{part, org, command}, cause)
 		}
 	}()
 	f()
 	return nil
 }
 
-// panicked notes a panic. The goroutine is unwinding still, so that the stack is that
+// note counts a panic. The goroutine is unwinding still, so that the stack is that
 // of the panic.
-func (s *Store) panicked(p Panic, cause any) error {
-	s.log.Error("a panic was caught", "part", p.Part, "org", p.Org, "command", p.Command, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
-	s.metrics.Panics.WithLabelValues(p.Part).Inc()
-	s.panics.mu.Lock()
-	defer s.panics.mu.Unlock()
-	if s.panics.found == nil {
-		s.panics.found = map[Panic]PanicCount{}
+func (p *Panics) note(at Panic, cause any) error {
+	p.log.Error("a panic was caught", "part", at.Part, "org", at.Org, "command", at.Command, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	p.metrics.Panics.WithLabelValues(at.Part).Inc()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, known := p.found[at]
+	if known || len(p.found) < maxPanics {
+		p.found[at] = PanicCount{at, c.Count + 1, p.now()}
 	}
-	c, known := s.panics.found[p]
-	if known || len(s.panics.found) < maxPanics {
-		s.panics.found[p] = PanicCount{p, c.Count + 1, s.cfg.Now()}
-	}
-	return fmt.Errorf("eventstore: %s: %w", p.Part, ErrPanicked)
+	return fmt.Errorf("eventstore: %s: %w", at.Part, ErrPanicked)
+}
+
+// All tells what panicked since the start, in order.
+func (p *Panics) All() []PanicCount {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.SortedFunc(maps.Values(p.found), func(a, b PanicCount) int {
+		return cmp.Or(cmp.Compare(a.Part, b.Part), cmp.Compare(a.Org, b.Org), cmp.Compare(a.Command, b.Command))
+	})
+}
+
+// Guard runs f as [Panics.Guard] does.
+func (s *Store) Guard(part string, org domain.ID, command string, f func()) error {
+	return s.panics.Guard(part, org, command, f)
 }
 
 // Panics tells what panicked since the start, in order.
-func (s *Store) Panics() []PanicCount {
-	s.panics.mu.Lock()
-	defer s.panics.mu.Unlock()
-	var out []PanicCount
-	for _, c := range s.panics.found {
-		out = append(out, c)
-	}
-	slices.SortFunc(out, func(a, b PanicCount) int {
-		return cmp.Or(cmp.Compare(a.Part, b.Part), cmp.Compare(a.Org, b.Org), cmp.Compare(a.Command, b.Command))
-	})
-	return out
-}
+func (s *Store) Panics() []PanicCount { return s.panics.All() }
 
 // keepRunning runs a loop of the store, and runs it anew after a panic.
 func (s *Store) keepRunning(part string, loop func()) {
@@ -97,7 +109,7 @@ func (s *Store) keepRunning(part string, loop func()) {
 // commandPanicked answers a command that panicked. The state may be half changed, so
 // the org is loaded anew by its next use.
 func (s *Store) commandPanicked(o *org, command string, cause any) error {
-	err := s.panicked(Panic{"command", o.id, command}, cause)
+	err := s.panics.note(Panic{"command", o.id, command}, cause)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s.stopIfBroken(o, err)
@@ -127,7 +139,7 @@ func (s *Store) guardFold(part string, o *org, f func()) (err error) {
 			if at := o.folding.Load(); at != nil {
 				command = *at
 			}
-			err = s.panicked(Panic{part, o.id, command}, cause)
+			err = s.panics.note(Panic{part, o.id, command}, cause)
 		}
 	}()
 	f()

@@ -68,6 +68,7 @@ type Config struct {
 	Destroyed func(org domain.ID, keys []string) error
 	Now       func() time.Time     // the clock
 	Clock     *clock.Clock         // optional: what Now is of; without it the time is always trusted
+	Panics    *Panics              // optional: where panics are noted; without it the store has a record of its own
 	elapsed   func() time.Duration // in tests: the time since the store was opened
 	Log       *slog.Logger
 }
@@ -91,7 +92,7 @@ type Store struct {
 	// nanoseconds; 0: the last one had.
 	unsettledSince atomic.Int64
 	clockWatch     clockWatch // of its one goroutine
-	panics         panics
+	panics         *Panics
 	fences         *fences // nil on a node without the vault
 	vaultBeyond    uint64  // sequence up to which the vault has followed a ledger that is shorter; 0: it is not
 	servers        servers // of an external cluster
@@ -183,6 +184,9 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if cfg.Memory == 0 {
 		cfg.Memory = defaultMemory
 	}
+	if cfg.Panics == nil {
+		cfg.Panics = NewPanics(metrics, cfg.Now, cfg.Log)
+	}
 	js, err := jetstream.New(cfg.Conn, jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: %w", err)
@@ -225,7 +229,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if ledger.CachedInfo().Config.Metadata[restoringKey] != "" && !cfg.Restoring {
 		return nil, fmt.Errorf("eventstore: %w", ErrRestoring)
 	}
-	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, unsafe: unsafe,
+	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, panics: cfg.Panics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
 		copies: budget.New(copyBudget, metrics.Budgets), loads: budget.New(loadBudget, metrics.Budgets), core: budget.NewCore(metrics.Budgets),
 		heldLimit: heldLimit, parted: map[domain.ID]parted{}, damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 )
@@ -275,10 +276,15 @@ func (s *service) shareVault(held *vault.Vault, master vault.Master) error {
 		s.Keys = remote
 		return err
 	}
-	stop, err := vault.Serve(s.conn, held, s.cfg.Log)
+	stop, err := vault.Serve(s.conn, held, s.guardVault, s.cfg.Log)
 	if err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) error { stop(); return nil })
 	return nil
+}
+
+// guardVault runs what answers another instance from the vault.
+func (s *service) guardVault(org string, f func()) error {
+	return s.panics.Guard("vault", domain.ID(org), "", f)
 }

@@ -49,6 +49,7 @@ type service struct {
 	restored     *restore.Record // what a restore did in the data directory; nil: there was none
 	metrics      *prometheus.Registry
 	storeMetrics *eventstore.Metrics
+	panics       *eventstore.Panics // since before the store is there, which others may ask for keys
 	natsConns
 	clock     *trusted.Clock
 	wall      func() time.Time // the clock as it is, which servers on this machine and their protocols go by
@@ -74,6 +75,7 @@ func startService(ctx context.Context, cfg serviceConfig) (*service, error) {
 	s.wall = cfg.Now
 	s.clock = trusted.New(trusted.Config{Wall: cfg.Now, Elapsed: cfg.Elapsed, Synced: cfg.Synced, File: filepath.Join(cfg.Data, "clock")})
 	s.cfg.Now = s.clock.Now
+	s.panics = eventstore.NewPanics(s.storeMetrics, s.cfg.Now, cfg.Log)
 	if err := s.start(ctx); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -213,7 +215,7 @@ func (s *service) openStore(ctx context.Context) error {
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
 		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, AwaitLedger: s.cfg.RemoteVault, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
-		Destroyed: s.keepDestroyed(s.cfg.Witness)}, s.storeMetrics)
+		Destroyed: s.keepDestroyed(s.cfg.Witness), Panics: s.panics}, s.storeMetrics)
 	if err != nil {
 		return err
 	}

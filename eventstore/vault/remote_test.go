@@ -34,9 +34,12 @@ func connect(t testing.TB, s *server.Server) *nats.Conn {
 	return nc
 }
 
+// unguarded lets a panic end the test.
+func unguarded(_ string, f func()) error { f(); return nil }
+
 func serve(t testing.TB, nc *nats.Conn, v *Vault) (stop func()) {
 	t.Helper()
-	stop, err := Serve(nc, v, slog.New(slog.DiscardHandler))
+	stop, err := Serve(nc, v, unguarded, slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
 	t.Cleanup(stop)
 	return stop
@@ -154,7 +157,7 @@ func TestOneHolder(t *testing.T) {
 	s, master := startNATS(t), newMaster()
 	stop := serve(t, connect(t, s), open(t, t.TempDir(), master))
 	other := open(t, t.TempDir(), master)
-	_, err := Serve(connect(t, s), other, slog.New(slog.DiscardHandler))
+	_, err := Serve(connect(t, s), other, unguarded, slog.New(slog.DiscardHandler))
 	require.ErrorIs(t, err, ErrHeld)
 	stop()
 	serve(t, connect(t, s), other)
@@ -164,7 +167,7 @@ func TestARemoteWithAnotherMaster(t *testing.T) {
 	s, master := startNATS(t), newMaster()
 	v := open(t, t.TempDir(), master)
 	var log bytes.Buffer
-	stop, err := Serve(connect(t, s), v, slog.New(slog.NewTextHandler(&log, nil)))
+	stop, err := Serve(connect(t, s), v, unguarded, slog.New(slog.NewTextHandler(&log, nil)))
 	require.NoError(t, err)
 	r := remote(t, connect(t, s), newMaster())
 	_, err = r.Reserve(t.Context(), "org", 1)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -22,13 +21,16 @@ const helloTimeout = time.Second
 // NATS has to let instances of the service alone publish and subscribe to vault.>, and no stream may keep it. Who gets
 // there all the same, without the master key, learns no id and no key: only how much is asked, and when. What is left to
 // him is to stand in the way, and to repeat a request that he recorded, which at worst reserves keys for nobody.
-func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
+//
+// Guard runs what answers a request of an org, and makes an error of a panic in it, which would end the process; the
+// org is empty while it is not known.
+func Serve(nc *nats.Conn, v *Vault, guard func(org string, f func()) error, log *slog.Logger) (stop func(), err error) {
 	if _, err := nc.Request(subjectHello, nil, helloTimeout); err == nil {
 		return nil, fmt.Errorf("vault: %w", ErrHeld)
 	} else if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, nats.ErrTimeout) {
 		return nil, fmt.Errorf("vault: look for another holder: %w", err)
 	}
-	h := &holder{nc: nc, vault: v, log: log}
+	h := &holder{nc: nc, vault: v, guard: guard, log: log}
 	stop = sync.OnceFunc(h.stop)
 	for subject, handle := range map[string]nats.MsgHandler{
 		subjectHello:   h.hello,
@@ -53,6 +55,7 @@ func Serve(nc *nats.Conn, v *Vault, log *slog.Logger) (stop func(), err error) {
 type holder struct {
 	nc    *nats.Conn
 	vault *Vault
+	guard func(org string, f func()) error
 	log   *slog.Logger
 	subs  []*nats.Subscription
 
@@ -92,52 +95,54 @@ func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, er
 		if h.stopped {
 			return
 		}
-		x, err := newExchange(h.vault.transport, m.Subject)
-		if err != nil {
-			h.log.Error("vault: answer", "subject", m.Subject, "error", err)
-			return
-		}
-		if len(m.Data) > 0 && m.Data[0] != wireVersion {
-			h.log.Warn("vault: request of another version", "subject", m.Subject, "version", m.Data[0])
-			h.respond(m, []byte{wireVersion, whyVersion})
-			return
-		}
-		request, err := x.openRequest(m.Data)
-		if err != nil {
-			h.log.Warn("vault: request does not open", "subject", m.Subject, "error", err)
-			h.respond(m, []byte{wireVersion, whyMaster})
-			return
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), requestTimeout) // the asker waits no longer
-		defer cancel()
-		reply, err := h.guarded(answer)(ctx, request)
-		if errors.Is(err, ErrDestroyed) {
-			reply = wireReply{Code: "destroyed"}
-		} else if errors.Is(err, ErrNoTagKey) {
-			reply = wireReply{Code: "no_tag_key"}
-		} else if err != nil {
-			h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
-			reply = wireReply{Code: "failed", Message: err.Error()}
-		}
-		frame, err := x.sealReply(reply)
-		if err != nil {
-			h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
-			return
-		}
-		h.respond(m, frame)
+		_ = h.guard("", func() { h.reply(m, answer) }) // who asked hears nothing, and asks again
 	}
+}
+
+// reply answers one request.
+func (h *holder) reply(m *nats.Msg, answer func(context.Context, wireRequest) (wireReply, error)) {
+	x, err := newExchange(h.vault.transport, m.Subject)
+	if err != nil {
+		h.log.Error("vault: answer", "subject", m.Subject, "error", err)
+		return
+	}
+	if len(m.Data) > 0 && m.Data[0] != wireVersion {
+		h.log.Warn("vault: request of another version", "subject", m.Subject, "version", m.Data[0])
+		h.respond(m, []byte{wireVersion, whyVersion})
+		return
+	}
+	request, err := x.openRequest(m.Data)
+	if err != nil {
+		h.log.Warn("vault: request does not open", "subject", m.Subject, "error", err)
+		h.respond(m, []byte{wireVersion, whyMaster})
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout) // the asker waits no longer
+	defer cancel()
+	reply, err := h.guarded(answer)(ctx, request)
+	if errors.Is(err, ErrDestroyed) {
+		reply = wireReply{Code: "destroyed"}
+	} else if errors.Is(err, ErrNoTagKey) {
+		reply = wireReply{Code: "no_tag_key"}
+	} else if err != nil {
+		h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
+		reply = wireReply{Code: "failed", Message: err.Error()}
+	}
+	frame, err := x.sealReply(reply)
+	if err != nil {
+		h.log.Error("vault: answer", "subject", m.Subject, "org", request.Org, "error", err)
+		return
+	}
+	h.respond(m, frame)
 }
 
 // guarded makes an error of a panic, which would end the holder's process.
 func (h *holder) guarded(answer func(context.Context, wireRequest) (wireReply, error)) func(context.Context, wireRequest) (wireReply, error) {
 	return func(ctx context.Context, r wireRequest) (reply wireReply, err error) {
-		defer func() {
-			if cause := recover(); cause != nil {
-				h.log.Error("a panic was caught", "part", "vault", "org", r.Org, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
-				err = errors.New("vault: its holder failed at this; its log has the stack")
-			}
-		}()
-		return answer(ctx, r)
+		if panicked := h.guard(r.Org, func() { reply, err = answer(ctx, r) }); panicked != nil {
+			return wireReply{}, errors.New("vault: its holder failed at this; its log has the stack")
+		}
+		return reply, err
 	}
 }
 
