@@ -69,7 +69,7 @@ func complete(app *kong.Application, words []string) []string {
 	}
 	words = joinAssignments(words)
 	before, word := words[:len(words)-1], words[len(words)-1]
-	node, given, pending := walk(app.Node, before)
+	node, given, pending := walk(app.Node, flagsLast(app.Node, before))
 	var found []string
 	switch {
 	case pending != nil:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"gatehouse/domain"
-	"gatehouse/domain/schedule"
 	"gatehouse/schemas"
 )
 
@@ -34,9 +32,13 @@ type doCmd struct {
 // Help tells how fields are written.
 func (doCmd) Help() string {
 	return `The schema of the command says how a value is read: a text stays as it is, a list of
-texts may be written a,b,c, everything else is JSON. A time without an offset is of
-the clock of the site that the command or --site names. Fields given as key=value
-come on top of those of --file.
+texts may be written a,b,c, everything else is JSON. Fields given as key=value come on
+top of those of --file; none is given twice.
+
+A time is written 2026-12-03T18:00+01:00, or without an offset "2026-12-03 18:00" or
+2026-12-03: then it is of the clock of the site that the command names, or of that of
+its door, unit, booking, share, grant or credential, or else of --site. Days of a
+schedule are written mon or Monday, its times 8:00 or 08:00.
 
 A sentence tells what happened, and each warning follows on a line of its own; with
 --json the whole answer is one line of JSON: {position, hash, at, events, warnings}.
@@ -154,22 +156,19 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := schemas.CheckText(text); err != nil {
-			return nil, usage("--file %s: %v", c.File, err)
+		value, err := c.fromFile(w.ctx, remote, shape, text)
+		if err != nil {
+			return nil, err
 		}
 		if len(given) == 0 {
-			if !json.Valid(text) {
-				return nil, usage("--file %s: it is no JSON", c.File)
-			}
-			return text, nil
+			return json.Marshal(value)
 		}
-		d := json.NewDecoder(bytes.NewReader(text))
-		d.UseNumber()
-		if err := d.Decode(&fields); err != nil {
-			return nil, usage("--file %s: fields come on top of one JSON object, not of a list: %v", c.File, err)
+		var ok bool
+		if fields, ok = value.(map[string]any); !ok {
+			return nil, usage("--file %s: fields come on top of one JSON object, not of a list", c.File)
 		}
 	}
-	a := assigner{c.Name, shape, c.clock(remote, fields, given)}
+	a := assigner{c.Name, shape, remote.commandClock(fields, given)}
 	for _, x := range given {
 		if err := a.assign(w.ctx, fields, x); err != nil {
 			return nil, err
@@ -178,18 +177,34 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// clock is that of the site which the command names itself, else of --site.
-func (c *doCmd) clock(remote *client, fields map[string]any, given []assignment) *clock {
-	site := remote.site
-	if s, ok := fields["site"].(string); ok {
-		site = s
+// fromFile reads the fields of a file: an object, or a list of them.
+func (c *doCmd) fromFile(ctx context.Context, remote *client, shape *shape, text []byte) (any, error) {
+	if err := schemas.CheckText(text); err != nil {
+		return nil, usage("--file %s: %v", c.File, err)
 	}
-	for _, x := range given {
-		if x.key == "site" {
-			site = x.text
+	value, err := readJSON(text)
+	if err != nil {
+		return nil, usage("--file %s: %v", c.File, err)
+	}
+	objects, isList := value.([]any)
+	if !isList {
+		objects = []any{value}
+	}
+	for i, object := range objects {
+		fields, ok := object.(map[string]any)
+		if !ok {
+			continue // the service tells what it should be
+		}
+		a := assigner{c.Name, shape, remote.commandClock(fields, nil)}
+		if _, err := a.below(ctx, shape, "", fields); err != nil {
+			where := "--file " + c.File
+			if isList {
+				where += fmt.Sprintf(": entry %d", i)
+			}
+			return nil, fmt.Errorf("%s: %w", where, err)
 		}
 	}
-	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) { return remote.zoneOf(ctx, site) }}
+	return value, nil
 }
 
 // readInput reads a file, or standard input for -.

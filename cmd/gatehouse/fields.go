@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"gatehouse/domain/schedule"
 )
 
 // assignment is a key=value of the command line: a path into the fields of a
@@ -40,6 +37,9 @@ func readAssignments(args []string) ([]assignment, error) {
 		if err != nil {
 			return nil, err
 		}
+		if i := slices.IndexFunc(out, func(x assignment) bool { return slices.Equal(x.path, path) }); i >= 0 {
+			return nil, usage("%s is given twice, as %q and as %q; of a list, all entries are written in one: doors=gate,lift", key, out[i].text, text)
+		}
 		out = append(out, assignment{path, key, text})
 	}
 	return out, nil
@@ -66,13 +66,6 @@ func readPath(key string) ([]step, error) {
 		}
 	}
 	return path, nil
-}
-
-// assigner puts values into the fields of a command by their shape.
-type assigner struct {
-	command string
-	shape   *shape
-	clock   *clock
 }
 
 // assign sets a field. The shape of the command says how its value is read, so
@@ -105,66 +98,10 @@ func (a *assigner) find(x assignment) (*shape, error) {
 		case s.field == "":
 			return nil, usage("%s: %s has no list there", x.key, a.command)
 		default:
-			names := at.fields()
-			if len(names) == 0 {
-				return nil, usage("%s: %s has no field %s", x.key, a.command, s.field)
-			}
-			return nil, usage("%s: %s has no field %s%s; there are %s", x.key, a.command, s.field, didYouMean(s.field, names), strings.Join(names, ", "))
+			return nil, a.unknown(at, x.key, s.field)
 		}
 	}
 	return at, nil
-}
-
-// value reads the text of a value by its shape.
-func (a *assigner) value(ctx context.Context, s *shape, x assignment) (any, error) {
-	switch {
-	case s.Clears && x.text == "null":
-		return nil, nil
-	case s.Type == "string" && s.Format == "date-time":
-		at, err := a.clock.read(ctx, x.text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", x.key, err)
-		}
-		return at.Format(time.RFC3339Nano), nil
-	case s.Type == "string" && len(s.Enum) > 0:
-		for _, word := range s.Enum {
-			if strings.EqualFold(word, x.text) {
-				return word, nil
-			}
-		}
-		return nil, usage("%s: %q is none of %s", x.key, x.text, strings.Join(s.Enum, ", "))
-	case s.Type == "string" && s.Format == "date":
-		if _, err := schedule.ParseDate(x.text); err != nil {
-			return nil, usage("%s: %v", x.key, err)
-		}
-		return x.text, nil
-	case s.Type == "string":
-		return x.text, nil
-	case s.Type == "boolean":
-		switch strings.ToLower(x.text) {
-		case "true":
-			return true, nil
-		case "false":
-			return false, nil
-		}
-		return nil, usage("%s: %q is neither true nor false", x.key, x.text)
-	case s.Type == "array" && s.Items != nil && s.Items.Type == "string" && !strings.HasPrefix(strings.TrimSpace(x.text), "["):
-		if x.text == "" {
-			return []any{}, nil
-		}
-		list := []any{}
-		for part := range strings.SplitSeq(x.text, ",") {
-			list = append(list, strings.TrimSpace(part))
-		}
-		return list, nil
-	}
-	var value any
-	d := json.NewDecoder(strings.NewReader(x.text))
-	d.UseNumber()
-	if err := d.Decode(&value); err != nil || d.More() {
-		return nil, usage("%s: %q is no %s; write it as JSON", x.key, x.text, s.kind())
-	}
-	return value, nil
 }
 
 // put sets what a path below root leads to, and makes what is missing on the way.

@@ -63,6 +63,17 @@ func TestFieldsOfTheCommandLine(t *testing.T) {
 		{"SuspendCredential", []string{"until=2026-03-02T08:30"}, `{"until":"2026-03-02T07:30:00Z"}`},
 		{"SuspendCredential", []string{"until=2026-07-02 08:30:15"}, `{"until":"2026-07-02T06:30:15Z"}`},
 		{"SuspendCredential", []string{"until=2026-07-02"}, `{"until":"2026-07-01T22:00:00Z"}`},
+		{"SuspendCredential", []string{"until=2026-12-03 8:00"}, `{"until":"2026-12-03T07:00:00Z"}`},
+		{"SuspendCredential", []string{"until=2026-12-03T18:00+01:00"}, `{"until":"2026-12-03T18:00:00+01:00"}`},
+		{"SuspendCredential", []string{"until=2026-12-03 18:00 +01:00"}, `{"until":"2026-12-03T18:00:00+01:00"}`},
+		{"SuspendCredential", []string{"until=2026-12-03t18:00:00.5z"}, `{"until":"2026-12-03T18:00:00.5Z"}`},
+		{"DefineSchedule", []string{"times.windows[0].days=Monday,TUE, sunday,holiday", "times.windows[0].from=8:00"},
+			`{"times":{"windows":[{"days":["mon","tue","sun","holiday"],"from":"08:00"}]}}`},
+		{"DefineSchedule", []string{"times.windows[0].days[0]=Mon"}, `{"times":{"windows":[{"days":["mon"]}]}}`},
+		{"DefineSchedule", []string{`times={"windows":[{"days":["Wed"],"from":"8:00","to":"9:30"}],"holidays":"Closed"}`},
+			`{"times":{"windows":[{"days":["wed"],"from":"08:00","to":"09:30"}],"holidays":"closed"}}`},
+		{"SetBlackout", []string{"from=2026-12-24 18:00", "to=2026-12-26T8:00"}, `{"from":"2026-12-24T18:00","to":"2026-12-26T08:00"}`},
+		{"SetBlackout", []string{"from=2026-12-24T18:00:00Z"}, `{"from":"2026-12-24T19:00"}`},
 		{"CreateBooking", []string{"from=2026-07-02"}, `{"from":"2026-07-02"}`},
 	} {
 		got, err := assigned(t, c.command, c.args...)
@@ -84,6 +95,12 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		{"MapUnitAccess", "rights[1000].right=x", "counted from 0"},
 		{"SetNotification", "enabled=yes", `"yes" is neither true nor false`},
 		{"SetNotification", "kind=other", `"other" is none of shared_access`},
+		{"MapUnitAccess", `rights=[{"rihgt":"r1"}]`, "rights[0].rihgt: MapUnitAccess has no field rihgt (did you mean right?); there are right, schedule"},
+		{"MapUnitAccess", `rights[0]={"right":"a","right":"b"}`, "rights[0]: right: the field stands twice"},
+		{"MapUnitAccess", `rights=[{]`, "write it as JSON"},
+		{"DefineSchedule", `times={"windows":[{"form":"08:00"}]}`, "times.windows[0].form: DefineSchedule has no field form (did you mean from?)"},
+		{"DefineSchedule", `times={"valid_until":"soon"}`, `times.valid_until: "soon" is no date`},
+		{"SetBlackout", "from=2026-12-24", "is no date with a time of whole minutes"},
 		{"SuspendCredential", "until=tomorrow", `"tomorrow" is no time`},
 		{"SuspendCredential", "until=2026-03-29T02:30", "does not exist in Europe/Berlin"},
 		{"SuspendCredential", "until=2026-10-25T02:30", "exists twice in Europe/Berlin"},
@@ -93,6 +110,19 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		assert.Contains(t, err.Error(), c.says)
 		assert.Equal(t, exitUsage, exitCode(err), c.arg)
 	}
+}
+
+// A field that is given twice is refused: nobody knows which of the two is meant.
+func TestFieldGivenTwiceIsRefused(t *testing.T) {
+	for _, args := range [][]string{{"person=a", "person=b"}, {"person=a", "name=x", "person=b"}} {
+		_, err := assigned(t, "RegisterPerson", args...)
+		require.ErrorContains(t, err, `person is given twice, as "a" and as "b"`)
+		assert.Equal(t, exitUsage, exitCode(err))
+	}
+	_, err := assigned(t, "MapUnitAccess", "rights[0].right=a", "rights[00].right=b")
+	require.ErrorContains(t, err, "is given twice")
+	_, err = assigned(t, "MapUnitAccess", "rights[0].right=a", "rights[1].right=a")
+	require.NoError(t, err)
 }
 
 func TestATimeWithoutAnOffsetNeedsASite(t *testing.T) {

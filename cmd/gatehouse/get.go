@@ -47,6 +47,9 @@ func (c *getCmd) Run(w *world) error {
 		if !ok {
 			return usage("%q: parameters are written key=value", f)
 		}
+		if query.Has(key) {
+			return usage("%s is given twice, as %q and as %q", key, query.Get(key), value)
+		}
 		query.Set(key, value)
 	}
 	if c.All {

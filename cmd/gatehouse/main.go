@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -63,7 +62,8 @@ Exit codes:
   4  the token is not good, or its person may not do this
   5  the service cannot be reached, is busy, or its data is in use: try again
 
-With --json, what went wrong is one line of JSON on stderr: {code, detail, …}.`
+With --json, what went wrong is one line of JSON on stderr: {code, detail, …}.
+Flags may stand anywhere; behind -- every word is an argument.`
 }
 
 // AfterApply refuses arguments that are not in UTF-8: their letters would be lost on the
@@ -100,7 +100,7 @@ func run(args []string) int {
 		fmt.Fprintln(os.Stderr, "gatehouse:", err)
 		return exitFailure
 	}
-	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, json: slices.Contains(args, "--json")}
+	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, json: asksJSON(args)}
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}
@@ -110,7 +110,7 @@ func run(args []string) int {
 		}
 		return exitDone
 	}
-	selected, err := parser.Parse(args)
+	selected, err := parser.Parse(flagsLast(parser.Model.Node, args))
 	if err == nil {
 		err = selected.Run(w)
 	}

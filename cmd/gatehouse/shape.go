@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,6 +18,7 @@ type shape struct {
 	Type        string            `json:"-"`
 	Clears      bool              `json:"-"` // null may stand for the value, and clears it
 	Format      string            `json:"format"`
+	Pattern     string            `json:"pattern"`
 	Description string            `json:"description"`
 	Enum        []string          `json:"enum"`
 	Properties  map[string]*shape `json:"properties"`
@@ -112,6 +114,15 @@ func (s *shape) kind() string {
 		return "text"
 	}
 	return s.Type
+}
+
+// takes reports whether the pattern of a field, if it has one, takes a text.
+func (s *shape) takes(text string) bool {
+	if s.Pattern == "" {
+		return false
+	}
+	taken, err := regexp.MatchString(s.Pattern, text)
+	return taken && err == nil
 }
 
 // describe writes the fields of a shape and of what is below it.

@@ -76,7 +76,7 @@ func (s *station) verb(ctx context.Context, args ...string) outcome {
 	parser, err := newParser(&verbs{})
 	require.NoError(s.t, err)
 	w := &world{ctx: ctx, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, now: time.Now}
-	selected, err := parser.Parse(args)
+	selected, err := parser.Parse(flagsLast(parser.Model.Node, args))
 	if err == nil {
 		err = selected.Run(w)
 	}

@@ -12,8 +12,8 @@ import (
 // clock reads times of the command line. One without an offset is of the clock of
 // a site, whose zone is asked for when the first such time is met.
 type clock struct {
-	zone func(ctx context.Context) (*schedule.Zone, error)
-	met  *schedule.Zone
+	zone  func(ctx context.Context) (*schedule.Zone, error)
+	known *schedule.Zone // once it was asked for
 }
 
 // siteClock is the clock of the site that a verb names.
@@ -62,31 +62,68 @@ func zoneNamed(zone, of string) (*schedule.Zone, error) {
 	return rules.Compile(), nil
 }
 
-// read reads a time: RFC 3339, or without an offset a time of the site's clock, as
-// 2026-03-02T08:30, 2026-03-02 08:30:15 or 2026-03-02, the beginning of that day.
+// read reads a time with its offset, or without one a time of the site's clock, as
+// 2026-03-02T08:30, 2026-03-02 8:30:15 or 2026-03-02, the beginning of that day.
 func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
-	if at, err := time.Parse(time.RFC3339Nano, text); err == nil {
+	if at, ok := withOffset(text); ok {
 		return at, nil
 	}
 	local, ok := localTime(text)
 	if !ok {
 		return time.Time{}, usage("%q is no time; write 2026-03-02T08:30:00Z, or 2026-03-02T08:30 for the clock of the site", text)
 	}
-	if k.met == nil {
-		zone, err := k.zone(ctx)
-		if err != nil {
-			return time.Time{}, err
-		}
-		k.met = zone
+	zone, err := k.met(ctx)
+	if err != nil {
+		return time.Time{}, err
 	}
 	if len(text) == len(time.DateOnly) {
 		date, err := schedule.ParseDate(text)
 		if err != nil {
 			return time.Time{}, usage("%q: %v", text, err)
 		}
-		return time.Unix(0, k.met.Start(date)).UTC(), nil
+		return time.Unix(0, zone.Start(date)).UTC(), nil
 	}
-	return instant(k.met, text, local)
+	return instant(zone, text, local)
+}
+
+// reading reads what the clock and the calendar of the site are to show, as
+// 2026-12-24T18:00. A time with an offset is brought to that clock.
+func (k *clock) reading(ctx context.Context, text string) (string, error) {
+	if at, ok := withOffset(text); ok {
+		zone, err := k.met(ctx)
+		if err != nil {
+			return "", err
+		}
+		local := zone.Local(at.UnixNano())
+		return schedule.DateTime{Date: local.Date, Time: local.Time}.String(), nil
+	}
+	if local, ok := localTime(text); ok && len(text) > len(time.DateOnly) && local.Second() == 0 {
+		return local.Format("2006-01-02T15:04"), nil
+	}
+	return "", usage("%q is no date with a time of whole minutes; write 2026-12-24T18:00", text)
+}
+
+// met is the zone, asked for once.
+func (k *clock) met(ctx context.Context) (*schedule.Zone, error) {
+	if k.known == nil {
+		zone, err := k.zone(ctx)
+		if err != nil {
+			return nil, err
+		}
+		k.known = zone
+	}
+	return k.known, nil
+}
+
+// withOffset reads a time with its offset, as 2026-03-02T08:30:00Z or 2026-03-02 8:30 +01:00.
+func withOffset(text string) (time.Time, bool) {
+	text = strings.ToUpper(strings.ReplaceAll(strings.Replace(text, " ", "T", 1), " ", ""))
+	for _, layout := range []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04Z07:00"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // localTime reads a time without an offset.
