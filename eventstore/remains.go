@@ -78,9 +78,9 @@ func (cfg *Config) checkFolder(name string) error {
 	if cfg.Embedded == nil {
 		return nil
 	}
-	found, err := filepath.Glob(filepath.Join(cfg.Embedded.cfg.Dir, "jetstream", "jetstream", "*", "streams", name))
-	if err != nil || len(found) == 0 {
-		return err
+	found := cfg.Embedded.folders(name)
+	if len(found) == 0 {
+		return nil
 	}
 	if held, err := cfg.Embedded.heldMessages(name); err != nil {
 		return err

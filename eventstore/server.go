@@ -95,6 +95,7 @@ func (e *Embedded) start() error {
 	if err := errors.Join(e.checkBlocks(), e.begun()); err != nil {
 		return err
 	}
+	e.finishMetas()
 	opts := &server.Options{
 		ServerName: "gatehouse",
 		JetStream:  true,
