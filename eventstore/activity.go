@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // MaxActivityBatch is the greatest number of records of one append: the server's
@@ -31,7 +31,7 @@ type ActivityWriter struct {
 	gateway domain.ID
 	boot    uint64
 	k       uint64 // of the last record that is stored
-	prev    schemas.Hash
+	prev    wire.Hash
 	seq     uint64 // of the last message on the subject
 }
 
@@ -69,7 +69,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 func (s *Store) standBehind(ctx context.Context, w *ActivityWriter) error {
 	return s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
 		w.k++
-		if a, err := schemas.DecodeActivity(body); err == nil && a.Gateway == w.gateway {
+		if a, err := wire.DecodeActivity(body); err == nil && a.Gateway == wire.ID(w.gateway) {
 			w.k, w.boot = a.K, a.Boot+1
 		}
 		return nil
@@ -84,18 +84,18 @@ func activitySubject(org, site, gateway domain.ID) string {
 // their order. It passes over messages that are no record of the gateway, or that do
 // not follow the one before them, and tells how many those are; what stands before
 // the first one may be gone by retention.
-func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f func(*schemas.Activity) error) (damaged uint64, err error) {
+func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f func(*wire.Activity) error) (damaged uint64, err error) {
 	w, err := s.ActivityWriter(ctx, org, site, gateway)
 	if err != nil || w.seq == 0 {
 		return 0, err
 	}
-	var prev *schemas.Hash
+	var prev *wire.Hash
 	err = s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
 		follows := prev
-		hash := schemas.HashOf(body)
+		hash := wire.HashOf(body)
 		prev = &hash
-		a, err := schemas.DecodeActivity(body)
-		if err != nil || a.Gateway != gateway || follows != nil && a.Prev != *follows {
+		a, err := wire.DecodeActivity(body)
+		if err != nil || a.Gateway != wire.ID(gateway) || follows != nil && a.Prev != *follows {
 			damaged++
 			return nil
 		}
@@ -110,7 +110,7 @@ var errUnread = errors.New("eventstore: the last message is no record")
 // last reads the last record of the subject and stands behind it; nil when there
 // is none. Where the last message is no record it fails with errUnread, and stands
 // behind that but for the counter.
-func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
+func (w *ActivityWriter) last(ctx context.Context) (*wire.Activity, error) {
 	msg, err := w.stream.GetLastMsgForSubject(ctx, w.subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return nil, nil
@@ -118,8 +118,8 @@ func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: read the tail of %s: %w", w.subject, err)
 	}
-	w.prev, w.seq = schemas.HashOf(msg.Data), msg.Sequence
-	a, err := schemas.DecodeActivity(msg.Data)
+	w.prev, w.seq = wire.HashOf(msg.Data), msg.Sequence
+	a, err := wire.DecodeActivity(msg.Data)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnread, err)
 	}
@@ -132,14 +132,14 @@ func (w *ActivityWriter) last(ctx context.Context) (*schemas.Activity, error) {
 func (w *ActivityWriter) K() uint64 { return w.k }
 
 // Last reads the last stored record, or nil.
-func (w *ActivityWriter) Last(ctx context.Context) (*schemas.Activity, error) { return w.last(ctx) }
+func (w *ActivityWriter) Last(ctx context.Context) (*wire.Activity, error) { return w.last(ctx) }
 
 // Append stores records, 1 to MaxActivityBatch, as a whole and behind what is
 // there. It sets their gateway, boot, counter and prev. It returns when they are
 // durable. An outcome that is not known is settled by reading the tail; an error
 // means that they may be stored, and that the same records must be given again
 // to this writer, or the tail read by a new one.
-func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity) error {
+func (w *ActivityWriter) Append(ctx context.Context, records []wire.Activity) error {
 	if len(records) == 0 || len(records) > MaxActivityBatch {
 		return fmt.Errorf("eventstore: %d activity records at once, 1 to %d are taken", len(records), MaxActivityBatch)
 	}
@@ -180,17 +180,17 @@ func (w *ActivityWriter) Append(ctx context.Context, records []schemas.Activity)
 
 // chain numbers the records and writes them, each naming the hash of the one
 // before, and returns the hash of the last.
-func (w *ActivityWriter) chain(records []schemas.Activity) ([][]byte, schemas.Hash, error) {
+func (w *ActivityWriter) chain(records []wire.Activity) ([][]byte, wire.Hash, error) {
 	bodies := make([][]byte, len(records))
 	prev := w.prev
 	for i := range records {
 		a := &records[i]
-		a.Gateway, a.Boot, a.K, a.Prev = w.gateway, w.boot, w.k+uint64(i)+1, prev
+		a.Gateway, a.Boot, a.K, a.Prev = wire.ID(w.gateway), w.boot, w.k+uint64(i)+1, prev
 		body, err := a.Encode()
 		if err != nil {
 			return nil, prev, err
 		}
-		bodies[i], prev = body, schemas.HashOf(body)
+		bodies[i], prev = body, wire.HashOf(body)
 	}
 	return bodies, prev, nil
 }

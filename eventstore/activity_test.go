@@ -11,35 +11,35 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
-func records(from, n int) []schemas.Activity {
-	out := make([]schemas.Activity, n)
+func records(from, n int) []wire.Activity {
+	out := make([]wire.Activity, n)
 	for i := range out {
-		out[i] = schemas.Activity{Type: schemas.AccessGranted, At: time.Unix(int64(from+i), 0).UTC(), Door: "gate", Source: fmt.Sprint(from + i)}
+		out[i] = wire.Activity{Type: wire.AccessGranted, At: time.Unix(int64(from+i), 0).UTC(), Door: "gate", Source: fmt.Sprint(from + i)}
 	}
 	return out
 }
 
 // readActivity reads a gateway's records and checks that they are a chain without
 // gaps.
-func readActivity(t *testing.T, s *Store, subject string) (out []schemas.Activity) {
+func readActivity(t *testing.T, s *Store, subject string) (out []wire.Activity) {
 	t.Helper()
 	stream, err := s.js.Stream(t.Context(), StreamActivity)
 	require.NoError(t, err)
-	var prev schemas.Hash
+	var prev wire.Hash
 	for seq := uint64(1); ; {
 		msg, err := stream.GetMsg(t.Context(), seq, jetstream.WithGetMsgSubject(subject))
 		if err != nil {
 			require.ErrorIs(t, err, jetstream.ErrMsgNotFound)
 			return out
 		}
-		a, err := schemas.DecodeActivity(msg.Data)
+		a, err := wire.DecodeActivity(msg.Data)
 		require.NoError(t, err)
 		require.Equal(t, uint64(len(out)+1), a.K)
 		require.Equal(t, prev, a.Prev)
-		out, prev, seq = append(out, *a), schemas.HashOf(msg.Data), msg.Sequence+1
+		out, prev, seq = append(out, *a), wire.HashOf(msg.Data), msg.Sequence+1
 	}
 }
 

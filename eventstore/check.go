@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // DamageAdvice is what an operator does about a damaged ledger.
@@ -128,7 +129,7 @@ func (w *walk) take(seq uint64, body []byte) error {
 	} else {
 		w.found.checked++
 	}
-	w.heads[c.Org] = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body)}
+	w.heads[c.Org] = Head{Epoch: c.Epoch, N: c.N, Hash: wire.HashOf(body)}
 	return nil
 }
 

@@ -14,24 +14,24 @@ import (
 	"gatehouse/domain"
 )
 
-// wire passes bytes on between a client and a server, but not while it is held.
-type wire struct {
+// link passes bytes on between a client and a server, but not while it is held.
+type link struct {
 	url  string
 	held sync.RWMutex
 }
 
-// wait waits while the wire is held.
-func (w *wire) wait() {
+// wait waits while the link is held.
+func (w *link) wait() {
 	w.held.RLock()
 	defer w.held.RUnlock()
 }
 
-func newWire(t *testing.T, server string) *wire {
+func newLink(t *testing.T, server string) *link {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { l.Close() })
-	w := &wire{url: "nats://" + l.Addr().String()}
+	w := &link{url: "nats://" + l.Addr().String()}
 	pass := func(from, to net.Conn) {
 		defer to.Close()
 		buf := make([]byte, 32<<10)
@@ -72,7 +72,7 @@ func TestANodeKnowsThatItIsStale(t *testing.T) {
 	other := b.open(b.configBesides())
 	newOrg(t, other, "acme")
 
-	w := newWire(t, b.servers[0].Addr().String())
+	w := newLink(t, b.servers[0].Addr().String())
 	var elapsed atomic.Int64
 	cfg := b.configBesides()
 	cfg.elapsed = func() time.Duration { return time.Duration(elapsed.Load()) }

@@ -19,7 +19,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // storedData is a data directory as a service leaves it, and what it has acknowledged.
@@ -250,10 +250,10 @@ func (d *storedData) lookAt(t *testing.T, s *Store, org domain.ID) string {
 	if head.N != want.N || head.Hash != want.Hash || sum != d.digests[org] {
 		return fmt.Sprintf("LOST %d of %d", int(want.N-head.N), want.N)
 	}
-	n, last := uint64(0), schemas.Hash{}
+	n, last := uint64(0), wire.Hash{}
 	err = s.read(t.Context(), Subject(org), 1, math.MaxUint64, func(_ uint64, body []byte) error {
 		n++
-		last = schemas.HashOf(body)
+		last = wire.HashOf(body)
 		return nil
 	})
 	if err == nil && n == want.N && last == want.Hash {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // The embedded server is started anew under two nodes that are at work: what was
@@ -70,7 +70,7 @@ func TestAFullDiskKeepsTheReserveForWhatTakesAccessAway(t *testing.T) {
 	s.disk.low.Store(false)
 	r, err := s.Execute(t.Context(), "acme", bo)
 	require.NoError(t, err)
-	assert.Equal(t, schemas.Position{Epoch: 1, N: after.N + 1}, r.Position)
+	assert.Equal(t, wire.Position{Epoch: 1, N: after.N + 1}, r.Position)
 	assert.False(t, r.Repeated)
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/mark"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // ErrBehind says that the ledger of an org ends before what is known of it elsewhere.
@@ -75,7 +75,7 @@ func (s *Store) storedEnd(ctx context.Context, o *org) (Head, error) {
 	if c.N < stored {
 		return Head{}, fmt.Errorf("%w: the ledger of %s counts %d commits, and the last that can be read is %s", ErrBrokenChain, o.id, stored, c.Position())
 	}
-	return Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(last.Data), At: c.At, seq: last.Sequence}, nil
+	return Head{Epoch: c.Epoch, N: c.N, Hash: wire.HashOf(last.Data), At: c.At, seq: last.Sequence}, nil
 }
 
 // checkEnd compares the end of an org's ledger with what is known of it elsewhere.
@@ -149,7 +149,7 @@ func (s *Store) checkSame(ctx context.Context, o *org, end Head, k knownEnd) err
 		if err != nil {
 			return fmt.Errorf("compare %s with what is known of it: %w", o.id, err)
 		}
-		hash = schemas.HashOf(msg.Data)
+		hash = wire.HashOf(msg.Data)
 	}
 	if hash != k.Hash {
 		return fmt.Errorf("%w: %w: commit %s of %s is another than the one that %s knows of", ErrBrokenChain, ErrBehind, k.Position(), o.id, k.from)
@@ -180,7 +180,7 @@ func (s *Store) recheck(id domain.ID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	known, from, ok := s.cfg.Marks.Of(id)
-	if ok && known.Beyond(o.head.Position()) && o.tooNew == (schemas.Position{}) {
+	if ok && known.Beyond(o.head.Position()) && o.tooNew == (wire.Position{}) {
 		s.stopIfBroken(o, fmt.Errorf("%w: %w: %s knows of %s", ErrBrokenChain, ErrBehind, from, known.Position()))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // attempts is how often a command is decided again after conflicts before it is
@@ -171,7 +172,7 @@ type prepared struct {
 	result   Result
 	commit   *schemas.Commit
 	events   []domain.Event // of the commit, sealed and in clear
-	hash     schemas.Hash
+	hash     wire.Hash
 	body     []byte
 	guard    uint64 // last sequence of the subject that the decision was made on
 	warnings []domain.Warning
@@ -192,7 +193,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if !o.loaded.Load() {
 		return prepared{}, fmt.Errorf("eventstore: org %s is being loaded: %w", o.id, ErrBusy)
 	}
-	if o.tooNew != (schemas.Position{}) {
+	if o.tooNew != (wire.Position{}) {
 		return prepared{}, ErrTooNew
 	}
 	at := x.now()
@@ -262,13 +263,13 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 	if len(body) > schemas.MaxCommit {
 		return prepared{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(body), schemas.MaxCommit)
 	}
-	return prepared{commit: c, events: events, hash: schemas.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}, nil
+	return prepared{commit: c, events: events, hash: wire.HashOf(body), body: body, guard: o.head.seq, warnings: d.Warnings}, nil
 }
 
 // next is the position of the commit behind the head. One with LedgerRestored is the
 // first of the next epoch, behind what was lost.
-func (o *org) next(events []domain.Event) (schemas.Position, error) {
-	place := schemas.Position{Epoch: max(o.head.Epoch, 1), N: o.head.N + 1}
+func (o *org) next(events []domain.Event) (wire.Position, error) {
+	place := wire.Position{Epoch: max(o.head.Epoch, 1), N: o.head.N + 1}
 	if len(events) == 0 {
 		return place, nil
 	}
@@ -279,7 +280,7 @@ func (o *org) next(events []domain.Event) (schemas.Position, error) {
 	case lost.Epoch != place.Epoch+1 || lost.LostFrom != place.N || lost.HashAtLostFrom != o.head.Hash.String():
 		return place, fmt.Errorf("%w: it is at %s with the hash %s", ErrPosition, o.head.Position(), o.head.Hash)
 	}
-	return schemas.Position{Epoch: lost.Epoch, N: lost.LostTo + 1}, nil
+	return wire.Position{Epoch: lost.Epoch, N: lost.LostTo + 1}, nil
 }
 
 // append publishes the commit. A publish without a telling answer is repeated

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func TestExecuteIsReadBackOnAnotherNodeAndAfterARestart(t *testing.T) {
@@ -23,7 +23,7 @@ func TestExecuteIsReadBackOnAnotherNodeAndAfterARestart(t *testing.T) {
 		newOrg(t, s, "acme")
 		r, err := s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "ana", Name: domain.Clear("Ana"), Email: domain.Clear("ana@example.org")}))
 		require.NoError(t, err)
-		assert.Equal(t, schemas.Position{Epoch: 1, N: 2}, r.Position)
+		assert.Equal(t, wire.Position{Epoch: 1, N: 2}, r.Position)
 		assert.Equal(t, "person.registered", r.Events[0].Type)
 		assert.NotContains(t, string(r.Events[0].Data), "ana@")
 

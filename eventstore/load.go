@@ -12,7 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // ErrBrokenChain says that a commit does not follow the one before it: something
@@ -144,7 +144,7 @@ func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f 
 func (o *org) reset() {
 	o.state, o.head = domain.NewState(), Head{}
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
-	o.seqs, o.lost, o.tooNew, o.snapped = nil, nil, schemas.Position{}, 0
+	o.seqs, o.lost, o.tooNew, o.snapped = nil, nil, wire.Position{}, 0
 }
 
 // observeFrom is the earliest commit that some observer still needs.

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 
 	"gatehouse/eventstore/mark"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // streamEnd is how far a stream goes.
@@ -71,7 +71,7 @@ func (m *Marks) advanceStream(name string, seq uint64) {
 		return
 	}
 	if known.Ledger != created {
-		known.Ledger, known.Hash = created, schemas.Hash{}
+		known.Ledger, known.Hash = created, wire.Hash{}
 	}
 	known.Org, known.Epoch, known.N, known.Seq = mark.OfStream(name), 1, known.N+1, seq
 	m.advance(known)

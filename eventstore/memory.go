@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 const (
@@ -234,7 +234,7 @@ func (s *Store) letGo(o *org) (gone bool, err error) {
 	}
 	o.mu.Lock() // nobody has it: who locks an org uses it
 	defer o.mu.Unlock()
-	if o.head.N != o.snapped || o.tooNew != (schemas.Position{}) {
+	if o.head.N != o.snapped || o.tooNew != (wire.Position{}) {
 		return false, nil
 	}
 	for _, ob := range s.observers {

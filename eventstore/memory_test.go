@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // small is a node that may hold one org.
@@ -110,7 +111,7 @@ func (w *witness) Applied(id domain.ID, _ *domain.State, c *schemas.Commit, _ He
 	w.last[id] = c.N
 }
 
-func (w *witness) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+func (w *witness) Seen(domain.ID) wire.Position { return wire.Position{} }
 
 func (w *witness) Settled(id domain.ID) uint64 {
 	w.mu.Lock()

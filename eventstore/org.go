@@ -11,6 +11,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Shards is the number of shards over which orgs are spread, so that the ledger
@@ -37,9 +38,9 @@ type org struct {
 	// what the tail has passed over meanwhile, which is read before mu is let go.
 	loaded atomic.Bool
 
-	hold       atomic.Pointer[holding]          // what has the org alone now; nil: nothing is noted
-	lastSealed atomic.Int64                     // sealed as it was told last
-	lastTooNew atomic.Pointer[schemas.Position] // tooNew as it was told last
+	hold       atomic.Pointer[holding]       // what has the org alone now; nil: nothing is noted
+	lastSealed atomic.Int64                  // sealed as it was told last
+	lastTooNew atomic.Pointer[wire.Position] // tooNew as it was told last
 
 	folding atomic.Pointer[string] // the command whose commit is folded, or was last
 	looks   atomic.Int32           // copies of the state that are looked at; grows under mu alone
@@ -56,7 +57,7 @@ type org struct {
 	sealed     int                    // personal values of the state that are not known in clear
 	vaultPause time.Duration          // between the last two looks for their keys
 	vaultRetry time.Time              // until when the vault is not asked again while following
-	tooNew     schemas.Position       // of the first commit that later code wrote; zero: none
+	tooNew     wire.Position          // of the first commit that later code wrote; zero: none
 	advanced   chan struct{}          // closed and replaced when the head moves
 	snapped    uint64                 // n of the last snapshot
 }
@@ -76,12 +77,12 @@ func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observ
 type readCommit struct {
 	*schemas.Commit
 	applied domain.Applied // empty when later code wrote the commit
-	hash    schemas.Hash
+	hash    wire.Hash
 	seq     uint64
 }
 
 func decodeCommit(c *schemas.Commit, body []byte, seq uint64) (r readCommit, err error) {
-	r = readCommit{Commit: c, hash: schemas.HashOf(body), seq: seq}
+	r = readCommit{Commit: c, hash: wire.HashOf(body), seq: seq}
 	if !c.TooNew() {
 		r.applied, err = c.Applied()
 	}
@@ -96,7 +97,7 @@ func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 		return fmt.Errorf("%w: commit %s of %s does not follow %s: %w", ErrBrokenChain, r.Position(), o.id, o.head.Position(), err)
 	}
 	if r.TooNew() {
-		if o.tooNew == (schemas.Position{}) {
+		if o.tooNew == (wire.Position{}) {
 			o.tooNew = r.Position()
 		}
 		return ErrTooNew
@@ -114,7 +115,7 @@ func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 
 // fold folds a commit whose events are at hand and moves the head. The caller
 // holds o.mu.
-func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash schemas.Hash, seq uint64, observe bool) {
+func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash wire.Hash, seq uint64, observe bool) {
 	o.folding.Store(&c.Command)
 	o.state.Apply(a)
 	o.forgetKeys(a.Events)
@@ -242,10 +243,10 @@ func (s *Store) Loaded() []domain.ID {
 
 // ReadOnly tells of an org that later code has written to: the position of the
 // first commit that this code may not fold.
-func (s *Store) ReadOnly(id domain.ID) (schemas.Position, bool) {
+func (s *Store) ReadOnly(id domain.ID) (wire.Position, bool) {
 	o := s.present(id)
 	if o == nil {
-		return schemas.Position{}, false
+		return wire.Position{}, false
 	}
 	defer s.release(o)
 	if o.mu.TryRLock() { // readiness waits for no org
@@ -255,7 +256,7 @@ func (s *Store) ReadOnly(id domain.ID) (schemas.Position, bool) {
 	}
 	at := o.lastTooNew.Load()
 	if at == nil {
-		return schemas.Position{}, false
+		return wire.Position{}, false
 	}
-	return *at, *at != schemas.Position{}
+	return *at, *at != wire.Position{}
 }

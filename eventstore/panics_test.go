@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // mine is an observer that panics where the test wants it to.
@@ -30,9 +31,9 @@ func (m *mine) Applied(_ domain.ID, _ *domain.State, c *schemas.Commit, _ Head) 
 		panic("applied")
 	}
 }
-func (m *mine) Seen(domain.ID) schemas.Position { return schemas.Position{} }
-func (m *mine) Settled(domain.ID) uint64        { return math.MaxUint64 }
-func (m *mine) End(domain.ID) bool              { return true }
+func (m *mine) Seen(domain.ID) wire.Position { return wire.Position{} }
+func (m *mine) Settled(domain.ID) uint64     { return math.MaxUint64 }
+func (m *mine) End(domain.ID) bool           { return true }
 
 func panicked(s *Store) []Panic {
 	var out []Panic

@@ -8,6 +8,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // batchCommits and batchBytes bound what is read of the past before a turn of the core
@@ -105,7 +106,7 @@ func (c *chain) take(body []byte) error {
 	} else if err := commit.Follows(c.prev.Position(), c.prev.Hash); err != nil {
 		return fmt.Errorf("%w: at %s of %s: %w", ErrBrokenChain, commit.Position(), c.id, err)
 	}
-	c.known, c.prev = true, Head{Epoch: commit.Epoch, N: commit.N, Hash: schemas.HashOf(body)}
+	c.known, c.prev = true, Head{Epoch: commit.Epoch, N: commit.N, Hash: wire.HashOf(body)}
 	if commit.N <= c.from {
 		return nil
 	}
@@ -157,7 +158,7 @@ var ErrNoPosition = errors.New("the org was never at this position")
 // StateAt folds an org's commits up to a position anew, in turns of the core: what was
 // known then. It reads them all, so it takes seconds on a long ledger. Personal values
 // stay sealed.
-func (s *Store) StateAt(ctx context.Context, who budget.Who, at schemas.Position) (*domain.State, Head, error) {
+func (s *Store) StateAt(ctx context.Context, who budget.Who, at wire.Position) (*domain.State, Head, error) {
 	state, head := domain.NewState(), Head{}
 	err := s.CommitsInTurns(ctx, who, 0, at.N, func(c *schemas.Commit, body []byte) error {
 		a, err := c.Applied()
@@ -165,7 +166,7 @@ func (s *Store) StateAt(ctx context.Context, who budget.Who, at schemas.Position
 			return fmt.Errorf("%w: %w", ErrBrokenChain, err)
 		}
 		state.Apply(a)
-		head = Head{Epoch: c.Epoch, N: c.N, Hash: schemas.HashOf(body), At: c.At}
+		head = Head{Epoch: c.Epoch, N: c.N, Hash: wire.HashOf(body), At: c.At}
 		return nil
 	})
 	if err == nil && (at.N == 0 || head.Position() != at) {

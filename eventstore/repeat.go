@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // accepted answers a command that the ledger has, also under its former id: there
@@ -45,5 +45,5 @@ func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 	if request != c.Request {
 		return Result{}, fmt.Errorf("%w: %s at %s", ErrReused, c.Command, c.Position())
 	}
-	return Result{Position: c.Position(), Hash: schemas.HashOf(msg.Data), At: c.At, Events: c.Events, Repeated: true}, nil
+	return Result{Position: c.Position(), Hash: wire.HashOf(msg.Data), At: c.At, Events: c.Events, Repeated: true}, nil
 }

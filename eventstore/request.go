@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Request is one command, or a list of commands of one type that is all or
@@ -23,14 +24,14 @@ type Request struct {
 	// looked at again where the command is decided.
 	Token      domain.ID
 	Causation  *domain.UUID
-	IfPosition *schemas.Position // refuse with ErrPosition unless the org stands there
+	IfPosition *wire.Position // refuse with ErrPosition unless the org stands there
 	DryRun     bool              // decide, but append nothing
 }
 
 // Result is what an accepted command led to.
 type Result struct {
-	Position schemas.Position `json:"position"` // of the commit; with a dry run, where it was decided
-	Hash     schemas.Hash     `json:"hash"`
+	Position wire.Position `json:"position"` // of the commit; with a dry run, where it was decided
+	Hash     wire.Hash     `json:"hash"`
 	At       time.Time        `json:"at"`
 	Events   []schemas.Event  `json:"events"`
 	Warnings []domain.Warning `json:"warnings,omitempty"`

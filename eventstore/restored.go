@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Loss is what is given up when the ledger of an org goes on behind its head.
@@ -51,9 +51,9 @@ func (s *Store) GoOn(ctx context.Context, id domain.ID, loss Loss) (Result, erro
 // An End is where the ledger of an org ends, and what is known of it beyond that.
 type End struct {
 	Head    Head
-	Known   schemas.Position // the furthest that is known, of the mark or the snapshot
-	KnownBy string           // which of them it is; empty: none knows of more than the head
-	Unsure  bool             // nobody knows how far it went
+	Known   wire.Position // the furthest that is known, of the mark or the snapshot
+	KnownBy string        // which of them it is; empty: none knows of more than the head
+	Unsure  bool          // nobody knows how far it went
 }
 
 // EndOf returns where the ledger of an org ends, whether it is served or not.

@@ -13,12 +13,13 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // standing is a commit as a test remembers it.
 type standing struct {
-	at     schemas.Position
-	hash   schemas.Hash
+	at     wire.Position
+	hash   wire.Hash
 	digest [32]byte
 }
 
@@ -28,7 +29,7 @@ func restored(t *testing.T, s *Store, org domain.ID, lost uint64) Result {
 	_, head := digest(t, s, org)
 	r, err := s.GoOn(t.Context(), org, Loss{KnownTo: head.N + lost, LostTo: head.N + lost, Accepted: head.Position().String()})
 	require.NoError(t, err)
-	assert.Equal(t, schemas.Position{Epoch: head.Position().Epoch + 1, N: head.N + lost + 1}, r.Position)
+	assert.Equal(t, wire.Position{Epoch: head.Position().Epoch + 1, N: head.N + lost + 1}, r.Position)
 	return r
 }
 
@@ -98,7 +99,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 		if rnd.IntN(3) == 0 {
 			from = all[rnd.IntN(len(all))].at.N
 		}
-		var want, got []schemas.Position
+		var want, got []wire.Position
 		for _, c := range all {
 			if c.at.N > from && (c.at.N <= to || to == 0) {
 				want = append(want, c.at)
@@ -110,7 +111,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 		}))
 		require.Equal(t, want, got, "behind %d up to %d", from, to)
 
-		at, head, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, schemas.Position{Epoch: 1 + rnd.Uint64N(3), N: from})
+		at, head, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, wire.Position{Epoch: 1 + rnd.Uint64N(3), N: from})
 		for _, c := range all {
 			if err == nil && c.at == head.Position() {
 				d, derr := at.Digest()
@@ -141,7 +142,7 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 				continue
 			}
 			for epoch := range c.at.Epoch {
-				_, _, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, schemas.Position{Epoch: epoch + 1, N: lost})
+				_, _, err := s.StateAt(t.Context(), budget.Who{Org: "acme"}, wire.Position{Epoch: epoch + 1, N: lost})
 				require.ErrorIs(t, err, ErrNoPosition, "%d is lost", lost)
 			}
 		}
@@ -190,7 +191,7 @@ func TestNoOtherGapIsServed(t *testing.T) {
 			c.Events = event(domain.LedgerRestored{Epoch: 2, LostFrom: 3, LostTo: 9, HashAtLostFrom: c.Prev.String()})
 		},
 		"behind another chain": func(c *schemas.Commit) {
-			c.Events = event(domain.LedgerRestored{Epoch: 2, LostFrom: 4, LostTo: 9, HashAtLostFrom: schemas.Hash{}.String()})
+			c.Events = event(domain.LedgerRestored{Epoch: 2, LostFrom: 4, LostTo: 9, HashAtLostFrom: wire.Hash{}.String()})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -226,13 +227,13 @@ func TestARestoreNamesTheHead(t *testing.T) {
 		_, err := s.Execute(t.Context(), "acme", req)
 		return err
 	}
-	assert.ErrorIs(t, send(func(c *domain.RestoreLedger) { c.HashAtLostFrom = schemas.Hash{}.String() }), ErrPosition)
+	assert.ErrorIs(t, send(func(c *domain.RestoreLedger) { c.HashAtLostFrom = wire.Hash{}.String() }), ErrPosition)
 	assert.ErrorIs(t, send(func(c *domain.RestoreLedger) { c.Epoch = 3 }), ErrPosition)
 	assert.ErrorContains(t, send(func(c *domain.RestoreLedger) { c.LostFrom = 3 }), "the ledger ends with 1")
 	assert.NoError(t, send(func(*domain.RestoreLedger) {}))
 	again, err := s.GoOn(t.Context(), "acme", Loss{LostTo: 20})
 	require.NoError(t, err)
-	assert.Equal(t, schemas.Position{Epoch: 3, N: 21}, again.Position)
+	assert.Equal(t, wire.Position{Epoch: 3, N: 21}, again.Position)
 }
 
 // recorder is an observer that begins at a number and notes what it sees.
@@ -246,6 +247,6 @@ func (r *recorder) Begin(_ domain.ID, _ *domain.State, head Head)   { r.began = 
 func (r *recorder) Applied(_ domain.ID, _ *domain.State, c *schemas.Commit, _ Head) {
 	r.seen = append(r.seen, c.N)
 }
-func (r *recorder) Seen(domain.ID) schemas.Position { return schemas.Position{} }
-func (r *recorder) Settled(domain.ID) uint64        { return 0 }
-func (r *recorder) End(domain.ID) bool              { return true }
+func (r *recorder) Seen(domain.ID) wire.Position { return wire.Position{} }
+func (r *recorder) Settled(domain.ID) uint64     { return 0 }
+func (r *recorder) End(domain.ID) bool           { return true }

@@ -11,7 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // associated is the data that a box is bound to: the org and the subject. The
@@ -114,11 +114,11 @@ func (x *execution) giveKeys(ctx context.Context, subjects []domain.ID) error {
 // not at all when the commit sealed nothing of that subject. What the service made
 // for the command to choose from is no field of it, and so a repeat is one whatever
 // was made for it. The org is held.
-func (x *execution) requestHash(ctx context.Context) (schemas.Hash, error) {
+func (x *execution) requestHash(ctx context.Context) (wire.Hash, error) {
 	h := sha256.New()
 	head, err := json.Marshal([]any{x.req.Actor, x.req.OnBehalfOf, x.req.Command, len(x.req.Fields)})
 	if err != nil {
-		return schemas.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
+		return wire.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
 	}
 	h.Write(head)
 	for _, ptr := range x.req.Fields {
@@ -132,11 +132,11 @@ func (x *execution) requestHash(ctx context.Context) (schemas.Hash, error) {
 		})
 		b, err := json.Marshal(cmd)
 		if err != nil {
-			return schemas.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
+			return wire.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
 		}
 		h.Write(b)
 	}
-	return schemas.Hash(h.Sum(nil)), nil
+	return wire.Hash(h.Sum(nil)), nil
 }
 
 // keys asks the vault for keys of an org, and tells the metrics how many are known

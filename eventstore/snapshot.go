@@ -21,6 +21,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // snapshotEvery is how often orgs that have moved on are written to snapshots.
@@ -37,17 +38,17 @@ const snapshotFormat = "gatehouse snapshot 1"
 // snapshotHeader is the first line of a snapshot. The file is one: state, position
 // and hash cannot come apart.
 type snapshotHeader struct {
-	Format    string       `json:"format"`
-	Fold      int          `json:"fold"`
-	Stream    time.Time    `json:"stream"` // when the ledger stream was made
-	Org       domain.ID    `json:"org"`
-	Epoch     uint64       `json:"epoch"`
-	N         uint64       `json:"n"`
-	Hash      schemas.Hash `json:"hash"`
-	At        time.Time    `json:"at"`
-	Seq       uint64       `json:"seq"`
-	StateSize int          `json:"state_size"`
-	IDs       int          `json:"ids"`
+	Format    string    `json:"format"`
+	Fold      int       `json:"fold"`
+	Stream    time.Time `json:"stream"` // when the ledger stream was made
+	Org       domain.ID `json:"org"`
+	Epoch     uint64    `json:"epoch"`
+	N         uint64    `json:"n"`
+	Hash      wire.Hash `json:"hash"`
+	At        time.Time `json:"at"`
+	Seq       uint64    `json:"seq"`
+	StateSize int       `json:"state_size"`
+	IDs       int       `json:"ids"`
 	// Lost are the numbers up to N that restores lost.
 	Lost schemas.Ranges `json:"lost,omitempty"`
 }
@@ -202,7 +203,7 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap 
 		return fmt.Errorf("it is at commit %d, commits are needed from %d on", h.N, begin)
 	}
 	msg, err := s.ledger.GetMsg(ctx, h.Seq)
-	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && (msg.Subject != o.subject || schemas.HashOf(msg.Data) != h.Hash) {
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && (msg.Subject != o.subject || wire.HashOf(msg.Data) != h.Hash) {
 		return fmt.Errorf("its commit %d is not in this ledger", h.N)
 	}
 	if err != nil {
@@ -259,7 +260,7 @@ func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte,
 	if err != nil {
 		return h, nil, nil, fmt.Errorf("its header is not whole: %w", err)
 	}
-	if err := schemas.RowBounds.Check(line); err != nil {
+	if err := wire.RowBounds.Check(line); err != nil {
 		return h, nil, nil, fmt.Errorf("its header: %w", err)
 	}
 	if err := json.Unmarshal(line, &h); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // fill registers people and returns the last result.
@@ -67,7 +68,7 @@ func TestABadSnapshotIsThrownAway(t *testing.T) {
 			line, err := json.Marshal(h)
 			require.NoError(t, err)
 			body := append(append(line, '\n'), rest...)
-			sum := schemas.HashOf(body)
+			sum := wire.HashOf(body)
 			return append(body, sum[:]...)
 		}
 	}
@@ -164,6 +165,6 @@ func TestAnOrgOfALaterVersionIsReadOnly(t *testing.T) {
 		assert.Equal(t, want, got, "what was before can be read")
 		at, readOnly := node.ReadOnly("acme")
 		assert.True(t, readOnly)
-		assert.Equal(t, schemas.Position{Epoch: 1, N: 2}, at)
+		assert.Equal(t, wire.Position{Epoch: 1, N: 2}, at)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // BenchmarkStart loads an org of many commits from the ledger, from its snapshot,
@@ -75,7 +76,7 @@ func longLedger(b *testing.B, n int) Config {
 	require.NoError(b, err)
 	_, err = surveyStreams(b.Context(), js, &Config{Replicas: 1})
 	require.NoError(b, err)
-	var prev schemas.Hash
+	var prev wire.Hash
 	for i := range n {
 		person := domain.ID(fmt.Sprint("person-", i%20_000))
 		var event domain.Event = domain.PersonRegistered{Person: person}
@@ -91,7 +92,7 @@ func longLedger(b *testing.B, n int) Config {
 			Command: "Bench", Prev: prev, MinReader: 1, Events: []schemas.Event{{Type: domain.EventName(event), Version: 1, Sites: []domain.ID{}, Data: data}}}
 		body, err := c.Encode()
 		require.NoError(b, err)
-		prev = schemas.HashOf(body)
+		prev = wire.HashOf(body)
 		_, err = js.PublishAsync(Subject("acme"), body)
 		require.NoError(b, err)
 	}

@@ -45,6 +45,7 @@ import (
 	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Config says how to open a store. What is not marked optional is required.
@@ -134,7 +135,7 @@ type Observer interface {
 	From(ctx context.Context, org domain.ID) (n uint64, err error)
 	// Seen names the last commit of an org of which the observer keeps a trace of its
 	// own, as From found it; zero: of none. It is asked after From.
-	Seen(org domain.ID) schemas.Position
+	Seen(org domain.ID) wire.Position
 	// Begin gives the state at which observation of an org starts or starts anew.
 	Begin(org domain.ID, state *domain.State, head Head)
 	// Applied gives the state after each further commit.
@@ -152,13 +153,13 @@ type Observer interface {
 type Head struct {
 	Epoch uint64
 	N     uint64
-	Hash  schemas.Hash // of the last body
-	At    time.Time    // of the last commit
-	seq   uint64       // of the last message in the stream; never leaves the package
+	Hash  wire.Hash // of the last body
+	At    time.Time // of the last commit
+	seq   uint64    // of the last message in the stream; never leaves the package
 }
 
 // Position is the head's position.
-func (h Head) Position() schemas.Position { return schemas.Position{Epoch: max(h.Epoch, 1), N: h.N} }
+func (h Head) Position() wire.Position { return wire.Position{Epoch: max(h.Epoch, 1), N: h.N} }
 
 // Now is the present moment of the org by a clock: never before its last commit. By a
 // clock that was set back, what has ended would be good again.

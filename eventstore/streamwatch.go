@@ -12,7 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // streamsEvery is the pause between two looks at the settings of the streams. A
@@ -30,11 +30,11 @@ type streams struct {
 
 	mu       sync.Mutex // guards what follows
 	found    survey
-	gap      uint64                         // messages of the ledger that were gone before this instance began
-	lost     uint64                         // and how many have gone since, at the worst
-	compared uint64                         // what lost was when the orgs were last compared with the ledger
-	last     uint64                         // highest sequence that the ledger was seen to have
-	ends     map[domain.ID]schemas.Position // of orgs that lost commits since the start: where they ended before
+	gap      uint64                      // messages of the ledger that were gone before this instance began
+	lost     uint64                      // and how many have gone since, at the worst
+	compared uint64                      // what lost was when the orgs were last compared with the ledger
+	last     uint64                      // highest sequence that the ledger was seen to have
+	ends     map[domain.ID]wire.Position // of orgs that lost commits since the start: where they ended before
 }
 
 // Streams tells the settings of streams that can lose what was acknowledged, during
@@ -199,7 +199,7 @@ func (s *Store) compareWithLedger(ctx context.Context, id domain.ID) error {
 	st := &s.streams
 	st.mu.Lock()
 	if st.ends == nil {
-		st.ends = map[domain.ID]schemas.Position{}
+		st.ends = map[domain.ID]wire.Position{}
 	}
 	st.ends[id] = head.Position()
 	st.mu.Unlock()

@@ -13,10 +13,11 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
+	"gatehouse/schemas/wire"
 )
 
 func TestBoundsAreCheckedBeforeAnythingIsBuilt(t *testing.T) {
-	b := Bounds{Size: 200, Depth: 3, Items: 4, Count: 8}
+	b := wire.Bounds{Size: 200, Depth: 3, Items: 4, Count: 8}
 	for text, says := range map[string]string{
 		`{"a":[{"b":1}]}`:                   "",
 		`{"a":[{"b":[]}]}`:                  "3 levels",
@@ -49,8 +50,8 @@ func TestDepthCostsNoMemory(t *testing.T) {
 		body := []byte(strings.Repeat(open, 200_000))
 		var any any
 		requireWithin(t, body, 0, func() {
-			var e *BoundError
-			require.ErrorAs(t, CheckKeys(body, &any), &e)
+			var e *wire.BoundError
+			require.ErrorAs(t, wire.CheckKeys(body, &any), &e)
 		})
 		requireWithin(t, body, 0, func() {
 			_, err := DecodeCommands(typ, body)
@@ -73,23 +74,28 @@ func TestManyEntriesAreRefusedBeforeTheyAreDecoded(t *testing.T) {
 }
 
 func TestAZippedBaseDoesNotUnfoldForEver(t *testing.T) {
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	for range 64 {
-		_, err := z.Write(make([]byte, 1<<20))
-		require.NoError(t, err)
-	}
-	require.NoError(t, z.Close())
-	body, err := json.Marshal(PermissionPart{Format: 1, Org: "acme", Site: "north", N: 1, Part: 1, Of: 1, Data: zipped.Bytes()})
-	require.NoError(t, err)
+	body := zippedPart(t, make([]byte, 64<<20))
 	requireWithin(t, body, 8<<20, func() {
-		var b BaseReader
+		var b wire.BaseReader
 		whole, err := b.Take(body)
 		require.NoError(t, err)
 		require.True(t, whole)
 		_, err = b.SiteTable("acme", "north")
 		require.ErrorContains(t, err, "bytes in one row")
 	})
+}
+
+// zippedPart is the one message of a base with this content.
+func zippedPart(t *testing.T, content []byte) []byte {
+	t.Helper()
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	_, err := z.Write(content)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	body, err := json.Marshal(wire.PermissionPart{Format: 1, Org: "acme", Site: "north", N: 1, Part: 1, Of: 1, Data: zipped.Bytes()})
+	require.NoError(t, err)
+	return body
 }
 
 // perByte is how many bytes a decoder may take for each byte that it is given: a
@@ -143,21 +149,21 @@ func FuzzReadCommit(f *testing.F) {
 func FuzzDecodeActivity(f *testing.F) {
 	seeds(f, `{"gateway":"g","k":1,"type":"access_granted","local":{"a":[]}}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		requireWithin(t, body, 0, func() { _, _ = DecodeActivity(body) })
+		requireWithin(t, body, 0, func() { _, _ = wire.DecodeActivity(body) })
 	})
 }
 
 func FuzzDecodeOrderAnswer(f *testing.F) {
 	seeds(f, `{"id":"o","outcome":"executed"}`, `{"id":"o","outcome":"refused","code":"deny_too_late"}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		requireWithin(t, body, 0, func() { _, _ = DecodeOrderAnswer(&Order{ID: "o"}, body) })
+		requireWithin(t, body, 0, func() { _, _ = wire.DecodeOrderAnswer(&wire.Order{ID: "o"}, body) })
 	})
 }
 
 func FuzzDecodePermission(f *testing.F) {
 	seeds(f, `{"format":1,"org":"acme","site":"north","n":1,"put":[{"kind":"door","door":"d"}]}`, `{"format":1,"part":1,"of":1,"data":"H4sIAAAAAAAA"}`, `{"format":2}`)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		requireWithin(t, body, 0, func() { _, _, _ = DecodePermission(body) })
+		requireWithin(t, body, 0, func() { _, _, _ = wire.DecodePermission(body) })
 	})
 }
 
@@ -166,7 +172,12 @@ func FuzzReadBase(f *testing.F) {
 	require.NoError(f, err)
 	seeds(f, `{"format":1,"org":"acme","site":"north","n":1,"rows":1}`+"\n"+string(row)+"\n", "{}\n"+strings.Repeat("{}\n", 1000))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		requireWithin(t, body, 4<<20, func() { _, _, _ = readBase(bytes.NewReader(body)) })
+		part := zippedPart(t, body)
+		requireWithin(t, body, 8<<20, func() {
+			var b wire.BaseReader
+			_, _ = b.Take(part)
+			_, _ = b.SiteTable("acme", "north")
+		})
 	})
 }
 
@@ -175,9 +186,9 @@ func FuzzCheckKeys(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		requireWithin(t, body, 0, func() {
 			var any any
-			_ = CheckKeys(body, &any)
+			_ = wire.CheckKeys(body, &any)
 			typ, _ := domain.CommandNamed("SetSitePolicy")
-			_ = CheckKeys(body, typ.New())
+			_ = wire.CheckKeys(body, typ.New())
 		})
 	})
 }

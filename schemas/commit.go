@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 // Format is the version of the stored form that this code writes and reads. A
@@ -32,7 +33,7 @@ const MaxCommit = 512 << 10
 // fsync, whole for every reader.
 type Commit struct {
 	ID         domain.UUID  `json:"id"`      // of the command
-	Request    Hash         `json:"request"` // of actor, command and fields, see eventstore
+	Request    wire.Hash    `json:"request"` // of actor, command and fields, see eventstore
 	Org        domain.ID    `json:"org"`
 	Epoch      uint64       `json:"epoch"`
 	N          uint64       `json:"n"`  // 1, 2, 3 … in the org, but for what LedgerRestored names as lost
@@ -42,7 +43,7 @@ type Commit struct {
 	Causation  *domain.UUID `json:"causation,omitempty"` // the command that made this one follow
 	Command    string       `json:"command"`
 	Events     []Event      `json:"events"`
-	Prev       Hash         `json:"prev"` // of the previous body of the org as stored
+	Prev       wire.Hash    `json:"prev"` // of the previous body of the org as stored
 	MinReader  int          `json:"min_reader"`
 }
 
@@ -55,7 +56,7 @@ type Event struct {
 }
 
 // Position is where the commit stands.
-func (c *Commit) Position() Position { return Position{c.Epoch, c.N} }
+func (c *Commit) Position() wire.Position { return wire.Position{Epoch: c.Epoch, N: c.N} }
 
 // SetEvents puts events, whose personal values are sealed, into the commit in
 // their stored form.
@@ -171,7 +172,7 @@ func checkPlain(s string) error {
 // The commit keeps parts of the body.
 func DecodeCommit(body []byte) (*Commit, error) {
 	if len(body) > CommitBounds.Size {
-		return nil, fmt.Errorf("schemas: read a commit: %w", &BoundError{"bytes", CommitBounds.Size})
+		return nil, fmt.Errorf("schemas: read a commit: %w", &wire.BoundError{What: "bytes", Most: CommitBounds.Size})
 	}
 	if c, ok := decodeEncoded(body); ok {
 		return c, nil
@@ -235,7 +236,7 @@ func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 		return nil, fmt.Errorf("%s: %w", typ.Name, err)
 	}
 	body = bytes.TrimSpace(body)
-	if err := CheckText(body); err != nil {
+	if err := wire.CheckText(body); err != nil {
 		return nil, fmt.Errorf("%s: %w", typ.Name, err)
 	}
 	if len(body) == 0 || body[0] != '[' {
@@ -270,7 +271,7 @@ func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
 		return nil, errors.New("the fields of a command are a JSON object")
 	}
 	ptr := typ.New()
-	if err := CheckKeys(fields, ptr); err != nil {
+	if err := wire.CheckKeys(fields, ptr); err != nil {
 		return nil, err
 	}
 	return ptr, strict(fields, ptr)

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 func TestEncodeWritesWhatMarshalWrites(t *testing.T) {
@@ -16,9 +17,9 @@ func TestEncodeWritesWhatMarshalWrites(t *testing.T) {
 	for _, c := range []*Commit{
 		{Events: []Event{}},
 		{
-			ID: domain.DeriveUUID(domain.UUID{}, "id"), Request: HashOf([]byte("r")), Org: "acme", Epoch: 2, N: 7,
+			ID: domain.DeriveUUID(domain.UUID{}, "id"), Request: wire.HashOf([]byte("r")), Org: "acme", Epoch: 2, N: 7,
 			At: time.Date(2026, 3, 2, 9, 0, 0, 123456789, time.UTC), Actor: domain.PersonActor("ana"), OnBehalfOf: "bo",
-			Causation: &cause, Command: "AssignFob", Prev: HashOf([]byte("p")), MinReader: 1,
+			Causation: &cause, Command: "AssignFob", Prev: wire.HashOf([]byte("p")), MinReader: 1,
 			Events: []Event{
 				{Type: "fob.assigned", Version: 1, Sites: []domain.ID{"north", "south"}, Data: json.RawMessage(`{"a":"<&>","b":[1,2]}`)},
 				{Type: "org.created", Version: 3, Sites: []domain.ID{}, Data: json.RawMessage(`{}`)},

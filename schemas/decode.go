@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 // scan reads a commit in the very form that Encode writes, which is three times as
@@ -126,7 +127,7 @@ func (s *scan) into(v interface{ UnmarshalText([]byte) error }) {
 	s.bad = s.bad || v.UnmarshalText(s.text()) != nil
 }
 
-func (s *scan) hash(h *Hash) {
+func (s *scan) hash(h *wire.Hash) {
 	t := s.text()
 	if len(t) != 2*len(h) {
 		s.bad = true
@@ -155,7 +156,7 @@ func (s *scan) object() json.RawMessage {
 		case quoted:
 		case c == '{':
 			depth++
-			s.bad = depth > MaxDepth
+			s.bad = depth > wire.MaxDepth
 		case c == '}':
 			depth--
 			if depth == 0 {

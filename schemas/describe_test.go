@@ -22,6 +22,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
+	"gatehouse/schemas/wire"
 )
 
 // use is what a schema is for.
@@ -38,6 +39,8 @@ const idPattern = "^[a-z0-9][a-z0-9_-]*$"
 // of each.
 var values = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[domain.ID]():          {Type: "string", Pattern: idPattern, MaxLength: jsonschema.Ptr(domain.MaxID), Examples: []any{"an-id"}},
+	reflect.TypeFor[wire.ID]():            {Type: "string", Pattern: idPattern, MaxLength: jsonschema.Ptr(domain.MaxID), Examples: []any{"an-id"}},
+	reflect.TypeFor[wire.RefusalCode]():   {Type: "string", Pattern: "^deny_[a-z_]{1,59}$", Examples: []any{"deny_lockdown"}},
 	reflect.TypeFor[domain.UUID]():        {Type: "string", Format: "uuid", Examples: []any{"018f4e6a-7c2b-7000-8000-2f6d3c1b9a55"}},
 	reflect.TypeFor[domain.Actor]():       {Type: "string", Pattern: "^(person|service|bootstrap):[a-z0-9_-]*$", Examples: []any{"person:anna"}},
 	reflect.TypeFor[schedule.Date]():      {Type: "string", Format: "date", Examples: []any{"2026-03-02"}},
@@ -46,8 +49,8 @@ var values = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[schedule.DateTime]():  {Type: "string", Pattern: "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}$", Examples: []any{"2026-03-02T08:30"}},
 	reflect.TypeFor[schedule.Kind]():      {Type: "string", Pattern: "^[a-z][a-z0-9_-]*$", MaxLength: jsonschema.Ptr(32), Examples: []any{"holiday"}},
 	reflect.TypeFor[schedule.Day]():       {Type: "string", Pattern: "^[a-z][a-z0-9_-]*(/(mon|tue|wed|thu|fri|sat|sun))?$", MaxLength: jsonschema.Ptr(36), Examples: []any{"mon"}},
-	reflect.TypeFor[Hash]():               {Type: "string", Pattern: "^[0-9a-f]{64}$", Examples: []any{strings.Repeat("0a", 32)}},
-	reflect.TypeFor[Position]():           {Type: "string", Pattern: "^[1-9][0-9]*-[0-9]+$", Examples: []any{"1-42"}},
+	reflect.TypeFor[wire.Hash]():          {Type: "string", Pattern: "^[0-9a-f]{64}$", Examples: []any{strings.Repeat("0a", 32)}},
+	reflect.TypeFor[wire.Position]():      {Type: "string", Pattern: "^[1-9][0-9]*-[0-9]+$", Examples: []any{"1-42"}},
 	reflect.TypeFor[unlock.Instant]():     {Type: "string", Format: "date-time", Examples: []any{"2026-03-02T08:30:00Z"}},
 	reflect.TypeFor[unlock.Tag]():         {Type: "string", Pattern: "^[0-9a-f]{32}$", Examples: []any{strings.Repeat("0b", 16)}},
 	reflect.TypeFor[unlock.Code]():        codes(),
@@ -266,7 +269,7 @@ type source struct {
 }
 
 // docs is read once from the packages whose types cross the wire.
-var docs = readSource(".", "../domain", "../domain/schedule", "../domain/unlock")
+var docs = readSource(".", "wire", "../domain", "../domain/schedule", "../domain/unlock")
 
 func readSource(dirs ...string) source {
 	s := source{map[string]string{}, map[string]string{}, map[string][]string{}}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 // ErrDoesNotFollow says that a commit does not stand behind another one.
@@ -15,7 +16,7 @@ var ErrDoesNotFollow = errors.New("it does not follow the commit before")
 // both zero before the first. The number behind is the next one, and the epoch the
 // same, but for a commit with LedgerRestored: that goes on behind the range which it
 // names, of which the first number is the next one, in the next epoch.
-func (c *Commit) Follows(prev Position, hash Hash) error {
+func (c *Commit) Follows(prev wire.Position, hash wire.Hash) error {
 	if c.Prev != hash {
 		return fmt.Errorf("%w: it names another hash", ErrDoesNotFollow)
 	}
@@ -34,7 +35,7 @@ func (c *Commit) Follows(prev Position, hash Hash) error {
 		epoch, n = epoch+1, lost.To+1
 	}
 	if c.Epoch != epoch || c.N != n {
-		return fmt.Errorf("%w: it should be %s", ErrDoesNotFollow, Position{epoch, n})
+		return fmt.Errorf("%w: it should be %s", ErrDoesNotFollow, wire.Position{Epoch: epoch, N: n})
 	}
 	return nil
 }

@@ -11,10 +11,11 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 func TestACommitFollowsAnotherOrALostRange(t *testing.T) {
-	hash := HashOf([]byte("the one before"))
+	hash := wire.HashOf([]byte("the one before"))
 	restored := func(epoch, from, to uint64, hash string) []Event {
 		data, err := json.Marshal(domain.LedgerRestored{Epoch: epoch, LostFrom: from, LostTo: to, HashAtLostFrom: hash})
 		require.NoError(t, err)
@@ -22,7 +23,7 @@ func TestACommitFollowsAnotherOrALostRange(t *testing.T) {
 	}
 	for _, c := range []struct {
 		epoch, n uint64
-		prev     Hash
+		prev     wire.Hash
 		events   []Event
 		wrong    string // empty: it follows 1-7
 	}{
@@ -30,23 +31,23 @@ func TestACommitFollowsAnotherOrALostRange(t *testing.T) {
 		{1, 9, hash, nil, "it should be 1-8"},
 		{1, 7, hash, nil, "it should be 1-8"},
 		{2, 8, hash, nil, "it should be 1-8"},
-		{1, 8, Hash{}, nil, "another hash"},
+		{1, 8, wire.Hash{}, nil, "another hash"},
 		{2, 21, hash, restored(2, 8, 20, hash.String()), ""},
 		{2, 9, hash, restored(2, 8, 8, hash.String()), ""},
-		{2, 8, hash, restored(2, 8, 7, hash.String()), "lost"},                     // nothing lost
-		{2, 22, hash, restored(2, 8, 20, hash.String()), "it should be 2-21"},      // a second gap behind
-		{2, 8, hash, restored(2, 8, 20, hash.String()), "it should be 2-21"},       // a number of the range
-		{3, 21, hash, restored(3, 8, 20, hash.String()), "it should be 2-21"},      // an epoch is left out
-		{1, 21, hash, restored(1, 8, 20, hash.String()), "it should be 2-21"},      // none begins
-		{2, 21, hash, restored(3, 8, 20, hash.String()), "epoch 3"},                // it contradicts itself
-		{2, 21, hash, restored(2, 9, 20, hash.String()), "from 9 on"},              // a gap before the range
-		{2, 21, hash, restored(2, 7, 20, hash.String()), "from 7 on"},              // what is there is lost
-		{2, 21, hash, restored(2, 8, 20, HashOf(nil).String()), "behind e3b0c442"}, // another branch
-		{2, 21, Hash{}, restored(2, 8, 20, Hash{}.String()), "another hash"},
+		{2, 8, hash, restored(2, 8, 7, hash.String()), "lost"},                          // nothing lost
+		{2, 22, hash, restored(2, 8, 20, hash.String()), "it should be 2-21"},           // a second gap behind
+		{2, 8, hash, restored(2, 8, 20, hash.String()), "it should be 2-21"},            // a number of the range
+		{3, 21, hash, restored(3, 8, 20, hash.String()), "it should be 2-21"},           // an epoch is left out
+		{1, 21, hash, restored(1, 8, 20, hash.String()), "it should be 2-21"},           // none begins
+		{2, 21, hash, restored(3, 8, 20, hash.String()), "epoch 3"},                     // it contradicts itself
+		{2, 21, hash, restored(2, 9, 20, hash.String()), "from 9 on"},                   // a gap before the range
+		{2, 21, hash, restored(2, 7, 20, hash.String()), "from 7 on"},                   // what is there is lost
+		{2, 21, hash, restored(2, 8, 20, wire.HashOf(nil).String()), "behind e3b0c442"}, // another branch
+		{2, 21, wire.Hash{}, restored(2, 8, 20, wire.Hash{}.String()), "another hash"},
 		{2, domain.MaxLost + 2, hash, restored(2, 8, domain.MaxLost+1, hash.String()), "lost"},
 	} {
 		commit := &Commit{Epoch: c.epoch, N: c.n, Prev: c.prev, Events: c.events, MinReader: Format}
-		err := commit.Follows(Position{1, 7}, hash)
+		err := commit.Follows(wire.Position{Epoch: 1, N: 7}, hash)
 		if c.wrong == "" {
 			assert.NoError(t, err)
 			continue
@@ -55,9 +56,9 @@ func TestACommitFollowsAnotherOrALostRange(t *testing.T) {
 		assert.ErrorContains(t, err, c.wrong)
 	}
 	first := &Commit{Epoch: 1, N: 1, MinReader: Format}
-	assert.NoError(t, first.Follows(Position{}, Hash{}))
+	assert.NoError(t, first.Follows(wire.Position{}, wire.Hash{}))
 	lostAll := &Commit{Epoch: 2, N: 6, Events: restored(2, 1, 5, strings.Repeat("0", 64)), MinReader: Format}
-	assert.NoError(t, lostAll.Follows(Position{1, 0}, Hash{}), "a ledger may be lost as a whole")
+	assert.NoError(t, lostAll.Follows(wire.Position{Epoch: 1, N: 0}, wire.Hash{}), "a ledger may be lost as a whole")
 }
 
 func TestNumbersWithLostRanges(t *testing.T) {
@@ -91,8 +92,8 @@ func TestNumbersWithLostRanges(t *testing.T) {
 }
 
 func TestPositionsAreOrderedByEpochFirst(t *testing.T) {
-	assert.True(t, Position{1, 9}.Before(Position{1, 10}))
-	assert.True(t, Position{1, 900}.Before(Position{2, 21}), "what was lost is before what came after")
-	assert.False(t, Position{2, 21}.Before(Position{1, 900}))
-	assert.False(t, Position{2, 21}.Before(Position{2, 21}))
+	assert.True(t, wire.Position{Epoch: 1, N: 9}.Before(wire.Position{Epoch: 1, N: 10}))
+	assert.True(t, wire.Position{Epoch: 1, N: 900}.Before(wire.Position{Epoch: 2, N: 21}), "what was lost is before what came after")
+	assert.False(t, wire.Position{Epoch: 2, N: 21}.Before(wire.Position{Epoch: 1, N: 900}))
+	assert.False(t, wire.Position{Epoch: 2, N: 21}.Before(wire.Position{Epoch: 2, N: 21}))
 }

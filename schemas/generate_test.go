@@ -20,6 +20,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
+	"gatehouse/schemas/wire"
 )
 
 var update = flag.Bool("update", false, "write the schemas, and examples of event versions that have none")
@@ -54,14 +55,14 @@ func all() []described {
 		file, title string
 		typ         reflect.Type
 	}{
-		{"activity.json", "Activity", reflect.TypeFor[Activity]()},
+		{"activity.json", "Activity", reflect.TypeFor[wire.Activity]()},
 		{"commit.json", "Commit", reflect.TypeFor[Commit]()},
 		{"explanation.json", "Explanation", reflect.TypeFor[domain.Explanation]()},
 		{"impact.json", "Impact", reflect.TypeFor[domain.Impact]()},
-		{"order.json", "Order", reflect.TypeFor[Order]()},
-		{"order_answer.json", "OrderAnswer", reflect.TypeFor[OrderAnswer]()},
-		{"permission_delta.json", "PermissionDelta", reflect.TypeFor[PermissionDelta]()},
-		{"permission_part.json", "PermissionPart", reflect.TypeFor[PermissionPart]()},
+		{"order.json", "Order", reflect.TypeFor[wire.Order]()},
+		{"order_answer.json", "OrderAnswer", reflect.TypeFor[wire.OrderAnswer]()},
+		{"permission_delta.json", "PermissionDelta", reflect.TypeFor[wire.PermissionDelta]()},
+		{"permission_part.json", "PermissionPart", reflect.TypeFor[wire.PermissionPart]()},
 		{"refusal.json", "Refusal", reflect.TypeFor[Refusal]()},
 	} {
 		out = append(out, described{r.file, r.title, docs.of(r.typ), r.typ, stored})

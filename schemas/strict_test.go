@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 func TestFieldsAreTakenByTheirNameAndOnce(t *testing.T) {
@@ -48,12 +49,12 @@ func TestLettersThatADecoderWouldLoseAreRefused(t *testing.T) {
 		`{"person":"a","n\ud83d":"x"}`:               `\ud83d is half of a character`,
 		`{"person":"a","name":"\ud83d\ude00\ud83d"}`: `\ud83d is half of a character`,
 	} {
-		assert.ErrorContains(t, CheckText([]byte(body)), says, body)
+		assert.ErrorContains(t, wire.CheckText([]byte(body)), says, body)
 		typ, _ := domain.CommandNamed("RegisterPerson")
 		_, err := DecodeCommands(typ, []byte(body))
 		assert.ErrorContains(t, err, says, body)
 	}
 	for _, body := range []string{`{"name":"\ud83d\ude00 \\ud800 \u00fc \uFFFF"}`, `"\\\ud83d\udE00"`, `"\u12`, `"\`, `{}`, "\"J\u00fcrgen\"", ""} {
-		assert.NoError(t, CheckText([]byte(body)), body)
+		assert.NoError(t, wire.CheckText([]byte(body)), body)
 	}
 }

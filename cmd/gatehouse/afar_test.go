@@ -14,7 +14,7 @@ import (
 
 	"gatehouse/gateways/admission"
 	"gatehouse/gateways/control"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // The gateway of a door is told by the service as it is wired, and do tells what
@@ -66,7 +66,7 @@ func TestDoTellsWhetherTheDoorOpened(t *testing.T) {
 	var answer atomic.Value // behind the id
 	answer.Store(`,"outcome":"executed"}`)
 	_, err = nc.Subscribe(control.Subject("acme", "cabinet"), func(m *nats.Msg) {
-		var order schemas.Order
+		var order wire.Order
 		assert.NoError(t, json.Unmarshal(m.Data, &order))
 		assert.NoError(t, m.Respond([]byte(`{"id":"`+string(order.ID)+`"`+answer.Load().(string))))
 	})

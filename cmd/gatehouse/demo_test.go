@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // demoWorld is a world whose clock stands at noon of a Monday.
@@ -59,18 +60,18 @@ func TestTheDemoCountsWhatTheLedgerHolds(t *testing.T) {
 
 	var denied = map[string]uint64{}
 	allowed, inside := uint64(0), map[domain.ID]bool{}
-	damaged, err := d.service.Store.Activity(t.Context(), demoOrg, demoSite, demoGateway, func(a *schemas.Activity) error {
-		if a.Type == schemas.AccessGranted {
+	damaged, err := d.service.Store.Activity(t.Context(), demoOrg, demoSite, demoGateway, func(a *wire.Activity) error {
+		if a.Type == wire.AccessGranted {
 			allowed++
 		} else {
 			denied[a.Code]++
 		}
-		if isGate(a.Door) && a.Person != "" {
+		if isGate(domain.ID(a.Door)) && a.Person != "" {
 			switch {
 			case a.Side == "out":
-				delete(inside, a.Person)
-			case a.Type == schemas.AccessGranted:
-				inside[a.Person] = true
+				delete(inside, domain.ID(a.Person))
+			case a.Type == wire.AccessGranted:
+				inside[domain.ID(a.Person)] = true
 			}
 		}
 		return nil

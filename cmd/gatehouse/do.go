@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // doCmd sends a command.
@@ -179,7 +179,7 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 
 // fromFile reads the fields of a file: an object, or a list of them.
 func (c *doCmd) fromFile(ctx context.Context, remote *client, shape *shape, text []byte) (any, error) {
-	if err := schemas.CheckText(text); err != nil {
+	if err := wire.CheckText(text); err != nil {
 		return nil, usage("--file %s: %v", c.File, err)
 	}
 	value, err := readJSON(text)

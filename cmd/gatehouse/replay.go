@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"time"
 
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // replayCmd reads the events of the ledger.
@@ -32,31 +32,31 @@ Examples:
 
 // replayed is an event as replay writes it.
 type replayed struct {
-	Position   schemas.Position `json:"position"` // of its commit
-	Index      int              `json:"index"`    // among those of its commit that were asked for, from 0
-	Hash       schemas.Hash     `json:"hash"`     // of its commit as stored
-	At         time.Time        `json:"at"`
-	Actor      string           `json:"actor"`
-	OnBehalfOf string           `json:"on_behalf_of,omitempty"`
-	ID         string           `json:"id"` // of the command
-	Command    string           `json:"command"`
-	Causation  string           `json:"causation,omitempty"`
-	Type       string           `json:"type"`
-	Version    int              `json:"version"`
-	Sites      []string         `json:"sites"`
-	Data       json.RawMessage  `json:"data"`
+	Position   wire.Position   `json:"position"` // of its commit
+	Index      int             `json:"index"`    // among those of its commit that were asked for, from 0
+	Hash       wire.Hash       `json:"hash"`     // of its commit as stored
+	At         time.Time       `json:"at"`
+	Actor      string          `json:"actor"`
+	OnBehalfOf string          `json:"on_behalf_of,omitempty"`
+	ID         string          `json:"id"` // of the command
+	Command    string          `json:"command"`
+	Causation  string          `json:"causation,omitempty"`
+	Type       string          `json:"type"`
+	Version    int             `json:"version"`
+	Sites      []string        `json:"sites"`
+	Data       json.RawMessage `json:"data"`
 }
 
 // replayedCommit is a commit as the service gives it.
 type replayedCommit struct {
-	Position   schemas.Position `json:"position"`
-	Hash       schemas.Hash     `json:"hash"`
-	At         time.Time        `json:"at"`
-	Actor      string           `json:"actor"`
-	OnBehalfOf string           `json:"on_behalf_of"`
-	ID         string           `json:"id"`
-	Command    string           `json:"command"`
-	Causation  string           `json:"causation"`
+	Position   wire.Position `json:"position"`
+	Hash       wire.Hash     `json:"hash"`
+	At         time.Time     `json:"at"`
+	Actor      string        `json:"actor"`
+	OnBehalfOf string        `json:"on_behalf_of"`
+	ID         string        `json:"id"`
+	Command    string        `json:"command"`
+	Causation  string        `json:"causation"`
 	Events     []struct {
 		Type    string          `json:"type"`
 		Version int             `json:"version"`
@@ -103,7 +103,7 @@ func (k *clock) bound(ctx context.Context, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
-	if _, err := schemas.ParsePosition(text); err == nil {
+	if _, err := wire.ParsePosition(text); err == nil {
 		return text, nil
 	}
 	at, err := k.read(ctx, text)

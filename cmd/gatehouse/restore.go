@@ -17,7 +17,7 @@ import (
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // restoreCmd puts a ledger back from a backup.
@@ -209,8 +209,8 @@ func (c *restoreCmd) master(s *service) (vault.Master, error) {
 }
 
 // losses reads the losses that are accepted.
-func (c *restoreCmd) losses() (map[domain.ID]schemas.Position, error) {
-	all := map[domain.ID]schemas.Position{}
+func (c *restoreCmd) losses() (map[domain.ID]wire.Position, error) {
+	all := map[domain.ID]wire.Position{}
 	for _, word := range c.AcceptLoss {
 		lines := []string{word}
 		if file, ok := strings.CutPrefix(word, "@"); ok {
@@ -222,7 +222,7 @@ func (c *restoreCmd) losses() (map[domain.ID]schemas.Position, error) {
 		}
 		for _, line := range lines {
 			org, at, ok := strings.Cut(line, "=")
-			position, err := schemas.ParsePosition(at)
+			position, err := wire.ParsePosition(at)
 			if !ok || err != nil {
 				return nil, usage("--accept-loss %s: it is written ORG=POSITION, as acme=1-4711", line)
 			}

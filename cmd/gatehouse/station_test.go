@@ -22,7 +22,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // station is a service within the test with an org of its own, and the command
@@ -127,7 +127,7 @@ func (s *station) state(f func(*domain.State)) {
 // recorded gives the sources of the reads that a gateway recorded.
 func (s *station) recorded(gateway string) (out []string) {
 	s.t.Helper()
-	damaged, err := s.service.Store.Activity(s.t.Context(), "acme", "hq", domain.ID(gateway), func(a *schemas.Activity) error {
+	damaged, err := s.service.Store.Activity(s.t.Context(), "acme", "hq", domain.ID(gateway), func(a *wire.Activity) error {
 		out = append(out, a.Source)
 		return nil
 	})

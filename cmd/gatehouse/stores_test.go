@@ -21,6 +21,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // storedData says what stood in a data directory when an earlier version stopped.
@@ -32,7 +33,7 @@ type storedData struct {
 }
 
 type storedOrg struct {
-	Position schemas.Position  `json:"position"`
+	Position wire.Position     `json:"position"`
 	Hash     string            `json:"hash"`
 	State    string            `json:"state"` // SHA-256 of the state as that fold version wrote it
 	Sites    map[string]string `json:"sites"` // digests of the permissions
@@ -108,7 +109,7 @@ func compareStored(t *testing.T, s *service, id domain.ID, org storedOrg, fold i
 	}))
 	var hash string
 	require.NoError(t, s.Store.Commits(t.Context(), id, org.Position.N-1, org.Position.N, func(_ *schemas.Commit, body []byte) error {
-		hash = schemas.HashOf(body).String()
+		hash = wire.HashOf(body).String()
 		return nil
 	}))
 	assert.Equal(t, org.Hash, hash, "hash of the last stored commit of %s", id)

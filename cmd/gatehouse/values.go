@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"gatehouse/domain/schedule"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // assigner puts values into the fields of a command by their shape.
@@ -66,7 +66,7 @@ func readJSON(text []byte) (value any, err error) {
 	if !json.Valid(text) {
 		return nil, errNoJSON
 	}
-	if err := schemas.CheckKeys(text, nil); err != nil {
+	if err := wire.CheckKeys(text, nil); err != nil {
 		return nil, err
 	}
 	d := json.NewDecoder(bytes.NewReader(text))

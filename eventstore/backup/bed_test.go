@@ -17,6 +17,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 var made = time.Date(2026, 3, 2, 9, 0, 0, 123456789, time.UTC)
@@ -86,7 +87,7 @@ func (s *memory) commit(t testing.TB, org domain.ID, n int) {
 		c := &schemas.Commit{Org: org, Epoch: 1, N: 1, At: made, Actor: domain.ServiceActor("test"), Command: "RegisterPerson",
 			Events: []schemas.Event{}, MinReader: 1}
 		if last != nil {
-			c.N, c.Prev = last.N+1, schemas.HashOf(s.bodies[org])
+			c.N, c.Prev = last.N+1, wire.HashOf(s.bodies[org])
 		}
 		body, err := c.Encode()
 		require.NoError(t, err)
@@ -99,19 +100,19 @@ func (s *memory) commit(t testing.TB, org domain.ID, n int) {
 func (s *memory) record(t testing.TB, gateway string, n int) {
 	t.Helper()
 	subject := "activity.acme.north." + gateway
-	var a schemas.Activity
+	var a wire.Activity
 	for _, m := range s.streams[eventstore.StreamActivity] {
 		if m.Subject == subject {
-			last, err := schemas.DecodeActivity(m.Body)
+			last, err := wire.DecodeActivity(m.Body)
 			require.NoError(t, err)
-			a.K, a.Prev = last.K, schemas.HashOf(m.Body)
+			a.K, a.Prev = last.K, wire.HashOf(m.Body)
 		}
 	}
 	for range n {
-		a.Gateway, a.Boot, a.K, a.Type = domain.ID(gateway), 1, a.K+1, schemas.AccessGranted
+		a.Gateway, a.Boot, a.K, a.Type = wire.ID(domain.ID(gateway)), 1, a.K+1, wire.AccessGranted
 		body, err := a.Encode()
 		require.NoError(t, err)
-		a.Prev = schemas.HashOf(body)
+		a.Prev = wire.HashOf(body)
 		m := s.add(eventstore.StreamActivity, subject, body)
 		m.Header = map[string][]string{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {fmt.Sprint(a.K)}}
 	}
@@ -199,7 +200,7 @@ func (b *bed) verify() *Report {
 	require.Equal(b.t, b.source.vault, vault.Bytes())
 	for org, c := range b.source.heads {
 		require.Equal(b.t, c.Position(), r.Heads[org].Position)
-		require.Equal(b.t, schemas.HashOf(b.source.bodies[org]), r.Heads[org].Hash)
+		require.Equal(b.t, wire.HashOf(b.source.bodies[org]), r.Heads[org].Hash)
 	}
 	return r
 }

@@ -8,14 +8,15 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Head is where the chain of an org ends.
 type Head struct {
-	Position schemas.Position `json:"position"`
-	Hash     schemas.Hash     `json:"hash"` // of the last body
-	At       time.Time        `json:"at"`   // of the last commit
-	Commits  uint64           `json:"commits"`
+	Position wire.Position `json:"position"`
+	Hash     wire.Hash     `json:"hash"` // of the last body
+	At       time.Time     `json:"at"`   // of the last commit
+	Commits  uint64        `json:"commits"`
 }
 
 // A checker follows the messages of one stream and tells where one does not follow the one before.
@@ -36,7 +37,7 @@ type checker struct {
 
 type activityTail struct {
 	k    uint64
-	hash schemas.Hash
+	hash wire.Hash
 }
 
 // maxFlaws bounds how many broken chains of activity are told by name.
@@ -107,7 +108,7 @@ func (c *checker) takeCommit(m *Message) error {
 	if err := commit.Follows(head.Position, head.Hash); err != nil {
 		return fmt.Errorf("%w: org %s: commit %s (message %d) does not follow %s: %w", ErrBroken, commit.Org, commit.Position(), m.Seq, head.Position, err)
 	}
-	set(c.heads, c.keptHeads, commit.Org, Head{commit.Position(), schemas.HashOf(m.Body), commit.At, head.Commits + 1})
+	set(c.heads, c.keptHeads, commit.Org, Head{commit.Position(), wire.HashOf(m.Body), commit.At, head.Commits + 1})
 	c.next++
 	return nil
 }
@@ -115,7 +116,7 @@ func (c *checker) takeCommit(m *Message) error {
 // takeActivity checks a record of a gateway. Records before the first that is there, and between what an earlier segment
 // has and the first that was there later, were taken by retention.
 func (c *checker) takeActivity(m *Message) {
-	a, err := schemas.DecodeActivity(m.Body)
+	a, err := wire.DecodeActivity(m.Body)
 	if err != nil {
 		c.flaw(m, "message %d is no record", m.Seq)
 		return
@@ -127,7 +128,7 @@ func (c *checker) takeActivity(m *Message) {
 	case known && a.K == tail.k+1 && a.Prev != tail.hash:
 		c.flaw(m, "record %d (message %d) does not follow the one before", a.K, m.Seq)
 	}
-	set(c.tails, c.keptTails, m.Subject, activityTail{a.K, schemas.HashOf(m.Body)})
+	set(c.tails, c.keptTails, m.Subject, activityTail{a.K, wire.HashOf(m.Body)})
 }
 
 func (c *checker) flaw(m *Message, format string, args ...any) {

@@ -22,6 +22,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // newLive is a ledger of so many commits on a server, and its vault.
@@ -57,7 +58,7 @@ func publishCommits(t *testing.T, js jetstream.JetStream, commits int) {
 	t.Helper()
 	type tail struct {
 		n    uint64
-		prev schemas.Hash
+		prev wire.Hash
 	}
 	tails := make([]tail, 100)
 	box := make([]byte, 60)
@@ -67,12 +68,12 @@ func publishCommits(t *testing.T, js jetstream.JetStream, commits int) {
 		rand.Read(box)
 		data, err := json.Marshal(map[string]string{"person": fmt.Sprintf("p-%d", i), "name": "0123456789abcdef." + base64.RawURLEncoding.EncodeToString(box)})
 		require.NoError(t, err)
-		c := &schemas.Commit{ID: domain.UUID(box[:16]), Request: schemas.HashOf(box), Org: org, Epoch: 1, N: last.n + 1, Prev: last.prev,
+		c := &schemas.Commit{ID: domain.UUID(box[:16]), Request: wire.HashOf(box), Org: org, Epoch: 1, N: last.n + 1, Prev: last.prev,
 			At: made.Add(time.Duration(i) * time.Second), Actor: domain.PersonActor("olga"), Command: "RegisterPerson", MinReader: 1,
 			Events: []schemas.Event{{Type: "person.registered", Version: 1, Sites: []domain.ID{}, Data: data}}}
 		body, err := c.Encode()
 		require.NoError(t, err)
-		last.n, last.prev = c.N, schemas.HashOf(body)
+		last.n, last.prev = c.N, wire.HashOf(body)
 		_, err = js.PublishAsync(eventstore.Subject(org), body)
 		require.NoError(t, err)
 	}

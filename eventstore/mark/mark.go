@@ -32,26 +32,26 @@ import (
 	"strings"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Mark says how far the ledger of an org is known to go.
 type Mark struct {
 	Org    domain.ID
-	Ledger int64        // when the stream was made that held it, in Unix nanoseconds: its identity
-	Epoch  uint64       // of the last commit
-	N      uint64       // of the last commit
-	Seq    uint64       // of its message in that stream
-	Hash   schemas.Hash // of its body
+	Ledger int64     // when the stream was made that held it, in Unix nanoseconds: its identity
+	Epoch  uint64    // of the last commit
+	N      uint64    // of the last commit
+	Seq    uint64    // of its message in that stream
+	Hash   wire.Hash // of its body
 }
 
 // Position is that of the last commit.
-func (m Mark) Position() schemas.Position { return schemas.Position{Epoch: max(m.Epoch, 1), N: m.N} }
+func (m Mark) Position() wire.Position { return wire.Position{Epoch: max(m.Epoch, 1), N: m.N} }
 
 // Beyond reports whether a mark knows of commits that a head lacks. After a restore
 // the head is of a later epoch and its n is above all that was known to be lost; one
 // that is not lacks commits still.
-func (m Mark) Beyond(head schemas.Position) bool {
+func (m Mark) Beyond(head wire.Position) bool {
 	at := m.Position()
 	return m.N > 0 && (at.N > head.N || at.Epoch > head.Epoch)
 }
@@ -119,6 +119,6 @@ func decode(b []byte) (slot, bool) {
 	u64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	return slot{count: u64(countAt), Mark: Mark{
 		Org: domain.ID(b[orgAt : orgAt+size]), Ledger: int64(u64(markAt)), Epoch: u64(markAt + 8), N: u64(markAt + 16), Seq: u64(markAt + 24),
-		Hash: schemas.Hash(b[hashAt : hashAt+sha256.Size]),
+		Hash: wire.Hash(b[hashAt : hashAt+sha256.Size]),
 	}}, true
 }

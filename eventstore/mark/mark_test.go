@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func at(org domain.ID, n uint64) Mark {
-	return Mark{Org: org, Ledger: 1767596400000000001, Epoch: 1, N: n, Seq: 3 * n, Hash: schemas.HashOf([]byte(fmt.Sprint(org, n)))}
+	return Mark{Org: org, Ledger: 1767596400000000001, Epoch: 1, N: n, Seq: 3 * n, Hash: wire.HashOf([]byte(fmt.Sprint(org, n)))}
 }
 
 func open(t *testing.T, dir string) *File {
@@ -72,12 +72,12 @@ func TestMarksNeverGoBack(t *testing.T) {
 func TestBeyondComparesEpochAndNumber(t *testing.T) {
 	m := at("acme", 5)
 	m.Epoch = 2
-	assert.False(t, Mark{Org: "acme"}.Beyond(schemas.Position{}), "no commit at all")
-	assert.False(t, m.Beyond(schemas.Position{Epoch: 2, N: 5}))
-	assert.False(t, m.Beyond(schemas.Position{Epoch: 3, N: 6}))
-	assert.True(t, m.Beyond(schemas.Position{Epoch: 2, N: 4}))
-	assert.True(t, m.Beyond(schemas.Position{Epoch: 3, N: 4}), "a restore that lacks more than it says")
-	assert.True(t, m.Beyond(schemas.Position{Epoch: 1, N: 6}))
+	assert.False(t, Mark{Org: "acme"}.Beyond(wire.Position{}), "no commit at all")
+	assert.False(t, m.Beyond(wire.Position{Epoch: 2, N: 5}))
+	assert.False(t, m.Beyond(wire.Position{Epoch: 3, N: 6}))
+	assert.True(t, m.Beyond(wire.Position{Epoch: 2, N: 4}))
+	assert.True(t, m.Beyond(wire.Position{Epoch: 3, N: 4}), "a restore that lacks more than it says")
+	assert.True(t, m.Beyond(wire.Position{Epoch: 1, N: 6}))
 }
 
 // A write that is torn at any byte leaves the mark before it or the new one.

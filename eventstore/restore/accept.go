@@ -14,7 +14,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/mark"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Accept goes on with orgs whose loss an operator accepts: of a directory that was
@@ -148,13 +148,13 @@ func (r *run) endOf(ctx context.Context, s *eventstore.Store, id domain.ID) (Org
 			}
 		}
 	}
-	err = publishedOf(ctx, r.conns, id, func(at schemas.Position) { o.know(at, "what was published of it in "+eventstore.StreamPermissions) })
+	err = publishedOf(ctx, r.conns, id, func(at wire.Position) { o.know(at, "what was published of it in "+eventstore.StreamPermissions) })
 	o.giveUp()
 	return o, err
 }
 
 // publishedOf gives the positions of the newest deltas, bases and cursors of an org.
-func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(schemas.Position)) error {
+func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(wire.Position)) error {
 	js, err := jetstream.New(conns.Conn)
 	if err != nil {
 		return err
@@ -183,10 +183,10 @@ func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(schemas.
 }
 
 // publishedAt is the position that a delta, a base or a cursor was made at.
-func publishedAt(body []byte) (schemas.Position, bool) {
+func publishedAt(body []byte) (wire.Position, bool) {
 	var at struct{ Epoch, N, Done uint64 }
 	if err := json.Unmarshal(body, &at); err != nil {
-		return schemas.Position{}, false // the projector finds what it cannot read, and says it
+		return wire.Position{}, false // the projector finds what it cannot read, and says it
 	}
-	return schemas.Position{Epoch: max(at.Epoch, 1), N: max(at.N, at.Done)}, true
+	return wire.Position{Epoch: max(at.Epoch, 1), N: max(at.N, at.Done)}, true
 }

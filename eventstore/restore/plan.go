@@ -13,7 +13,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/mark"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 const (
@@ -27,16 +27,16 @@ const (
 
 // Org is what a restore found of one org.
 type Org struct {
-	Org      domain.ID        `json:"org"`
-	Head     schemas.Position `json:"head"` // where the backup ends
-	Hash     schemas.Hash     `json:"hash"` // of the commit there
-	At       time.Time        `json:"at"`
-	Known    schemas.Position `json:"known,omitzero"`     // the furthest that anything knows of
-	KnownBy  string           `json:"known_by,omitempty"` // what knows of it; empty: nothing knows more than the backup
-	Blind    bool             `json:"blind,omitempty"`    // no witness was asked
-	LostTo   uint64           `json:"lost_to"`            // the last number that is given up
-	Accepted bool             `json:"accepted,omitempty"` // an operator accepted the loss
-	GoesOn   schemas.Position `json:"goes_on,omitzero"`   // of the commit that goes on; n 0: there is none yet
+	Org      domain.ID     `json:"org"`
+	Head     wire.Position `json:"head"` // where the backup ends
+	Hash     wire.Hash     `json:"hash"` // of the commit there
+	At       time.Time     `json:"at"`
+	Known    wire.Position `json:"known,omitzero"`     // the furthest that anything knows of
+	KnownBy  string        `json:"known_by,omitempty"` // what knows of it; empty: nothing knows more than the backup
+	Blind    bool          `json:"blind,omitempty"`    // no witness was asked
+	LostTo   uint64        `json:"lost_to"`            // the last number that is given up
+	Accepted bool          `json:"accepted,omitempty"` // an operator accepted the loss
+	GoesOn   wire.Position `json:"goes_on,omitzero"`   // of the commit that goes on; n 0: there is none yet
 }
 
 // Lost tells what is lost, for people.
@@ -70,7 +70,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 	orgs := map[domain.ID]*Org{}
 	of := func(id domain.ID) *Org {
 		if orgs[id] == nil {
-			orgs[id] = &Org{Org: id, Head: schemas.Position{Epoch: 1}, Blind: len(witnesses) == 0}
+			orgs[id] = &Org{Org: id, Head: wire.Position{Epoch: 1}, Blind: len(witnesses) == 0}
 		}
 		return orgs[id]
 	}
@@ -96,7 +96,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 			o.know(m.Position(), "the witness "+dir)
 		}
 	}
-	if err := published(ctx, b, func(id domain.ID, at schemas.Position) {
+	if err := published(ctx, b, func(id domain.ID, at wire.Position) {
 		of(id).know(at, "what was published of it in "+eventstore.StreamPermissions)
 	}); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 	return all, nil
 }
 
-func (o *Org) know(at schemas.Position, by string) {
+func (o *Org) know(at wire.Position, by string) {
 	if at.N > max(o.Head.N, o.Known.N) {
 		o.Known, o.KnownBy = at, by
 	}
@@ -127,7 +127,7 @@ func (o *Org) giveUp() {
 
 // published gives the positions that deltas and cursors in the backup were made at.
 // They may be ahead of the ledger in it, which is copied first.
-func published(ctx context.Context, b *backup.Backup, f func(domain.ID, schemas.Position)) error {
+func published(ctx context.Context, b *backup.Backup, f func(domain.ID, wire.Position)) error {
 	return b.Messages(ctx, eventstore.StreamPermissions, func(m *backup.Message) error {
 		words := strings.Split(m.Subject, ".")
 		if at, ok := publishedAt(m.Body); ok && len(words) > 2 {
@@ -142,7 +142,7 @@ var ErrAccept = errors.New("the loss cannot be accepted")
 
 // accept notes the losses that an operator accepts, each by the position where the
 // restored ledger ends.
-func accept(orgs []Org, losses map[domain.ID]schemas.Position) error {
+func accept(orgs []Org, losses map[domain.ID]wire.Position) error {
 	for id, at := range losses {
 		i := slices.IndexFunc(orgs, func(o Org) bool { return o.Org == id })
 		switch {

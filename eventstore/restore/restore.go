@@ -49,7 +49,7 @@ import (
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/mark"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Conns are the connections to the servers that take the streams.
@@ -66,10 +66,10 @@ type Config struct {
 	Target    string // what the backup was opened by
 	Backup    *backup.Backup
 	Master    vault.Master
-	Witnesses []string                       // optional: directories with marks
-	Accept    map[domain.ID]schemas.Position // optional: losses that an operator accepts
-	Erased    []Erased                       // optional: people and keys that were erased since
-	NoErased  bool                           // an operator says that there are none
+	Witnesses []string                    // optional: directories with marks
+	Accept    map[domain.ID]wire.Position // optional: losses that an operator accepts
+	Erased    []Erased                    // optional: people and keys that were erased since
+	NoErased  bool                        // an operator says that there are none
 	Cluster   bool
 	Replicas  int
 	// Connect starts or reaches the servers; it is called once the directory is ready.

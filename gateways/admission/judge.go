@@ -14,6 +14,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // judge decides about a connection; why says what it lacks, as metrics and the log
@@ -129,7 +130,7 @@ func (r *registry) has(org domain.ID) bool {
 func (r *registry) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 
 // Seen implements [eventstore.Observer].
-func (r *registry) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+func (r *registry) Seen(domain.ID) wire.Position { return wire.Position{} }
 
 // Settled implements [eventstore.Observer].
 func (r *registry) Settled(domain.ID) uint64 { return math.MaxUint64 }

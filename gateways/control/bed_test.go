@@ -22,6 +22,7 @@ import (
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // bed is a ledger with the org acme, whose gate opens from afar by the gateway
@@ -211,21 +212,21 @@ func count(is bool) int {
 // gateway is the gateway cabinet, as a client of NATS with the ticket that it is
 // given.
 type gateway struct {
-	heard chan schemas.Order
+	heard chan wire.Order
 }
 
 // gateway connects the gateway, which answers each order with what answer makes of
 // it; nil answers nothing.
-func (b *bed) gateway(answer func(schemas.Order) []byte) *gateway {
+func (b *bed) gateway(answer func(wire.Order) []byte) *gateway {
 	b.t.Helper()
 	public, err := b.key.PublicKey()
 	require.NoError(b.t, err)
 	nc, err := nats.Connect(b.embedded.Server().ClientURL(), nats.Name("acme/cabinet"), nats.Nkey(public, b.key.Sign), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")))
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
-	g := &gateway{heard: make(chan schemas.Order, 100)}
+	g := &gateway{heard: make(chan wire.Order, 100)}
 	_, err = nc.Subscribe(Subject("acme", "cabinet"), func(m *nats.Msg) {
-		var order schemas.Order
+		var order wire.Order
 		assert.NoError(b.t, json.Unmarshal(m.Data, &order))
 		if body := answer(order); body != nil {
 			assert.NoError(b.t, m.Respond(body))
@@ -238,9 +239,9 @@ func (b *bed) gateway(answer func(schemas.Order) []byte) *gateway {
 }
 
 // opens answers that the door opened.
-func opens(o schemas.Order) []byte {
+func opens(o wire.Order) []byte {
 	return []byte(`{"id":"` + string(o.ID) + `","outcome":"executed"}`)
 }
 
 // silence answers nothing.
-func silence(schemas.Order) []byte { return nil }
+func silence(wire.Order) []byte { return nil }

@@ -37,7 +37,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // atOnce bounds how many orders of all orgs are under way. What comes above that is
@@ -84,8 +84,8 @@ func (c *Control) Accepted(org domain.ID, req eventstore.Request, result eventst
 	}
 	for _, e := range result.Opened {
 		if asked, ok := e.(domain.RemoteUnlockRequested); ok && asked.Gateway != "" {
-			c.start(task{cause: req.ID, gateway: asked.Gateway, order: schemas.Order{
-				Type: schemas.OrderRemoteUnlock, ID: asked.Request, Org: org, Door: asked.Door, Person: asked.Person, Grant: asked.Grant,
+			c.start(task{cause: req.ID, gateway: asked.Gateway, order: wire.Order{
+				Type: wire.OrderRemoteUnlock, ID: wire.ID(asked.Request), Org: wire.ID(org), Door: wire.ID(asked.Door), Person: wire.ID(asked.Person), Grant: asked.Grant,
 				At: result.At, ValidUntil: result.At.Add(domain.RemoteUnlockValid),
 			}})
 		}
@@ -94,7 +94,7 @@ func (c *Control) Accepted(org domain.ID, req eventstore.Request, result eventst
 
 // task is an order on its way.
 type task struct {
-	order   schemas.Order
+	order   wire.Order
 	gateway domain.ID
 	cause   domain.UUID // the command that asked for it
 }
@@ -107,7 +107,7 @@ func (c *Control) start(t task) {
 	if c.stopped {
 		return
 	}
-	c.running.Go(func() { _ = c.cfg.Store.Guard("control", t.order.Org, "", func() { c.carryOut(t) }) }) // time records what is left
+	c.running.Go(func() { _ = c.cfg.Store.Guard("control", domain.ID(t.order.Org), "", func() { c.carryOut(t) }) }) // time records what is left
 }
 
 // carryOut sends an order and puts on record what became of it.
@@ -159,19 +159,19 @@ func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, left)
 	defer cancel()
-	msg, err := c.cfg.Conn.RequestWithContext(ctx, Subject(t.order.Org, t.gateway), body)
+	msg, err := c.cfg.Conn.RequestWithContext(ctx, Subject(domain.ID(t.order.Org), t.gateway), body)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return domain.UnlockUnreachable, ""
 	case err != nil:
 		return domain.UnlockUnknown, ""
 	}
-	answer, err := schemas.DecodeOrderAnswer(&t.order, msg.Data)
+	answer, err := wire.DecodeOrderAnswer(&t.order, msg.Data)
 	if err != nil {
 		c.cfg.Log.Warn("a gateway's answer cannot be read", "org", t.order.Org, "gateway", t.gateway, "request", t.order.ID, "error", err)
 		return domain.UnlockUnknown, ""
 	}
-	return answer.Outcome, answer.Code
+	return domain.UnlockOutcome(answer.Outcome), domain.RefusalCode(answer.Code)
 }
 
 // pauses lie between the attempts to put an outcome on record; time does it when all
@@ -185,7 +185,7 @@ var settleSpace = domain.DeriveUUID(domain.UUID{}, "gatehouse/control")
 // settle puts the outcome of an order on record.
 func (c *Control) settle(t *task, outcome domain.UnlockOutcome, code domain.RefusalCode) {
 	req := eventstore.Request{ID: domain.DeriveUUID(settleSpace, string(t.order.ID)), Command: "SettleRemoteUnlock", Actor: Actor, Causation: &t.cause,
-		Fields: []any{&domain.SettleRemoteUnlock{Request: t.order.ID, Outcome: outcome, Code: code}}}
+		Fields: []any{&domain.SettleRemoteUnlock{Request: domain.ID(t.order.ID), Outcome: outcome, Code: code}}}
 	var err error
 	for _, pause := range pauses {
 		select {
@@ -193,7 +193,7 @@ func (c *Control) settle(t *task, outcome domain.UnlockOutcome, code domain.Refu
 		case <-c.ctx.Done():
 		}
 		var result eventstore.Result
-		if result, err = c.cfg.Store.Execute(c.ctx, t.order.Org, req); err == nil {
+		if result, err = c.cfg.Store.Execute(c.ctx, domain.ID(t.order.Org), req); err == nil {
 			if len(result.Events) == 0 {
 				err = errors.New("another outcome was there already")
 			}

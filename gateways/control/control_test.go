@@ -12,7 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/projections/due"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func TestADoorOpensForARemoteUnlock(t *testing.T) {
@@ -25,13 +25,13 @@ func TestADoorOpensForARemoteUnlock(t *testing.T) {
 	outcome, code := b.first.outcome(id)
 	assert.Equal(t, domain.UnlockExecuted, outcome)
 	assert.Empty(t, code)
-	assert.Equal(t, schemas.Order{Type: "remote_unlock", ID: id, Org: "acme", Door: "gate", Person: "olga", At: result.At, ValidUntil: result.At.Add(5 * time.Second)}, <-g.heard)
+	assert.Equal(t, wire.Order{Type: "remote_unlock", ID: wire.ID(id), Org: "acme", Door: "gate", Person: "olga", At: result.At, ValidUntil: result.At.Add(5 * time.Second)}, <-g.heard)
 	assert.Equal(t, 1, b.first.outcomes(id))
 }
 
 func TestAGatewayRefuses(t *testing.T) {
 	b := newBed(t)
-	b.gateway(func(o schemas.Order) []byte {
+	b.gateway(func(o wire.Order) []byte {
 		return []byte(`{"id":"` + string(o.ID) + `","outcome":"refused","code":"deny_lease_ended"}`)
 	})
 	outcome, code := b.first.outcome(b.first.take(b.open("gate")))
@@ -41,7 +41,7 @@ func TestAGatewayRefuses(t *testing.T) {
 
 func TestAnAnswerThatCannotBeReadIsUnknown(t *testing.T) {
 	b := newBed(t)
-	b.gateway(func(schemas.Order) []byte { return []byte(`{"id":"another","outcome":"executed"}`) })
+	b.gateway(func(wire.Order) []byte { return []byte(`{"id":"another","outcome":"executed"}`) })
 	outcome, _ := b.first.outcome(b.first.take(b.open("gate")))
 	assert.Equal(t, domain.UnlockUnknown, outcome)
 }
@@ -100,8 +100,8 @@ func TestTheSameCommandOpensOnce(t *testing.T) {
 	// An order that comes behind all others tells that no more come.
 	last := b.first.take(b.open("gate"))
 	b.first.outcome(last)
-	assert.Equal(t, id, (<-g.heard).ID)
-	assert.Equal(t, last, (<-g.heard).ID)
+	assert.Equal(t, wire.ID(id), (<-g.heard).ID)
+	assert.Equal(t, wire.ID(last), (<-g.heard).ID)
 	assert.Empty(t, g.heard)
 	assert.Equal(t, 1, b.first.outcomes(id))
 }
@@ -131,7 +131,7 @@ func TestWhatAnInstanceLeftUndoneIsNeverDone(t *testing.T) {
 	assert.Empty(t, g.heard)
 
 	// An answer that comes too late changes nothing of the record.
-	b.first.control.settle(&task{order: schemas.Order{ID: id, Org: "acme"}, cause: req.ID}, domain.UnlockExecuted, "")
+	b.first.control.settle(&task{order: wire.Order{ID: wire.ID(id), Org: "acme"}, cause: req.ID}, domain.UnlockExecuted, "")
 	outcome, _ = b.first.look(id)
 	assert.Equal(t, domain.UnlockUnknown, outcome)
 	assert.Equal(t, 1, b.first.outcomes(id))
@@ -140,7 +140,7 @@ func TestWhatAnInstanceLeftUndoneIsNeverDone(t *testing.T) {
 func TestAStopWaitsForTheOutcome(t *testing.T) {
 	b := newBed(t)
 	heard, answer := make(chan struct{}), make(chan struct{})
-	b.gateway(func(o schemas.Order) []byte {
+	b.gateway(func(o wire.Order) []byte {
 		close(heard)
 		<-answer
 		return opens(o)

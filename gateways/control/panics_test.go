@@ -8,14 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // An order that panics ends by itself: it is named, and the next one is carried out.
 func TestAnOrderThatPanicsStopsNoOther(t *testing.T) {
 	b := newBed(t)
 	i := b.first
-	order := schemas.Order{Org: "acme", Door: "gate", ValidUntil: b.now().Add(time.Hour)}
+	order := wire.Order{Org: "acme", Door: "gate", ValidUntil: b.now().Add(time.Hour)}
 	conn := i.control.cfg.Conn
 	i.control.cfg.Conn = nil
 	i.control.start(task{order: order, gateway: "cabinet"})

@@ -16,7 +16,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Bootstrap is the token gh.bootstrap.<secret> by which the first org of a ledger
@@ -121,12 +121,12 @@ type newOrgInput struct {
 
 // NewOrg is the answer to an org that was made.
 type NewOrg struct {
-	Org      domain.ID        `json:"org"`
-	Owner    domain.ID        `json:"owner"`
-	Token    string           `json:"token" doc:"the owner's token; it is shown here and nowhere else"`
-	TokenID  domain.ID        `json:"token_id"`
-	Expires  time.Time        `json:"expires" doc:"of the token"`
-	Position schemas.Position `json:"position"`
+	Org      domain.ID     `json:"org"`
+	Owner    domain.ID     `json:"owner"`
+	Token    string        `json:"token" doc:"the owner's token; it is shown here and nowhere else"`
+	TokenID  domain.ID     `json:"token_id"`
+	Expires  time.Time     `json:"expires" doc:"of the token"`
+	Position wire.Position `json:"position"`
 }
 
 type newOrgOutput struct {

@@ -18,6 +18,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // OrgPath is the org of a path. It is that of the token: others are not found.
@@ -32,8 +33,8 @@ type CommandHeaders struct {
 
 // CommandResult is the answer to a command that was accepted.
 type CommandResult struct {
-	Position schemas.Position `json:"position" doc:"of the commit; of a dry run, where it was decided"`
-	Hash     schemas.Hash     `json:"hash" doc:"SHA-256 of the commit as stored; of a dry run, of the last one"`
+	Position wire.Position    `json:"position" doc:"of the commit; of a dry run, where it was decided"`
+	Hash     wire.Hash        `json:"hash" doc:"SHA-256 of the commit as stored; of a dry run, of the last one"`
 	At       time.Time        `json:"at"`
 	Events   []Event          `json:"events" doc:"what happened; none: nothing was left to change"`
 	Warnings []domain.Warning `json:"warnings" doc:"what was accepted and may not be meant; most often none"`
@@ -151,7 +152,7 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 			}
 			req.DryRun = dry
 		case "if_position":
-			at, err := schemas.ParsePosition(value)
+			at, err := wire.ParsePosition(value)
 			if err != nil {
 				return malformed("query.if_position", "%v", err)
 			}
@@ -234,10 +235,10 @@ func notDecoded(err error) *Problem {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return malformed(strings.TrimSuffix("body."+t.Field, "."), "a JSON %s does not fit here", t.Value)
 	}
-	if k, ok := errors.AsType[*schemas.KeyError](err); ok {
+	if k, ok := errors.AsType[*wire.KeyError](err); ok {
 		return keyTaken(k)
 	}
-	if b, ok := errors.AsType[*schemas.BoundError](err); ok {
+	if b, ok := errors.AsType[*wire.BoundError](err); ok {
 		return malformed("body", "%v", b)
 	}
 	if r, ok := errors.AsType[*domain.Refusal](err); ok {
@@ -254,7 +255,7 @@ func notDecoded(err error) *Problem {
 }
 
 // keyTaken refuses a field that stands twice or is written in another case.
-func keyTaken(k *schemas.KeyError) *Problem {
+func keyTaken(k *wire.KeyError) *Problem {
 	_, says, _ := strings.Cut(k.Error(), ": ")
 	return malformed("body."+k.Path, "%s", says)
 }

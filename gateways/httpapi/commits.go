@@ -16,6 +16,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // maxScan is how many commits one question reads at most. A page may therefore be
@@ -24,16 +25,16 @@ const maxScan = 20_000
 
 // commitView is a commit as the API shows it.
 type commitView struct {
-	Position   schemas.Position `json:"position"`
-	Hash       schemas.Hash     `json:"hash" doc:"SHA-256 of the commit as stored"`
-	Prev       schemas.Hash     `json:"prev" doc:"hash of the commit before"`
-	ID         domain.UUID      `json:"id" doc:"of the command"`
-	At         time.Time        `json:"at"`
-	Actor      domain.Actor     `json:"actor"`
-	OnBehalfOf domain.ID        `json:"on_behalf_of,omitempty"`
-	Causation  *domain.UUID     `json:"causation,omitempty" doc:"the command that made this one follow"`
-	Command    string           `json:"command"`
-	Events     []Event          `json:"events"`
+	Position   wire.Position `json:"position"`
+	Hash       wire.Hash     `json:"hash" doc:"SHA-256 of the commit as stored"`
+	Prev       wire.Hash     `json:"prev" doc:"hash of the commit before"`
+	ID         domain.UUID   `json:"id" doc:"of the command"`
+	At         time.Time     `json:"at"`
+	Actor      domain.Actor  `json:"actor"`
+	OnBehalfOf domain.ID     `json:"on_behalf_of,omitempty"`
+	Causation  *domain.UUID  `json:"causation,omitempty" doc:"the command that made this one follow"`
+	Command    string        `json:"command"`
+	Events     []Event       `json:"events"`
 }
 
 type commitsInput struct {
@@ -138,7 +139,7 @@ func readBound(name, text string) (uint64, time.Time, *Problem) {
 	if text == "" {
 		return 0, time.Time{}, nil
 	}
-	if at, err := schemas.ParsePosition(text); err == nil {
+	if at, err := wire.ParsePosition(text); err == nil {
 		return at.N, time.Time{}, nil
 	}
 	at, err := time.Parse(time.RFC3339Nano, text)
@@ -151,7 +152,7 @@ func readBound(name, text string) (uint64, time.Time, *Problem) {
 // foundCommit is a commit with its body's hash and the events that were asked for.
 type foundCommit struct {
 	commit *schemas.Commit
-	hash   schemas.Hash
+	hash   wire.Hash
 	events []schemas.Event
 }
 
@@ -224,7 +225,7 @@ func (a *API) scan(ctx context.Context, sp span, f func(foundCommit) error) erro
 				return nil
 			}
 		}
-		return f(foundCommit{c, schemas.HashOf(body), events})
+		return f(foundCommit{c, wire.HashOf(body), events})
 	})
 	if err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("httpapi: read commits: %w", err)

@@ -12,7 +12,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // questionBody says who would pass which door, when.
@@ -129,9 +129,9 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 // people.
 type explained struct {
 	domain.Explanation
-	Position schemas.Position `json:"position"`
-	AgeMS    int64            `json:"age_ms"`
-	Text     string           `json:"text"`
+	Position wire.Position `json:"position"`
+	AgeMS    int64         `json:"age_ms"`
+	Text     string        `json:"text"`
 }
 
 // Schema is the generated one of the explanation with what is added here.
@@ -205,7 +205,7 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 // past gives f the explanation from the state as it was at the position that is
 // asked about.
 func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explanation, eventstore.Head)) error {
-	at, err := schemas.ParsePosition(in.Body.Position)
+	at, err := wire.ParsePosition(in.Body.Position)
 	if err != nil {
 		return malformed("body.position", "%v", err)
 	}

@@ -15,19 +15,19 @@ import (
 	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Problem is the body of every answer that is no success (RFC 9457).
 type Problem struct {
-	Title    string            `json:"title" doc:"the status in words"`
-	Status   int               `json:"status" doc:"the HTTP status"`
-	Code     string            `json:"code" doc:"stable, snake_case; what a program looks at"`
-	Detail   string            `json:"detail" doc:"what was wrong and what to do; exact where a rule gives the text"`
-	IDs      []domain.ID       `json:"ids,omitempty" doc:"the things it is about"`
-	Entries  []Entry           `json:"entries,omitempty" doc:"of a list of commands, the entries that are refused"`
-	Fields   []Field           `json:"fields,omitempty" doc:"of a malformed request, the fields that are wrong"`
-	Position *schemas.Position `json:"position,omitempty" doc:"where the org stands"`
+	Title    string         `json:"title" doc:"the status in words"`
+	Status   int            `json:"status" doc:"the HTTP status"`
+	Code     string         `json:"code" doc:"stable, snake_case; what a program looks at"`
+	Detail   string         `json:"detail" doc:"what was wrong and what to do; exact where a rule gives the text"`
+	IDs      []domain.ID    `json:"ids,omitempty" doc:"the things it is about"`
+	Entries  []Entry        `json:"entries,omitempty" doc:"of a list of commands, the entries that are refused"`
+	Fields   []Field        `json:"fields,omitempty" doc:"of a malformed request, the fields that are wrong"`
+	Position *wire.Position `json:"position,omitempty" doc:"where the org stands"`
 
 	retryAfter string // seconds
 }
@@ -134,7 +134,7 @@ func init() {
 	}
 }
 
-// twiceSays ends what [schemas.CheckKeys] says of a field that stands twice. The
+// twiceSays ends what [wire.CheckKeys] says of a field that stands twice. The
 // typed routes pass the text on alone.
 const twiceSays = ": the field stands twice"
 

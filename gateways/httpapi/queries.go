@@ -13,7 +13,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // AtLeast asks for a state that holds what an earlier answer told of.
@@ -197,7 +197,7 @@ func (a *API) reach(ctx context.Context, in AtLeast) error {
 	if in.AtLeast == "" {
 		return nil
 	}
-	at, err := schemas.ParsePosition(in.AtLeast)
+	at, err := wire.ParsePosition(in.AtLeast)
 	if err != nil {
 		return malformed("query.at_least", "%v", err)
 	}
@@ -230,7 +230,7 @@ func (a *API) waitFor(ctx context.Context, n uint64) (head eventstore.Head, err 
 }
 
 // behind answers a question that asks for a later state than there is here.
-func behind(asked, reached schemas.Position) *Problem {
+func behind(asked, reached wire.Position) *Problem {
 	p := problem(http.StatusServiceUnavailable, "behind", "this instance stands at %s and was asked for %s; try again", reached, asked)
 	p.Position = &reached
 	return p.retry("1")
@@ -246,13 +246,13 @@ func (a *API) orProblem(ctx context.Context, err error) error {
 
 // orgView is the org of the token.
 type orgView struct {
-	ID        domain.ID        `json:"id"`
-	Name      string           `json:"name"`
-	CreatedAt time.Time        `json:"created_at"`
-	Person    domain.ID        `json:"person" doc:"for whom the token speaks"`
-	Role      domain.Role      `json:"role,omitempty" doc:"the highest role of that person at the org or any site"`
-	Position  schemas.Position `json:"position"`
-	Hash      schemas.Hash     `json:"hash" doc:"of the commit at the position"`
+	ID        domain.ID     `json:"id"`
+	Name      string        `json:"name"`
+	CreatedAt time.Time     `json:"created_at"`
+	Person    domain.ID     `json:"person" doc:"for whom the token speaks"`
+	Role      domain.Role   `json:"role,omitempty" doc:"the highest role of that person at the org or any site"`
+	Position  wire.Position `json:"position"`
+	Hash      wire.Hash     `json:"hash" doc:"of the commit at the position"`
 }
 
 func (a *API) registerOrg() {

@@ -8,7 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/domain"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // unlockRequestView is a remote unlock with its outcome.
@@ -63,7 +63,7 @@ func (a *API) remoteUnlock(ctx context.Context, n noun[domain.UnlockRequest, unl
 	}
 	defer leave()
 	for out.Body.Outcome == "" && waiting.Err() == nil {
-		at, err := schemas.ParsePosition(out.Position)
+		at, err := wire.ParsePosition(out.Position)
 		if err != nil {
 			return nil, a.asProblem(ctx, err)
 		}

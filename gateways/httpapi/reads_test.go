@@ -19,7 +19,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/local"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // testDoors is what in-process gateways decide with: the state as it is, and tags
@@ -101,7 +101,7 @@ func (b *bed) countReads(token string) reply {
 // recordedReads is how many reads the ledger holds of the gateway "till".
 func (b *bed) recordedReads() (n int) {
 	b.t.Helper()
-	damaged, err := b.store.Activity(b.t.Context(), "acme", "north", "till", func(*schemas.Activity) error {
+	damaged, err := b.store.Activity(b.t.Context(), "acme", "north", "till", func(*wire.Activity) error {
 		n++
 		return nil
 	})

@@ -39,6 +39,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/gateways/local"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Config is what the API needs. What is not marked optional is required.
@@ -191,10 +192,10 @@ func checkBody(data []byte, v any) error {
 	if err := schemas.BodyBounds.Check(data); err != nil {
 		return err
 	}
-	if err := schemas.CheckText(data); err != nil {
+	if err := wire.CheckText(data); err != nil {
 		return err
 	}
-	return schemas.CheckKeys(data, v)
+	return wire.CheckKeys(data, v)
 }
 
 // routes registers everything that is served.

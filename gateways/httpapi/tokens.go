@@ -10,7 +10,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 type newTokenInput struct {
@@ -25,9 +25,9 @@ type newTokenInput struct {
 
 // NewToken is the answer to a token that was issued.
 type NewToken struct {
-	Token    string           `json:"token" doc:"the token; it is shown here and nowhere else"`
-	TokenID  domain.ID        `json:"token_id"`
-	Position schemas.Position `json:"position"`
+	Token    string        `json:"token" doc:"the token; it is shown here and nowhere else"`
+	TokenID  domain.ID     `json:"token_id"`
+	Position wire.Position `json:"position"`
 }
 
 type newTokenOutput struct {

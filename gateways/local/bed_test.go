@@ -19,6 +19,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // bed is a ledger with one site, and what gateways decide with there.
@@ -135,9 +136,9 @@ func (b *bed) gateway() *Gateway {
 }
 
 // recorded reads what "till" recorded, and checks that it is a chain without gaps.
-func (b *bed) recorded() (out []schemas.Activity) {
+func (b *bed) recorded() (out []wire.Activity) {
 	b.t.Helper()
-	damaged, err := b.store.Activity(b.t.Context(), "acme", "north", "till", func(a *schemas.Activity) error {
+	damaged, err := b.store.Activity(b.t.Context(), "acme", "north", "till", func(a *wire.Activity) error {
 		out = append(out, *a)
 		require.Equal(b.t, uint64(len(out)), a.K)
 		return nil

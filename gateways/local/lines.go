@@ -11,7 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // formatLine stands for the format where the tag of a line is made: no card has it.
@@ -40,7 +40,7 @@ type recorded struct {
 	door domain.ID
 }
 
-func recordedOf(a *schemas.Activity) recorded { return recorded{a.Line, a.At, a.Door} }
+func recordedOf(a *wire.Activity) recorded { return recorded{a.Line, a.At, domain.ID(a.Door)} }
 
 // lineTag is the tag of a line, behind the version of its key; false while the site's key
 // is not at hand.
@@ -97,7 +97,7 @@ func (g *Gateway) compare(ctx context.Context, table *unlock.Table, reads []Read
 // look finds what is recorded under numbers, and from which number on it can tell: what
 // stands before may be gone, and nothing can be told once a record is damaged.
 func (g *Gateway) look(ctx context.Context, known map[uint64]recorded) (first uint64, err error) {
-	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
+	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *wire.Activity) error {
 		n := numberOf(a)
 		if first == 0 {
 			first = n

@@ -32,7 +32,7 @@ import (
 	"gatehouse/domain/cardnumber"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // MaxReads is the greatest number of reads that are taken at once.
@@ -120,7 +120,7 @@ func (g *Gateway) open(ctx context.Context) error {
 		return fmt.Errorf("local: open gateway %s: %w", g.id, err)
 	}
 	g.tally, g.seen, g.recent = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}, nil
-	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *schemas.Activity) error {
+	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *wire.Activity) error {
 		g.count(a)
 		return nil
 	})
@@ -183,7 +183,7 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 		return Tally{}, err
 	}
 	digest := table.Digest().String()
-	records := make([]schemas.Activity, 0, len(reads))
+	records := make([]wire.Activity, 0, len(reads))
 	last := g.tally.Last
 	for _, r := range reads {
 		if r.Number <= last {
@@ -240,32 +240,32 @@ func (g *Gateway) request(r Read) (unlock.Request, error) {
 }
 
 // decide judges one read and makes its record.
-func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) {
+func (g *Gateway) decide(table *unlock.Table, r Read) (wire.Activity, error) {
 	request, err := g.request(r)
 	if err != nil {
-		return schemas.Activity{}, err
+		return wire.Activity{}, err
 	}
 	line, ok := g.lineTag(table, r.Line)
 	if !ok {
-		return schemas.Activity{}, ErrNoTags
+		return wire.Activity{}, ErrNoTags
 	}
 	answer := unlock.Decide(table, &held, request)
 	local, err := json.Marshal(held)
 	if err != nil {
-		return schemas.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
+		return wire.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
 	}
-	a := schemas.Activity{Type: schemas.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: r.Door, Side: r.Side.String(),
+	a := wire.Activity{Type: wire.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: wire.ID(r.Door), Side: r.Side.String(),
 		Code: answer.Code.String(), Local: local, Position: table.Position(), Clock: "given", Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10), Line: line}
 	if answer.Allowed {
-		a.Type = schemas.AccessGranted
+		a.Type = wire.AccessGranted
 	}
 	for _, c := range answer.Failed.Codes() {
 		a.Failed = append(a.Failed, c.String())
 	}
 	if c := answer.Credential(); c != nil {
-		a.Credential, a.Person = domain.ID(c.ID), domain.ID(c.Person)
+		a.Credential, a.Person = wire.ID(domain.ID(c.ID)), wire.ID(domain.ID(c.Person))
 	} else if r.Phone != "" {
-		a.Credential = r.Phone
+		a.Credential = wire.ID(r.Phone)
 	} else {
 		a.Tag, a.TagKey = hex.EncodeToString(request.Tag[:]), table.TagKey()
 	}
@@ -276,9 +276,9 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (schemas.Activity, error) 
 }
 
 // count adds a record to the tally. The caller holds mu, or is alone.
-func (g *Gateway) count(a *schemas.Activity) {
+func (g *Gateway) count(a *wire.Activity) {
 	g.tally.Reads++
-	if a.Type == schemas.AccessGranted {
+	if a.Type == wire.AccessGranted {
 		g.tally.Allowed++
 	} else {
 		g.tally.Denied[a.Code]++
@@ -289,7 +289,7 @@ func (g *Gateway) count(a *schemas.Activity) {
 }
 
 // numberOf is the number of a recorded read in its source.
-func numberOf(a *schemas.Activity) uint64 {
+func numberOf(a *wire.Activity) uint64 {
 	_, number, _ := strings.Cut(a.Source, ":")
 	n, err := strconv.ParseUint(number, 10, 64)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
@@ -39,7 +39,7 @@ func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
 	got := b.recorded()
 	require.Len(t, got, 5)
 	first := got[0]
-	assert.Equal(t, schemas.AccessGranted, first.Type)
+	assert.Equal(t, wire.AccessGranted, first.Type)
 	assert.Equal(t, "allow_staff", first.Code)
 	assert.Equal(t, "card-anna", string(first.Credential))
 	assert.Equal(t, "anna", string(first.Person))
@@ -230,8 +230,8 @@ func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
 // call whose acknowledgement never came.
 func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	b := newBed(t)
-	wire := &wire{server: b.server.Server()}
-	conn, err := nats.Connect("nats://within-the-process:4222", nats.SetCustomDialer(wire))
+	link := &link{server: b.server.Server()}
+	conn, err := nats.Connect("nats://within-the-process:4222", nats.SetCustomDialer(link))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	store := b.open(conn)
@@ -242,10 +242,10 @@ func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 		want := reads(at+1, at+n)
 		at += n
 		ctx, cancel := context.WithCancel(t.Context())
-		wire.hold(cancel)
+		link.hold(cancel)
 		_, err := g.Take(ctx, want)
 		require.Error(t, err, "the caller cannot know")
-		wire.release()
+		link.release()
 		b.once(at)
 		tally, err := g.Take(t.Context(), want)
 		require.NoError(t, err)
@@ -255,8 +255,8 @@ func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	assert.Equal(t, g.Tally(), b.gateway().Tally())
 }
 
-// wire dials connections that can keep acknowledgements back.
-type wire struct {
+// link dials connections that can keep acknowledgements back.
+type link struct {
 	server *server.Server
 	held   atomic.Pointer[holding]
 }
@@ -268,23 +268,23 @@ type holding struct {
 }
 
 // hold keeps the next acknowledgement of a record back, and calls came then.
-func (w *wire) hold(came func()) { w.held.Store(&holding{came, make(chan struct{})}) }
+func (w *link) hold(came func()) { w.held.Store(&holding{came, make(chan struct{})}) }
 
-func (w *wire) release() { close(w.held.Swap(nil).done) }
+func (w *link) release() { close(w.held.Swap(nil).done) }
 
-func (w *wire) Dial(string, string) (net.Conn, error) {
+func (w *link) Dial(string, string) (net.Conn, error) {
 	conn, err := w.server.InProcessConn()
 	return &heldConn{conn, w}, err
 }
 
 type heldConn struct {
 	net.Conn
-	wire *wire
+	link *link
 }
 
 func (c *heldConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if h := c.wire.held.Load(); h != nil && bytes.Contains(p[:n], []byte(`"stream":"`+eventstore.StreamActivity+`"`)) {
+	if h := c.link.held.Load(); h != nil && bytes.Contains(p[:n], []byte(`"stream":"`+eventstore.StreamActivity+`"`)) {
 		h.came()
 		<-h.done
 	}

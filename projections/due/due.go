@@ -29,6 +29,7 @@ import (
 	"gatehouse/domain/schedule"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 const (
@@ -83,7 +84,7 @@ func New(cfg Config, metrics *Metrics) *Timer {
 func (t *Timer) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 
 // Seen implements [eventstore.Observer].
-func (t *Timer) Seen(domain.ID) schemas.Position { return schemas.Position{} }
+func (t *Timer) Seen(domain.ID) wire.Position { return wire.Position{} }
 
 // Begin implements [eventstore.Observer]. An org that comes back into memory as it
 // was is not looked at again: its next instant is known, and the look would bring

@@ -11,6 +11,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // mine panics when the end of a booking is applied.
@@ -19,7 +20,7 @@ type mine struct{}
 func (mine) From(context.Context, domain.ID) (uint64, error) { return math.MaxUint64, nil }
 func (mine) Begin(domain.ID, *domain.State, eventstore.Head) {}
 func (mine) Settled(domain.ID) uint64                        { return math.MaxUint64 }
-func (mine) Seen(domain.ID) schemas.Position                 { return schemas.Position{} }
+func (mine) Seen(domain.ID) wire.Position                    { return wire.Position{} }
 func (mine) End(domain.ID) bool                              { return true }
 func (mine) Applied(_ domain.ID, _ *domain.State, c *schemas.Commit, _ eventstore.Head) {
 	if c.Command == "EndBooking" {

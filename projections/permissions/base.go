@@ -8,7 +8,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // minBase is how many bytes of deltas a reader goes through at least before a
@@ -23,7 +23,7 @@ func baseSubject(org, site domain.ID) string { return subject(org, site) + ".bas
 type baseJob struct {
 	site  *site
 	table *unlock.Table
-	head  schemas.PermissionHead
+	head  wire.PermissionHead
 }
 
 // askBase has a base written when enough deltas stand behind the last one. When
@@ -69,7 +69,7 @@ func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err e
 	o, s := job.site.org, job.site
 	subject := baseSubject(o.id, s.id)
 	last, err := p.stream.GetLastMsgForSubject(ctx, subject)
-	var before schemas.PermissionHead
+	var before wire.PermissionHead
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 	case err != nil:
@@ -82,7 +82,7 @@ func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err e
 			return 0, nil
 		}
 	}
-	err = schemas.EncodeBase(o.id, s.id, job.table, job.head, func(body []byte) error {
+	err = wire.EncodeBase(wire.ID(o.id), wire.ID(s.id), job.table, job.head, func(body []byte) error {
 		size += len(body)
 		_, err := p.cfg.JS.Publish(ctx, subject, body)
 		return err
@@ -99,7 +99,7 @@ func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err e
 
 // purge takes out the bases before the last but one, and the deltas before that
 // which are older than the horizon.
-func (p *Projector) purge(ctx context.Context, org, site domain.ID, end uint64, before schemas.PermissionHead) error {
+func (p *Projector) purge(ctx context.Context, org, site domain.ID, end uint64, before wire.PermissionHead) error {
 	keep, err := firstFrom(ctx, p.stream, baseSubject(org, site), end, func(m *jetstream.RawStreamMsg) (bool, error) {
 		h, err := headIn(m.Data)
 		return !h.Before(before), err

@@ -24,6 +24,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // patience bounds what a test waits for on a machine that does much else.
@@ -227,7 +228,7 @@ func (n *node) fromState(org, site domain.ID) *unlock.Table {
 }
 
 // load reads what is published of a site.
-func (b *bed) load(org, site domain.ID) (*unlock.Table, schemas.PermissionHead) {
+func (b *bed) load(org, site domain.ID) (*unlock.Table, wire.PermissionHead) {
 	b.t.Helper()
 	table, head, err := Load(b.t.Context(), b.js, org, site)
 	require.NoError(b.t, err)
@@ -259,14 +260,14 @@ func texts(t testing.TB, table *unlock.Table) []string {
 }
 
 // deltas reads what stands on a site's subject.
-func (b *bed) deltas(org, site domain.ID) []*schemas.PermissionDelta {
+func (b *bed) deltas(org, site domain.ID) []*wire.PermissionDelta {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
 	require.NoError(b.t, err)
 	last, err := stream.GetLastMsgForSubject(b.t.Context(), subject(org, site))
 	require.NoError(b.t, err)
-	var out []*schemas.PermissionDelta
-	table := schemas.NewSiteTable(org, site)
+	var out []*wire.PermissionDelta
+	table := wire.NewSiteTable(wire.ID(org), wire.ID(site))
 	require.NoError(b.t, each(b.t.Context(), b.js, subject(org, site), 1, last.Sequence, func(body []byte) error {
 		d, err := table.Take(body)
 		if d != nil {
@@ -278,7 +279,7 @@ func (b *bed) deltas(org, site domain.ID) []*schemas.PermissionDelta {
 }
 
 // told is the commits and causes of deltas: "3 begin".
-func told(deltas []*schemas.PermissionDelta) []string {
+func told(deltas []*wire.PermissionDelta) []string {
 	var out []string
 	for _, d := range deltas {
 		out = append(out, fmt.Sprintf("%d %s", d.N, d.Cause))
@@ -288,10 +289,10 @@ func told(deltas []*schemas.PermissionDelta) []string {
 
 // forge publishes a delta that fits on what is published, but that no commit led
 // to.
-func (b *bed) forge(org, site domain.ID, change func(*schemas.PermissionDelta)) {
+func (b *bed) forge(org, site domain.ID, change func(*wire.PermissionDelta)) {
 	b.t.Helper()
 	table, head := b.load(org, site)
-	d := &schemas.PermissionDelta{Format: schemas.PermissionsFormat, Org: org, Site: site, Cause: schemas.CauseCommit, Epoch: head.Epoch, N: head.N, Hash: head.Hash,
+	d := &wire.PermissionDelta{Format: wire.PermissionsFormat, Org: wire.ID(org), Site: wire.ID(site), Cause: wire.CauseCommit, Epoch: head.Epoch, N: head.N, Hash: head.Hash,
 		At: head.At, PrevN: head.N, PrevDigest: head.Digest}
 	change(d)
 	next, err := table.Apply(d.Rows())

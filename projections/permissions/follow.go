@@ -9,7 +9,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // follow reads what another instance, or this one before its acknowledgement was
@@ -18,7 +18,7 @@ import (
 func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 	subject := subject(o.id, s.id)
 	pub := s.published
-	reader := schemas.ResumeSiteTable(o.id, s.id, pub.table, pub.head)
+	reader := wire.ResumeSiteTable(wire.ID(o.id), wire.ID(s.id), pub.table, pub.head)
 	first := pub.seq + 1
 	for seq := first; ; {
 		msg, err := p.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
@@ -82,7 +82,7 @@ func (s *site) beginAnew(ctx context.Context, p *Projector, cause error) outcome
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	s.published.seq = last.Sequence
-	s.published.tooNew = errors.Is(cause, schemas.ErrPermissionsTooNew)
+	s.published.tooNew = errors.Is(cause, wire.ErrPermissionsTooNew)
 	s.published.broken = !s.published.tooNew
 	s.report("published permissions cannot be read: "+cause.Error(), o.position(), domain.SiteChange{})
 	s.unreadable()
@@ -137,7 +137,7 @@ func (s *site) rebase() {
 	o, pub := s.org, s.published
 	o.mu.Lock()
 	i := slices.IndexFunc(o.queue, func(e *entry) bool { return e.site == s })
-	at, own := s.mine, i >= 0 && o.queue[i].cause != schemas.CauseCommit
+	at, own := s.mine, i >= 0 && o.queue[i].cause != wire.CauseCommit
 	var was *entry
 	if own {
 		was = o.queue[i]
@@ -147,7 +147,7 @@ func (s *site) rebase() {
 		at = s.takeTags(at, pub.table)
 	}
 	rows := slices.Collect(at.All())
-	e := &entry{site: s, cause: schemas.CauseBegin, head: s.began, since: o.p.cfg.Now(), key: at.TagKey()}
+	e := &entry{site: s, cause: wire.CauseBegin, head: s.began, since: o.p.cfg.Now(), key: at.TagKey()}
 	e.put, e.gone = differing(pub.table, rows, everyKey(pub.table, rows), e.key)
 	if own {
 		e.cause, e.head, e.since = was.cause, was.head, was.since
@@ -203,13 +203,13 @@ func (s *site) replacePublished(pub publishedSite) *unlock.Table {
 	c := domain.SiteChange{}
 	c.Put, c.Delete = differing(pub.table, rows, everyKey(pub.table, rows), s.tagVersion())
 	if len(c.Put)+len(c.Delete) > 0 {
-		o.enqueue(&entry{site: s, cause: schemas.CauseRebuilt, head: o.position(), put: c.Put, gone: c.Delete})
+		o.enqueue(&entry{site: s, cause: wire.CauseRebuilt, head: o.position(), put: c.Put, gone: c.Delete})
 	}
 	return pub.table
 }
 
 // report logs what differs at a commit, and counts it.
-func (s *site) report(what string, at schemas.PermissionHead, c domain.SiteChange) {
+func (s *site) report(what string, at wire.PermissionHead, c domain.SiteChange) {
 	var keys []string
 	for _, r := range c.Put {
 		keys = append(keys, r.Key().String())

@@ -11,7 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func withSubjects(filter string) jetstream.StreamInfoOpt { return jetstream.WithSubjectFilter(filter) }
@@ -118,7 +118,7 @@ func TestOtherRowsOfAnotherInstanceStandAndAreReported(t *testing.T) {
 	n.do("acme", `olga RevokeRight {"grant":"g-ben-n"}`)
 	head, err := n.store.Head(t.Context(), "acme")
 	require.NoError(t, err)
-	b.forge("acme", "north", func(d *schemas.PermissionDelta) {
+	b.forge("acme", "north", func(d *wire.PermissionDelta) {
 		d.N = head.N
 		d.Put = unlock.Rows{&unlock.Person{ID: "mallory", State: unlock.PersonActive}}
 	})

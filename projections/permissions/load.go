@@ -14,7 +14,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // ErrNotPublished says that nothing is published of a site.
@@ -22,15 +22,15 @@ var ErrNotPublished = errors.New("permissions: nothing is published of the site"
 
 // Load makes the table of a site of what is published, and says where it stands:
 // from the newest base and the deltas behind it. What does not fit is an error
-// that wraps schemas.ErrPermissions; there is never a partial table.
-func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*unlock.Table, schemas.PermissionHead, error) {
+// that wraps wire.ErrPermissions; there is never a partial table.
+func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*unlock.Table, wire.PermissionHead, error) {
 	stream, err := js.Stream(ctx, eventstore.StreamPermissions)
 	if err != nil {
-		return nil, schemas.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
 	}
 	pub, err := loadSite(ctx, js, stream, org, site)
 	if err != nil {
-		return nil, schemas.PermissionHead{}, fmt.Errorf("permissions: load %s/%s: %w", org, site, err)
+		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: load %s/%s: %w", org, site, err)
 	}
 	return pub.table, pub.head, nil
 }
@@ -45,10 +45,10 @@ type published struct {
 func (p published) none() bool { return len(p.sites) == 0 && !p.cursor.known }
 
 // seen is the last commit that anything published tells of.
-func (p published) seen() schemas.Position {
-	last := schemas.Position{N: p.done}
+func (p published) seen() wire.Position {
+	last := wire.Position{N: p.done}
 	for _, site := range p.sites {
-		last = schemas.Position{Epoch: max(last.Epoch, site.head.Epoch), N: max(last.N, site.head.N)}
+		last = wire.Position{Epoch: max(last.Epoch, site.head.Epoch), N: max(last.N, site.head.N)}
 	}
 	last.Epoch = max(last.Epoch, 1)
 	return last
@@ -57,7 +57,7 @@ func (p published) seen() schemas.Position {
 // publishedSite is what stands in the stream for a site.
 type publishedSite struct {
 	table     *unlock.Table
-	head      schemas.PermissionHead
+	head      wire.PermissionHead
 	seq       uint64 // of the last message of its deltas
 	done      uint64 // what that one says
 	sinceBase int    // when it was read: bytes of deltas behind the last base
@@ -109,10 +109,10 @@ func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published
 func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishedSite, error) {
 	found, err := loadSite(ctx, p.cfg.Bulk, p.stream, org, site)
 	switch {
-	case errors.Is(err, schemas.ErrPermissionsTooNew):
+	case errors.Is(err, wire.ErrPermissionsTooNew):
 		found.tooNew = true
 		p.cfg.Log.Error("a later version publishes the permissions of a site; update this instance", "org", org, "site", site, "error", err)
-	case errors.Is(err, schemas.ErrPermissions):
+	case errors.Is(err, wire.ErrPermissions):
 		found.broken = true
 		p.cfg.Log.Error("published permissions cannot be read", "org", org, "site", site, "error", err)
 	case err != nil:
@@ -128,12 +128,12 @@ type deltaHead struct {
 	Digest unlock.Digest `json:"digest"`
 }
 
-func headIn(body []byte) (schemas.PermissionHead, error) {
+func headIn(body []byte) (wire.PermissionHead, error) {
 	var h deltaHead
 	if err := json.Unmarshal(body, &h); err != nil {
-		return schemas.PermissionHead{}, fmt.Errorf("%w: %w", schemas.ErrPermissions, err)
+		return wire.PermissionHead{}, fmt.Errorf("%w: %w", wire.ErrPermissions, err)
 	}
-	return schemas.PermissionHead{Epoch: h.Epoch, N: h.N, Digest: h.Digest}, nil
+	return wire.PermissionHead{Epoch: h.Epoch, N: h.N, Digest: h.Digest}, nil
 }
 
 // loadSite reads a site. What it returns beside an error says where the subject
@@ -186,8 +186,8 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 
 // loadBase reads the newest whole base and finds the first delta that can be
 // behind it; 0 when there is no base.
-func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, pub *publishedSite) (*schemas.SiteTable, uint64, error) {
-	none := schemas.NewSiteTable(org, site)
+func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, pub *publishedSite) (*wire.SiteTable, uint64, error) {
+	none := wire.NewSiteTable(wire.ID(org), wire.ID(site))
 	last, err := stream.GetLastMsgForSubject(ctx, baseSubject(org, site))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return none, 0, nil
@@ -195,7 +195,7 @@ func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	if err != nil {
 		return nil, 0, err
 	}
-	var bases schemas.BaseReader
+	var bases wire.BaseReader
 	err = each(ctx, js, baseSubject(org, site), 1, last.Sequence, func(body []byte) error {
 		_, err := bases.Take(body)
 		return err
@@ -203,7 +203,7 @@ func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	if err != nil {
 		return nil, 0, err
 	}
-	table, err := bases.SiteTable(org, site)
+	table, err := bases.SiteTable(wire.ID(org), wire.ID(site))
 	if err != nil {
 		return nil, 0, err
 	}

@@ -10,7 +10,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 const (
@@ -51,8 +51,8 @@ type org struct {
 // entry is a delta that waits to be published.
 type entry struct {
 	site  *site
-	cause schemas.DeltaCause
-	head  schemas.PermissionHead // without the digest
+	cause wire.DeltaCause
+	head  wire.PermissionHead // without the digest
 	put   []unlock.Row
 	gone  []unlock.Key
 	key   uint32 // version of the key that its tags were made with
@@ -174,8 +174,8 @@ func (o *org) tag(siteID domain.ID, kind domain.CredentialKind, format, number s
 }
 
 // position is where the org stands, as a site's delta says it. The org is locked.
-func (o *org) position() schemas.PermissionHead {
-	return schemas.PermissionHead{Epoch: o.head.Position().Epoch, N: o.head.N, Hash: o.head.Hash, At: o.head.At}
+func (o *org) position() wire.PermissionHead {
+	return wire.PermissionHead{Epoch: o.head.Position().Epoch, N: o.head.N, Hash: o.head.Hash, At: o.head.At}
 }
 
 // enqueue adds a delta behind the others. The org is locked.
@@ -217,7 +217,7 @@ func (o *org) merge() {
 		last[e.site] = append(last[e.site], e)
 	}
 	for _, s := range sites {
-		e := &entry{site: s, cause: schemas.CauseJump, head: o.position()}
+		e := &entry{site: s, cause: wire.CauseJump, head: o.position()}
 		e.put, e.gone = lastRows(last[s])
 		o.enqueue(e)
 		e.since = rest[0].since
@@ -252,7 +252,7 @@ func lastRows(deltas []*entry) (put []unlock.Row, gone []unlock.Key) {
 // late do not count: they give access and take none away. The org is locked.
 func (o *org) publishedTo() uint64 {
 	for _, e := range o.queue {
-		if e.cause != schemas.CauseTags {
+		if e.cause != wire.CauseTags {
 			return min(e.head.N-1, o.head.N)
 		}
 	}

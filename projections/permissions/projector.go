@@ -65,6 +65,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // Config is what a projector works with. What is not marked optional is required.
@@ -177,7 +178,7 @@ func (p *Projector) From(ctx context.Context, id domain.ID) (uint64, error) {
 
 // Seen implements [eventstore.Observer]: the last commit of which something is
 // published.
-func (p *Projector) Seen(id domain.ID) schemas.Position {
+func (p *Projector) Seen(id domain.ID) wire.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.found[id].seen()

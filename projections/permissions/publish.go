@@ -8,7 +8,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // subject is that of a site's deltas.
@@ -60,7 +60,7 @@ func (p *Projector) turn(ctx context.Context, o *org) outcome {
 // doneBefore is the commit up to which nothing is missing before the delta is
 // published, since a site of which nothing is published begins as a whole.
 func (e *entry) doneBefore() uint64 {
-	if e.cause == schemas.CauseBegin {
+	if e.cause == wire.CauseBegin {
 		return e.head.N
 	}
 	return e.head.N - 1
@@ -95,8 +95,8 @@ func (o *org) gather(first *entry) bool {
 func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 	s := e.site
 	mine := s.step(s.mine, e)
-	d := schemas.PermissionDelta{
-		Org: o.id, Site: s.id, Cause: e.cause, Epoch: e.head.Epoch, N: e.head.N, Hash: e.head.Hash, At: e.head.At.UTC(),
+	d := wire.PermissionDelta{
+		Org: wire.ID(o.id), Site: wire.ID(s.id), Cause: e.cause, Epoch: e.head.Epoch, N: e.head.N, Hash: e.head.Hash, At: e.head.At.UTC(),
 		PrevN: s.published.head.N, PrevDigest: s.published.head.Digest, Put: e.put, Delete: e.gone, Done: o.doneWith(e),
 	}
 	next := mine
@@ -161,7 +161,7 @@ func (s *site) advance(mine *unlock.Table, pub publishedSite) {
 
 // take removes the site's deltas from the queue up to e or, when that is no more
 // there, up to a head.
-func (s *site) take(e *entry, head schemas.PermissionHead) {
+func (s *site) take(e *entry, head wire.PermissionHead) {
 	o := s.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -197,7 +197,7 @@ func (o *org) doneWith(e *entry) uint64 {
 	defer o.mu.Unlock()
 	behind := false
 	for _, q := range o.queue {
-		if behind && q.cause != schemas.CauseTags {
+		if behind && q.cause != wire.CauseTags {
 			return q.head.N - 1
 		}
 		behind = behind || q == e

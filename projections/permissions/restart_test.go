@@ -13,7 +13,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 func TestARestartPublishesWhatIsMissing(t *testing.T) {
@@ -164,7 +164,7 @@ func TestWhatTheLedgerSaysIsPublishedAnewWhereItDiffers(t *testing.T) {
 	old.do("acme", house)
 	old.flush()
 	old.quit()
-	b.forge("acme", "north", func(d *schemas.PermissionDelta) { // as code would that folds another way
+	b.forge("acme", "north", func(d *wire.PermissionDelta) { // as code would that folds another way
 		d.Delete = []unlock.Key{{Kind: unlock.KindGrant, ID: "g-ben-n"}}
 		d.Put = unlock.Rows{&unlock.Person{ID: "mallory", State: unlock.PersonActive}}
 	})
@@ -176,19 +176,19 @@ func TestWhatTheLedgerSaysIsPublishedAnewWhereItDiffers(t *testing.T) {
 	n.agree("acme", "north", "south")
 	deltas := b.deltas("acme", "north")
 	last := deltas[len(deltas)-1]
-	assert.Equal(t, schemas.CauseRebuilt, last.Cause)
+	assert.Equal(t, wire.CauseRebuilt, last.Cause)
 	assert.Len(t, last.Put, 1)
 	assert.Equal(t, []unlock.Key{{Kind: unlock.KindPerson, ID: "mallory"}}, last.Delete)
 	assert.Empty(t, n.Lags()[0].Diverged, "it is published as it should be")
 }
 
 func TestWhatCannotBeReadIsRefusedAndReplaced(t *testing.T) {
-	for name, damage := range map[string]func(*schemas.PermissionDelta){
-		"previous digest": func(d *schemas.PermissionDelta) { d.PrevDigest[3] ^= 1 },
-		"previous number": func(d *schemas.PermissionDelta) { d.PrevN-- },
-		"digest":          func(d *schemas.PermissionDelta) { d.Digest = unlock.Digest{1} },
-		"order":           func(d *schemas.PermissionDelta) { d.N-- },
-		"site":            func(d *schemas.PermissionDelta) { d.Site = "south" },
+	for name, damage := range map[string]func(*wire.PermissionDelta){
+		"previous digest": func(d *wire.PermissionDelta) { d.PrevDigest[3] ^= 1 },
+		"previous number": func(d *wire.PermissionDelta) { d.PrevN-- },
+		"digest":          func(d *wire.PermissionDelta) { d.Digest = unlock.Digest{1} },
+		"order":           func(d *wire.PermissionDelta) { d.N-- },
+		"site":            func(d *wire.PermissionDelta) { d.Site = "south" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBed(t)
@@ -196,12 +196,12 @@ func TestWhatCannotBeReadIsRefusedAndReplaced(t *testing.T) {
 			old.do("acme", house)
 			old.flush()
 			old.quit()
-			b.forge("acme", "north", func(d *schemas.PermissionDelta) {
+			b.forge("acme", "north", func(d *wire.PermissionDelta) {
 				d.Delete = []unlock.Key{{Kind: unlock.KindGrant, ID: "g-ben-n"}}
 				damage(d)
 			})
 			table, _, err := Load(t.Context(), b.js, "acme", "north")
-			require.ErrorIs(t, err, schemas.ErrPermissions)
+			require.ErrorIs(t, err, wire.ErrPermissions)
 			assert.Nil(t, table, "never a partial one")
 
 			n := b.node().start()
@@ -234,7 +234,7 @@ func TestDamageThatIsMetWhilePublishingIsReplaced(t *testing.T) {
 	n := b.node().start()
 	n.do("acme", house)
 	n.flush()
-	b.forge("acme", "north", func(d *schemas.PermissionDelta) { d.PrevDigest[3] ^= 1 })
+	b.forge("acme", "north", func(d *wire.PermissionDelta) { d.PrevDigest[3] ^= 1 })
 	n.do("acme", `olga SuspendPerson {"person":"anna"}`)
 	n.flush()
 	assert.Equal(t, 1.0, n.divergence())
@@ -251,7 +251,7 @@ func TestWhatLaterCodePublishedIsLeftAlone(t *testing.T) {
 	old.do("acme", house)
 	old.flush()
 	old.quit()
-	b.forge("acme", "north", func(d *schemas.PermissionDelta) { d.Format = schemas.PermissionsFormat + 1 })
+	b.forge("acme", "north", func(d *wire.PermissionDelta) { d.Format = wire.PermissionsFormat + 1 })
 	before := b.published("acme")
 	n := b.node().start()
 	n.do("acme", `olga RevokeRight {"grant":"g-ben-n"}`)

@@ -11,7 +11,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore/vault"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // site is what the projector holds of one site. The org's lock guards what has no
@@ -31,15 +31,15 @@ type site struct {
 	untagged map[string]struct{}
 	diverged uint64 // since which commit other rows are published; 0: none
 
-	began     schemas.PermissionHead // where the org stood when its rows were first made here; zero: before the site was there
-	known     bool                   // something is published
-	published publishedSite          // of the turn, but for table, which is read when tags are looked for
-	mine      *unlock.Table          // of the turn: the table before the site's first waiting delta
-	ahead     bool                   // of the turn: published at a later commit than mine, and not compared yet
-	frozen    bool                   // of the turn: later code published, which this code cannot read
-	sinceBase int                    // of the turn: bytes of deltas behind the last base
-	baseSize  atomic.Int64           // bytes of the last base
-	basing    atomic.Bool            // a base is being written
+	began     wire.PermissionHead // where the org stood when its rows were first made here; zero: before the site was there
+	known     bool                // something is published
+	published publishedSite       // of the turn, but for table, which is read when tags are looked for
+	mine      *unlock.Table       // of the turn: the table before the site's first waiting delta
+	ahead     bool                // of the turn: published at a later commit than mine, and not compared yet
+	frozen    bool                // of the turn: later code published, which this code cannot read
+	sinceBase int                 // of the turn: bytes of deltas behind the last base
+	baseSize  atomic.Int64        // bytes of the last base
+	basing    atomic.Bool         // a base is being written
 }
 
 // begin takes all rows of the site as the state has them. The org is locked.
@@ -76,7 +76,7 @@ func (s *site) unreadable() {
 		return
 	}
 	s.frozen, s.ahead = pub.tooNew, false
-	pub.table, pub.head = new(unlock.Table), schemas.PermissionHead{}
+	pub.table, pub.head = new(unlock.Table), wire.PermissionHead{}
 	s.sinceBase = math.MaxInt32 // a reader begins behind the damage
 	if s.frozen {
 		s.diverged = max(s.org.head.N, 1)
@@ -92,13 +92,13 @@ func (s *site) compareAll(c domain.SiteChange) {
 		s.table.Store(pub.table)
 		return
 	}
-	e := &entry{site: s, cause: schemas.CauseBegin, head: o.position(), before: pub.table}
+	e := &entry{site: s, cause: wire.CauseBegin, head: o.position(), before: pub.table}
 	switch {
 	case s.known && !onlyTags(pub.table, c):
-		e.cause = schemas.CauseRebuilt
+		e.cause = wire.CauseRebuilt
 		s.report("the permissions made from the ledger differ from the published ones, and are published anew", e.head, c)
 	case s.known:
-		e.cause = schemas.CauseTags
+		e.cause = wire.CauseTags
 	}
 	e.after = s.change(e.head, pub.table, &c)
 	e.put, e.gone = c.Put, c.Delete
@@ -132,9 +132,9 @@ func (s *site) apply(c domain.SiteChange) {
 	head := s.org.position()
 	after := s.change(head, before, &c)
 	s.table.Store(after)
-	cause := schemas.CauseCommit
+	cause := wire.CauseCommit
 	if !s.known && before.Len() == 0 {
-		cause = schemas.CauseBegin
+		cause = wire.CauseBegin
 	}
 	s.org.enqueue(&entry{site: s, cause: cause, head: head, put: c.Put, gone: c.Delete, before: before, after: after})
 }
@@ -208,7 +208,7 @@ func siteRow(t *unlock.Table, id domain.ID) (*unlock.Site, bool) {
 // change makes the table after a change of rows. A row that no table can take is
 // a fault of this code: it is left out and deleted, since no row's absence ever
 // allows, and reported.
-func (s *site) change(head schemas.PermissionHead, t *unlock.Table, c *domain.SiteChange) *unlock.Table {
+func (s *site) change(head wire.PermissionHead, t *unlock.Table, c *domain.SiteChange) *unlock.Table {
 	after, err := t.Apply(head.Delta(c.Put, c.Delete))
 	if err == nil {
 		return after

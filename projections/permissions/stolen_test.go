@@ -14,7 +14,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // cabinet gives the house a gateway, a PIN that both sites know, and a card of ben's.
@@ -246,7 +246,7 @@ func TestANumberThatIsLostHoldsUpNoKey(t *testing.T) {
 	old.settle("acme")
 	old.agree("acme", "north")
 	assert.Zero(t, n.divergence()+old.divergence())
-	assert.Equal(t, schemas.CauseTags, b.deltas("acme", "north")[len(b.deltas("acme", "north"))-1].Cause)
+	assert.Equal(t, wire.CauseTags, b.deltas("acme", "north")[len(b.deltas("acme", "north"))-1].Cause)
 }
 
 // TestEveryPublishedTableHasTagsOfOneKey has instances with and without the vault
@@ -367,7 +367,7 @@ func (b *bed) tables(org, site domain.ID, f func(*unlock.Table)) {
 	require.NoError(b.t, err)
 	last, err := stream.GetLastMsgForSubject(b.t.Context(), subject(org, site))
 	require.NoError(b.t, err)
-	reader := schemas.NewSiteTable(org, site)
+	reader := wire.NewSiteTable(wire.ID(org), wire.ID(site))
 	require.NoError(b.t, each(b.t.Context(), b.js, subject(org, site), 1, last.Sequence, func(body []byte) error {
 		d, err := reader.Take(body)
 		if d != nil {

@@ -5,7 +5,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // queueTags puts rows whose tags changed into the table and queues them.
@@ -18,7 +18,7 @@ func (s *site) queueTags(put []unlock.Row) {
 	head := s.org.position()
 	after := s.change(head, before, &c)
 	s.table.Store(after)
-	s.org.enqueue(&entry{site: s, cause: schemas.CauseTags, head: head, put: c.Put, before: before, after: after})
+	s.org.enqueue(&entry{site: s, cause: wire.CauseTags, head: head, put: c.Put, before: before, after: after})
 }
 
 // changed leaves out the rows that a table has.
@@ -96,9 +96,9 @@ func (s *site) takeInto(t, pub *unlock.Table) *unlock.Table {
 }
 
 // headOf is where a table stands, as far as it knows.
-func headOf(t *unlock.Table) schemas.PermissionHead {
-	head := schemas.PermissionHead{N: t.N(), At: t.At().Time(), Digest: t.Digest()}
-	if at, err := schemas.ParsePosition(t.Position()); err == nil {
+func headOf(t *unlock.Table) wire.PermissionHead {
+	head := wire.PermissionHead{N: t.N(), At: t.At().Time(), Digest: t.Digest()}
+	if at, err := wire.ParsePosition(t.Position()); err == nil {
 		head.Epoch = at.Epoch
 	}
 	return head
@@ -124,6 +124,6 @@ func (s *site) offerTags(pub *unlock.Table) {
 		put = append(put, r)
 	}
 	if len(put) > 0 {
-		s.org.enqueue(&entry{site: s, cause: schemas.CauseTags, head: s.org.position(), put: put})
+		s.org.enqueue(&entry{site: s, cause: wire.CauseTags, head: s.org.position(), put: put})
 	}
 }

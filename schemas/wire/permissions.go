@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"io"
 	"time"
 
-	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 )
 
@@ -56,8 +55,8 @@ const (
 // or in place of any.
 type PermissionDelta struct {
 	Format     int           `json:"format"`
-	Org        domain.ID     `json:"org"`
-	Site       domain.ID     `json:"site"`
+	Org        ID            `json:"org"`
+	Site       ID            `json:"site"`
 	Cause      DeltaCause    `json:"cause"`
 	Epoch      uint64        `json:"epoch"`
 	N          uint64        `json:"n"`    // of the last commit that is in it
@@ -116,8 +115,8 @@ func (h PermissionHead) Delta(put []unlock.Row, gone []unlock.Key) unlock.Delta 
 // right may have every door of a site.
 type PermissionPart struct {
 	Format int           `json:"format"`
-	Org    domain.ID     `json:"org"`
-	Site   domain.ID     `json:"site"`
+	Org    ID            `json:"org"`
+	Site   ID            `json:"site"`
 	Epoch  uint64        `json:"epoch"`
 	N      uint64        `json:"n"`
 	Digest unlock.Digest `json:"digest"`
@@ -144,7 +143,7 @@ func (d *PermissionDelta) Encode() ([][]byte, error) {
 	d.Format = PermissionsFormat
 	body, err := json.Marshal(d)
 	if err != nil {
-		return nil, fmt.Errorf("schemas: write permissions of %s/%s at %d: %w", d.Org, d.Site, d.N, err)
+		return nil, fmt.Errorf("wire: write permissions of %s/%s at %d: %w", d.Org, d.Site, d.N, err)
 	}
 	if len(body) <= MaxPermissionBody {
 		return [][]byte{body}, nil
@@ -165,7 +164,7 @@ func (d *PermissionDelta) Encode() ([][]byte, error) {
 		p.Of = len(parts)
 		b, err := json.Marshal(p)
 		if err != nil {
-			return nil, fmt.Errorf("schemas: write permissions: %w", err)
+			return nil, fmt.Errorf("wire: write permissions: %w", err)
 		}
 		bodies = append(bodies, b)
 	}
@@ -265,7 +264,7 @@ type parts struct {
 	cut *cutter
 }
 
-func newParts(org, site domain.ID, h PermissionHead, emit func(PermissionPart) error) *parts {
+func newParts(org, site ID, h PermissionHead, emit func(PermissionPart) error) *parts {
 	c := &cutter{emit: emit, next: PermissionPart{
 		Format: PermissionsFormat, Org: org, Site: site, Epoch: h.Epoch, N: h.N, Digest: h.Digest, Part: 1,
 	}}

@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"bytes"
@@ -14,8 +14,6 @@ import (
 	"sync"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"gatehouse/domain"
 )
 
 // A KeyError is a field of a JSON object that is not taken: one that stands twice,
@@ -132,8 +130,8 @@ var (
 // fields are not known.
 func readInto(t reflect.Type) reflect.Type {
 	for t != nil {
-		if of, ok := domain.GivenType(t); ok {
-			t = of
+		if g, ok := reflect.Zero(t).Interface().(interface{ ValueType() reflect.Type }); ok && t.Kind() == reflect.Struct {
+			t = g.ValueType() // of a field that a command may leave out
 			continue
 		}
 		if p := reflect.PointerTo(t); p.Implements(unmarshaler) || p.Implements(textUnmarshaler) {

@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"bytes"
@@ -6,9 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
-
-	"gatehouse/domain"
 )
 
 // OrderRemoteUnlock is the type of an order that a door opens once.
@@ -25,10 +24,10 @@ const OrderRemoteUnlock = "remote_unlock"
 // lockdown, lease.
 type Order struct {
 	Type   string    `json:"type"` // remote_unlock; a gateway that does not know the type does not answer
-	ID     domain.ID `json:"id"`   // of the request
-	Org    domain.ID `json:"org"`
-	Door   domain.ID `json:"door"`
-	Person domain.ID `json:"person"`          // who asked
+	ID     ID        `json:"id"`   // of the request
+	Org    ID        `json:"org"`
+	Door   ID        `json:"door"`
+	Person ID        `json:"person"`          // who asked
 	Grant  string    `json:"grant,omitempty"` // id of the permission row of the grant; none: by the person's role
 	At     time.Time `json:"at"`              // of the commit, by the clock of the service
 	// ValidUntil is exclusive, by the clock of the service as the gateway's lease gives
@@ -37,12 +36,27 @@ type Order struct {
 	ValidUntil time.Time `json:"valid_until"`
 }
 
+// Outcome is what a gateway did for an order.
+type Outcome string
+
+// The outcomes of an order.
+const (
+	Executed Outcome = "executed" // the door opened
+	Refused  Outcome = "refused"  // the gateway decided that the door stays shut
+)
+
+// RefusalCode is why a gateway did not open a door: deny_ and up to 59 lower case
+// letters and underscores.
+type RefusalCode string
+
+var refusalCode = regexp.MustCompile(`^deny_[a-z_]{1,59}$`)
+
 // OrderAnswer is what a gateway answers to an order, to the subject that the order
 // names for the reply.
 type OrderAnswer struct {
-	ID      domain.ID            `json:"id"`             // of the order
-	Outcome domain.UnlockOutcome `json:"outcome"`        // executed, or refused
-	Code    domain.RefusalCode   `json:"code,omitempty"` // why it refused: the code of the decision, or deny_too_late
+	ID      ID          `json:"id"`             // of the order
+	Outcome Outcome     `json:"outcome"`        // executed, or refused
+	Code    RefusalCode `json:"code,omitempty"` // why it refused: the code of the decision, or deny_too_late
 }
 
 // MaxOrderAnswer is the greatest length of an answer to an order in bytes.
@@ -53,25 +67,25 @@ const MaxOrderAnswer = 1024
 // adds are passed over.
 func DecodeOrderAnswer(order *Order, body []byte) (*OrderAnswer, error) {
 	if err := OrderAnswerBounds.Check(body); err != nil {
-		return nil, fmt.Errorf("schemas: read the answer to an order: %w", err)
+		return nil, fmt.Errorf("wire: read the answer to an order: %w", err)
 	}
 	var a OrderAnswer
 	d := json.NewDecoder(bytes.NewReader(body))
 	if err := errors.Join(CheckKeys(body, &a), d.Decode(&a)); err != nil {
-		return nil, fmt.Errorf("schemas: read the answer to an order: %w", err)
+		return nil, fmt.Errorf("wire: read the answer to an order: %w", err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("schemas: something follows the answer to an order")
+		return nil, errors.New("wire: something follows the answer to an order")
 	}
 	switch {
 	case a.ID != order.ID:
-		return nil, fmt.Errorf("schemas: the answer to the order %s is to another one", order.ID)
-	case a.Outcome != domain.UnlockExecuted && a.Outcome != domain.UnlockRefused:
-		return nil, errors.New("schemas: the answer to an order says neither executed nor refused")
-	case (a.Outcome == domain.UnlockRefused) != (a.Code != ""):
-		return nil, errors.New("schemas: the answer to an order gives a code where it refuses, and there alone")
-	case !a.Code.Valid():
-		return nil, errors.New("schemas: the code of the answer to an order is none of a denial")
+		return nil, fmt.Errorf("wire: the answer to the order %s is to another one", order.ID)
+	case a.Outcome != Executed && a.Outcome != Refused:
+		return nil, errors.New("wire: the answer to an order says neither executed nor refused")
+	case (a.Outcome == Refused) != (a.Code != ""):
+		return nil, errors.New("wire: the answer to an order gives a code where it refuses, and there alone")
+	case a.Code != "" && !refusalCode.MatchString(string(a.Code)):
+		return nil, errors.New("wire: the code of the answer to an order is none of a denial")
 	}
 	return &a, nil
 }

@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"strings"
@@ -6,18 +6,16 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"gatehouse/domain"
 )
 
 func TestAnAnswerToAnOrderIsReadStrictly(t *testing.T) {
 	order := &Order{ID: "r-1"}
 	a, err := DecodeOrderAnswer(order, []byte(`{"id":"r-1","outcome":"executed","said_by_a_newer_gateway":true}`))
 	require.NoError(t, err)
-	assert.Equal(t, &OrderAnswer{ID: "r-1", Outcome: domain.UnlockExecuted}, a)
+	assert.Equal(t, &OrderAnswer{ID: "r-1", Outcome: Executed}, a)
 	a, err = DecodeOrderAnswer(order, []byte(`{"id":"r-1","outcome":"refused","code":"deny_too_late"}`))
 	require.NoError(t, err)
-	assert.Equal(t, domain.RefusalCode("deny_too_late"), a.Code)
+	assert.Equal(t, RefusalCode("deny_too_late"), a.Code)
 	for _, body := range []string{
 		``, `null`, `{}`, `[]`, `"executed"`, `{"id":"r-1"}`, `{"outcome":"executed"}`, `{"id":"r-2","outcome":"executed"}`,
 		`{"id":"r-1","outcome":"unknown"}`, `{"id":"r-1","outcome":"unreachable"}`, `{"id":"r-1","outcome":"Executed"}`,

@@ -1,30 +1,28 @@
-package schemas
+package wire
 
 import (
 	"encoding/json"
 	"fmt"
 	"time"
-
-	"gatehouse/domain"
 )
 
 // Activity is what was observed at a door, a gateway or a device: a read and its
 // decision, a door held open, a receipt. It holds ids and tags only. The gateway
 // is the sole writer of its subject and counts its records without gaps.
 type Activity struct {
-	Gateway    domain.ID       `json:"gateway"`
+	Gateway    ID              `json:"gateway"`
 	Boot       uint64          `json:"boot"` // which start of the gateway, from 1
 	K          uint64          `json:"k"`    // 1, 2, 3 … for the gateway, on across boots
 	Prev       Hash            `json:"prev"` // of the gateway's previous record as stored
 	Type       string          `json:"type"` // access_granted, access_denied, …
 	At         time.Time       `json:"at"`   // when it happened, by the gateway's estimate
 	RecordedAt time.Time       `json:"recorded_at"`
-	Door       domain.ID       `json:"door,omitempty"`
+	Door       ID              `json:"door,omitempty"`
 	Side       string          `json:"side,omitempty"` // in or out
-	Credential domain.ID       `json:"credential,omitempty"`
+	Credential ID              `json:"credential,omitempty"`
 	Tag        string          `json:"tag,omitempty"`     // of a credential that nobody knows, hex
 	TagKey     uint32          `json:"tag_key,omitempty"` // version of the key that it was made with
-	Person     domain.ID       `json:"person,omitempty"`
+	Person     ID              `json:"person,omitempty"`
 	Code       string          `json:"code,omitempty"` // of the decision
 	Failed     []string        `json:"failed,omitempty"`
 	Grant      string          `json:"grant,omitempty"`
@@ -46,7 +44,7 @@ const (
 func (a *Activity) Encode() ([]byte, error) {
 	b, err := json.Marshal(a)
 	if err != nil {
-		return nil, fmt.Errorf("schemas: write activity %d of %s: %w", a.K, a.Gateway, err)
+		return nil, fmt.Errorf("wire: write activity %d of %s: %w", a.K, a.Gateway, err)
 	}
 	return b, nil
 }
@@ -55,19 +53,8 @@ func (a *Activity) Encode() ([]byte, error) {
 // refused: a newer gateway may say more.
 func DecodeActivity(body []byte) (*Activity, error) {
 	var a Activity
-	if err := ActivityBounds.within(body, &a); err != nil {
-		return nil, fmt.Errorf("schemas: read activity: %w", err)
+	if err := ActivityBounds.Decode(body, &a); err != nil {
+		return nil, fmt.Errorf("wire: read activity: %w", err)
 	}
 	return &a, nil
-}
-
-// Refusal is what is kept of a refused command: never its body.
-type Refusal struct {
-	ID      domain.UUID  `json:"id"`
-	At      time.Time    `json:"at"`
-	Actor   domain.Actor `json:"actor"`
-	Command string       `json:"command"`
-	Code    string       `json:"code"`
-	IDs     []domain.ID  `json:"ids,omitempty"`
-	DryRun  bool         `json:"dry_run,omitzero"` // it was but tried
 }

@@ -1,4 +1,4 @@
-package schemas
+package wire
 
 import (
 	"bufio"
@@ -8,7 +8,6 @@ import (
 	"io"
 	"time"
 
-	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 )
 
@@ -17,19 +16,19 @@ import (
 // leaves the table as it was; there is never a partial one. It is not safe for
 // concurrent use.
 type SiteTable struct {
-	org, site domain.ID
+	org, site ID
 	table     *unlock.Table
 	head      PermissionHead
 	parts     []PermissionPart // of the delta that is being read
 }
 
 // NewSiteTable begins at an empty table.
-func NewSiteTable(org, site domain.ID) *SiteTable {
+func NewSiteTable(org, site ID) *SiteTable {
 	return &SiteTable{org: org, site: site, table: new(unlock.Table)}
 }
 
 // ResumeSiteTable goes on from a table that stands at a head.
-func ResumeSiteTable(org, site domain.ID, table *unlock.Table, head PermissionHead) *SiteTable {
+func ResumeSiteTable(org, site ID, table *unlock.Table, head PermissionHead) *SiteTable {
 	return &SiteTable{org: org, site: site, table: table, head: head}
 }
 
@@ -103,8 +102,8 @@ func (t *SiteTable) apply(d *PermissionDelta) error {
 // baseHeader is the first line of a base; each further line is a row.
 type baseHeader struct {
 	Format int           `json:"format"`
-	Org    domain.ID     `json:"org"`
-	Site   domain.ID     `json:"site"`
+	Org    ID            `json:"org"`
+	Site   ID            `json:"site"`
 	Epoch  uint64        `json:"epoch"`
 	N      uint64        `json:"n"`
 	Hash   Hash          `json:"hash"`
@@ -115,11 +114,11 @@ type baseHeader struct {
 
 // EncodeBase writes the parts of the base of a table, the bodies of the messages
 // one after the other, without holding them all.
-func EncodeBase(org, site domain.ID, table *unlock.Table, head PermissionHead, emit func(body []byte) error) error {
+func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, emit func(body []byte) error) error {
 	w := newParts(org, site, head, func(p PermissionPart) error {
 		body, err := json.Marshal(p)
 		if err != nil {
-			return fmt.Errorf("schemas: write a base: %w", err)
+			return fmt.Errorf("wire: write a base: %w", err)
 		}
 		return emit(body)
 	})
@@ -128,7 +127,7 @@ func EncodeBase(org, site domain.ID, table *unlock.Table, head PermissionHead, e
 		Digest: head.Digest, Rows: table.Len(),
 	})
 	if err != nil {
-		return fmt.Errorf("schemas: write a base: %w", err)
+		return fmt.Errorf("wire: write a base: %w", err)
 	}
 	if _, err := w.Write(append(first, '\n')); err != nil {
 		return err
@@ -158,7 +157,7 @@ type BaseReader struct {
 // is whole. The error wraps ErrPermissions.
 func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 	var p PermissionPart
-	if err := PermissionBounds.within(body, &p); err != nil {
+	if err := PermissionBounds.Decode(body, &p); err != nil {
 		return false, fmt.Errorf("%w: %w", ErrPermissions, err)
 	}
 	if err := checkFormat(p.Format); err != nil {
@@ -188,7 +187,7 @@ func (b *BaseReader) Size() int { return b.size / 3 * 4 }
 
 // SiteTable makes the table of the newest whole base; nil when there is none. The
 // error wraps ErrPermissions.
-func (b *BaseReader) SiteTable(org, site domain.ID) (*SiteTable, error) {
+func (b *BaseReader) SiteTable(org, site ID) (*SiteTable, error) {
 	if b.whole == nil {
 		return nil, nil
 	}

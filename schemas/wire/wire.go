@@ -1,0 +1,14 @@
+// Package wire speaks what gateways and the service write for each other: activity
+// records, orders and their answers, permission deltas and bases, positions and hashes,
+// and the bounds of every byte that is read.
+//
+// # Why it stands apart from schemas
+//
+// A gateway is a small program that decides on tables. Package schemas knows every
+// command and event, and with them all rules of the domain; whoever imports wire links
+// the unlock decision and nothing else.
+package wire
+
+// ID is the id of an org, site, door, person or credential, as the domain gave it. Here
+// it is a name alone: the domain checks its letters and its length.
+type ID string
