@@ -25,13 +25,13 @@ type Request struct {
 	Token      domain.ID
 	Causation  *domain.UUID
 	IfPosition *wire.Position // refuse with ErrPosition unless the org stands there
-	DryRun     bool              // decide, but append nothing
+	DryRun     bool           // decide, but append nothing
 }
 
 // Result is what an accepted command led to.
 type Result struct {
-	Position wire.Position `json:"position"` // of the commit; with a dry run, where it was decided
-	Hash     wire.Hash     `json:"hash"`
+	Position wire.Position    `json:"position"` // of the commit; with a dry run, where it was decided
+	Hash     wire.Hash        `json:"hash"`
 	At       time.Time        `json:"at"`
 	Events   []schemas.Event  `json:"events"`
 	Warnings []domain.Warning `json:"warnings,omitempty"`
