@@ -45,6 +45,9 @@ type Explanation struct {
 	Allowed  bool          `json:"allowed"`
 	Code     unlock.Code   `json:"code"`
 	Meaning  string        `json:"meaning"`
+	// Because names the one thing that failed, in its own words: "unit a1 (A1): Monday to
+	// Friday, 08:30 - 17:30". Empty when the door opens.
+	Because string `json:"because,omitempty"`
 	Failed   unlock.Checks `json:"failed"`
 	Grant    string        `json:"grant"` // the way that opens, or that came closest; empty: none
 	N        uint64        `json:"n"`     // number of the last commit that it follows
@@ -81,12 +84,22 @@ type Step struct {
 	// Commits are the numbers of those that made the thing and changed it,
 	// ascending: the first and the latest, 17 at most.
 	Commits []uint64 `json:"commits,omitempty"`
+	// because holds, for those of Failed that Says does not tell well, what failed.
+	because map[unlock.Code]string
 }
 
-// fail adds a reason when something fails.
-func (s *Step) fail(failed bool, code unlock.Code) {
-	if failed && !slices.Contains(s.Failed, code) {
-		s.Failed = append(s.Failed, code)
+// fail adds a reason when something fails, with what it is in words of its own; without
+// words Says tells it.
+func (s *Step) fail(failed bool, code unlock.Code, because ...string) {
+	if !failed || slices.Contains(s.Failed, code) {
+		return
+	}
+	s.Failed = append(s.Failed, code)
+	if len(because) > 0 {
+		if s.because == nil {
+			s.because = map[unlock.Code]string{}
+		}
+		s.because[code] = because[0]
 	}
 }
 
@@ -106,6 +119,7 @@ func (s *State) Explain(q Question) (Explanation, error) {
 	}
 	if !ok {
 		e.Meaning = e.Code.Meaning()
+		e.Because = "no door " + string(q.Door)
 		e.Failed = unlock.Decide(new(unlock.Table), stands, unlock.Request{}).Failed
 		return e, nil
 	}
@@ -129,6 +143,7 @@ func (s *State) Explain(q Question) (Explanation, error) {
 			e.Elsewhere = append(e.Elsewhere, grant)
 		}
 	}
+	e.Because = x.because(e)
 	e.Credentials, err = x.carried()
 	return e, err
 }

@@ -27,7 +27,7 @@ func (x *explainer) memberSteps(member ID) ([]Step, bool) {
 		says += ", which has ended"
 	}
 	step := Step{Kind: "group_member", ID: member, Says: says, Commits: x.s.GroupMembers.Commits(member)}
-	step.fail(m.Removed, unlock.DenyNoAccessRight)
+	step.fail(m.Removed, unlock.DenyNoAccessRight, fmt.Sprintf("%s is no longer in group %s", m.Person, m.Group))
 	may := []DoorCapability{CapabilityRemoteUnlock, CapabilityUnlockFor}
 	if !m.Role.AtLeast(GroupAdmin) {
 		may = slices.DeleteFunc(may, func(c DoorCapability) bool { return !g.has(GroupOption(c)) })
@@ -43,14 +43,14 @@ func (x *explainer) groupStep(g *Group) Step {
 	if x.fobSchedule() == "" {
 		// A blackout of the group is why its schedule does not hold.
 		when := Step{}
-		x.times(&when, g.Times)
+		x.times(&when, g.Times, nameOf("group", g.ID, ""))
 		step.Says = when.Says
 		if closed == "" {
-			step.Failed = when.Failed
+			step.Failed, step.because = when.Failed, when.because
 		}
 	}
 	step.Says += closed
-	step.fail(closed != "", unlock.DenyBlackout)
+	step.fail(closed != "", unlock.DenyBlackout, step.thing()+": "+strings.TrimPrefix(closed, ", "))
 	return step
 }
 

@@ -26,6 +26,7 @@ func (g gateway) explained(t require.TestingT, s *State, q asked) Explanation {
 	require.Equal(t, a.Code, e.Code, "%s", q)
 	require.Equal(t, a.Failed.Codes(), e.Failed.Codes(), "%s", q)
 	require.Equal(t, a.Allowed, e.Allowed, "%s", q)
+	require.Equal(t, e.Allowed, e.Because == "", "%s: %s", q, e)
 	for _, step := range slices.Concat(e.Steps, waySteps(e)) {
 		require.NotEmpty(t, step.Says, "%s %s", step.Kind, step.ID)
 	}
@@ -111,30 +112,30 @@ func TestAnExplanationReads(t *testing.T) {
 	at := time.Date(2026, 3, 5, 22, 30, 0, 0, time.UTC)
 	e, err := w.state.Explain(Question{Door: "gate", Side: unlock.In, At: at, Person: "vera"})
 	require.NoError(t, err)
-	require.Equal(t, `denied, deny_gatelock: the booking is suspended: entries do not open
+	require.Equal(t, `denied: the booking is suspended at the entrances (booking book-a1: gatelock for unpaid)
 person vera at the door gate, in, on Thursday 2026-03-05 23:30 (2026-03-05T22:30:00Z), as of commit 48
 
-  door gate (Gate)    in service     commit 5
-  site north (North)  Europe/Berlin  commits 2, 25, 26
-  person vera         active         commit 45
+  door gate    in service     commit 5
+  site north   Europe/Berlin  commits 2, 25, 26
+  person vera  active         commit 45
 
 by share s1
   share s1                        active, from 2026-03-01 to 2026-03-31, by person:olga                                                          commit 47
   person anna                     active, who shares it                                                                                          commit 23
 x booking book-a1                 suspended: gatelock for unpaid, from 2026-03-01 to 2026-12-31 -> deny_gatelock                                 commits 41, 43, 48
-  unit a1 (A1)                    occupied                                                                                                       commits 27, 38, 43
+  unit a1                         occupied                                                                                                       commits 27, 38, 43
   right entries (Gate and lift)   2 doors                                                                                                        commit 34
 x schedule day-hours (Day hours)  Monday to Sunday, 06:00 - 22:00; holidays included; holds next from 2026-03-06 06:00 -> deny_outside_schedule  commit 11
 `, e.String())
 
 	e, err = w.state.Explain(Question{Door: "office", Side: unlock.Out, At: at, Person: "vera", Command: CapabilityRemoteUnlock})
 	require.NoError(t, err)
-	require.Equal(t, `denied, deny_no_access_right: no grant in force opens this door
+	require.Equal(t, `denied: no access to this door (vera has no access to door office)
 person vera at the door office, out, remote_unlock, on Thursday 2026-03-05 23:30 (2026-03-05T22:30:00Z), as of commit 48
 
-x door office (Office)  in service -> deny_capability  commit 7
-  site north (North)    Europe/Berlin                  commits 2, 25, 26
-  person vera           active                         commit 45
+x door office  in service -> deny_capability  commit 7
+  site north   Europe/Berlin                  commits 2, 25, 26
+  person vera  active                         commit 45
 
 nothing that was given to this person opens this door
 
@@ -143,7 +144,7 @@ for other doors of the site: share:s1
 
 	e, err = w.state.Explain(Question{Door: "nowhere", At: at, Person: "vera"})
 	require.NoError(t, err)
-	require.Equal(t, `denied, deny_unknown_access_point: the table has no such door, or no site
+	require.Equal(t, `denied: the door is unknown (no door nowhere)
 person vera at the door nowhere, in, on 2026-03-05T22:30:00Z, as of commit 48
 
 `, e.String())

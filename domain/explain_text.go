@@ -12,11 +12,7 @@ import (
 // and each way with its steps. What fails is marked with an x.
 func (e Explanation) String() string {
 	var b strings.Builder
-	answer := "denied"
-	if e.Allowed {
-		answer = "allowed"
-	}
-	fmt.Fprintf(&b, "%s, %s: %s\n%s\n", answer, e.Code, e.Meaning, e.asked())
+	fmt.Fprintf(&b, "%s\n%s\n", e.answer(), e.asked())
 	b.WriteByte('\n')
 	writeSteps(&b, e.Steps)
 	for _, w := range e.Ways {
@@ -87,15 +83,11 @@ func writeSteps(b *strings.Builder, steps []Step) {
 		if len(s.Failed) > 0 {
 			mark = "x"
 		}
-		thing := s.Kind + " " + string(s.ID)
-		if s.Name != "" && s.Name != string(s.ID) {
-			thing += " (" + s.Name + ")"
-		}
 		says := s.Says
 		for _, code := range s.Failed {
 			says += " -> " + code.String()
 		}
-		fmt.Fprintf(tab, "%s %s\t%s\t%s\n", mark, thing, says, commitsText(s.Commits))
+		fmt.Fprintf(tab, "%s %s\t%s\t%s\n", mark, s.thing(), says, commitsText(s.Commits))
 	}
 	// Writing to a strings.Builder never fails.
 	_ = tab.Flush()

@@ -44,8 +44,20 @@ func (x *explainer) use(step *Step, kinds []CredentialKind, may []DoorCapability
 		wrong = true
 		step.Says += fmt.Sprintf(", not with a credential of the booking %s", x.credential.Booking)
 	}
-	step.fail(wrong, unlock.DenyCredentialTypeNotPermitted)
-	step.fail(x.q.Command != "" && !slices.Contains(may, x.q.Command), unlock.DenyRemoteUnlockNotPermitted)
+	step.fail(wrong, unlock.DenyCredentialTypeNotPermitted, step.thing()+": "+x.wrongKind(kinds))
+	step.fail(x.q.Command != "" && !slices.Contains(may, x.q.Command), unlock.DenyRemoteUnlockNotPermitted,
+		fmt.Sprintf("%s: does not include %s", step.thing(), x.q.Command))
+}
+
+// wrongKind says why the credential does not serve for a way of so many kinds.
+func (x *explainer) wrongKind(kinds []CredentialKind) string {
+	if c := x.credential; c != nil && c.Booking != "" {
+		return fmt.Sprintf("%s %s is for booking %s", c.Kind, c.ID, c.Booking)
+	}
+	if len(kinds) > 0 {
+		return fmt.Sprintf("for %s only", kindsWords(kinds))
+	}
+	return fmt.Sprintf("not with a %s", strings.ReplaceAll(string(x.kind()), "_", " "))
 }
 
 // tenantSteps are those of what a booking opens: the booking, its unit, and of the
@@ -67,7 +79,7 @@ func (x *explainer) mappedSteps(booking ID) (best []Step, opens bool) {
 		return nil, false
 	}
 	for _, ur := range unit.Rights {
-		steps, here := x.rightSteps(ur.Right, ur.Schedule)
+		steps, here := x.rightSteps(ur.Right, hoursOf{ur.Schedule, nameOf("unit", unit.ID, unit.Name)})
 		if here && (!opens || firstFailure(steps) > firstFailure(best)) {
 			best, opens = steps, true
 		}
@@ -87,8 +99,14 @@ func firstFailure(steps []Step) unlock.Code {
 	return first
 }
 
-// rightSteps are those of a right with the schedules that bound it.
-func (x *explainer) rightSteps(id ID, schedules ...ID) (steps []Step, opens bool) {
+// hoursOf is a schedule that narrows a right, and whose it is.
+type hoursOf struct {
+	schedule ID
+	whose    string
+}
+
+// rightSteps are those of a right with the schedules that narrow it.
+func (x *explainer) rightSteps(id ID, bounds ...hoursOf) (steps []Step, opens bool) {
 	right, ok := x.s.AccessRights.Get(id)
 	if !ok {
 		return nil, false
@@ -105,9 +123,9 @@ func (x *explainer) rightSteps(id ID, schedules ...ID) (steps []Step, opens bool
 	if x.fobSchedule() != "" {
 		return steps, opens
 	}
-	for _, named := range append([]ID{right.Schedule}, schedules...) {
-		if scheduleRef(named) != "" {
-			steps = append(steps, x.schedule(named))
+	for _, b := range append([]hoursOf{{right.Schedule, steps[0].thing()}}, bounds...) {
+		if scheduleRef(b.schedule) != "" {
+			steps = append(steps, x.schedule(b.schedule, b.whose))
 		}
 	}
 	return steps, opens
@@ -125,8 +143,8 @@ func (x *explainer) shareSteps(id ID) (steps []Step, opens bool) {
 		step := Step{Kind: "share", ID: sh.ID, Commits: x.s.Shares.Commits(sh.ID),
 			Says: fmt.Sprintf("%s, %s, by %s", sh.State, daysText(sh.From, sh.Until), sh.By)}
 		step.fail(sh.State == ShareStateRevoked, unlock.DenyShareRevoked)
-		step.fail(sh.State == ShareStateEnded, unlock.DenyShareEnded)
-		step.window(x.s.window(sh.Site, sh.From, sh.Until), x.at, unlock.DenyShareNotStarted, unlock.DenyShareEnded)
+		step.fail(sh.State == ShareStateEnded, unlock.DenyShareEnded, x.overWords(step.thing(), sh.Site, sh.From, sh.Until))
+		x.days(&step, sh.Site, sh.From, sh.Until, unlock.DenyShareNotStarted, unlock.DenyShareEnded)
 		if len(steps) == 0 {
 			x.use(&step, nil, nil, booking)
 		}
@@ -175,17 +193,17 @@ func (x *explainer) unitUserSteps(name string) ([]Step, bool) {
 	step.fail(u.State != UnitUserStateActive, unlock.DenyNoAccessRight)
 	own, mapped := x.m.mapped(u.Unit, a.Right)
 	if !mapped {
-		step.Says += fmt.Sprintf(", the unit has the right %s no longer", a.Right)
-		step.fail(true, unlock.DenyNoAccessRight)
+		step.Says += fmt.Sprintf(", the unit no longer has the right %s", a.Right)
+		step.fail(true, unlock.DenyNoAccessRight, fmt.Sprintf("unit %s no longer has right %s", u.Unit, a.Right))
 	}
 	x.use(&step, nil, nil, u.Booking)
-	bound := []ID{own}
+	bounds := []hoursOf{{own, nameOf("unit", u.Unit, "")}}
 	if a.Mode == ModeLimited {
-		bound = nil
+		bounds = nil
 	}
-	rights, opens := x.rightSteps(a.Right, bound...)
+	rights, opens := x.rightSteps(a.Right, bounds...)
 	if a.Mode == ModeLimited && x.fobSchedule() == "" {
-		rights = append(rights, x.limitStep(key, a, x.m.limitRow(name, name).Schedule, own))
+		rights = append(rights, x.limitStep(u, a, x.m.limitRow(name, name).Schedule, own))
 	}
 	steps := []Step{step}
 	if b, ok := x.s.Bookings.Get(u.Booking); ok && b.Person != u.Person {
@@ -195,9 +213,10 @@ func (x *explainer) unitUserSteps(name string) ([]Step, bool) {
 }
 
 // limitStep says when a limited access holds: left is what the unit leaves of it.
-func (x *explainer) limitStep(key ID, a *UnitAccess, left schedule.Schedule, unit ID) Step {
+func (x *explainer) limitStep(u *UnitUser, a *UnitAccess, left schedule.Schedule, unit ID) Step {
+	key := unitUserKey(u.Unit, u.Person)
 	step := Step{Kind: "limit", ID: key, Commits: x.s.UnitUsers.Commits(key)}
-	x.times(&step, left)
+	x.times(&step, left, fmt.Sprintf("%s in unit %s", u.Person, u.Unit))
 	if !schedule.Equal(a.Limited, left) {
 		step.Says = fmt.Sprintf("%s, of which the unit's schedule %s leaves %s", a.Limited, unit, step.Says)
 	}
@@ -226,10 +245,10 @@ func (x *explainer) grantSteps(id ID) ([]Step, bool) {
 		says = append(says, fmt.Sprintf("for %v", g.Kinds))
 	}
 	step := Step{Kind: "grant", ID: id, Says: strings.Join(says, ", "), Commits: x.s.Grants.Commits(id)}
-	step.fail(g.Revoked, unlock.DenyNoAccessRight)
-	step.window(x.s.grantWindow(x.m.site.ID, g), x.at, unlock.DenyNoAccessRight, unlock.DenyNoAccessRight)
+	step.fail(g.Revoked, unlock.DenyNoAccessRight, step.thing()+": revoked")
+	x.window(&step, x.s.grantWindow(x.m.site.ID, g), unlock.DenyNoAccessRight, unlock.DenyNoAccessRight, g.From, g.Until)
 	x.use(&step, g.Kinds, g.Capabilities, "")
-	rights, opens := x.rightSteps(g.Right, g.Schedule)
+	rights, opens := x.rightSteps(g.Right, hoursOf{g.Schedule, step.thing()})
 	return slices.Concat([]Step{step}, x.roleSteps(g.Person), rights), opens
 }
 

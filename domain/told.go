@@ -66,7 +66,7 @@ func veiled(steps []Step) []Step {
 	}
 	if len(over) > 0 {
 		first := steps[0]
-		first.Failed = over
+		first.Failed, first.because = over, nil
 		return []Step{first}
 	}
 	steps = slices.Clone(steps)
@@ -76,7 +76,7 @@ func veiled(steps []Step) []Step {
 			if strings.HasPrefix(step.Says, "suspended") {
 				step.Says = "suspended"
 			}
-			step.Commits, step.Failed = nil, toldCodes(step.Failed)
+			step.Commits, step.Failed, step.because = nil, toldCodes(step.Failed), nil
 		}
 	}
 	return steps
@@ -108,6 +108,7 @@ func (e *Explanation) judge(w Way) {
 	if !e.Allowed && !e.Failed.Has(e.Code) {
 		e.Code, e.Meaning = instead, instead.Meaning()
 	}
+	e.Because = e.firstFailed()
 	e.Credentials = slices.Clone(e.Credentials)
 	for i := range e.Credentials {
 		if c := &e.Credentials[i]; !c.Allowed && !e.Failed.Has(c.Code) && c.Code >= unlock.DenyBookingRevoked {

@@ -260,6 +260,9 @@ func (w *world) decide(body string) []string {
 			}
 			answer += " failed=" + strings.Join(failed, ",")
 		}
+		if strings.Contains(want, " (") { // what failed, in its own words
+			answer += " (" + w.told(w.fields(rest), at).Because + ")"
+		}
 		out = append(out, answer)
 	}
 	return out
@@ -269,8 +272,9 @@ func (w *world) decide(body string) []string {
 func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 	door, ok := w.state.Doors.Get(ID(f["door"]))
 	require.True(w.t, ok, "there is no door %s", f["door"])
-	if viewer := ID(f["as"]); viewer != "" {
-		return w.told(viewer, door.Site, at, f)
+	if f["as"] != "" {
+		e := w.told(f, at)
+		return unlock.Answer{Allowed: e.Allowed, Code: e.Code, Failed: e.Failed}
 	}
 	rows, untagged := w.state.Rows(door.Site, testTags)
 	require.Empty(w.t, untagged)
@@ -297,15 +301,29 @@ func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 	return unlock.Decide(table, &local, r)
 }
 
-// told is the answer that somebody gets who asks the service.
-func (w *world) told(viewer, site ID, at time.Time, f map[string]string) unlock.Answer {
+// told explains a decision as somebody reads it who asks the service, or as the operator
+// does when nobody is named.
+func (w *world) told(f map[string]string, at time.Time) Explanation {
 	q := Question{Door: ID(f["door"]), At: at, Person: ID(f["person"]), Credential: ID(f["credential"]), Kind: CredentialKind(f["kind"])}
 	require.NoError(w.t, q.Side.UnmarshalText([]byte(f["side"])))
-	seen, _ := w.state.AskedBy(w.state, viewer, site, q)
+	switch {
+	case f["remote"] == "true":
+		q.Command = CapabilityRemoteUnlock
+	case f["unlock_for"] == "true":
+		q.Command = CapabilityUnlockFor
+	}
+	door, ok := w.state.Doors.Get(q.Door)
+	require.True(w.t, ok, "door %s does not exist", q.Door)
+	seen, viewer := w.state, ID(f["as"])
+	if viewer != "" {
+		seen, _ = w.state.AskedBy(w.state, viewer, door.Site, q)
+	}
 	e, err := seen.Explain(q)
 	require.NoError(w.t, err)
-	e = w.state.ToldTo(viewer, e)
-	return unlock.Answer{Allowed: e.Allowed, Code: e.Code, Failed: e.Failed}
+	if viewer != "" {
+		e = w.state.ToldTo(viewer, e)
+	}
+	return e
 }
 
 // see answers who may read what, each as a whole line.

@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
+
+	"gatehouse/domain/unlock"
 )
 
 // question says who would pass which door, when.
@@ -53,34 +56,34 @@ func (c *decideCmd) Run(w *world) error {
 	return c.Question.verdict(answer)
 }
 
-// tellDecision tells in a line whether the door would open, and through what.
+// tellDecision tells in a line whether the door would open, and why not.
 func tellDecision(w *world, answer []byte, asJSON bool) error {
 	if asJSON {
 		return w.printJSON(answer, true)
 	}
 	var a struct {
-		Allowed  bool     `json:"allowed"`
-		Code     string   `json:"code"`
-		Failed   []string `json:"failed"`
-		Grant    string   `json:"grant"`
-		Position string   `json:"position"`
+		Allowed bool   `json:"allowed"`
+		Code    string `json:"code"`
+		Because string `json:"because"`
+		Grant   string `json:"grant"`
 	}
 	if err := json.Unmarshal(answer, &a); err != nil {
 		return fmt.Errorf("the answer cannot be read: %w", err)
 	}
-	line := "denied, " + a.Code
+	means := a.Code // of a newer service
+	if code, err := unlock.ParseCode(a.Code); err == nil {
+		means = code.Meaning()
+	}
+	line := "denied: " + means
 	if a.Allowed {
-		line = "allowed, " + a.Code
+		line = "allowed: " + means
 	}
-	for _, also := range a.Failed {
-		if !a.Allowed && also != a.Code {
-			line += " and " + also
-		}
+	if a.Because != "" {
+		line += " (" + a.Because + ")"
+	} else if a.Allowed && a.Grant != "" {
+		line += " (" + strings.Replace(a.Grant, ":", " ", 1) + ")"
 	}
-	if a.Grant != "" {
-		line += ", through " + a.Grant
-	}
-	_, err := fmt.Fprintf(w.stdout, "%s, %s\n", line, a.Position)
+	_, err := fmt.Fprintln(w.stdout, line)
 	return err
 }
 

@@ -87,70 +87,71 @@ const (
 	endOfDenials
 )
 
-// meanings is the one table of codes: the text and what it means.
+// meanings is the one table of codes: the text, and one short sentence for people. What
+// else there is to know of a code stands with what decides it.
 var meanings = map[Code][2]string{
-	AllowFire:              {"allow_fire", "the fire input is on and the door is released by it, whoever comes"},
+	AllowFire:              {"allow_fire", "the fire alarm releases the door"},
 	AllowPostureUnlocked:   {"allow_posture_unlocked", "the door stands open to anybody"},
-	AllowPostureFreeAccess: {"allow_posture_free_access", "the door opens for any live credential of an active person"},
-	AllowCommand:           {"allow_command", "a remote unlock by a person whose grant and whose door permit it"},
-	AllowGrant:             {"allow_grant", "a grant of the person, a booking of theirs, a group or a unit opens the door"},
-	AllowShare:             {"allow_share", "a tenant shares what opens the door"},
-	AllowStaff:             {"allow_staff", "the person opens the door as staff or vendor"},
+	AllowPostureFreeAccess: {"allow_posture_free_access", "any active credential opens the door"},
+	AllowCommand:           {"allow_command", "a remote unlock is permitted here"},
+	AllowGrant:             {"allow_grant", "the person has access to this door"},
+	AllowShare:             {"allow_share", "a tenant shares access to this door"},
+	AllowStaff:             {"allow_staff", "staff and vendors may open this door"},
 
-	DenyUnknownAccessPoint: {"deny_unknown_access_point", "the table has no such door, or no site"},
+	DenyUnknownAccessPoint: {"deny_unknown_access_point", "the door is unknown"},
 	DenyPointDisabled:      {"deny_point_disabled", "the door is out of service"},
-	DenyLocalBlock:         {"deny_local_block", "the door is blocked at the door itself"},
-	DenyLockdown:           {"deny_lockdown", "the site or the door is locked down"},
-	DenyLeaseEnded:         {"deny_lease_ended", "the gateway's lease has ended; side out and a door of the policy last_table are only marked"},
-	DenyProjectionStale:    {"deny_projection_stale", "the lease ended longer ago than a door of the policy last_table may go on"},
+	DenyLocalBlock:         {"deny_local_block", "the door is blocked on the spot"},
+	DenyLockdown:           {"deny_lockdown", "a lockdown is in force"},
+	DenyLeaseEnded:         {"deny_lease_ended", "the gateway lost contact with the service"},
+	DenyProjectionStale:    {"deny_projection_stale", "the gateway was offline for too long"},
 
-	DenyWrongFacilityCode:          {"deny_wrong_facility_code", "the reader read a card of another facility"},
-	DenyCardFormat:                 {"deny_card_format", "the reader could not read the card's format"},
-	DenyUnknownCredential:          {"deny_unknown_credential", "no credential has this tag or id, or its person is not known, or nobody was named"},
-	DenyCredentialDuplicate:        {"deny_credential_duplicate", "several live credentials have this tag: all are denied as unknown, and somebody must look"},
-	DenyCredentialStolen:           {"deny_credential_stolen", "the credential was reported stolen"},
-	DenyCredentialLost:             {"deny_credential_lost", "the credential was reported lost"},
-	DenyCredentialRevoked:          {"deny_credential_revoked", "the credential was revoked or is on the deny list"},
-	DenyCredentialDamaged:          {"deny_credential_damaged", "the credential was reported damaged"},
-	DenyCredentialSuspended:        {"deny_credential_suspended", "the credential is suspended for now"},
-	DenyCredentialExpired:          {"deny_credential_expired", "the credential's window is over"},
-	DenyCredentialNotActive:        {"deny_credential_not_active", "the credential's window has not begun"},
-	DenyCredentialTypeNotPermitted: {"deny_credential_type_not_permitted", "the person may pass, but not with this kind of credential or with one bound to another booking"},
-	DenyOtherGateway:               {"deny_other_gateway", "the credential opens a number of times, and another gateway counts them"},
-	DenyMaxUses:                    {"deny_max_uses", "the credential was used as often as it may be"},
+	DenyWrongFacilityCode:          {"deny_wrong_facility_code", "the card is from another facility"},
+	DenyCardFormat:                 {"deny_card_format", "the card has an unknown format"},
+	DenyUnknownCredential:          {"deny_unknown_credential", "the credential or person is unknown here"},
+	DenyCredentialDuplicate:        {"deny_credential_duplicate", "several credentials have the same number"},
+	DenyCredentialStolen:           {"deny_credential_stolen", "the credential is reported stolen"},
+	DenyCredentialLost:             {"deny_credential_lost", "the credential is reported lost"},
+	DenyCredentialRevoked:          {"deny_credential_revoked", "the credential was revoked"},
+	DenyCredentialDamaged:          {"deny_credential_damaged", "the credential is reported damaged"},
+	DenyCredentialSuspended:        {"deny_credential_suspended", "the credential is suspended"},
+	DenyCredentialExpired:          {"deny_credential_expired", "the credential has expired"},
+	DenyCredentialNotActive:        {"deny_credential_not_active", "the credential is not valid yet"},
+	DenyCredentialTypeNotPermitted: {"deny_credential_type_not_permitted", "this credential is not accepted for the access"},
+	DenyOtherGateway:               {"deny_other_gateway", "the credential belongs to another gateway's doors"},
+	DenyMaxUses:                    {"deny_max_uses", "the credential has no uses left"},
 
 	DenyPersonSuspended: {"deny_person_suspended", "the person is suspended"},
-	DenyIdentityPending: {"deny_identity_pending", "the person's identity is not bound yet"},
+	DenyIdentityPending: {"deny_identity_pending", "the person has not been identified yet"},
 
-	DenyBookingRevoked:    {"deny_booking_revoked", "the booking was revoked, or it or its unit is not known"},
+	DenyBookingRevoked:    {"deny_booking_revoked", "the booking was revoked"},
 	DenyBookingEnded:      {"deny_booking_ended", "the booking has ended"},
 	DenyBookingNotStarted: {"deny_booking_not_started", "the booking has not begun"},
-	DenyUnitToCheck:       {"deny_unit_to_check", "the unit is to be checked before anybody may use it"},
-	DenyOverlock:          {"deny_overlock", "the booking is suspended: neither unit nor entries open"},
-	DenyGatelock:          {"deny_gatelock", "the booking is suspended: entries do not open"},
-	DenyBookingSuspended:  {"deny_booking_suspended", "the booking is suspended; those whose booking it is not are told no more, and no door says it"},
+	DenyUnitToCheck:       {"deny_unit_to_check", "the unit waits for its inspection"},
+	DenyOverlock:          {"deny_overlock", "the booking is suspended with an overlock"},
+	DenyGatelock:          {"deny_gatelock", "the booking is suspended at the entrances"},
+	DenyBookingSuspended:  {"deny_booking_suspended", "the booking is suspended"},
 
-	DenyShareRevoked:             {"deny_share_revoked", "the share was revoked or suspended, or what it is a part of is, or that is not known"},
-	DenyShareEnded:               {"deny_share_ended", "the share's window is over"},
-	DenyShareNotStarted:          {"deny_share_not_started", "the share's window has not begun"},
-	DenySharerSuspended:          {"deny_sharer_suspended", "whoever lets others use the booking, the tenant or who shared it on, is suspended, not bound yet or not known"},
-	DenyNoAccessRight:            {"deny_no_access_right", "no grant in force opens this door"},
-	DenyCapability:               {"deny_capability", "the door cannot be opened from afar in this way"},
-	DenyRemoteUnlockNotPermitted: {"deny_remote_unlock_not_permitted", "the grant does not let its holder open the door from afar in this way"},
+	DenyShareRevoked:             {"deny_share_revoked", "the share was revoked"},
+	DenyShareEnded:               {"deny_share_ended", "the share has ended"},
+	DenyShareNotStarted:          {"deny_share_not_started", "the share has not begun"},
+	DenySharerSuspended:          {"deny_sharer_suspended", "the person who shares access is suspended"},
+	DenyNoAccessRight:            {"deny_no_access_right", "no access to this door"},
+	DenyCapability:               {"deny_capability", "the door has no such remote function"},
+	DenyRemoteUnlockNotPermitted: {"deny_remote_unlock_not_permitted", "the person may not open it remotely"},
 
-	DenyBlackout:        {"deny_blackout", "a blackout of the site, the door or the group holds"},
-	DenyHoliday:         {"deny_holiday", "today is a special day; on an ordinary day the schedule would hold"},
-	DenyOutsideSchedule: {"deny_outside_schedule", "a schedule of the right, the unit, the grant, a parent, the credential or of fobs does not hold, or is not known"},
+	DenyBlackout:        {"deny_blackout", "a blackout is in force"},
+	DenyHoliday:         {"deny_holiday", "closed for a holiday"},
+	DenyOutsideSchedule: {"deny_outside_schedule", "outside the permitted hours"},
 
-	DenyFirstInPending: {"deny_first_in_pending", "nobody whose coming lets others in has come; side out is only marked"},
-	DenyPassback:       {"deny_passback", "the person is on that side already; side out and a door that marks are only marked"},
-	DenyOccupancyLimit: {"deny_occupancy_limit", "the area is full; side out and a door that marks are only marked"},
-	DenyInterlock:      {"deny_interlock", "another door of the interlock stands open"},
+	DenyFirstInPending: {"deny_first_in_pending", "the first authorised person has not arrived"},
+	DenyPassback:       {"deny_passback", "the person is already on that side"},
+	DenyOccupancyLimit: {"deny_occupancy_limit", "the area is full"},
+	DenyInterlock:      {"deny_interlock", "another door of the interlock is open"},
 
-	DenyLockout:              {"deny_lockout", "after wrong codes the reader takes no PIN for now; side out is only marked"},
-	DenyInvalidPin:           {"deny_invalid_pin", "the PIN is nobody's, or not one of the person who showed the first credential"},
-	DenySecondPersonRequired: {"deny_second_person_required", "the door asks for a second person who may pass"},
-	DenyEscortRequired:       {"deny_escort_required", "the door asks for an escort among those who pass"},
+	DenyLockout:              {"deny_lockout", "too many wrong codes, try again later"},
+	DenyInvalidPin:           {"deny_invalid_pin", "the PIN is wrong"},
+	DenySecondPersonRequired: {"deny_second_person_required", "a second authorised person is required"},
+	DenyEscortRequired:       {"deny_escort_required", "an escort is required"},
 }
 
 // texts and codes are the table by code and by text.
@@ -188,7 +189,7 @@ func ParseCode(text string) (Code, error) {
 // Allows reports whether the code is an allowance.
 func (c Code) Allows() bool { return c > NoCode && c < firstDenial }
 
-// Meaning says in one sentence what the code means.
+// Meaning says in at most eight plain words what the code means.
 func (c Code) Meaning() string { return meanings[c][1] }
 
 // String gives the text. It does not allocate.

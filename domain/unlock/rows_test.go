@@ -159,7 +159,6 @@ func TestCodes(t *testing.T) {
 		var read Code
 		require.NoError(t, read.UnmarshalText(text))
 		assert.Equal(t, c, read)
-		assert.NotEmpty(t, c.Meaning())
 		assert.Equal(t, c.Allows(), strings.HasPrefix(c.String(), "allow_"), c)
 		assert.Equal(t, !c.Allows(), strings.HasPrefix(c.String(), "deny_"), c)
 	}
@@ -169,6 +168,20 @@ func TestCodes(t *testing.T) {
 	_, err = ParseCode("deny_whatever")
 	assert.Error(t, err)
 	assert.Empty(t, Code(255).String())
+}
+
+// Every code is told in a few words of its own.
+func TestEveryCodeHasOneShortMeaning(t *testing.T) {
+	seen := map[string]Code{}
+	for _, c := range Codes() {
+		words := strings.Fields(c.Meaning())
+		assert.NotEmpty(t, words, c)
+		assert.LessOrEqual(t, len(words), 8, "%s: %s", c, c.Meaning())
+		assert.NotContains(t, c.Meaning(), ";", "%s lists clauses", c)
+		assert.NotContains(t, c.Meaning(), " or is ", "%s lists clauses", c)
+		assert.NotContains(t, seen, c.Meaning(), "%s", c)
+		seen[c.Meaning()] = c
+	}
 }
 
 func TestChecks(t *testing.T) {

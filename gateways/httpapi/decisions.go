@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,6 +43,7 @@ type Decision struct {
 	Grant    string         `json:"grant" doc:"the grant that opens, or that came closest; empty: there is none"`
 	Position string         `json:"position" doc:"of the last commit that changed the permissions of the site"`
 	AgeMS    int64          `json:"age_ms" doc:"how long ago that commit was made, in milliseconds"`
+	Because  string         `json:"because,omitempty" doc:"the one thing that failed, for people: unit a1 (A1): Monday to Friday, 08:30 - 17:30; none: the door opens"`
 	// Credentials tells a question about a person from one about what they carry: a
 	// tenant whose site forbids fobs after hours may pass with the key in the telephone.
 	Credentials []carried `json:"credentials,omitempty" doc:"of a question about a person without kind or command: what they carry, as far as the asker may see it, with the answer to each, what opens first"`
@@ -59,12 +61,15 @@ type carried struct {
 // decisionCode is the text of a code.
 type decisionCode string
 
-// Schema lists the codes.
+// Schema lists the codes with what they mean.
 func (decisionCode) Schema(huma.Registry) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}
+	var meanings []string
 	for _, c := range unlock.Codes() {
 		s.Enum = append(s.Enum, c.String())
+		meanings = append(meanings, c.String()+": "+c.Meaning())
 	}
+	s.Description = strings.Join(meanings, "; ")
 	return s
 }
 
@@ -299,6 +304,15 @@ func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question,
 	if g := answer.Grant(); g != nil {
 		d.Grant = g.ID
 	}
+	if !d.Allowed {
+		e, err := s.Explain(q)
+		if err != nil {
+			return d, fmt.Errorf("httpapi: decide: %w", err)
+		}
+		if e.Code == answer.Code { // the table may be a commit behind the state
+			d.Because = e.Because
+		}
+	}
 	d.Credentials = carriedOf(s.Carried(q, site, func(one domain.Question) unlock.Answer { return unlock.Decide(t, local, one.Request()) }))
 	return d, nil
 }
@@ -306,7 +320,7 @@ func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question,
 // decision is an explanation as a decision.
 func (a *API) decision(e domain.Explanation, head eventstore.Head) Decision {
 	return Decision{Allowed: e.Allowed, Code: codeText(e.Code), Failed: codeTexts(e.Failed), Grant: e.Grant, Position: head.Position().String(),
-		AgeMS: a.age(head.At), Credentials: carriedOf(e.Credentials), Partial: e.Partial}
+		AgeMS: a.age(head.At), Because: e.Because, Credentials: carriedOf(e.Credentials), Partial: e.Partial}
 }
 
 // age is how long ago something was, in milliseconds.
