@@ -204,7 +204,7 @@ func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision,
 			return Decision{}, Impact{}, true, r
 		}
 	}
-	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}, most: people}
+	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}, most: people, losing: map[ID]bool{}, gaining: map[ID]bool{}}
 	f.moment = Moment{N: s.N + 1, At: c.At, CommandID: c.ID, Actor: c.Actor}
 	f.impact = Impact{
 		Lost: AccessChanges{List: []AccessChange{}}, Gained: AccessChanges{List: []AccessChange{}},
@@ -231,6 +231,8 @@ type foresight struct {
 	sites  map[ID]*prospect
 	most   int // people to look at
 	impact Impact
+	// losing and gaining are the people who were found to, at any site.
+	losing, gaining map[ID]bool
 }
 
 // suppose folds the events, looks, and takes them back.

@@ -21,9 +21,9 @@ func newComparison(f *foresight, p *prospect) *comparison {
 	forth := newClock(p.before, p.after)
 	back := forth.turned()
 	return &comparison{f: f, p: p, forth: forth, back: back, doors: p.doorChanges(forth, back),
-		lost: &changeList{to: &f.impact.Lost, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed},
+		lost: &changeList{to: &f.impact.Lost, people: f.losing, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed},
 			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
-		gained: &changeList{to: &f.impact.Gained, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened},
+		gained: &changeList{to: &f.impact.Gained, people: f.gaining, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened},
 			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
 	}
 }
@@ -73,7 +73,7 @@ func (c *comparison) hide(person ID) {
 // end adds what is known when everybody was there.
 func (c *comparison) end() {
 	for _, l := range []*changeList{c.lost, c.gained} {
-		l.to.People += l.people
+		l.to.People = len(l.people)
 		l.to.Doors += len(l.doors)
 	}
 	c.f.listDoors(c.doors)
@@ -85,8 +85,8 @@ type changeList struct {
 	to            *AccessChanges
 	clock         *clock
 	before, after *outlook
-	effects       [2]Effect // all of it, some of it
-	people        int
+	effects       [2]Effect   // all of it, some of it
+	people        map[ID]bool // of all sites: somebody who loses at two is one
 	doors         map[string]bool
 	known         map[[2]shape]verdict
 }
@@ -166,7 +166,7 @@ func (l *changeList) person(site, id ID) {
 		}
 	}
 	if any {
-		l.people++
+		l.people[id] = true
 	}
 }
 

@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/tools/txtar"
+
+	"gatehouse/domain/schedule"
 )
 
 // impact tells what the command of an if section would do, and compares it with the
@@ -19,7 +22,7 @@ func (w *world) impact(t *testing.T, sections []txtar.File) []string {
 	c, _, cmds := w.read("if", lines[0])
 	_, impact, r := w.state.Foresee(c, cmds...)
 	require.Equal(t, before, w.digest(w.state), "looking ahead changed the state")
-	got := impact.Lines()
+	got := impact.Lines(w.wording())
 	if r != nil {
 		got = []string{fmt.Sprintf("refused %s: %s", r.Code, r.Message)}
 	}
@@ -32,6 +35,9 @@ func (w *world) impact(t *testing.T, sections []txtar.File) []string {
 	}
 	return got
 }
+
+// wording reads the clocks of the sites.
+func (w *world) wording() Wording { return Wording{Zone: w.state.zone} }
 
 // foresee tells what the command of a line would do.
 func (w *world) foresee(line string) Impact {
@@ -80,7 +86,38 @@ func TestWhatIsRecordedLaterIsToldBefore(t *testing.T) {
 	assert.Equal(t, 231*6, i.Lost.Pairs)
 	assert.Len(t, i.Lost.List, MaxImpact)
 	assert.Zero(t, i.Lost.Hidden)
-	assert.Contains(t, strings.Join(i.Lines(), "\n"), "386 more entries of a person and a door, 0 of which you may not see")
+	assert.Contains(t, strings.Join(i.Lines(Wording{}), "\n"), "386 more entries of a person and a door, 0 of which you may not see")
+}
+
+// TestImpactCountsPersonOnce: who loses access at two sites is one person.
+func TestImpactCountsPersonOnce(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `olga CreateSite {"site":"west","name":"West","zone":"Europe/Lisbon"}`)
+	mustSend(w, `olga CreateDoor {"site":"west","door":"barn","name":"Barn","kind":"gate"}`)
+	mustSend(w, `olga DefineAccessRight {"right":"both","name":"Both","doors":["office","barn"],"schedule":"always"}`)
+	mustSend(w, `olga RegisterPerson {"person":"walt"}`)
+	gained := w.foresee(`olga GrantRight {"grant":"g-both","person":"walt","right":"both"}`).Gained
+	assert.Equal(t, [3]int{1, 2, 2}, [3]int{gained.People, gained.Doors, gained.Pairs})
+	mustSend(w, `olga GrantRight {"grant":"g-both","person":"walt","right":"both"}`)
+	lost := w.foresee(`olga RevokeRight {"grant":"g-both"}`).Lost
+	assert.Equal(t, [3]int{1, 2, 2}, [3]int{lost.People, lost.Doors, lost.Pairs})
+}
+
+// TestImpactNamesDaysOfSite: an end is the last day that counts, by the site's clock.
+func TestImpactNamesDaysOfSite(t *testing.T) {
+	lisbon, err := schedule.LoadRules("Europe/Lisbon")
+	require.NoError(t, err)
+	wording := Wording{Zone: func(site ID) *schedule.Zone {
+		if site == "south" {
+			return lisbon.Compile()
+		}
+		return nil
+	}}
+	from, until := time.Date(2026, 7, 1, 23, 0, 0, 0, time.UTC), time.Date(2026, 12, 4, 0, 0, 0, 0, time.UTC)
+	assert.Equal(t, []string{"from 2 July 2026", "until the end of 3 December 2026"}, wording.bounds("south", from, until))
+	assert.Equal(t, []string{"from 1 July 2026, 23:00 UTC", "until the end of 3 December 2026 UTC"}, wording.bounds("north", from, until))
+	assert.Equal(t, []string{"until 3 December 2026, 18:30"}, wording.bounds("south", time.Time{}, until.Add(-330*time.Minute)))
 }
 
 // TestAnImpactLooksAtWhatItConcerns: the cost is that of what hangs on a command, not
@@ -106,7 +143,7 @@ func TestAnImpactLooksAtWhatItConcerns(t *testing.T) {
 		c, _, cmds := w.read("if", line)
 		d, r := w.state.Decide(c, cmds...)
 		require.Nil(t, r, line)
-		f := &foresight{s: w.state, at: c.At, events: d.Events, moment: Moment{N: w.state.N + 1, At: c.At, Actor: c.Actor}, sites: map[ID]*prospect{}}
+		f := &foresight{s: w.state, at: c.At, events: d.Events, moment: Moment{N: w.state.N + 1, At: c.At, Actor: c.Actor}, sites: map[ID]*prospect{}, losing: map[ID]bool{}, gaining: map[ID]bool{}}
 		f.look()
 		looked := 0
 		for _, p := range f.sites {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -73,6 +74,7 @@ const maxSentences = 4
 // sentences tells of events: of one of its type by its id, of several by their number.
 func sentences(events []toldEvent) []string {
 	var order []string
+	known := addresses(events)
 	byType := map[string][]toldEvent{}
 	for i, e := range events {
 		if e.Type == "zone_rules.set" && i > 0 {
@@ -92,7 +94,7 @@ func sentences(events []toldEvent) []string {
 			more += len(of)
 		case len(of) == 1 || strings.HasPrefix(name, "pin.") && len(of) <= maxSentences:
 			for _, e := range of {
-				out = append(out, e.sentence())
+				out = append(out, e.sentence(known))
 			}
 		default:
 			out = append(out, severalOf(name, len(of)))
@@ -134,21 +136,26 @@ func nounAndVerb(name string) (noun, verb string) {
 var alsoTold = []string{"right", "booking", "unit", "gateway", "door", "site"}
 
 // sentence tells of an event: its noun, its own id, what happened, and whom it is about.
-func (e toldEvent) sentence() string {
+// People with an address in known are told by that.
+func (e toldEvent) sentence(known map[string]string) string {
 	noun, verb := nounAndVerb(e.Type)
 	own := ownField(e.Type)
 	digits := e.text("number")
 	switch {
 	case noun == "PIN" && digits != "":
-		return "PIN " + digits + e.about(own) + ", shown once"
+		return "PIN " + digits + e.about(own, known) + ", shown once"
 	case own == "": // of a later service
-		return noun + " " + verb + e.about("")
+		return noun + " " + verb + e.about("", known)
 	case own == "from":
 		return noun + " " + verb + " to " + e.text("to")
 	case (own == "person" || slices.Contains(alsoTold, own)) && !strings.HasSuffix(noun, own):
-		return noun + " " + verb + e.about("") // "role assigned for vera"
+		return noun + " " + verb + e.about("", known) // "role assigned for vera"
 	}
-	return noun + " " + e.text(own) + " " + verb + e.about(own)
+	said := noun + " " + e.text(own) + " " + verb + e.about(own, known)
+	if address := known[e.text(own)]; own == "person" && address != "" {
+		said += " (" + address + ")"
+	}
+	return said
 }
 
 // text is a field that holds a text, or nothing.
@@ -159,10 +166,10 @@ func (e toldEvent) text(field string) string {
 
 // about tells whom and what an event concerns beside its own id. The site is told of
 // what has no id of its own.
-func (e toldEvent) about(own string) string {
+func (e toldEvent) about(own string, known map[string]string) string {
 	out := ""
 	if person := e.text("person"); person != "" && own != "person" {
-		out = " for " + person
+		out = " for " + cmp.Or(known[person], person)
 	}
 	for _, field := range alsoTold {
 		if id := e.text(field); id != "" && field != own && (field != "site" || own == "") {

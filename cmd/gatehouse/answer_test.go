@@ -20,11 +20,12 @@ func TestAnAnswerIsASentence(t *testing.T) {
 		`{"position":"1-5","events":[{"type":"right.granted","data":{"grant":"g-1","person":"vera","right":"entries"}}]}`:                 "grant g-1 made for vera, right entries, 1-5\n",
 		`{"position":"1-5","events":[{"type":"ownership.transferred","data":{"from":"olga","to":"vera"}}]}`:                               "ownership transferred to vera, 1-5\n",
 		`{"position":"1-5","events":[]}`: "nothing changed: it is so already, 1-5\n",
-		`{"position":"1-5","repeated":true,"events":[{"type":"door.disabled","data":{"door":"gate"}}]}`:                                                                           "nothing changed: this key was used before; at that time: door gate disabled, 1-5\n",
-		`{"position":"1-7","events":[{"type":"booking.revoked","data":{"booking":"b"}},{"type":"share.ended","data":{"share":"s"}},{"type":"share.ended","data":{"share":"t"}}]}`: "booking b revoked; 2 shares ended, 1-7\n",
-		`{"position":"1-7","events":[{"type":"person.registered","data":{"person":"a"}},{"type":"person.registered","data":{"person":"b"}}]}`:                                     "2 people registered, 1-7\n",
-		`{"position":"1-7","events":[{"type":"door.later","data":{"door":"a"}}]}`:                                                                                                 "door later, door a, 1-7\n",
-		`{"position":"1-7","events":[{"type":"door.disabled","data":{"door":"a"}}],"warnings":[{"code":"w","message":"look at b"}]}`:                                              "door a disabled, 1-7\nwarning: look at b (w)\n",
+		`{"position":"1-5","repeated":true,"events":[{"type":"door.disabled","data":{"door":"gate"}}]}`:                                                                                                        "nothing changed: this key was used before; at that time: door gate disabled, 1-5\n",
+		`{"position":"1-7","events":[{"type":"booking.revoked","data":{"booking":"b"}},{"type":"share.ended","data":{"share":"s"}},{"type":"share.ended","data":{"share":"t"}}]}`:                              "booking b revoked; 2 shares ended, 1-7\n",
+		`{"position":"1-7","events":[{"type":"person.registered","data":{"person":"a"}},{"type":"person.registered","data":{"person":"b"}}]}`:                                                                  "2 people registered, 1-7\n",
+		`{"position":"1-7","events":[{"type":"person.registered","data":{"person":"p-1","pending":true,"email":"v@example.org"}},{"type":"share.created","data":{"share":"s","person":"p-1","booking":"b"}}]}`: "person p-1 registered (v@example.org); share s created for v@example.org, booking b, 1-7\n",
+		`{"position":"1-7","events":[{"type":"door.later","data":{"door":"a"}}]}`:                                                                                                                              "door later, door a, 1-7\n",
+		`{"position":"1-7","events":[{"type":"door.disabled","data":{"door":"a"}}],"warnings":[{"code":"w","message":"look at b"}]}`:                                                                           "door a disabled, 1-7\nwarning: look at b (w)\n",
 	} {
 		var out bytes.Buffer
 		require.NoError(t, (&world{stdout: &out}).tellAnswer([]byte(answer), false))
@@ -37,7 +38,7 @@ func TestEveryEventHasASentence(t *testing.T) {
 	for _, typ := range domain.Events() {
 		own := ownField(typ.Name)
 		require.NotEmpty(t, own, typ.Name)
-		said := toldEvent{typ.Name, map[string]any{own: "the-id", "to": "the-id"}}.sentence()
+		said := toldEvent{typ.Name, map[string]any{own: "the-id", "to": "the-id"}}.sentence(nil)
 		assert.Contains(t, said, "the-id", typ.Name)
 		assert.NotContains(t, said, "  ", typ.Name)
 	}

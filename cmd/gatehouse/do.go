@@ -102,7 +102,7 @@ func (c *doCmd) Run(w *world) error {
 		return err
 	}
 	if c.DryRun && !c.Remote.JSON {
-		return tellDryRun(w, result)
+		return tellDryRun(w, remote, result)
 	}
 	if err := w.tellAnswer(result, c.Remote.JSON); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
 		return err
@@ -111,7 +111,7 @@ func (c *doCmd) Run(w *world) error {
 }
 
 // tellDryRun tells in words what a command would do.
-func tellDryRun(w *world, result []byte) error {
+func tellDryRun(w *world, remote *client, result []byte) error {
 	told, err := readTold(result)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func tellDryRun(w *world, result []byte) error {
 	}
 	told.tellWarnings(&out)
 	if !told.Repeated && len(told.Events) > 0 {
-		lines := told.Impact.Lines()
+		lines := told.Impact.Lines(remote.wording(w.ctx, told.Events))
 		if len(lines) == 0 {
 			lines = []string{"Nobody loses or gains access."}
 		}
