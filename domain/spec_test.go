@@ -107,10 +107,13 @@ func runSpec(t *testing.T, file string) {
 		case "impact":
 			require.True(t, i > 0 && spec.Files[i-1].Name == "if", "an impact section follows an if section")
 			continue
-		case "decide", "see":
+		case "decide", "see", "know":
 			answer := w.decide
-			if section.Name == "see" {
+			switch section.Name {
+			case "see":
 				answer = w.see
+			case "know":
+				answer = w.know
 			}
 			answers := answer(body)
 			if !*update {

@@ -342,6 +342,24 @@ func (w *world) see(body string) []string {
 	return out
 }
 
+// know answers who may know that a door or a site exists, each as a whole line.
+func (w *world) know(body string) []string {
+	var out []string
+	for _, line := range specLines(body) {
+		question, _, _ := strings.Cut(line, " ->")
+		words := strings.Fields(question)
+		require.Len(w.t, words, 3, line)
+		s, viewer, id := w.state.AsOf(w.at), ID(words[0]), ID(words[2])
+		knows := words[1] == "door" && s.MayKnowDoor(viewer, id) || words[1] == "site" && s.MayKnowSite(viewer, id)
+		answer := "no"
+		if knows {
+			answer = "yes"
+		}
+		out = append(out, question+" -> "+answer)
+	}
+	return out
+}
+
 func (w *world) record(kind RecordKind, which string) Record {
 	s := w.state
 	row := func(r any, ok bool) Record {

@@ -72,6 +72,20 @@ type noun[R, V any] struct {
 	many  string // what a list of it is called
 	table func(*domain.State) table[R]
 	view  func(v *viewer, id domain.ID, row *R) V
+	// brief is what a viewer may know of a row whose record they may not read, who knows
+	// that it exists; nil: nothing. Without brief no viewer does.
+	brief func(v *viewer, row *R) *R
+}
+
+// shown gives a row as a viewer may see it; nil: to them it does not exist.
+func (n noun[R, V]) shown(v *viewer, row *R) *R {
+	switch {
+	case v.sees(row):
+		return row
+	case n.brief != nil:
+		return n.brief(v, row)
+	}
+	return nil
 }
 
 // filtered is the input of a list: [List] and the filters of its noun.
@@ -114,7 +128,10 @@ func oneRow[R, V any](ctx context.Context, a *API, n noun[R, V], in *One) (*Answ
 	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		v := &viewer{s, callerOf(ctx).person}
 		row, ok := n.table(s).Get(domain.ID(in.ID))
-		if !ok || !v.sees(row) {
+		if ok {
+			row = n.shown(v, row)
+		}
+		if !ok || row == nil {
 			return unknown(n.name, domain.ID(in.ID))
 		}
 		out.Body = n.view(v, domain.ID(in.ID), row)
@@ -141,7 +158,11 @@ func listRows[R, V any](ctx context.Context, a *API, n noun[R, V], in *List, fil
 		v := &viewer{s, callerOf(ctx).person}
 		var last domain.ID
 		for id, row := range rowsOf(n.table(s), filters) {
-			if id <= after || !keeps(filters, row) || !v.sees(row) {
+			if id <= after || !keeps(filters, row) {
+				continue
+			}
+			// Filters ask for what is shown: by them nothing else is to be found out.
+			if row = n.shown(v, row); row == nil || !keeps(filters, row) {
 				continue
 			}
 			if len(out.Body.Items) == in.Limit {

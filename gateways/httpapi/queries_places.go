@@ -5,14 +5,18 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/domain/schedule"
 )
 
 // siteView is a site without the table of its zone's transitions, which is in the
-// commits.
+// commits. People without a role there, to whom something of it was given, read its name
+// and its clock.
 type siteView struct {
 	domain.Site
-	Rules zoneVersion        `json:"rules"`
-	Pins  domain.PinGuessing `json:"pins" doc:"how hard they are to guess: digits of the next one, how many are live, how many guesses a day one reader looks at, and the chance at most that who tries there day and night for a year hits one"`
+	Calendar schedule.Calendar   `json:"calendar,omitzero"`
+	Policy   *domain.Policy      `json:"policy,omitempty"`
+	Rules    zoneVersion         `json:"rules"`
+	Pins     *domain.PinGuessing `json:"pins,omitempty" doc:"how hard they are to guess: digits of the next one, how many are live, how many guesses a day one reader looks at, and the chance at most that who tries there day and night for a year hits one"`
 }
 
 // zoneVersion says which rules of a zone a site has.
@@ -34,8 +38,8 @@ func (in *areasInput) filters() []filter[domain.Area] {
 	return []filter[domain.Area]{{"site:", in.Site, func(r *domain.Area) bool { return string(r.Site) == in.Site }}}
 }
 
-// doorView is a door with the zone of its site, which those who may not see the
-// site need to write times of the door's clock.
+// doorView is a door with the zone of its site. People who may not read the door's record,
+// to whom something was given that opens it, read its name, kind, site and clock.
 type doorView struct {
 	domain.Door
 	Zone string `json:"zone" doc:"of its site: the clock of the door's schedules"`
@@ -119,9 +123,18 @@ func (a *API) registerPlaces() {
 		name: "site", path: "sites", tag: "Sites", many: "the sites",
 		table: func(s *domain.State) table[domain.Site] { return s.Sites },
 		view: func(v *viewer, id domain.ID, r *domain.Site) siteView {
-			out := siteView{*r, zoneVersion{r.Rules.Zone, r.Rules.TZData}, domain.PinGuessingAt(v.state, id)}
-			out.Calendar = orEmpty(r.Calendar)
+			out := siteView{Site: *r, Rules: zoneVersion{r.Rules.Zone, r.Rules.TZData}}
+			if v.sees(r) {
+				pins := domain.PinGuessingAt(v.state, id)
+				out.Calendar, out.Policy, out.Pins = orEmpty(r.Calendar), &r.Policy, &pins
+			}
 			return out
+		},
+		brief: func(v *viewer, r *domain.Site) *domain.Site {
+			if !v.state.MayKnowSite(v.person, r.ID) {
+				return nil
+			}
+			return &domain.Site{ID: r.ID, Name: r.Name, Zone: r.Zone, Rules: r.Rules}
 		},
 	})
 	registerNoun[domain.Area, areaView, areasInput](a, noun[domain.Area, areaView]{
@@ -138,6 +151,12 @@ func (a *API) registerPlaces() {
 				out.Zone = site.Zone
 			}
 			return out
+		},
+		brief: func(v *viewer, r *domain.Door) *domain.Door {
+			if !v.state.MayKnowDoor(v.person, r.ID) {
+				return nil
+			}
+			return &domain.Door{ID: r.ID, Site: r.Site, Name: r.Name, Kind: r.Kind}
 		},
 	})
 	registerNoun[domain.Gateway, gatewayView, gatewaysInput](a, noun[domain.Gateway, gatewayView]{
