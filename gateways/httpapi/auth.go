@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,14 +94,12 @@ func parseToken(header string) (presented, bool) {
 	return presented{}, false
 }
 
-// open are the paths that need no token.
-var open = []string{"/healthz", "/readyz", "/openapi.json"}
-
 // authenticated finds out who asks before anything else is looked at.
 func (a *API) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slices.Contains(open, r.URL.Path) {
-			if r.URL.Path == "/openapi.json" && !a.rates.remote.allow(remote(r)) {
+		pattern, declared := a.routeOf(r)
+		if declared.open {
+			if pattern == documentPattern && !a.rates.remote.allow(remote(r)) {
 				a.fail(w, r, a.rateLimited(shareAddress))
 				return
 			}
@@ -128,7 +125,7 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 		if !c.bootstrap {
 			w.Header().Set(positionHeader, head.Position().String())
 		}
-		if p := permitted(a.mux, c, r); p != nil {
+		if p := a.permitted(c, r); p != nil {
 			a.fail(w, r, p)
 			return
 		}
@@ -136,17 +133,12 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 	})
 }
 
-// decided are the routes whose commands are decided against the ledger itself: what
-// this instance does not know yet, the token that has ended too, it learns before it
-// commits.
-var decided = []string{"POST /v1/orgs", "POST /v1/orgs/{org}/tokens", "POST /v1/orgs/{org}/commands/{command}"}
-
 // needsNoMemory reports whether a request is served though this instance may not know
 // the latest of the ledger. Of the metrics one tells that.
 func (a *API) needsNoMemory(r *http.Request) bool {
-	_, route := a.mux.Handler(r)
+	pattern, declared := a.routeOf(r)
 	dry, _ := strconv.ParseBool(r.URL.Query().Get("dry_run"))
-	return route == "GET /metrics" || !dry && slices.Contains(decided, route)
+	return pattern == metricsPattern || !dry && declared.effect == commits
 }
 
 // authenticate finds the caller of a request. Every cause for which a token is
@@ -240,7 +232,7 @@ func (a *API) tokenCallerAtTail(ctx context.Context, p presented) (*caller, even
 }
 
 // permitted holds a caller to the org and the scope of the token.
-func permitted(mux *http.ServeMux, c *caller, r *http.Request) *Problem {
+func (a *API) permitted(c *caller, r *http.Request) *Problem {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if c.bootstrap {
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/orgs" {
@@ -251,25 +243,16 @@ func permitted(mux *http.ServeMux, c *caller, r *http.Request) *Problem {
 	if len(parts) > 2 && parts[0] == "v1" && parts[1] == "orgs" && parts[2] != string(c.org) {
 		return unknown("org", domain.ID(parts[2]))
 	}
-	_, route := mux.Handler(r)
-	question := r.Method == http.MethodGet || r.Method == http.MethodHead || slices.Contains(questions, route)
-	switch {
-	case route == "GET /metrics":
+	switch pattern, declared := a.routeOf(r); {
+	case pattern == metricsPattern:
 		if c.scope != domain.ScopeMetrics {
 			return problem(http.StatusForbidden, "scope_not_permitted", "GET /metrics needs a token of the scope metrics")
 		}
 		return nil
-	case c.scope == domain.ScopeFull, c.scope == domain.ScopeRead && question:
+	case c.scope == domain.ScopeFull, c.scope == domain.ScopeRead && declared.effect == asks:
 		return nil
 	}
 	return problem(http.StatusForbidden, "scope_not_permitted", "a token of the scope %s is not good for this", c.scope)
-}
-
-// questions are the routes that are sent with POST and change nothing. Every other
-// route but those of GET takes a token that may change things.
-var questions = []string{
-	"POST /v1/orgs/{org}/sites/{site}/decisions",
-	"POST /v1/orgs/{org}/sites/{site}/explain",
 }
 
 // view gives the state of the caller's org, and notes where it stands. It looks at the

@@ -135,7 +135,7 @@ type newOrgOutput struct {
 }
 
 func (a *API) registerBootstrap() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: commits, usedBy: "the holder of the bootstrap token"}, huma.Operation{
 		OperationID: "CreateFirstOrg", Method: http.MethodPost, Path: "/v1/orgs", DefaultStatus: http.StatusCreated,
 		Summary: "Makes an org with its owner, by the bootstrap token",
 		Description: "The bootstrap token is good for one org. Until a token of the org was used, the same request may be sent again: " +

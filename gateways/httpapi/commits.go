@@ -49,10 +49,10 @@ type commitsInput struct {
 }
 
 func (a *API) registerCommits() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: "system managers and owners at the org"}, huma.Operation{
 		OperationID: "ListCommits", Method: http.MethodGet, Path: "/v1/orgs/{org}/commits",
 		Summary:     "Lists the commits of the ledger with their events",
-		Description: "It needs the role system_manager at the org. What is about users of a unit that had privacy at the time is left out.",
+		Description: "What is about users of a unit that had privacy at the time is left out.",
 		Tags:        []string{"commits"}, Errors: readErrors,
 	}, a.listCommits)
 }

@@ -74,7 +74,7 @@ func (decisionCode) Schema(huma.Registry) *huma.Schema {
 }
 
 func (a *API) registerDecisions() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: "everybody in the org"}, huma.Operation{
 		OperationID: "Decide", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/decisions",
 		Summary: "Says whether a person or a credential would pass a door",
 		Description: "A question without any effect: nothing opens and nothing is recorded; only gateways open doors. " +
@@ -87,7 +87,7 @@ func (a *API) registerDecisions() {
 			"Whether what they carry opens, credentials tells.",
 		Tags: []string{"decisions"}, Errors: readErrors,
 	}, a.decide)
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: "everybody in the org"}, huma.Operation{
 		OperationID: "Explain", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/explain",
 		Summary: "Says by which facts a person or a credential would pass a door, or would not",
 		Description: "The same question as decisions, judged on the state of the org as it is: with the things that count, " +
@@ -145,6 +145,7 @@ func (explained) Schema(huma.Registry) *huma.Schema {
 	if err != nil {
 		panic(err) // the file is embedded; a test finds that it is there
 	}
+	delete(schema, "examples") // it lacks what follows
 	properties := schema["properties"].(object)
 	properties["position"] = object{"type": "string", "description": "where the org stands"}
 	properties["age_ms"] = object{"type": "integer", "description": "how long ago the commit at the position was made, in milliseconds"}

@@ -80,7 +80,7 @@ func (a *API) registerExport() {
 		Responses: map[string]*huma.Response{"200": {Description: "One line for each thing, and the end",
 			Content: map[string]*huma.MediaType{"application/jsonl": {Schema: &huma.Schema{Type: huma.TypeString}}}}},
 	}
-	huma.Register(a.huma, op, func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	serve(a, route{effect: asks, usedBy: everybody}, op, func(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
 		if err := a.reach(ctx, in.AtLeast); err != nil {
 			return nil, err
 		}

@@ -69,6 +69,7 @@ func (a *API) document() ([]byte, error) {
 			Schemas         map[string]object `json:"schemas"`
 			SecuritySchemes json.RawMessage   `json:"securitySchemes"`
 		} `json:"components"`
+		Servers  json.RawMessage `json:"servers"`
 		Security json.RawMessage `json:"security"`
 	}
 	if err := json.Unmarshal(body, &doc); err != nil {
@@ -205,7 +206,7 @@ func ref(name string) object { return object{"$ref": componentPrefix + name} }
 
 // commandOperation describes the route of a command.
 func commandOperation(c domain.CommandType) object {
-	description := "Sent by " + c.Permit().String() + ". The body is one command, or a list of up to " +
+	description := "Used by " + c.Permit().String() + ". The body is one command, or a list of up to " +
 		strconv.Itoa(domain.MaxList) + " of which all are accepted or none."
 	if len(c.Causes) > 0 {
 		description += " It may cause " + strings.Join(c.Causes, ", ") + "."
@@ -270,10 +271,11 @@ var statusTexts = map[string]string{
 func metricsOperation() object {
 	return object{
 		"operationId": "Metrics", "tags": []string{"operation"}, "summary": "Gives the metrics in the format of Prometheus",
-		"description": "It needs a token of the scope metrics.",
+		"description": "Used by " + metricsRoute.usedBy + ".",
 		"responses": object{
-			"200":     object{"description": "OK", "content": object{"text/plain": object{"schema": object{"type": "string"}}}},
-			"default": object{"description": "Error", "content": object{problemJSON: object{"schema": ref("Problem")}}},
+			"200": object{"description": "OK", "content": object{"text/plain": object{"schema": object{"type": "string"}}}},
+			"401": object{"description": statusTexts["401"], "content": object{problemJSON: object{"schema": ref("Problem")}}},
+			"403": object{"description": statusTexts["403"], "content": object{problemJSON: object{"schema": ref("Problem")}}},
 		},
 	}
 }

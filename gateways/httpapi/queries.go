@@ -98,12 +98,12 @@ type filtered[R, I any] interface {
 // registerNoun serves a noun: its list, and each by id.
 func registerNoun[R, V, I any, P filtered[R, I]](a *API, n noun[R, V]) {
 	registerList[R, V, I, P](a, n)
-	huma.Register(a.huma, n.one(), func(ctx context.Context, in *One) (*Answer[V], error) { return oneRow(ctx, a, n, in) })
+	serve(a, route{effect: asks, usedBy: everybody}, n.one(), func(ctx context.Context, in *One) (*Answer[V], error) { return oneRow(ctx, a, n, in) })
 }
 
 // registerList serves the list of a noun.
 func registerList[R, V, I any, P filtered[R, I]](a *API, n noun[R, V]) {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: everybody}, huma.Operation{
 		OperationID: "List" + n.tag, Method: http.MethodGet, Path: "/v1/orgs/{org}/" + n.path,
 		Summary: "Lists " + n.many + " that the caller may see", Tags: []string{n.path}, Errors: readErrors,
 	}, func(ctx context.Context, in *I) (*Answer[Page[V]], error) {
@@ -277,7 +277,7 @@ type orgView struct {
 }
 
 func (a *API) registerOrg() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: everybody}, huma.Operation{
 		OperationID: "GetOrg", Method: http.MethodGet, Path: "/v1/orgs/{org}",
 		Summary: "Gives the org, and for whom the token speaks", Tags: []string{"org"}, Errors: readErrors,
 	}, func(ctx context.Context, in *struct {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"gatehouse/domain"
 	"gatehouse/schemas/wire"
 )
@@ -43,7 +41,7 @@ func (a *API) registerRemoteUnlocks() {
 	registerList[domain.UnlockRequest, unlockRequestView, remoteUnlocksInput](a, n)
 	op := n.one()
 	op.Description = "The id is request in the event of the command RemoteUnlock. Without an outcome the door may still open: ask again, or with wait."
-	huma.Register(a.huma, op, func(ctx context.Context, in *remoteUnlockInput) (*Answer[unlockRequestView], error) {
+	serve(a, route{effect: asks, usedBy: everybody}, op, func(ctx context.Context, in *remoteUnlockInput) (*Answer[unlockRequestView], error) {
 		return a.remoteUnlock(ctx, n, in)
 	})
 }

@@ -62,14 +62,14 @@ type countInput struct {
 }
 
 func (a *API) registerReads() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: works, usedBy: "staff and above at the site"}, huma.Operation{
 		OperationID: "RecordReads", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
 		Summary: "Decides reads that a source brings, and records them as the activity of an in-process gateway",
-		Description: "Every read is decided at its own instant on the permissions as they are now. It needs the role staff at the site. " +
+		Description: "Every read is decided at its own instant on the permissions as they are now. " +
 			"The same reads may be sent again after any loss: each is recorded once, by its number. A read with line is compared with the one that is recorded under its number: the source may be another by now. Answers what became of all reads of the gateway.",
 		Tags: []string{"reads"}, Errors: []int{400, 401, 403, 404, 409, 413, 415, 422, 429, 503, 504},
 	}, a.recordReads)
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: asks, usedBy: "staff and above at the site"}, huma.Operation{
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
 		Summary: "Says what became of the reads that an in-process gateway has recorded",
 		Tags:    []string{"reads"}, Errors: readErrors,

@@ -78,11 +78,11 @@ type rehearsalInput struct {
 }
 
 func (a *API) registerRehearsals() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: works, usedBy: "staff and above anywhere in the org"}, huma.Operation{
 		OperationID: "BeginRehearsal", Method: http.MethodPost, Path: "/v1/orgs/{org}/rehearsals", DefaultStatus: http.StatusCreated,
 		Summary: "Begins a dry run of many commands",
 		Description: "Commands with ?dry_run=true&rehearsal=… are decided one after the other on a copy of the org as it is now, each on what those before it would have led to; " +
-			"their answers have no events and no impact. It needs the role staff or a higher one anywhere in the org. The copy is of this instance, for the caller alone, and forgotten after a minute without a command.",
+			"their answers have no events and no impact. The copy is of this instance, for the caller alone, and forgotten after a minute without a command.",
 		Tags: []string{"rehearsals"}, Errors: readErrors,
 	}, func(ctx context.Context, in *OrgPath) (*Answer[rehearsalBegun], error) {
 		c := callerOf(ctx)
@@ -100,7 +100,7 @@ func (a *API) registerRehearsals() {
 		}
 		return &Answer[rehearsalBegun]{Body: rehearsalBegun{a.rehearsals.begin(c, copied, leave)}}, nil
 	})
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: works, usedBy: "staff and above anywhere in the org"}, huma.Operation{
 		OperationID: "EndRehearsal", Method: http.MethodDelete, Path: "/v1/orgs/{org}/rehearsals/{id}", DefaultStatus: http.StatusNoContent,
 		Summary: "Forgets a rehearsal", Tags: []string{"rehearsals"}, Errors: readErrors,
 	}, func(ctx context.Context, in *rehearsalInput) (*struct{}, error) {

@@ -86,6 +86,7 @@ type API struct {
 	rehearsals        rehearsals
 	gateways          gateways
 	openapi           []byte
+	declared          map[string]route // by pattern of the mux
 }
 
 // New makes the API and its OpenAPI document. It fails when a schema is missing.
@@ -94,6 +95,7 @@ func New(cfg Config) (*API, error) {
 	a := &API{
 		cfg:         cfg,
 		mux:         http.NewServeMux(),
+		declared:    map[string]route{},
 		meters:      newMeters(cfg.Metrics),
 		rates:       newRates(cfg.Limits, cfg.Now),
 		budgets:     newBudgets(cfg.Limits, cfg.Store.Budgets()),
@@ -141,6 +143,7 @@ func humaConfig(version string) huma.Config {
 			OpenAPI: "3.1.0",
 			Info: &huma.Info{
 				Title:       "Gatehouse",
+				License:     &huma.License{Name: "All rights reserved", Identifier: "LicenseRef-All-Rights-Reserved"},
 				Version:     version,
 				Description: "The access ledger of a building operator: who may open what, since when, by what, and who came.",
 			},
@@ -150,6 +153,7 @@ func humaConfig(version string) huma.Config {
 					"token": {Type: "http", Scheme: "bearer", Description: "gh.<org>.<token>.<secret>, as gatehouse token gives it"},
 				},
 			},
+			Servers:  []*huma.Server{{URL: "/", Description: "the address of gatehouse serve --listen"}},
 			Security: []map[string][]string{{"token": {}}},
 		},
 		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
@@ -198,12 +202,25 @@ func checkBody(data []byte, v any) error {
 	return wire.CheckKeys(data, v)
 }
 
+// The patterns of the routes that describe themselves by hand.
+const (
+	commandPattern  = "POST /v1/orgs/{org}/commands/{command}"
+	documentPattern = "GET /openapi.json"
+	metricsPattern  = "GET /metrics"
+)
+
+var metricsRoute = route{effect: asks, usedBy: "the holder of a token of the scope metrics"}
+
 // routes registers everything that is served.
 func (a *API) routes() {
-	a.mux.HandleFunc("POST /v1/orgs/{org}/commands/{command}", a.command)
-	a.mux.HandleFunc("GET /openapi.json", a.serveOpenAPI)
-	a.mux.Handle("GET /metrics", a.MetricsHandler())
-	a.mux.HandleFunc("/", a.noRoute)
+	a.declare(commandPattern, route{effect: commits, usedBy: "whom the rules of the command name"})
+	a.mux.HandleFunc(commandPattern, a.command)
+	a.declare(documentPattern, route{effect: asks, open: true, usedBy: "anybody, without a token"})
+	a.mux.HandleFunc(documentPattern, a.serveOpenAPI)
+	a.declare(metricsPattern, metricsRoute)
+	a.mux.Handle(metricsPattern, a.MetricsHandler())
+	a.declare(noRoutePattern, route{effect: asks, usedBy: "everybody in the org"})
+	a.mux.HandleFunc(noRoutePattern, a.noRoute)
 	a.registerHealth()
 	a.registerBootstrap()
 	a.registerTokens()
@@ -226,7 +243,7 @@ func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		other := r.Clone(r.Context())
 		other.Method = method
-		if _, pattern := a.mux.Handler(other); pattern != "/" {
+		if _, pattern := a.mux.Handler(other); pattern != noRoutePattern {
 			w.Header().Set("Allow", method)
 			a.fail(w, r, problem(http.StatusMethodNotAllowed, "method_not_allowed", "use %s here", method))
 			return

@@ -37,7 +37,7 @@ type newTokenOutput struct {
 }
 
 func (a *API) registerTokens() {
-	huma.Register(a.huma, huma.Operation{
+	serve(a, route{effect: commits, usedBy: "everybody in the org for themselves, system managers and above for others"}, huma.Operation{
 		OperationID: "NewToken", Method: http.MethodPost, Path: "/v1/orgs/{org}/tokens", DefaultStatus: http.StatusCreated,
 		Summary: "Makes a token for a person",
 		Description: "The secret is made here, and the ledger gets its hash alone. The answer cannot be given twice: " +
