@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"gatehouse/eventstore/vault"
 )
 
 // ErrStorageFull says that the disk of the embedded server has no room for the
@@ -115,6 +117,11 @@ func (e *Embedded) full() error {
 // itself.
 func noRoom(text string) bool {
 	return strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
+}
+
+// isFull reports whether a disk takes nothing more for want of room.
+func isFull(err error) bool {
+	return errors.Is(err, vault.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 // probe writes to the disk of the server, to see whether it takes anything.

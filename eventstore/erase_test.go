@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -248,4 +249,26 @@ func copyVault(t *testing.T, from, to string) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(to, filepath.Base(f)), data, 0o600))
 	}
+}
+
+// A start on a full disk puts off an erasure that was not carried out, says so, and
+// serves: the commit ended what the key seals. The first start with room destroys it.
+func TestAnErasureWaitsForRoomAndTheStartDoesNot(t *testing.T) {
+	b := newR1(t)
+	s := b.store() // does not follow the fences: the holder is down
+	plant(t, s)
+	erase(t, s)
+	cfg := b.holder()
+	cfg.Destroyed = func(domain.ID, []string) error { return syscall.ENOSPC }
+	for range 2 {
+		s = b.open(cfg)
+		assert.True(t, s.ErasuresFailed())
+		assert.Contains(t, opened(t, s, b.vault), canaries[0])
+		fill(t, s, "acme", 1)
+		require.NoError(t, s.Close(t.Context()))
+	}
+	cfg.Destroyed = nil
+	s = b.open(cfg)
+	assert.False(t, s.ErasuresFailed())
+	assertErased(t, b, s)
 }

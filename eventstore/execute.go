@@ -217,7 +217,18 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if refusal != nil {
 		return prepared{}, refusal
 	}
+	if err := x.mayAppend(); err != nil { // before keys are asked for, which a full disk has none of
+		return prepared{}, errors.Join(ErrRejected, err)
+	}
 	return x.commitOf(ctx, decision, at)
+}
+
+// mayAppend tells why the command may not be appended now; nil when it may.
+func (x *execution) mayAppend() error {
+	if x.takesAway {
+		return x.store.mayTakeAway()
+	}
+	return x.store.mayAdd()
 }
 
 // now is the moment of the next commit: the clock, but never before the last one.
@@ -287,11 +298,7 @@ func (o *org) next(events []domain.Event) (wire.Position, error) {
 // under the same guard until an answer comes: it can be stored but once, and the
 // repeat either takes the place or conflicts.
 func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, error) {
-	may := x.store.mayAdd
-	if x.takesAway {
-		may = x.store.mayTakeAway
-	}
-	if err := may(); err != nil {
+	if err := x.mayAppend(); err != nil {
 		return 0, rejected, err
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/domain"
@@ -20,8 +21,8 @@ const fencesEvery = 30 * time.Second
 const leaderPatience = 5 * time.Second
 
 // startFences destroys every key that the ledger has fenced and the vault still
-// has, from the ledger's first message to its last, before anything is served. The tail goes
-// on from there. The vault's cursor lies in the vault's own file: one that was
+// has, from the ledger's first message to its last, before anything is served. On a full
+// disk an erasure waits for the next start. The tail goes on from there. The vault's cursor lies in the vault's own file: one that was
 // restored from a backup has an older cursor, and so meets every later erasure
 // again.
 func (s *Store) startFences(ctx context.Context, first, last uint64) error {
@@ -32,9 +33,15 @@ func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	cursor = max(cursor, max(first, 1)-1)
 	s.fences = &fences{store: s, cursor: cursor, saved: cursor, moved: make(chan struct{}), lastSave: s.cfg.Now()}
 	err = s.readWhole(ctx, cursor+1, last, func(seq uint64, body []byte) error {
+		if s.fences.broken.Load() {
+			return nil
+		}
 		s.fences.meet(seq)
 		if err := s.fences.take(ctx, seq, body); errors.Is(err, ErrBrokenChain) {
 			s.fences.miss(seq, err)
+		} else if isFull(err) { // doors must not stay shut for it; the commit has ended what the key seals
+			s.fences.fail(seq, err)
+			return nil
 		} else if err != nil {
 			return err
 		}
@@ -44,9 +51,17 @@ func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: destroy what the ledger has fenced: %w", err)
 	}
+	if s.fences.broken.Load() {
+		return nil
+	}
 	s.fences.meet(last + 1)
 	s.fences.move(last)
-	return s.fences.save(ctx)
+	if err := s.fences.save(ctx); isFull(err) { // it is tried again, and a next start looks at these commits again
+		s.log.Error("how far erasures are done is not written down; trying again", "error", err)
+	} else if err != nil {
+		return err
+	}
+	return nil
 }
 
 // vaultCursor returns where the fences begin. A vault that has followed this very
@@ -99,7 +114,8 @@ type fences struct {
 	// Of the one goroutine that follows the ledger:
 	saved    uint64 // the cursor as the vault has it
 	lastSave time.Time
-	broken   bool // an erasure failed; nothing is skipped, so later ones wait too
+
+	broken atomic.Bool // an erasure failed; nothing is skipped, so later ones wait too
 
 	mu     sync.Mutex // guards what follows
 	cursor uint64
@@ -140,6 +156,12 @@ func (f *fences) miss(seq uint64, cause error) {
 	f.store.log.Error("a message of the ledger cannot be read; if it orders an erasure, the keys are there until the ledger is mended", "sequence", seq, "error", cause)
 }
 
+// fail notes an erasure that cannot be carried out before the next start.
+func (f *fences) fail(seq uint64, cause error) {
+	f.broken.Store(true)
+	f.store.log.Error("an erasure could not be carried out; it is at the next start, and so are later ones", "sequence", seq, "error", cause)
+}
+
 // seenTo is how far the vault may note that erasures are carried out.
 func (f *fences) seenTo(seq uint64) vault.Cursor {
 	f.mu.Lock()
@@ -160,6 +182,10 @@ func (s *Store) ErasuresMissed() bool {
 	defer s.fences.mu.Unlock()
 	return s.fences.missed > 0
 }
+
+// ErasuresFailed reports that an erasure could not be carried out, so that it and later
+// ones wait for the next start.
+func (s *Store) ErasuresFailed() bool { return s.fences != nil && s.fences.broken.Load() }
 
 // wait returns when the fences up to a sequence are carried out.
 func (f *fences) wait(ctx context.Context, seq uint64) error {
@@ -232,7 +258,7 @@ func (f *fences) save(ctx context.Context) error {
 // carried out at the next start: the cursor in the vault stays before it.
 func (f *fences) seen(seq uint64, body []byte) {
 	s := f.store
-	if f.broken {
+	if f.broken.Load() {
 		return
 	}
 	f.meet(seq)
@@ -243,8 +269,7 @@ func (f *fences) seen(seq uint64, body []byte) {
 	if errors.Is(err, ErrBrokenChain) {
 		f.miss(seq, err)
 	} else if err != nil {
-		f.broken = true
-		s.log.Error("an erasure could not be carried out; it is at the next start, and so are later ones", "sequence", seq, "error", err)
+		f.fail(seq, err)
 		return
 	}
 	f.move(seq)

@@ -37,7 +37,7 @@ func LockData(dir string) (*DataLock, error) {
 	}
 	if err := f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
-		if err != nil {
+		if err != nil && !isFull(err) { // the lock holds without a name
 			return nil, fmt.Errorf("eventstore: write the lock: %w", err)
 		}
 	}

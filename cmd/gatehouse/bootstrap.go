@@ -66,7 +66,12 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 		return nil, fmt.Errorf("the bootstrap token: %w; remove the file, and a new one is written", err)
 	case empty || s.cfg.Bootstrap:
 		rand.Read(secret[:]) // it never fails: the program ends instead
-		if err := writeWhole(path, []byte(httpapi.BootstrapText(secret)+"\n"), 0o600); err != nil {
+		err := writeWhole(path, []byte(httpapi.BootstrapText(secret)+"\n"), 0o600)
+		if isFull(err) && !empty { // the orgs that there are must not stay shut for it
+			s.cfg.Log.Error("a bootstrap token could not be written, for the disk is full; start again when there is room", "file", path)
+			return nil, nil
+		}
+		if err != nil {
 			return nil, fmt.Errorf("the bootstrap token: %w", err)
 		}
 		written = s.cfg.Now()

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,6 +118,72 @@ func TestAFullDisk(t *testing.T) {
 	var bo struct{ Name string }
 	require.NoError(t, c.get(t.Context(), c.orgPath("people", "bo"), nil, &bo))
 	assert.Equal(t, "Name of bo", bo.Name)
+	p.stop()
+}
+
+// A service that is killed on a full disk, and started anew on it, answers questions
+// and decides as before. It says so, takes nothing that adds, and goes on by itself when
+// there is room: what was acknowledged is there.
+func TestAStartOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if out, err := inSmallDisk(dir, "true").CombinedOutput(); err != nil {
+		absent(t, fmt.Sprintf("this kernel gives no user namespace with a file system (%v %s): a start on a full disk is not tried", err, out))
+		return
+	}
+	file := filepath.Join(t.TempDir(), "url")
+	p := &process{t: t, cmd: inSmallDisk(dir, `serve="serve --data $DIR/data --listen 127.0.0.1:0 --log-level error"
+		gatehouse $serve --url-file "$1"; exec gatehouse $serve --url-file "$1.again"`, file)}
+	p.cmd.Stderr = t.Output()
+	require.NoError(t, p.cmd.Start())
+	p.killAtEnd()
+	url := func(file string) (url string) {
+		require.Eventually(t, func() bool {
+			b, err := os.ReadFile(file)
+			url = strings.TrimSpace(string(b))
+			return err == nil
+		}, patience, 10*time.Millisecond)
+		return url
+	}
+	p.url = url(file)
+	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
+	p.data = filepath.Join(disk.root, "data")
+	c := newClient(p.url, firstOrg(t, p), "acme", "")
+	kept := &sent{Key: newKey(), Person: "anna"}
+	require.True(t, kept.send(t, c.sendOnce))
+	for _, cmd := range [][2]string{
+		{"CreateSite", `{"site":"north","name":"North","zone":"UTC"}`},
+		{"CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`},
+		{"DefineAccessRight", `{"right":"all","name":"All","doors":["gate"],"schedule":"always"}`},
+		{"GrantRight", `{"grant":"g","person":"anna","right":"all"}`},
+	} {
+		require.NoError(t, c.sends(t, cmd[0], cmd[1]), cmd[0])
+	}
+	opens := func(c *client) (allowed bool, err error) {
+		var answer struct{ Allowed bool }
+		err = c.ask(t.Context(), request{method: "POST", path: c.orgPath("sites", "north", "decisions"), body: []byte(`{"person":"anna","door":"gate"}`)}, &answer)
+		return answer.Allowed, err
+	}
+	require.Eventually(t, func() bool { allowed, err := opens(c); return err == nil && allowed }, patience, 10*time.Millisecond)
+	metrics := c.metricsToken(t)
+	lock, err := os.ReadFile(filepath.Join(p.data, "lock"))
+	require.NoError(t, err)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(lock)))
+	require.NoError(t, err)
+	disk.fill(t, 0)
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+
+	again := newClient(url(file+".again"), c.token, "acme", "")
+	newClient(again.base, metrics, "acme", "").awaits(t, "until there is room")
+	var anna struct{ Name string }
+	require.NoError(t, again.get(t.Context(), again.orgPath("people", "anna"), nil, &anna))
+	assert.Equal(t, "Name of anna", anna.Name)
+	require.Eventually(t, func() bool { allowed, err := opens(again); return err == nil && allowed }, patience, 10*time.Millisecond, "the door opens as before")
+	late := &sent{Key: newKey(), Person: "bo"}
+	assert.Equal(t, "storage_full", late.refused(t, again))
+	require.NoError(t, os.Remove(disk.ballast()))
+	newClient(again.base, metrics, "acme", "").awaits(t, `"troubles":[]`)
+	settle(t, again, []*sent{kept, late})
 	p.stop()
 }
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -55,6 +56,9 @@ func measureSync(dir string) (time.Duration, error) {
 	slices.Sort(took)
 	return took[len(took)/2], nil
 }
+
+// isFull reports whether a disk takes nothing more for want of room.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // milliseconds is a duration for a log, to the microsecond.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -285,6 +285,9 @@ func (s *service) troubles() []httpapi.Trouble {
 	if unread > 0 {
 		add("ledger", "%d messages cannot be read; %s", unread, eventstore.DamageAdvice)
 	}
+	if s.Store.ErasuresFailed() {
+		add("vault", "an erasure could not be carried out, and the log tells why; when that is mended, restart this instance: it and later ones are carried out then")
+	}
 	if s.Store.ErasuresMissed() {
 		add("vault", "a message of the ledger cannot be read that may order an erasure, which is not carried out then; %s", eventstore.DamageAdvice)
 	}

@@ -177,10 +177,14 @@ func (s *service) prepare() (net.Listener, error) {
 		return nil // the HTTP server has closed it
 	})
 	took, err := measureSync(s.cfg.Data)
-	if err != nil {
+	switch {
+	case isFull(err):
+		s.cfg.Log.Error("the disk of the data directory is full: questions and decisions are answered, and commands wait for room", "data", s.cfg.Data)
+	case err != nil:
 		return nil, fmt.Errorf("the data directory cannot be written: --data %s: %w", s.cfg.Data, err)
+	default:
+		s.cfg.Log.Info("the disk was measured", "data", s.cfg.Data, "fsync_ms", milliseconds(took))
 	}
-	s.cfg.Log.Info("the disk was measured", "data", s.cfg.Data, "fsync_ms", milliseconds(took))
 	return listener, nil
 }
 

@@ -29,7 +29,7 @@ func TestAVaultOnAFullDisk(t *testing.T) {
 		got += len(keys)
 	}
 	require.ErrorIs(t, err, ErrUnavailable)
-	assert.ErrorContains(t, err, "its disk takes nothing")
+	require.ErrorIs(t, err, ErrFull)
 	assert.Equal(t, byID(held...), load(t, v, "acme", held...))
 	var rows int
 	require.NoError(t, v.db.QueryRow("SELECT count(*) FROM key").Scan(&rows))

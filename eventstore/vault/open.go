@@ -192,7 +192,9 @@ func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) erro
 			err = errors.Join(err, undo)
 		}
 	}
-	if e, ok := errors.AsType[*sqlite.Error](err); ok && (e.Code()&0xff == sqlitelib.SQLITE_FULL || e.Code()&0xff == sqlitelib.SQLITE_IOERR) {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == sqlitelib.SQLITE_FULL {
+		err = fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrFull, err)
+	} else if ok && e.Code()&0xff == sqlitelib.SQLITE_IOERR {
 		err = fmt.Errorf("%w: its disk takes nothing: %w", ErrUnavailable, err)
 	}
 	if err != nil && ctx.Err() != nil {

@@ -73,6 +73,8 @@ const (
 var (
 	// ErrUnavailable says that no holder of the vault answered: personal fields cannot be sealed or opened now.
 	ErrUnavailable = errors.New("the vault is not available")
+	// ErrFull says that the disk of the vault has no room.
+	ErrFull = errors.New("its disk is full")
 	// ErrDestroyed says that the org's keys were destroyed, for good.
 	ErrDestroyed = errors.New("the keys of this org are destroyed")
 	// ErrNoTagKey says that the vault cannot have the tag key asked for: it is older than the org.
