@@ -18,7 +18,7 @@ import (
 
 func load(t *testing.T) *Compose {
 	t.Helper()
-	c, err := Load("docker-compose.yml")
+	c, err := Load("../docker-compose.yml")
 	require.NoError(t, err)
 	return c
 }
@@ -44,7 +44,7 @@ func TestImagesArePinned(t *testing.T) {
 		s := c.Services[name]
 		if s.Runs() == "gatehouse" {
 			require.NotNil(t, s.Build, name)
-			assert.FileExists(t, path.Join(s.Build.Context, s.Build.Dockerfile), "relative to the compose file, which lies here")
+			assert.FileExists(t, path.Join("..", s.Build.Context, s.Build.Dockerfile), "relative to the compose file")
 			continue
 		}
 		assert.Regexp(t, `:v?\d+\.\d+\.\d+(-alpine)?$`, s.Image)
@@ -165,7 +165,7 @@ func TestPrometheusScrapesEveryInstance(t *testing.T) {
 }
 
 func TestAComposeFileWithUnknownThingsIsRefused(t *testing.T) {
-	good := read(t, "docker-compose.yml")
+	good := read(t, "../docker-compose.yml")
 	for _, wrong := range []struct{ old, new, says string }{
 		{"    command: [\"serve\", \"--vault\", \"local\"]", "    privileged: true", "field privileged not found"},
 		{"    n1: {condition: service_healthy}", "    n4: {condition: service_healthy}", "depends on n4"},

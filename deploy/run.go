@@ -28,7 +28,7 @@ func Run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: processes up|down [flags] [service …]\n\nup takes no services: it starts what does not run.")
 		flags.PrintDefaults()
 	}
-	compose := flags.String("compose", "deploy/docker-compose.yml", "the compose `file`")
+	compose := flags.String("compose", "docker-compose.yml", "the compose `file`")
 	dir := flags.String("dir", "deploy/state", "`directory` of what the set keeps")
 	gatehouse := flags.String("gatehouse", "", "`path` of the service's program (default: the one on PATH)")
 	natsServer := flags.String("nats-server", "", "`path` of the NATS server (default: the one on PATH)")

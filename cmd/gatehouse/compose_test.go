@@ -23,7 +23,7 @@ const deployed = "../../deploy"
 
 func loadCompose(t *testing.T) *deploy.Compose {
 	t.Helper()
-	c, err := deploy.Load(deployed + "/docker-compose.yml")
+	c, err := deploy.Load("../../docker-compose.yml")
 	require.NoError(t, err)
 	return c
 }
