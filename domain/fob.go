@@ -28,9 +28,9 @@ var fobWords = words{
 //
 // A key of a unit's stock is given by its id, without a number.
 type AssignFob struct {
-	Credential ID             `json:"credential,omitempty"` // empty: an id is made
-	Kind       CredentialKind `json:"kind,omitempty"`       // fob (default) or card
-	Format     string         `json:"format,omitempty"`     // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
+	Credential ID             `json:"credential,omitempty"`           // empty: an id is made
+	Kind       CredentialKind `json:"kind,omitempty" enum:"fob,card"` // fob (default) or card
+	Format     string         `json:"format,omitempty"`               // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
 	Number     Personal       `json:"number,omitzero" personal:"Person"`
 	Person     ID             `json:"person"`
 	Booking    ID             `json:"booking,omitempty"`

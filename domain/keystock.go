@@ -19,9 +19,9 @@ type AddKeyStock struct {
 // StockKey is a fob or card for the stock of a unit. Its number tells of a thing
 // that belongs to the unit, not of a person.
 type StockKey struct {
-	Credential ID             `json:"credential,omitempty"` // empty: an id is made
-	Kind       CredentialKind `json:"kind,omitempty"`       // fob (default) or card
-	Format     string         `json:"format,omitempty"`     // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
+	Credential ID             `json:"credential,omitempty"`           // empty: an id is made
+	Kind       CredentialKind `json:"kind,omitempty" enum:"fob,card"` // fob (default) or card
+	Format     string         `json:"format,omitempty"`               // of the number: raw (default), uid, wiegand26, wiegand34 or wiegand37
 	Number     Personal       `json:"number" personal:"org"`
 }
 

@@ -237,6 +237,7 @@ func (c UnlockFor) decide(tx *Tx) *Refusal {
 			now.Until.Format(time.RFC3339)).about(c.Door)
 	}
 	tx.emit(PostureSet{Door: c.Door, Posture: PostureUnlocked, Until: until})
+	tx.warnUnserved(door)
 	return nil
 }
 

@@ -115,9 +115,16 @@ func (c RemoteUnlock) decide(tx *Tx) *Refusal {
 	tx.emit(RemoteUnlockRequested{Request: request, Door: c.Door, Person: tx.Actor.ID, Grant: grant, Gateway: door.Gateway})
 	if door.Gateway == "" {
 		tx.emit(RemoteUnlockFailed{Request: request, Door: c.Door, Person: tx.Actor.ID, Reason: UnlockUnreachable})
-		tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", c.Door)
 	}
+	tx.warnUnserved(door)
 	return nil
+}
+
+// warnUnserved warns of a door that is to open from afar and that no gateway serves.
+func (tx *Tx) warnUnserved(door *Door) {
+	if door.Gateway == "" {
+		tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", door.ID)
+	}
 }
 
 // fromAfar finds a door that the sender may open from afar in a way, and the
@@ -150,10 +157,13 @@ func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Re
 	if err != nil {
 		return "", refuse("remote_unlock_not_permitted", "%v", err).about(door.ID)
 	}
-	if by := answer.Grant(); by != nil && answer.Failed == 0 {
-		return by.ID, nil
+	if by := answer.Grant(); by != nil {
+		if grant = by.ID; answer.Failed == 0 {
+			return grant, nil
+		}
 	}
-	return "", refuse("remote_unlock_not_permitted", "%s may not open the door %s by %s: %s", tx.Actor.ID, door.ID, way, answer.Failed.First()).about(door.ID)
+	code := tx.CodeToldTo(tx.Actor.ID, door.Site, grant, RefusalCode(answer.Failed.First().String()))
+	return "", refuse("remote_unlock_not_permitted", "%s may not open the door %s by %s: %s", tx.Actor.ID, door.ID, way, code).about(door.ID)
 }
 
 // RemoteUnlockRequested asks that a door opens once. It changes nothing about who

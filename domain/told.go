@@ -95,6 +95,18 @@ func toldCodes(codes []unlock.Code) (out []unlock.Code) {
 	return out
 }
 
+// CodeToldTo gives the code of a denial through a grant as the viewer may read it: of a
+// booking that is not theirs they learn that it is suspended, and not how far.
+func (s *State) CodeToldTo(viewer, site ID, grant string, code RefusalCode) RefusalCode {
+	if code != RefusalCode(unlock.DenyOverlock.String()) && code != RefusalCode(unlock.DenyGatelock.String()) {
+		return code
+	}
+	if grant == "" || s.WorksAt(viewer, site) || s.seesBookingOf(viewer, grant) {
+		return code
+	}
+	return RefusalCode(unlock.DenyBookingSuspended.String())
+}
+
 // judge makes the answer follow from the steps that are told of the way that came
 // closest.
 func (e *Explanation) judge(w Way) {

@@ -62,3 +62,22 @@ func TestSharedUsersReadThatABookingIsSuspendedAndNoMore(t *testing.T) {
 		}
 	}
 }
+
+// TestSharedUsersReadNoLevelOfSuspensionFromAfar: neither a refusal nor the outcome of a
+// remote unlock tells how far the booking of somebody else is suspended.
+func TestSharedUsersReadNoLevelOfSuspensionFromAfar(t *testing.T) {
+	w := newWorld(t)
+	w.base("storage")
+	mustSend(w, `mara ChangeDoor {"door":"gate","capabilities":["remote_unlock","unlock_for"]}`)
+	mustSend(w, `olga ShareAccess {"bookings":["book-a1"],"sharees":[{"email":"vera@example.com"}],"from":"2026-03-01","until":"2026-03-31","shares":["s1"]}`)
+	mustSend(w, `stan SuspendBooking {"booking":"book-a1","level":"overlock","cause":"unpaid-3-months"}`)
+	for person, code := range map[ID]string{"vera": "deny_booking_suspended", "anna": "deny_overlock"} {
+		_, r := w.command("told", string(person)+` RemoteUnlock {"door":"gate"}`)
+		require.NotNil(t, r, person)
+		require.Contains(t, r.Message, code, person)
+	}
+	for viewer, code := range map[ID]RefusalCode{"vera": "deny_booking_suspended", "anna": "deny_overlock", "stan": "deny_overlock"} {
+		require.Equal(t, code, w.state.CodeToldTo(viewer, "north", "share:s1", "deny_overlock"), viewer)
+		require.Equal(t, RefusalCode("deny_lease_ended"), w.state.CodeToldTo(viewer, "north", "share:s1", "deny_lease_ended"))
+	}
+}

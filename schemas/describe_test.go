@@ -182,6 +182,9 @@ func finish(s *jsonschema.Schema, typ reflect.Type, u use) {
 			}
 			p.Description = inWire(typ, docs.field(typ, f))
 			finish(p, f.Type, u)
+			if some := f.Tag.Get("enum"); some != "" {
+				p.Enum = enum(strings.Split(some, ",")).Enum // of the values of its type those that it takes
+			}
 			if u == ofCommand || strings.Contains(options, "omit") {
 				notNull(p)
 			}

@@ -36,7 +36,13 @@ func (a *API) registerRemoteUnlocks() {
 	n := noun[domain.UnlockRequest, unlockRequestView]{
 		name: "remote_unlock", path: "remote-unlocks", tag: "RemoteUnlocks", many: "the latest remote unlocks",
 		table: func(s *domain.State) table[domain.UnlockRequest] { return s.UnlockRequests },
-		view:  func(_ *viewer, _ domain.ID, r *domain.UnlockRequest) unlockRequestView { return unlockRequestView{*r} },
+		view: func(v *viewer, _ domain.ID, r *domain.UnlockRequest) unlockRequestView {
+			out := unlockRequestView{*r}
+			if door, ok := v.state.Doors.Get(r.Door); ok {
+				out.Code = v.state.CodeToldTo(v.person, door.Site, r.Grant, r.Code)
+			}
+			return out
+		},
 	}
 	registerList[domain.UnlockRequest, unlockRequestView, remoteUnlocksInput](a, n)
 	op := n.one()
