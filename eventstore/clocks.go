@@ -21,11 +21,10 @@ var ErrClock = errors.New("the clock is not trusted")
 
 const (
 	// clockEvery is the pause between two looks at the clock. No commit waits for one:
-	// each reads the clock itself.
+	// each reads the clock itself. While it is not trusted, each look asks the servers.
 	clockEvery = time.Second
-	// clockKept is after how many looks the last good time is written down, and
-	// clocksAsked after how many the servers of the cluster are asked again for theirs.
-	clockKept, clocksAsked = 60, 10
+	// clockKept is after how many looks the last good time is written down.
+	clockKept = 60
 )
 
 // clockWatch is what the looks at the clock remember.
@@ -132,7 +131,7 @@ func (s *Store) watchClock() {
 func (s *Store) lookAtClock(ctx context.Context) {
 	w := &s.clockWatch
 	err := s.cfg.Clock.Check()
-	if err != nil && s.cfg.System != nil && s.cfg.Embedded == nil && w.looks%clocksAsked == 0 {
+	if err != nil && s.cfg.System != nil && s.cfg.Embedded == nil {
 		offsets, size, asked := s.serverClocks(ctx)
 		if asked != nil && ctx.Err() == nil {
 			s.log.Warn("the servers were not asked for their time", "error", asked)
