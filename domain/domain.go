@@ -58,11 +58,15 @@ type Moment struct {
 // Context is what a command carries beside its own fields. All of it is made
 // outside the domain.
 type Context struct {
-	ID         UUID      // of the command; ids of new things derive from it
+	ID         UUID      // of the command
 	At         time.Time // UTC instant of the decision, also that of the commit
 	Actor      Actor
 	OnBehalfOf ID // the person for whom the actor acts, or empty
 	Token      ID // with which the actor sends it; empty: without one
+	// Salt is random and known to nobody: ids of new things follow from it, so that
+	// nobody foresees one and learns from another that it is taken.
+	Salt  [16]byte
+	Trial bool // nothing comes of it: ids of new things are stand-ins
 }
 
 // Decision is what an accepted command leads to. No events: the command had
@@ -71,6 +75,9 @@ type Decision struct {
 	Events   []Event
 	Sites    [][]ID // the sites that each event concerns, sorted
 	Warnings []Warning
+	// Made are the ids of the subjects that the command left out, in the order of
+	// [LeftOutSubject], which stays in the place of one that was known.
+	Made []ID
 }
 
 // Refusal is the answer to a command that a rule forbids. It is final for this
@@ -119,10 +126,21 @@ func TooMany(n int) *Refusal {
 	return refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, n)
 }
 
-// decideWithin is Decide with room for a number of consequences.
+// decideWithin is Decide with room for a number of consequences. A refusal names
+// stand-ins for the ids that were made before it: it costs nothing, as a trial.
 func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *Refusal) {
+	d, drew, r := s.decideOnce(room, c, cmds...)
+	if r != nil && drew && !c.Trial {
+		c.Trial = true
+		d, _, r = s.decideOnce(room, c, cmds...)
+	}
+	return d, r
+}
+
+// decideOnce decides and reports whether ids were made on the way.
+func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, drew bool, r *Refusal) {
 	if len(cmds) == 0 || len(cmds) > MaxList {
-		return Decision{}, TooMany(len(cmds))
+		return Decision{}, false, TooMany(len(cmds))
 	}
 	start := s.journal.begin()
 	s.now = c.At
@@ -130,12 +148,12 @@ func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *R
 		s.journal.rollback(start)
 		s.now = time.Time{}
 	}()
-	tx := &Tx{State: s, Context: c, room: room}
+	tx := &Tx{State: s, Context: c, room: room, leftOut: leftOutOf(c.ID, cmds)}
 	if len(cmds) == 1 {
 		if r := tx.run(cmds[0]); r != nil {
-			return Decision{}, r
+			return Decision{}, len(tx.drawn) > 0, r
 		}
-		return tx.decision, nil
+		return tx.decided(), len(tx.drawn) > 0, nil
 	}
 	var entries []EntryRefusal
 	for i, cmd := range cmds {
@@ -153,12 +171,12 @@ func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *R
 		entries = append(entries, EntryRefusal{i, r.Code, r.Message, r.IDs})
 	}
 	if len(entries) == 0 {
-		return tx.decision, nil
+		return tx.decided(), len(tx.drawn) > 0, nil
 	}
 	first := entries[0]
-	r := refuse(first.Code, "%d of %d entries are refused; entry %d: %s", len(entries), len(cmds), first.Index, first.Message)
+	r = refuse(first.Code, "%d of %d entries are refused; entry %d: %s", len(entries), len(cmds), first.Index, first.Message)
 	r.Entries = entries
-	return Decision{}, r
+	return Decision{}, len(tx.drawn) > 0, r
 }
 
 // Tx is the state as a command sees it while it is decided: what it emitted is
@@ -167,10 +185,20 @@ type Tx struct {
 	*State
 	Context
 	decision Decision
-	made     map[string]int
+	made     map[string]int     // how many ids were made, by noun
+	drawn    map[ID]struct{}    // the ids that were made
+	leftOut  map[ID]int         // stand-ins for subjects that the command leaves out
+	subjects []ID               // what was made for them
+	unseen   []hiddenName       // what the sender may not see and the state is without
 	room     int                // for how many consequences the commit still has room
 	stored   map[ID]map[ID]bool // what has room in the devices of doors that were looked at
 	recount  []ID               // of those, doors to count again
+}
+
+// decided is the decision, complete.
+func (tx *Tx) decided() Decision {
+	tx.decision.Made = tx.subjects
+	return tx.decision
 }
 
 // run checks, authorises and decides one command within the transaction, with its
@@ -212,19 +240,6 @@ func (tx *Tx) emit(e Event) {
 	e.fold(tx.State, m)
 	tx.decision.Events = append(tx.decision.Events, e)
 	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.concerns(tx.State)))
-}
-
-// idFor returns given, or when it is empty the id that this command gives to
-// its next new thing of a noun: v5(command id, noun, index).
-func (tx *Tx) idFor(given ID, noun string) ID {
-	if given != "" {
-		return given
-	}
-	if tx.made == nil {
-		tx.made = map[string]int{}
-	}
-	tx.made[noun]++
-	return ID(DeriveUUID(tx.ID, fmt.Sprintf("%s/%d", noun, tx.made[noun]-1)).String())
 }
 
 // Applied is a commit as the fold sees it: the moment and its events.

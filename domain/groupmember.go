@@ -153,6 +153,9 @@ func (c AddMember) decide(tx *Tx) *Refusal {
 	if person == "" {
 		person = c.Person
 	}
+	if _, leftOut := tx.leftOut[person]; leftOut {
+		return tx.nobody(person, "give the id of somebody, or the e-mail address or phone number on record")
+	}
 	if _, r := tx.person(person); r != nil {
 		return r
 	}

@@ -193,7 +193,9 @@ func (tx *Tx) runUnseen(cmd Command, hidden []hiddenName) *Refusal {
 			tx.dropPlaces(h.id)
 		}
 	}
+	tx.unseen = hidden
 	r := tx.runSeen(cmd)
+	tx.unseen = nil
 	decided := tx.decision
 	tx.journal.rollback(start)
 	tx.decision, tx.room, tx.stored, tx.recount = before, room, nil, nil

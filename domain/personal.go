@@ -2,7 +2,6 @@ package domain
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"reflect"
 	"strings"
@@ -298,32 +297,37 @@ func walkPersonal(v reflect.Value, plan *personalPlan, f func(ID, *Personal)) {
 	}
 }
 
-// Complete fills in the ids of subjects that commands leave out: v5(command id,
-// subject, index), so that a retry names the same ones. It takes the pointers
-// that [CommandType.New] made.
+// Complete fills in stand-ins for the ids of subjects that commands leave out, so that a
+// retry names the same ones. It takes the pointers that [CommandType.New] made.
 func Complete(id UUID, ptrs ...any) {
 	n := 0
 	for _, ptr := range ptrs {
 		v := reflect.ValueOf(ptr).Elem()
-		complete(v, planOf(v.Type()), id, &n)
+		eachNewSubject(v, planOf(v.Type()), func(subject reflect.Value) {
+			if subject.Interface() == ID("") {
+				subject.Set(reflect.ValueOf(LeftOutSubject(id, n)))
+				n++
+			}
+		})
 	}
 }
 
-func complete(v reflect.Value, plan *personalPlan, id UUID, n *int) {
+// eachNewSubject gives the fields with the ids of subjects that a command may leave out,
+// once for each personal value of the subject.
+func eachNewSubject(v reflect.Value, plan *personalPlan, f func(subject reflect.Value)) {
 	if plan == nil {
 		return
 	}
 	for _, pf := range plan.fields {
-		switch f := v.Field(pf.index); {
-		case pf.below != nil && f.Kind() == reflect.Slice:
-			for i := range f.Len() {
-				complete(reflect.Indirect(f.Index(i)), pf.below, id, n)
+		switch field := v.Field(pf.index); {
+		case pf.below != nil && field.Kind() == reflect.Slice:
+			for i := range field.Len() {
+				eachNewSubject(reflect.Indirect(field.Index(i)), pf.below, f)
 			}
-		case pf.below != nil && f.Kind() == reflect.Struct:
-			complete(f, pf.below, id, n)
-		case pf.made && v.Field(pf.subject).Interface() == ID(""):
-			v.Field(pf.subject).Set(reflect.ValueOf(ID(DeriveUUID(id, fmt.Sprintf("subject/%d", *n)).String())))
-			*n++
+		case pf.below != nil && field.Kind() == reflect.Struct:
+			eachNewSubject(field, pf.below, f)
+		case pf.made:
+			f(v.Field(pf.subject))
 		}
 	}
 }

@@ -191,10 +191,19 @@ func (tx *Tx) meetSharee(s Sharee) (ID, *Refusal) {
 		return known, r
 	}
 	if s.Email.Empty() && s.Phone.Empty() {
-		return "", refuse("unknown_person", "there is no person %s; somebody new is known by e-mail or phone", s.Person).about(s.Person)
+		return "", tx.nobody(s.Person, "somebody new is known by e-mail or phone")
 	}
-	tx.emit(PersonRegistered{Person: s.Person, Email: s.Email, Phone: s.Phone, Pending: true})
-	return s.Person, nil
+	id := tx.idFor(s.Person, "person")
+	tx.emit(PersonRegistered{Person: id, Email: s.Email, Phone: s.Phone, Pending: true})
+	return id, nil
+}
+
+// nobody refuses an id that no person has, or that nobody was named.
+func (tx *Tx) nobody(id ID, hint string) *Refusal {
+	if _, leftOut := tx.leftOut[id]; leftOut || id == "" {
+		return refuse("unknown_person", "that names nobody of the org; %s", hint)
+	}
+	return refuse("unknown_person", "there is no person %s; %s", id, hint).about(id)
 }
 
 // known finds the person with an id or an address; none when nobody is known by

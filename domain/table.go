@@ -328,9 +328,13 @@ type anyTable interface {
 	freezeTo(anyTable)
 	eachPersonal(func(ID, *Personal))
 	tableName() string
+	holds(ID) bool
 }
 
 func (t *table[T]) tableName() string { return t.name }
+
+// holds reports whether there is a row, whoever may see it.
+func (t *table[T]) holds(id ID) bool { return t.rows[id] != nil }
 
 // touch names a row that changed.
 type touch struct {

@@ -168,8 +168,9 @@ func (tx *Tx) meetUnitUser(id ID, name, email, phone Personal) (ID, *Refusal) {
 		return known, r
 	}
 	if name.Empty() {
-		return "", refuse("unknown_person", "there is no person %s; somebody new has a name", id).about(id)
+		return "", tx.nobody(id, "somebody new has a name")
 	}
+	id = tx.idFor(id, "person")
 	tx.emit(PersonRegistered{Person: id, Name: name, Email: email, Phone: phone})
 	return id, nil
 }

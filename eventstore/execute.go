@@ -67,7 +67,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		former, req.ID = req.ID, req.ID.ForService()
 	}
 	domain.Complete(req.ID, req.Fields...)
-	x := &execution{store: s, org: o, req: req, typ: typ, takesAway: takesAway, former: former}
+	x := &execution{store: s, org: o, req: req, typ: typ, takesAway: takesAway, former: former, salt: newSalt()}
 	defer x.free()
 	began := s.cfg.Now()
 	result, err = x.pass(ctx, laneOf(urgent, len(req.Fields)))
@@ -108,7 +108,9 @@ type execution struct {
 	takesAway bool
 	// former is the id under which versions before stored what the service sends.
 	former domain.UUID
+	salt   [16]byte                // the same over all attempts, so that keys of new subjects serve again
 	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
+	made   []domain.ID             // ids of subjects that the command left out
 	err    error
 	look   func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
 	place  func()               // gives back the place for that; nil: it has none
@@ -209,7 +211,8 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if err := x.clockTrusted(); err != nil {
 		return prepared{}, err
 	}
-	asked := domain.Context{ID: x.req.ID, At: at, Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf, Token: x.req.Token}
+	asked := x.req.context(at, x.salt)
+	asked.Trial = x.req.DryRun
 	if x.req.DryRun {
 		return x.foresee(ctx, asked)
 	}
@@ -247,6 +250,7 @@ func (x *execution) commands() []domain.Command {
 // commitOf seals a decision into a commit behind the head. The org is held.
 func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Time) (prepared, error) {
 	o := x.org
+	x.made = d.Made
 	events, err := x.seal(ctx, d.Events)
 	if err != nil {
 		return prepared{}, err
@@ -262,8 +266,9 @@ func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Tim
 	c := &schemas.Commit{
 		ID: x.req.ID, Request: request, Org: o.id, Epoch: place.Epoch, N: place.N, At: at,
 		Actor: x.req.Actor, OnBehalfOf: x.req.OnBehalfOf, Causation: x.req.Causation, Command: x.req.Command,
-		Prev: o.head.Hash, MinReader: schemas.Format,
+		Prev: o.head.Hash,
 	}
+	c.SetMade(d.Made)
 	if err := c.SetEvents(events, d.Sites); err != nil {
 		return prepared{}, err
 	}

@@ -83,7 +83,7 @@ func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	}
 	domain.Complete(req.ID, req.Fields...)
 	x := &execution{req: req, typ: typ}
-	decision, refusal := r.state.Decide(domain.Context{ID: req.ID, At: result.At, Actor: req.Actor, OnBehalfOf: req.OnBehalfOf, Token: req.Token}, x.commands()...)
+	decision, refusal := r.state.Decide(req.context(result.At, newSalt()), x.commands()...)
 	if refusal != nil {
 		return Result{}, refusal
 	}

@@ -38,6 +38,7 @@ func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	x.made = c.Made
 	request, err := x.requestHash(ctx)
 	if err != nil {
 		return Result{}, err

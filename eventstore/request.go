@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -71,4 +72,16 @@ func tokenGood(s *domain.State, req Request, at time.Time) bool {
 	}
 	person, scope, ok := s.TokenHolder(req.Token, at)
 	return ok && scope == domain.ScopeFull && req.Actor == domain.PersonActor(person)
+}
+
+// context is what the request is decided in.
+func (req Request) context(at time.Time, salt [16]byte) domain.Context {
+	return domain.Context{ID: req.ID, At: at, Actor: req.Actor, OnBehalfOf: req.OnBehalfOf, Token: req.Token, Salt: salt}
+}
+
+// newSalt makes the salt of a command. The hash of the head would not do, although it
+// differs as well: whoever sent the command before was told it.
+func newSalt() (salt [16]byte) {
+	_, _ = rand.Read(salt[:]) // it never fails
+	return salt
 }

@@ -121,8 +121,15 @@ func (x *execution) requestHash(ctx context.Context) (wire.Hash, error) {
 		return wire.Hash{}, fmt.Errorf("eventstore: hash a request: %w", err)
 	}
 	h.Write(head)
+	made := map[domain.ID]domain.ID{}
+	for i, id := range x.made {
+		made[domain.LeftOutSubject(x.req.ID, i)] = id
+	}
 	for _, ptr := range x.req.Fields {
 		cmd := domain.MapPersonal(x.typ.Command(ptr), func(subject domain.ID, p domain.Personal) domain.Personal {
+			if id, ok := made[subject]; ok {
+				subject = id
+			}
 			key, ok := x.keyOf(subject)
 			if !ok {
 				return p.Sealed("-")

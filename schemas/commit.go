@@ -24,7 +24,13 @@ import (
 
 // Format is the version of the stored form that this code writes and reads. A
 // commit whose MinReader is greater must not be folded by it.
-const Format = 1
+const Format = 2
+
+// Formats from which a commit needs a reader: with Made of the second, else of the first.
+const (
+	firstFormat = 1
+	madeFormat  = 2
+)
 
 // MaxCommit is the greatest size of a commit's body in bytes.
 const MaxCommit = 512 << 10
@@ -42,6 +48,7 @@ type Commit struct {
 	OnBehalfOf domain.ID    `json:"on_behalf_of,omitempty"`
 	Causation  *domain.UUID `json:"causation,omitempty"` // the command that made this one follow
 	Command    string       `json:"command"`
+	Made       []domain.ID  `json:"made,omitempty"` // ids of the people that the command left out, in order; a stand-in for who was known
 	Events     []Event      `json:"events"`
 	Prev       wire.Hash    `json:"prev"` // of the previous body of the org as stored
 	MinReader  int          `json:"min_reader"`
@@ -81,6 +88,14 @@ func (c *Commit) SetEvents(events []domain.Event, sites [][]domain.ID) error {
 	return nil
 }
 
+// SetMade puts in the ids that were made, and says who can read the commit with them.
+func (c *Commit) SetMade(ids []domain.ID) {
+	c.Made, c.MinReader = ids, firstFormat
+	if len(ids) > 0 {
+		c.MinReader = madeFormat
+	}
+}
+
 // Encode writes the body of the commit. It is what json.Marshal writes, put
 // together by hand: the data of the events is not read and compacted again, which
 // was a third of the time of a command.
@@ -114,7 +129,19 @@ func (c *Commit) Encode() ([]byte, error) {
 	}
 	b = append(b, `","command":"`...)
 	b = append(b, c.Command...)
-	b = append(b, `","events":[`...)
+	b = append(b, '"')
+	for i, id := range c.Made {
+		if i == 0 {
+			b = append(b, `,"made":["`...)
+		} else {
+			b = append(b, `","`...)
+		}
+		b = append(b, id...)
+	}
+	if len(c.Made) > 0 {
+		b = append(b, `"]`...)
+	}
+	b = append(b, `,"events":[`...)
 	for i, e := range c.Events {
 		if i > 0 {
 			b = append(b, ',')
@@ -126,7 +153,7 @@ func (c *Commit) Encode() ([]byte, error) {
 	b = append(b, `","min_reader":`...)
 	b = strconv.AppendInt(b, int64(c.MinReader), 10)
 	b = append(b, '}')
-	for _, id := range []domain.ID{c.Org, c.OnBehalfOf, c.Actor.ID} {
+	for _, id := range append([]domain.ID{c.Org, c.OnBehalfOf, c.Actor.ID}, c.Made...) {
 		if err := checkPlain(string(id)); err != nil {
 			return nil, fmt.Errorf("schemas: write commit %s of %s: %w", c.Position(), c.Org, err)
 		}

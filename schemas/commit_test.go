@@ -19,7 +19,8 @@ func TestEncodeWritesWhatMarshalWrites(t *testing.T) {
 		{
 			ID: domain.DeriveUUID(domain.UUID{}, "id"), Request: wire.HashOf([]byte("r")), Org: "acme", Epoch: 2, N: 7,
 			At: time.Date(2026, 3, 2, 9, 0, 0, 123456789, time.UTC), Actor: domain.PersonActor("ana"), OnBehalfOf: "bo",
-			Causation: &cause, Command: "AssignFob", Prev: wire.HashOf([]byte("p")), MinReader: 1,
+			Causation: &cause, Command: "AssignFob", Prev: wire.HashOf([]byte("p")), MinReader: 2,
+			Made: []domain.ID{"p-1041", "p-2718"},
 			Events: []Event{
 				{Type: "fob.assigned", Version: 1, Sites: []domain.ID{"north", "south"}, Data: json.RawMessage(`{"a":"<&>","b":[1,2]}`)},
 				{Type: "org.created", Version: 3, Sites: []domain.ID{}, Data: json.RawMessage(`{}`)},
@@ -44,7 +45,7 @@ func FuzzDecodeCommit(f *testing.F) {
 	cause := domain.DeriveUUID(domain.UUID{}, "cause")
 	for _, c := range []*Commit{
 		{Org: "acme", Actor: domain.PersonActor("ana"), Command: "X", At: time.Unix(1, 5).UTC()},
-		{Org: "acme", Actor: domain.ServiceActor("due"), OnBehalfOf: "bo", Causation: &cause, Command: "X", N: 3, At: time.Unix(1, 0).UTC(),
+		{Org: "acme", Actor: domain.ServiceActor("due"), OnBehalfOf: "bo", Causation: &cause, Command: "X", N: 3, At: time.Unix(1, 0).UTC(), Made: []domain.ID{"p-1041"},
 			Events: []Event{{Type: "a.b", Version: 1, Sites: []domain.ID{"s", "t"}, Data: json.RawMessage(`{"a":{"b":"}\\\""},"c":[{}]}`)}}},
 	} {
 		body, err := c.Encode()

@@ -45,6 +45,9 @@ func decodeEncoded(body []byte) (*Commit, bool) {
 	}
 	s.literal(`,"command":`)
 	c.Command = string(s.text())
+	if s.optional(`,"made":[`) {
+		c.Made = s.ids()
+	}
 	s.literal(`,"events":[`)
 	c.Events = s.events()
 	s.literal(`,"prev":`)
@@ -61,22 +64,29 @@ func (s *scan) events() []Event {
 		if len(out) > 0 {
 			s.literal(`,`)
 		}
-		e := Event{Sites: []domain.ID{}}
+		var e Event
 		s.literal(`{"type":`)
 		e.Type = string(s.text())
 		s.literal(`,"version":`)
 		e.Version = int(s.number())
 		s.literal(`,"sites":[`)
-		for !s.bad && !s.optional(`]`) {
-			if len(e.Sites) > 0 {
-				s.literal(`,`)
-			}
-			e.Sites = append(e.Sites, domain.ID(s.text()))
-		}
+		e.Sites = s.ids()
 		s.literal(`,"data":`)
 		e.Data = s.object()
 		s.literal(`}`)
 		out = append(out, e)
+	}
+	return out
+}
+
+// ids reads the rest of a list of ids behind its bracket.
+func (s *scan) ids() []domain.ID {
+	out := []domain.ID{}
+	for !s.bad && !s.optional(`]`) {
+		if len(out) > 0 {
+			s.literal(`,`)
+		}
+		out = append(out, domain.ID(s.text()))
 	}
 	return out
 }

@@ -245,7 +245,7 @@ var commandParameters = []object{
 	parameter("header", "Idempotency-Key", "a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned",
 		object{"type": "string", "maxLength": maxKey}),
 	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
-	parameter("query", "dry_run", "decide, change nothing, and tell in impact who would lose and gain what at which doors", object{"type": "boolean"}),
+	parameter("query", "dry_run", "decide, change nothing, and tell in impact who would lose and gain what at which doors; ids that the command leaves out are stand-ins then, as p-new-1, and made when it is committed", object{"type": "boolean"}),
 	parameter("query", "zone_rules", "tell all transitions of a zone that the command sets; else its name and version alone", object{"type": "boolean"}),
 	parameter("query", "rehearsal", "with dry_run: decide on this rehearsal, after what was accepted there before", object{"type": "string", "format": "uuid"}),
 	parameter("query", "if_position", "refuse with version_conflict unless the org stands there, as 1-42",
