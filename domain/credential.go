@@ -279,8 +279,8 @@ func (c SuspendCredential) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
-		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
+	if r := tx.checkAhead(tx.siteOfUse(cr.Sites, cr.Booking, cr.Unit), c.Until); r != nil {
+		return r
 	}
 	switch now := cr.SuspendedUntil; {
 	case cr.State == CredentialStateSuspended && now.Equal(c.Until):

@@ -59,7 +59,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 	if _, r := tx.person(c.Person); r != nil {
 		return r
 	}
-	if r := checkTerm(tx, c.From, c.Until); r != nil {
+	if r := tx.checkTerm(tx.siteOfUse(c.Sites, c.Booking, c.Unit), c.From, c.Until); r != nil {
 		return r
 	}
 	if old, ok := tx.Credentials.Get(c.Credential); ok && old.fromStock() && old.Person == "" && old.live() {

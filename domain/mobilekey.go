@@ -39,7 +39,7 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 	if _, r := tx.person(c.Person); r != nil {
 		return r
 	}
-	if r := checkTerm(tx, c.From, c.Until); r != nil {
+	if r := tx.checkTerm(tx.siteOfUse(nil, "", c.Unit), c.From, c.Until); r != nil {
 		return r
 	}
 	e := MobileKeyIssued{Person: c.Person, Unit: c.Unit, Device: c.Device, From: c.From.UTC(), Until: c.Until.UTC()}

@@ -112,7 +112,7 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 
 // check refuses terms that cannot be, and gives those their one form.
 func (e *PinIssued) check(tx *Tx) *Refusal {
-	if r := checkTerm(tx, e.From, e.Until); r != nil {
+	if r := tx.checkTerm(tx.siteOfUse(e.Sites, e.Booking, e.Unit), e.From, e.Until); r != nil {
 		return r
 	}
 	if r := checkTimes(e.Times); r != nil {

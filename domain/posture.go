@@ -83,8 +83,12 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 	if !c.Until.Named && same {
 		until = now.Until
 	}
-	if !until.IsZero() && !tx.At.Before(until) {
-		return refuse("invalid_field", "until: %s is over", until.Format(time.RFC3339))
+	site := c.Site
+	if door, ok := tx.Doors.Get(c.Door); ok {
+		site = door.Site
+	}
+	if r := tx.checkAhead(site, until); r != nil {
+		return r
 	}
 	if c.UntilChange {
 		if until, r = c.change(tx); r != nil {

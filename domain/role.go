@@ -112,8 +112,8 @@ func (c AssignRole) decide(tx *Tx) *Refusal {
 	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, held, c.Role); r != nil {
 		return r
 	}
-	if !c.Until.IsZero() && !tx.At.Before(c.Until) {
-		return refuse("invalid_field", "until: %s is over", c.Until.UTC().Format(time.RFC3339))
+	if r := tx.checkAhead(c.Site, c.Until); r != nil {
+		return r
 	}
 	c.Until = inUTC(c.Until)
 	if now, ok := tx.RoleAssignments.Get(roleKey(c.Person, c.Site)); !ok || now.Role != c.Role || !now.Until.Equal(c.Until) {

@@ -14,12 +14,44 @@ import (
 // a warning says why: the holder has not shown who they are, is suspended, or the
 // booking is; or its term is cut short by the booking.
 
-// checkTerm refuses a term that is over or ends before it begins.
-func checkTerm(tx *Tx, from, until time.Time) *Refusal {
-	if !until.IsZero() && (!from.Before(until) || !tx.At.Before(until)) {
-		return refuse("invalid_field", "until: %s is over, or not after the beginning", until.UTC().Format(time.RFC3339))
+// checkTerm refuses a term that is over or ends before it begins, in the words of the
+// clock of a site; no site: of UTC.
+func (tx *Tx) checkTerm(site ID, from, until time.Time) *Refusal {
+	if !until.IsZero() && !from.Before(until) {
+		return refuse("invalid_field", "until: %s is not after the beginning, %s", tx.clockText(site, until), tx.clockText(site, from))
 	}
-	return nil
+	return tx.checkAhead(site, until)
+}
+
+// checkAhead refuses an end that is past; none is ahead of all.
+func (tx *Tx) checkAhead(site ID, until time.Time) *Refusal {
+	if until.IsZero() || tx.At.Before(until) {
+		return nil
+	}
+	return refuse("invalid_field", "until: %s is over; now it is %s", tx.clockText(site, until), tx.clockText(site, tx.At))
+}
+
+// clockText is an instant as the clock of a site shows it, with its zone: 2026-12-03
+// 18:00 (Europe/Berlin).
+func (s *State) clockText(site ID, at time.Time) string {
+	zone := s.zone(site)
+	local := zone.Local(at.UnixNano())
+	return local.Date.String() + " " + local.Time.String() + " (" + zone.Name() + ")"
+}
+
+// siteOfUse is the site of which a credential or another thing is: the first of some,
+// else that of its booking or its unit; none: it is of the whole org.
+func (s *State) siteOfUse(sites []ID, booking, unit ID) ID {
+	if len(sites) > 0 {
+		return sites[0]
+	}
+	if b, ok := s.Bookings.Get(booking); ok {
+		return b.Site
+	}
+	if u, ok := s.Units.Get(unit); ok {
+		return u.Site
+	}
+	return ""
 }
 
 // checkUse refuses a credential that could never open anything for its booking, and

@@ -103,6 +103,9 @@ func writeTo(w *world, path string, write func(io.Writer) error) (err error) {
 		out := bufio.NewWriter(w.stdout)
 		return errors.Join(write(out), out.Flush())
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return usage("%s is a directory; name a file in it", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
 		return usage("%v", err)

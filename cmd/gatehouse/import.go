@@ -124,6 +124,9 @@ func (c *importCmd) Run(w *world) error {
 	i := &importer{cmd: c, w: w, remote: remote, kind: kind, typ: typ, bad: badLines{w: w},
 		assigner: assigner{kind.Command, kind.shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
 	err = i.run()
+	if i.columns == nil {
+		return err // no line was read, so that there is nothing to report
+	}
 	return errors.Join(err, w.print(i.report, c.Remote.JSON))
 }
 

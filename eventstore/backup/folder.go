@@ -159,8 +159,12 @@ func (f folder) Lock(ctx context.Context) (context.Context, func() error, error)
 		return nil, nil, err
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(file, 64))
-		return nil, nil, errors.Join(fmt.Errorf("%w: process %s writes to %s", ErrBusy, strings.TrimSpace(string(holder)), f), file.Close())
+		text, _ := io.ReadAll(io.LimitReader(file, 64))
+		holder := "another process"
+		if pid := strings.TrimSpace(string(text)); pid != "" { // it has not written it yet, right behind taking the lock
+			holder = "process " + pid
+		}
+		return nil, nil, errors.Join(fmt.Errorf("%w: %s writes to %s", ErrBusy, holder, f), file.Close())
 	}
 	if err := file.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(file, "%d\n", os.Getpid())
