@@ -30,7 +30,8 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// instruction gives what follows an instruction of the Dockerfile, of its last use.
+// instruction returns the arguments of the last use of an instruction in the
+// Dockerfile.
 func instruction(t *testing.T, name string) string {
 	t.Helper()
 	all := regexp.MustCompile(`(?m)^`+name+`\s+(.*)$`).FindAllStringSubmatch(read(t, "Dockerfile"), -1)
@@ -79,7 +80,7 @@ func TestTheImageIsBare(t *testing.T) {
 	}
 }
 
-// What the image is built from is all that the program imports, and no tests.
+// The build context contains every package that the program imports, and no tests.
 func TestTheBuildHasEveryPackage(t *testing.T) {
 	ignored := read(t, "Dockerfile.dockerignore")
 	out, err := exec.Command("go", "list", "-deps", "gatehouse/cmd/gatehouse").Output()

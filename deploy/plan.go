@@ -19,14 +19,14 @@ import (
 // A process is a service as it runs on this machine.
 type process struct {
 	name    string
-	program string // path of the executable; empty: it is not on this machine
+	program string // path of the executable; empty means it is not on this machine
 	args    []string
-	env     []string // NAME=value; nothing else is passed on but what every program needs
-	health  []string // program and arguments of the health check; none: no check
+	env     []string // NAME=value; otherwise only PATH, HOME and TMPDIR are passed on
+	health  []string // program and arguments of the health check; empty means no check
 	service *Service
 }
 
-// plan makes the processes of the set, in the order of their names.
+// plan builds the processes of the set, in the order of their names.
 func (s *Set) plan() ([]*process, error) {
 	var all []*process
 	for _, name := range s.Compose.Names() {
@@ -53,12 +53,12 @@ func (s *Set) plan() ([]*process, error) {
 	return all, s.ports.save()
 }
 
-// here is a text of the compose file with the addresses and paths of this machine.
+// here rewrites a text of the compose file to the addresses and paths of this machine.
 func (s *Set) here(service, text string) string {
 	return s.addresses(service, s.paths(service, text))
 }
 
-// paths puts what a service mounts in place of where it sees it.
+// paths replaces each mount path in the container with its path on this machine.
 func (s *Set) paths(service, text string) string {
 	for _, v := range s.Compose.Services[service].Volumes {
 		m, err := parseMount(v)
@@ -71,10 +71,10 @@ func (s *Set) paths(service, text string) string {
 	return text
 }
 
-// place is where a volume or a mounted path lies in the directory of the set.
+// place returns the path of a volume or a mounted file in the directory of the set.
 func (s *Set) place(m mount) string { return filepath.Join(s.Dir, filepath.Base(m.source)) }
 
-// addresses puts an address of the loopback in place of each address of a service.
+// addresses replaces each address of a service with a loopback address.
 func (s *Set) addresses(service, text string) string {
 	hosts := append(s.Compose.Names(), "0.0.0.0", "127.0.0.1")
 	for i, h := range hosts {
@@ -90,7 +90,7 @@ func (s *Set) addresses(service, text string) string {
 	})
 }
 
-// Address is where a port of a service is reached on this machine.
+// Address returns the address at which a port of a service is reached on this machine.
 func (s *Set) Address(service, port string) string {
 	if !s.FreePorts {
 		for _, p := range s.Compose.Services[service].Ports {
@@ -102,8 +102,8 @@ func (s *Set) Address(service, port string) string {
 	return "127.0.0.1:" + strconv.Itoa(s.ports.of(service+":"+port))
 }
 
-// prepare makes the places of the volumes, and copies what is mounted of the
-// repository, with the addresses of this machine.
+// prepare makes the directories of the volumes and copies the mounted files of the
+// repository. In the copies it writes the addresses of this machine.
 func (s *Set) prepare() error {
 	for _, name := range s.Compose.Names() {
 		for _, v := range s.Compose.Services[name].Volumes {
@@ -152,16 +152,16 @@ func (s *Set) copy(service, from, to string) error {
 	return nil
 }
 
-// ports are the ports that the set has on this machine, kept in a file, so that a
-// process that starts again is found where it was.
+// ports are the ports of the set on this machine. They are kept in a file, so that a
+// process that restarts is reached at the same address.
 type ports struct {
 	file  string
 	taken map[string]int          // by SERVICE:PORT of the compose file
-	held  map[string]net.Listener // those whose services were not started yet, likewise
+	held  map[string]net.Listener // listeners that reserve ports until their service starts, by the same key
 }
 
-// The ports are taken below the range from which systems take those of outgoing
-// connections, which would come in between while a process does not run.
+// The range of ports lies below the range that systems use for outgoing connections.
+// Otherwise such a connection could take a port while its process does not run.
 const (
 	firstPort = 20_000
 	lastPort  = 32_000
@@ -190,8 +190,8 @@ func (p *ports) save() error {
 	return os.WriteFile(p.file, text, 0o644)
 }
 
-// of is the port of SERVICE:PORT. A new one is held until its service starts, so
-// that no other set takes it meanwhile.
+// of returns the port of SERVICE:PORT. A new port is reserved until its service starts,
+// so that no other set takes it meanwhile.
 func (p *ports) of(key string) int {
 	if port, ok := p.taken[key]; ok {
 		return port
@@ -211,7 +211,7 @@ func (p *ports) of(key string) int {
 	}
 }
 
-// release lets a service, which is about to start, have its ports.
+// release frees the reserved ports of a service that is about to start.
 func (p *ports) release(service string) error {
 	var errs []error
 	for key, listener := range p.held {
@@ -223,7 +223,7 @@ func (p *ports) release(service string) error {
 	return errors.Join(errs...)
 }
 
-// releaseAll lets go what is still held.
+// releaseAll frees every port that is still reserved.
 func (p *ports) releaseAll() error {
 	var errs []error
 	for _, listener := range p.held {

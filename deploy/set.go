@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// A Set is the services of a compose file as processes of this machine. All fields
-// are required but FreePorts.
+// A Set runs the services of a compose file as processes of this machine. Every field
+// but FreePorts is required.
 type Set struct {
 	Compose  *Compose
-	Dir      string            // absolute: volumes, logs, ports and numbers of processes
-	Programs map[string]string // path of the executable by what a service runs; a service without one is left out
-	// FreePorts takes free ports for what is published, too, so that several sets
+	Dir      string            // absolute path; holds volumes, logs, ports and process ids
+	Programs map[string]string // path of the executable by what a service runs; a service without one is not started
+	// FreePorts takes free ports for the published ports, too, so that several sets can
 	// run at once.
 	FreePorts bool
-	Say       io.Writer // what is started, stopped and left out, a line each
+	Say       io.Writer // gets a line for everything started, stopped or left out
 
 	ports *ports
 }
 
-// pollPause is how long it waits before it looks again whether a process is well or
-// has ended.
+// pollPause is the interval at which Set checks whether a process is healthy or has
+// ended.
 const pollPause = 50 * time.Millisecond
 
-// Up starts every process that does not run, each after what it depends on, and
-// returns when all are well. It fails when one ends by itself, or with the context;
-// what runs by then goes on running, for a look at its log.
+// Up starts every process that does not run, each after its dependencies. It returns
+// when all are healthy. It fails when a process ends by itself, or when the context
+// ends. The processes started by then keep running, so that their logs can be read.
 func (s *Set) Up(ctx context.Context) error {
 	waiting, unlock, err := s.open()
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Set) Up(ctx context.Context) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	settled := map[string]bool{} // well, or ended as they should
+	settled := map[string]bool{} // healthy, or ended as intended
 	started := map[string]*running{}
 	for len(waiting) > 0 {
 		waiting, err = s.step(ctx, waiting, started, settled)
@@ -61,8 +61,8 @@ func (s *Set) Up(ctx context.Context) error {
 	return nil
 }
 
-// step starts what can be started and asks what is started, and returns what is
-// not settled yet.
+// step starts the processes that can start and checks those that have started. It
+// returns the processes that are not settled yet.
 func (s *Set) step(ctx context.Context, waiting []*process, started map[string]*running, settled map[string]bool) ([]*process, error) {
 	var left []*process
 	for _, p := range waiting {
@@ -92,7 +92,7 @@ func (s *Set) step(ctx context.Context, waiting []*process, started map[string]*
 	return left, nil
 }
 
-// may reports whether what a process depends on is there.
+// may reports whether all dependencies of a process are settled.
 func (s *Set) may(p *process, settled map[string]bool) bool {
 	for other := range p.service.DependsOn {
 		if !settled[other] {
@@ -102,7 +102,8 @@ func (s *Set) may(p *process, settled map[string]bool) bool {
 	return true
 }
 
-// settled reports whether a process is well, or has ended where it is to end.
+// settled reports whether a process is healthy, or has ended if it is one that is to
+// end.
 func (s *Set) settled(ctx context.Context, p *process, r *running) (bool, error) {
 	alive, err := s.Alive(p.name)
 	if err != nil {
@@ -124,7 +125,7 @@ func (s *Set) settled(ctx context.Context, p *process, r *running) (bool, error)
 	return true, nil
 }
 
-// ends reports whether a service is one that others wait to end.
+// ends reports whether other services wait for a service to complete.
 func (s *Set) ends(name string) bool {
 	for _, other := range s.Compose.Services {
 		if other.DependsOn[name].Condition == completed {
@@ -134,8 +135,8 @@ func (s *Set) ends(name string) bool {
 	return false
 }
 
-// Down stops the services that are named, or all, dependents first, and returns
-// when their processes have ended. One that does not end in its time is killed.
+// Down stops the named services, or all if none is named, dependents first. It returns
+// when their processes have ended. A process that does not end in time is killed.
 func (s *Set) Down(ctx context.Context, only ...string) error {
 	for _, name := range only {
 		if s.Compose.Services[name] == nil {
@@ -156,7 +157,7 @@ func (s *Set) Down(ctx context.Context, only ...string) error {
 	return errors.Join(errs...)
 }
 
-// stopOrder names every service after those that depend on it; among equals the
+// stopOrder lists every service after the services that depend on it. Among equals the
 // last name comes first.
 func (s *Set) stopOrder() []string {
 	var order []string
@@ -171,7 +172,7 @@ func (s *Set) stopOrder() []string {
 	return order
 }
 
-// needed reports whether one of several services depends on another.
+// needed reports whether any of the services by depends on name.
 func (s *Set) needed(name string, by []string) bool {
 	return slices.ContainsFunc(by, func(other string) bool {
 		_, ok := s.Compose.Services[other].DependsOn[name]
@@ -179,8 +180,8 @@ func (s *Set) needed(name string, by []string) bool {
 	})
 }
 
-// open reads what is known of the set on this machine, and keeps others from
-// starting or stopping anything until unlock.
+// open loads the state of the set on this machine and locks the set. Until unlock
+// nobody else can start or stop anything.
 func (s *Set) open() (all []*process, unlock func() error, err error) {
 	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "run"), filepath.Join(s.Dir, "log")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
