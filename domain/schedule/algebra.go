@@ -2,8 +2,8 @@ package schedule
 
 import "slices"
 
-// Intersect gives the schedule that holds exactly where both hold, in the form
-// of Normal. It may have more windows and days than Validate allows.
+// Intersect returns the schedule that holds exactly when both hold, in the form of
+// Normal. It may have more windows and days than Validate allows.
 func Intersect(a, b Schedule) Schedule {
 	wa, wb := reduce(a), reduce(b)
 	both := week{from: wa.from, until: wa.until, ignore: wa.ignore && wb.ignore}
@@ -27,9 +27,9 @@ func Intersect(a, b Schedule) Schedule {
 	return both.schedule()
 }
 
-// SubsetOf reports whether b holds wherever a holds, whatever the calendar: on
-// ordinary days and on every kind of day, whether a schedule names it or not, in
-// the dates for which a is valid.
+// SubsetOf reports whether b holds whenever a holds, under every calendar. It compares
+// ordinary days and every kind of day, whether or not a schedule names it, on the dates
+// for which a is valid.
 func SubsetOf(a, b Schedule) bool {
 	wa, wb := reduce(a), reduce(b)
 	kinds := append(kindsOf(&wa, &wb), "", unnamed)
@@ -52,17 +52,17 @@ func SubsetOf(a, b Schedule) bool {
 	return true
 }
 
-// Equal reports whether a and b hold at the same instants, whatever the calendar.
+// Equal reports whether a and b hold at the same instants under every calendar.
 func Equal(a, b Schedule) bool { return SubsetOf(a, b) && SubsetOf(b, a) }
 
-// Reduced reports whether the step from old to now takes away some time.
+// Reduced reports whether the change from old to now removes any time.
 func Reduced(old, now Schedule) bool { return !SubsetOf(old, now) }
 
-// unnamed stands for every kind of day that no schedule names: no kind can be
-// written so.
+// unnamed stands for every kind of day that no schedule names. No valid kind has this
+// text.
 const unnamed Kind = "*"
 
-// kindsOf gives the kinds that either names, sorted.
+// kindsOf returns the kinds that a or b names, sorted.
 func kindsOf(a, b *week) []Kind {
 	var kinds []Kind
 	for _, w := range []*week{a, b} {
@@ -74,8 +74,8 @@ func kindsOf(a, b *week) []Kind {
 	return slices.Compact(kinds)
 }
 
-// dates gives the first and the last date that fall on d and for which w is
-// valid, the first later than the last where there is none.
+// dates returns the first and the last date on weekday d within the validity of w. If
+// there is none, first is later than last.
 func (w *week) dates(d int) (first, last Date) {
 	first, last = w.from, w.until
 	if first.IsZero() {

@@ -9,8 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// At every instant of the places, what is compiled, intersected, normalised and
-// compared agrees with the oracle.
+// Compile, Intersect, Normal and SubsetOf agree with the oracle at every instant of the
+// places.
 func TestAlgebraAgreesWithOracle(t *testing.T) {
 	var subsets, others int
 	rapid.Check(t, func(t *rapid.T) {
@@ -48,8 +48,8 @@ func TestAlgebraAgreesWithOracle(t *testing.T) {
 	require.NotZero(t, others)
 }
 
-// drawPair draws two schedules, often related: independent ones are hardly ever
-// within each other.
+// drawPair draws two schedules that are often related. Of two independent schedules one
+// is hardly ever within the other.
 func drawPair(t *rapid.T) (a, b Schedule) {
 	b = drawSchedule(t, "b")
 	switch rapid.IntRange(0, 5).Draw(t, "relation") {
@@ -99,9 +99,9 @@ func drawPair(t *rapid.T) (a, b Schedule) {
 	return a, b
 }
 
-// witness looks for a reading of calendar and clock, on a date of any kind, at
-// which a holds and b does not: on every minute of the days around the beginnings
-// and ends of both, and of a week far away on either side.
+// witness reports whether a holds at some local time at which b does not. It tries
+// every kind of day and every minute of the days around the first and last dates of
+// both, and of a week far away on either side.
 func witness(a, b Schedule) bool {
 	dates := []Date{civilDay(1999, time.January, 4), civilDay(2033, time.January, 3)}
 	for _, d := range []Date{a.ValidFrom, a.ValidUntil, b.ValidFrom, b.ValidUntil} {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Day numbers count from 0001-01-01 = 1, so that the zero Date is no date and
-// every instant an int64 of nanoseconds can name has a positive one.
+// Day numbers count from 0001-01-01, which is day 1. So the zero Date is no date, and
+// every instant that an int64 of nanoseconds can hold has a positive day number.
 const (
 	unixEpochDay = 719163  // 1970-01-01
 	lastDay      = 3652059 // 9999-12-31
@@ -15,12 +15,12 @@ const (
 	minutesOfDay = 1440
 )
 
-// A Date is a civil date without a zone. Its text is "2026-11-21"; years 1970
-// to 9999 can be read and written. The zero Date is no date: it comes before
-// every other, and its text is empty. Dates are comparable with ==.
+// A Date is a civil date without a zone. Its text is "2026-11-21"; the years 1970 to
+// 9999 can be parsed and written. The zero Date is no date: it sorts before every
+// other, and its text is empty. Dates are comparable with ==.
 type Date struct{ day int32 }
 
-// DateOf gives the date of a year (1970 to 9999), month and day of the month.
+// DateOf returns the date of a year (1970 to 9999), month and day of the month.
 func DateOf(year int, month time.Month, day int) (Date, error) {
 	if year < 1970 || year > 9999 || month < time.January || month > time.December || day < 1 || day > daysIn(year, month) {
 		return Date{}, fmt.Errorf("%04d-%02d-%02d is no date from 1970 to 9999", year, int(month), day)
@@ -28,7 +28,7 @@ func DateOf(year int, month time.Month, day int) (Date, error) {
 	return civilDay(year, month, day), nil
 }
 
-// ParseDate reads "2026-11-21".
+// ParseDate parses a date such as "2026-11-21".
 func ParseDate(text string) (Date, error) {
 	if len(text) == 10 && text[4] == '-' && text[7] == '-' {
 		year, okYear := digits(text[:4])
@@ -44,7 +44,7 @@ func ParseDate(text string) (Date, error) {
 // IsZero reports whether d is no date.
 func (d Date) IsZero() bool { return d.day == 0 }
 
-// Compare gives -1, 0 or +1 as d is before, the same as or after other.
+// Compare returns -1, 0 or +1 if d is before, the same as or after other.
 func (d Date) Compare(other Date) int {
 	switch {
 	case d.day < other.day:
@@ -58,8 +58,8 @@ func (d Date) Compare(other Date) int {
 // Before reports whether d is an earlier date than other.
 func (d Date) Before(other Date) bool { return d.day < other.day }
 
-// AddDays gives the date n days later, or earlier when n is negative. It stops
-// at 0001-01-01 and 9999-12-31; no date stays no date.
+// AddDays returns the date n days later, or earlier if n is negative. The result is
+// limited to 0001-01-01 and 9999-12-31. The zero Date stays the zero Date.
 func (d Date) AddDays(n int) Date {
 	if d.IsZero() {
 		return d
@@ -68,8 +68,8 @@ func (d Date) AddDays(n int) Date {
 	return Date{int32(max(1, min(int(d.day)+n, lastDay)))}
 }
 
-// Dates gives the dates from the first to the last, both included, and ends by
-// counting them: there is no date after the last one that AddDays could give.
+// Dates yields the dates from the first to the last, both included. It counts day
+// numbers, because AddDays cannot give a date after the last one.
 func Dates(first, last Date) iter.Seq[Date] {
 	return func(yield func(Date) bool) {
 		for day := int64(first.day); day <= int64(last.day); day++ {
@@ -80,11 +80,11 @@ func Dates(first, last Date) iter.Seq[Date] {
 	}
 }
 
-// Weekday gives the day of the week; that of no date is Sunday.
+// Weekday returns the day of the week. For the zero Date it is Sunday.
 func (d Date) Weekday() Weekday { return Weekday((d.day + 6) % 7) }
 
-// Civil gives the year, the month and the day of the month. No date gives
-// 31 December of the year 0.
+// Civil returns the year, the month and the day of the month. For the zero Date these
+// are 31 December of the year 0.
 func (d Date) Civil() (year int, month time.Month, day int) {
 	// Years are counted from 1 March, so that the leap day is a year's last:
 	// https://howardhinnant.github.io/date_algorithms.html#civil_from_days
@@ -103,7 +103,8 @@ func (d Date) Civil() (year int, month time.Month, day int) {
 	return year, month, day
 }
 
-// String gives the text, also of dates before 1970, which only instants have.
+// String returns the text. It also writes dates before 1970, which come from instants
+// alone.
 func (d Date) String() string {
 	if d.IsZero() {
 		return ""
@@ -117,7 +118,7 @@ func (d Date) String() string {
 	return string(text[:])
 }
 
-// MarshalText gives the text; it refuses a date that ParseDate would refuse.
+// MarshalText returns the text; it refuses a date that ParseDate would refuse.
 func (d Date) MarshalText() ([]byte, error) {
 	if !d.IsZero() && d.day < unixEpochDay {
 		return nil, fmt.Errorf("the date %s is before 1970", d)
@@ -125,7 +126,7 @@ func (d Date) MarshalText() ([]byte, error) {
 	return []byte(d.String()), nil
 }
 
-// UnmarshalText reads what MarshalText gives; the empty text is no date.
+// UnmarshalText parses the text of MarshalText. The empty text gives the zero Date.
 func (d *Date) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*d = Date{}
@@ -175,14 +176,14 @@ func digits(text string) (int, bool) {
 // pair writes n, 0 to 99, as two digits.
 func pair(to []byte, n int) { to[0], to[1] = byte('0'+n/10), byte('0'+n%10) }
 
-// A TimeOfDay is a reading of the wall clock in minutes since midnight, 0 to
-// 1440. Its text is "08:30"; "24:00", the end of the day, is only ever an end.
+// A TimeOfDay is a local time in minutes since midnight, 0 to 1440. Its text is
+// "08:30". "24:00" is the end of the day and can only be the end of a window.
 type TimeOfDay int16
 
 // EndOfDay is "24:00".
 const EndOfDay TimeOfDay = minutesOfDay
 
-// ParseTimeOfDay reads "00:00" to "24:00".
+// ParseTimeOfDay parses "00:00" to "24:00".
 func ParseTimeOfDay(text string) (TimeOfDay, error) {
 	if len(text) == 5 && text[2] == ':' {
 		hour, okHour := digits(text[:2])
@@ -194,7 +195,7 @@ func ParseTimeOfDay(text string) (TimeOfDay, error) {
 	return 0, fmt.Errorf("%q is no time of day: it is written as in 08:30, up to 24:00", text)
 }
 
-// String gives the text, "08:30".
+// String returns the text, such as "08:30".
 func (t TimeOfDay) String() string {
 	text := [5]byte{2: ':'}
 	pair(text[0:2], int(t/60))
@@ -202,7 +203,7 @@ func (t TimeOfDay) String() string {
 	return string(text[:])
 }
 
-// MarshalText gives the text; it refuses what is not from 00:00 to 24:00.
+// MarshalText returns the text; it refuses a time outside 00:00 to 24:00.
 func (t TimeOfDay) MarshalText() ([]byte, error) {
 	if t < 0 || t > EndOfDay {
 		return nil, fmt.Errorf("%d minutes are no time of day", int(t))
@@ -210,7 +211,7 @@ func (t TimeOfDay) MarshalText() ([]byte, error) {
 	return []byte(t.String()), nil
 }
 
-// UnmarshalText reads what MarshalText gives.
+// UnmarshalText parses the text of MarshalText.
 func (t *TimeOfDay) UnmarshalText(text []byte) error {
 	parsed, err := ParseTimeOfDay(string(text))
 	if err != nil {
@@ -220,14 +221,14 @@ func (t *TimeOfDay) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// A DateTime is a reading of a site's calendar and wall clock. Its text is
-// "2026-12-24T18:00"; the time is before 24:00, which the next date's 00:00 says.
+// A DateTime is a local date and time of a site. Its text is "2026-12-24T18:00". The
+// time is before 24:00: midnight is 00:00 of the next date.
 type DateTime struct {
 	Date Date
 	Time TimeOfDay
 }
 
-// ParseDateTime reads "2026-12-24T18:00".
+// ParseDateTime parses a text such as "2026-12-24T18:00".
 func ParseDateTime(text string) (DateTime, error) {
 	if len(text) != 16 || text[10] != 'T' {
 		return DateTime{}, fmt.Errorf("%q is no date and time: it is written as in 2026-12-24T18:00", text)
@@ -246,8 +247,7 @@ func ParseDateTime(text string) (DateTime, error) {
 	return DateTime{date, at}, nil
 }
 
-// Compare gives -1, 0 or +1 as t reads earlier than, the same as or later than
-// other.
+// Compare returns -1, 0 or +1 if t reads earlier than, the same as or later than other.
 func (t DateTime) Compare(other DateTime) int {
 	if c := t.Date.Compare(other.Date); c != 0 {
 		return c
@@ -258,7 +258,7 @@ func (t DateTime) Compare(other DateTime) int {
 // IsZero reports whether t has no date.
 func (t DateTime) IsZero() bool { return t.Date.IsZero() }
 
-// String gives the text; that of no date is empty.
+// String returns the text. Without a date it is empty.
 func (t DateTime) String() string {
 	if t.IsZero() {
 		return ""
@@ -266,7 +266,7 @@ func (t DateTime) String() string {
 	return t.Date.String() + "T" + t.Time.String()
 }
 
-// MarshalText gives the text; it refuses what ParseDateTime would refuse.
+// MarshalText returns the text; it refuses a DateTime that ParseDateTime would refuse.
 func (t DateTime) MarshalText() ([]byte, error) {
 	if t.IsZero() {
 		return nil, nil
@@ -280,7 +280,7 @@ func (t DateTime) MarshalText() ([]byte, error) {
 	return []byte(t.String()), nil
 }
 
-// UnmarshalText reads what MarshalText gives; the empty text has no date.
+// UnmarshalText parses the text of MarshalText. The empty text gives the zero DateTime.
 func (t *DateTime) UnmarshalText(text []byte) error {
 	if len(text) == 0 {
 		*t = DateTime{}

@@ -1,12 +1,12 @@
 package schedule
 
-// Compiled is a schedule made quick to ask. It does not change and may be read
-// by many at once; nil never holds.
+// Compiled is a schedule in a form that is quick to query. It is immutable and safe for
+// concurrent use. A nil Compiled never holds.
 type Compiled struct {
 	from, until Date
 	ignore      bool
-	// plain are the places in spans where the days of the week begin, and where
-	// the last one ends.
+	// plain are the indices into spans at which each day of the week begins, and the
+	// index at which the last one ends.
 	plain [daysOfWeek + 1]uint32
 	kinds []compiledKind
 	spans []span
@@ -17,8 +17,8 @@ type compiledKind struct {
 	days [daysOfWeek + 1]uint32
 }
 
-// Compile makes the schedule quick to ask. Windows that Validate would refuse
-// never hold.
+// Compile converts the schedule to the form that is quick to query. Windows that
+// Validate would refuse never hold.
 func Compile(s Schedule) *Compiled {
 	w := reduce(s)
 	c := &Compiled{from: w.from, until: w.until, ignore: w.ignore}
@@ -41,9 +41,8 @@ func (c *Compiled) lay(days *[daysOfWeek]minutes) (places [daysOfWeek + 1]uint32
 	return places
 }
 
-// Contains reports whether the schedule holds at a reading of the wall clock, on
-// a date that the site's calendar marks with kind ("" for an ordinary day). It
-// does not allocate.
+// Contains reports whether the schedule holds at a local time. The site's calendar
+// marks the date with kind; "" means an ordinary day. Contains does not allocate.
 func (c *Compiled) Contains(local Local, kind Kind) bool {
 	for _, s := range c.on(local.Date, local.Weekday, kind) {
 		if int16(local.Time) < s.to {
@@ -53,8 +52,8 @@ func (c *Compiled) Contains(local Local, kind Kind) bool {
 	return false
 }
 
-// on gives the minutes of a date on which the schedule holds, as maximal spans
-// in order.
+// on returns the minutes of a date at which the schedule holds, as maximal spans in
+// order.
 func (c *Compiled) on(date Date, weekday Weekday, kind Kind) []span {
 	if c == nil || date.day < c.from.day || date.day > c.until.day {
 		return nil
@@ -77,9 +76,9 @@ func (c *Compiled) days(kind Kind) *[daysOfWeek + 1]uint32 {
 	return nil
 }
 
-// Contains reports whether the schedule holds at the instant (nanoseconds since
-// 1970 UTC) of a site in the zone with the calendar. Where many instants are
-// asked about, Compile the schedule and the calendar once.
+// Contains reports whether the schedule holds at an instant, in nanoseconds since 1970
+// UTC. The zone and the calendar are those of the site. To query many instants, compile
+// the schedule and the calendar once.
 func Contains(s Schedule, z *Zone, c Calendar, at int64) bool {
 	local := z.Local(at)
 	return Compile(s).Contains(local, c.Compile().Kind(local.Date))

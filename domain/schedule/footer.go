@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// footer is a POSIX TZ string, with hours from -167 to 167 as RFC 9636, section
-// 3.3.1, allows. The zero footer is of the empty string and says nothing.
+// footer is a POSIX TZ string. Hours go from -167 to 167, as RFC 9636, section 3.3.1,
+// allows. The zero footer stands for the empty string and has no rule.
 type footer struct {
 	said bool
-	// standard and daylight are in seconds east of UTC, against the sign of the
-	// text; they are the same where the clock is never changed.
+	// standard and daylight are in seconds east of UTC, the opposite sign of the text.
+	// They are the same if the clock never changes.
 	standard, daylight int32
 	changes            bool
 	begin, end         yearly
 }
 
-// yearly is a time of each year, in seconds after the midnight that begins the
-// day.
+// yearly is a time of each year, in seconds after the midnight that begins its day.
 type yearly struct {
 	form             byte // 'J': day 1-365 without leap day; 'n': day 0-365; 'M': month, week, weekday
 	day, month, week int  // day of 'M' is 0 = Sunday to 6
@@ -28,12 +27,12 @@ type yearly struct {
 
 const (
 	maxFooterLength = 100
-	// lastYear is the year in which int64 nanoseconds since 1970 end.
+	// lastYear is the last year that int64 nanoseconds since 1970 can reach.
 	lastYear = 2262
 )
 
-// after gives the offset at an instant, in seconds since 1970, and the
-// transitions after it, until the last instant that a Zone tells.
+// after returns the offset at an instant, in seconds since 1970, and the later
+// transitions. They end at the last instant that a Zone covers.
 func (f footer) after(instant int64) (offset int32, later []Transition) {
 	offset = f.standard
 	if !f.changes {
@@ -56,7 +55,7 @@ func (f footer) after(instant int64) (offset int32, later []Transition) {
 	return offset, nil
 }
 
-// of gives the time in the year, in seconds of the wall clock since 1970.
+// of returns the time in the given year, in seconds of the local clock since 1970.
 func (r yearly) of(year int) int64 {
 	var date Date
 	switch r.form {
@@ -88,8 +87,8 @@ func monthly(year int, r yearly) Date {
 	return date
 }
 
-// parseFooter reads "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3" and the like. A
-// daylight saving time without its rule is refused: its meaning is a guess.
+// parseFooter parses "CET-1CEST,M3.5.0,M10.5.0/3", "<+03>-3" and the like. Daylight
+// saving time without its rule is refused, because its meaning would be a guess.
 func parseFooter(text string) (footer, error) {
 	if text == "" {
 		return footer{}, nil
@@ -117,14 +116,14 @@ func parseFooter(text string) (footer, error) {
 	return f, nil
 }
 
-// footerText is what is left to read; ok turns false at the first fault, and
-// stays so.
+// footerText is the rest of the text to parse. The first fault sets ok to false, and it
+// stays false.
 type footerText struct {
 	rest string
 	ok   bool
 }
 
-// name passes over an abbreviation: three letters or more, or <…>.
+// name skips an abbreviation: three letters or more, or <…>.
 func (p *footerText) name() {
 	end := 0
 	if strings.HasPrefix(p.rest, "<") {
@@ -156,7 +155,7 @@ func (p *footerText) number(low, high int) int {
 	return n
 }
 
-// clock reads [+-]hours[:minutes[:seconds]] as seconds.
+// clock parses [+-]hours[:minutes[:seconds]] as seconds.
 func (p *footerText) clock(hours int) int {
 	sign := 1
 	if p.rest != "" && (p.rest[0] == '-' || p.rest[0] == '+') {

@@ -2,8 +2,7 @@ package schedule
 
 import "math/bits"
 
-// minutes is a set of minutes of one day: bit m of the whole is minute m after
-// midnight.
+// minutes is a set of minutes of one day. Bit m is minute m after midnight.
 type minutes [(minutesOfDay + 63) / 64]uint64
 
 // span is the minutes from (inclusive) to (exclusive) of one day.
@@ -52,8 +51,9 @@ func (m minutes) or(other minutes) minutes {
 
 func (m *minutes) empty() bool { return *m == minutes{} }
 
-// next gives the first minute at or after from that is in the set, or that is
-// not in it where not is all ones; minutesOfDay when there is none.
+// next returns the first minute at or after from that is in the set. If not is all
+// ones, it returns the first minute that is not in the set. If there is none, it
+// returns minutesOfDay.
 func (m *minutes) next(from int, not uint64) int {
 	for from < minutesOfDay {
 		word, bit := from/64, from%64
@@ -65,7 +65,7 @@ func (m *minutes) next(from int, not uint64) int {
 	return minutesOfDay
 }
 
-// spans appends the set's maximal spans, in order.
+// spans appends the maximal spans of the set, in order.
 func (m *minutes) spans(to []span) []span {
 	for at := m.next(0, 0); at < minutesOfDay; {
 		end := m.next(at, ^uint64(0))

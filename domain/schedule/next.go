@@ -2,14 +2,14 @@ package schedule
 
 import "math"
 
-// quiet is the number of days, without a date on which the calendar or the
-// validity changes, after which a schedule that has not changed will not: three
-// weeks show every minute of every weekday although clocks skip some.
+// quiet is the number of days after which an unchanged answer cannot change any more,
+// unless the calendar or the validity changes on a date among them. Three weeks show
+// every minute of every weekday although clocks skip some.
 const quiet = 3*daysOfWeek + 1
 
-// NextChange gives the first instant later than after at which Contains answers
-// otherwise than at after, both in nanoseconds since 1970 UTC, and false where
-// there is none before April 2262.
+// NextChange returns the first instant later than after at which Contains changes its
+// answer. Both are in nanoseconds since 1970 UTC. It returns false if there is no
+// change before April 2262.
 func (c *Compiled) NextChange(z *Zone, days *Days, after int64) (int64, bool) {
 	now := z.Local(after)
 	holds := c.Contains(now, days.Kind(now.Date))
@@ -37,8 +37,8 @@ func (c *Compiled) NextChange(z *Zone, days *Days, after int64) (int64, bool) {
 	}
 }
 
-// nextDate gives the first date later than date from which another kind of day
-// or the validity may make a difference.
+// nextDate returns the first date later than date at which the kind of day or the
+// validity may change.
 func (c *Compiled) nextDate(days *Days, date Date) (next Date, found bool) {
 	consider := func(d Date) {
 		if date.Before(d) && (!found || d.Before(next)) {
@@ -58,14 +58,15 @@ func (c *Compiled) nextDate(days *Days, date Date) (next Date, found bool) {
 	return next, found
 }
 
-// piece is a time on one date without a transition, from start to end (in
-// seconds since 1970 UTC, half-open), with the seconds of its midnight.
+// piece is a period on one date without a transition of the zone. It runs from start to
+// end, half-open, in seconds since 1970 UTC. midnight is where its local day begins, by
+// the offset of the piece.
 type piece struct {
 	date                 Date
 	start, end, midnight int64
 }
 
-// piece gives the one that an instant is in, from that instant on.
+// piece returns the piece that contains an instant, cut to begin at that instant.
 func (z *Zone) piece(seconds int64) piece {
 	i := z.index(seconds)
 	offset := int64(z.offsets[i])
@@ -82,8 +83,8 @@ func (z *Zone) piece(seconds int64) piece {
 	return p
 }
 
-// change gives the first instant of the piece, in seconds since 1970, at which
-// the spans of its date answer otherwise than holds.
+// change returns the first instant of the piece at which its schedule differs from
+// holds. It is in seconds since 1970. The spans are those of the piece's date.
 func (p piece) change(spans []span, holds bool) (int64, bool) {
 	at := p.start
 	for _, s := range spans {
@@ -103,8 +104,8 @@ func (p piece) change(spans []span, holds bool) (int64, bool) {
 	return at, holds && at < p.end
 }
 
-// NextChange gives the first instant later than after at which Contains answers
-// otherwise. Where many are asked for, Compile the schedule and the calendar once.
+// NextChange returns the first instant later than after at which Contains changes its
+// answer. To query often, compile the schedule and the calendar once.
 func NextChange(s Schedule, z *Zone, c Calendar, after int64) (int64, bool) {
 	return Compile(s).NextChange(z, c.Compile(), after)
 }

@@ -18,8 +18,8 @@ import (
 // long asks for the full counts: every minute of two years.
 var long = os.Getenv("GATEHOUSE_LONG") == "1"
 
-// The default run is the same each time; a long one explores, and names its seed
-// when it fails.
+// TestMain fixes the seed, so that the default run is the same each time. A long run
+// explores, and prints its seed when it fails.
 func TestMain(m *testing.M) {
 	flag.Parse()
 	seeded := false
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// reading is what the oracle goes by, told by the time package alone.
+// reading is a local time as the oracle sees it, computed by the time package alone.
 type reading struct {
 	at      int64
 	date    string
@@ -110,10 +110,9 @@ type place struct {
 	readings []reading
 }
 
-// places are zones with changes of an hour and of half an hour, in both
-// hemispheres, with none, and with four a year. Their instants are every minute
-// of the weeks around each change and some others in 2026 and 2027, or every
-// minute of both years.
+// places are zones of both hemispheres. Their clocks change by an hour, by half an
+// hour, never, or four times a year. Their instants are every minute of the weeks
+// around each change and some others in 2026 and 2027, or every minute of both years.
 var places = sync.OnceValue(func() []place {
 	var all []place
 	for _, name := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Africa/Casablanca"} {
@@ -158,7 +157,7 @@ func placeAt(name string) place {
 	return p
 }
 
-// location reads a zone with the time package from the embedded archive.
+// location loads a zone with the time package from the embedded archive.
 func location(name string) *time.Location {
 	archive, err := zip.NewReader(strings.NewReader(zoneinfo), int64(len(zoneinfo)))
 	if err != nil {
@@ -185,8 +184,8 @@ func date(t require.TestingT, text string) Date {
 	return d
 }
 
-// drawSchedule draws a schedule that Validate accepts. Few times and days are
-// possible, so that windows of two schedules meet in all ways.
+// drawSchedule draws a schedule that Validate accepts. It chooses among few times and
+// days, so that windows of two schedules overlap in all ways.
 func drawSchedule(t *rapid.T, label string) Schedule {
 	var s Schedule
 	if rapid.IntRange(0, 9).Draw(t, label+" always") == 0 {
@@ -228,8 +227,8 @@ func drawDate(t *rapid.T, label string) Date {
 	return first.AddDays(rapid.OneOf(rapid.IntRange(0, 729), rapid.IntRange(80, 95)).Draw(t, label))
 }
 
-// drawCalendar draws special days of kinds that schedules name, and of one that
-// none does.
+// drawCalendar draws special days of kinds that schedules name, and of one kind that
+// none names.
 func drawCalendar(t *rapid.T) Calendar {
 	var c Calendar
 	for range rapid.IntRange(0, 12).Draw(t, "special days") {

@@ -1,33 +1,31 @@
-// Package schedule decides when: whether a weekly schedule holds at an instant
-// of a site, which of two schedules lies within the other, and when the answer
-// changes next. It is pure and needs nothing but its arguments.
+// Package schedule evaluates weekly schedules: whether one holds at an instant of a
+// site, whether one is a subset of another, and when the answer changes next. It is
+// pure and depends on its arguments alone.
 //
-// # Why wall clocks
+// # Why local time
 //
-// A weekly window, half-open, holds at an instant when the site's wall clock
-// reads a time within it. An hour that the clock skips in spring therefore never
-// holds, and one that it repeats in autumn holds twice. Every schedule comes down
-// to a set of minutes per kind of day and day of the week, so that intersection
-// and subset are decided exactly and without a zone.
+// A weekly window is half-open and holds at an instant when the site's wall clock shows
+// a time within it. So an hour that the clock skips in spring never holds, and an hour
+// that it repeats in autumn holds twice. Every schedule reduces to a set of minutes per
+// kind of day and day of the week. Intersection and subset are therefore exact and need
+// no zone.
 //
-// # Why the own day
+// # Why the date of the instant decides
 //
-// Holidays and special days are those of the instant's own local date, also
-// within a window over midnight: Friday 22:00 to 06:00 ends at midnight when the
-// Saturday is a holiday. Other readings need the history of a night to decide
-// about its end. For the same reason a kind of day cannot have a window over
-// midnight.
+// Holidays and special days are those of the instant's own local date, also within a
+// window over midnight: Friday 22:00 to 06:00 ends at midnight when the Saturday is a
+// holiday. Any other rule would need the history of a night to decide about its end.
+// For the same reason a kind of day cannot have a window over midnight.
 //
 // # Why a kind on a weekday
 //
-// A schedule that ignores holidays has on a holiday the windows of its weekday,
-// one that does not has those of its kind. What both allow differs by weekday
-// and kind, hence the days "holiday/sat": with them schedules are closed under
-// Intersect.
+// On a holiday a schedule that ignores holidays has the windows of the weekday; any
+// other schedule has the windows of the kind. Their intersection differs by weekday and
+// kind. Hence the days "holiday/sat": with them schedules are closed under Intersect.
 //
 // # Why zone rules are data
 //
-// Rules of zones change by law. The rules a ledger was decided under are kept
+// The rules of zones change by law. The rules under which a ledger was decided are kept
 // beside its events, so that it gives the same answers under next year's rules.
 package schedule
 
@@ -36,8 +34,8 @@ import (
 	"fmt"
 )
 
-// ErrOverlap is wrapped by the refusal of windows of one schedule that hold at
-// the same minute.
+// ErrOverlap is wrapped by the error of Validate when two windows hold at the same
+// minute.
 var ErrOverlap = errors.New("windows overlap")
 
 const (
@@ -47,12 +45,12 @@ const (
 	MaxDays = 64
 )
 
-// A Window holds on each of its days from From (inclusive) to To (exclusive) of
-// the wall clock. Where To is not later than From it ends on the next day:
-// 22:00 to 06:00 is eight hours, 08:00 to 08:00 twenty-four.
+// A Window holds on each of its days from From (inclusive) to To (exclusive), in local
+// time. If To is not later than From, the window ends on the next day: 22:00 to 06:00
+// is eight hours, 08:00 to 08:00 twenty-four.
 type Window struct {
-	// Days on which the window begins. A window that goes on after midnight names
-	// days of the week only.
+	// Days are the days on which the window begins. A window that continues after
+	// midnight names days of the week only.
 	Days []Day `json:"days"`
 	// From is 00:00 to 23:59.
 	From TimeOfDay `json:"from"`
@@ -60,33 +58,33 @@ type Window struct {
 	To TimeOfDay `json:"to"`
 }
 
-// A HolidayRule says what a schedule does on dates that the calendar marks with
-// a kind.
+// A HolidayRule controls a schedule on the dates that the calendar marks with a kind.
 type HolidayRule string
 
 const (
-	// HolidaysClosed is the default, also meant by "": only windows that name the
-	// kind of the day hold.
+	// HolidaysClosed is the default, also for "": only windows that name the kind of
+	// the day hold.
 	HolidaysClosed HolidayRule = "closed"
-	// HolidaysIgnored treats a special day as the day of the week it is.
+	// HolidaysIgnored treats a special day as an ordinary day of its weekday.
 	HolidaysIgnored HolidayRule = "ignore"
 )
 
 // A Schedule is a set of weekly windows. The zero Schedule never holds.
 type Schedule struct {
-	// Always holds at every minute, also on special days, and excludes windows and
-	// a holiday rule.
+	// Always holds at every minute, also on special days. It excludes windows and a
+	// holiday rule.
 	Always   bool        `json:"always,omitempty"`
 	Windows  []Window    `json:"windows,omitempty"`
 	Holidays HolidayRule `json:"holidays,omitempty"`
-	// ValidFrom is the first date on which the schedule holds; no date: all along.
+	// ValidFrom is the first date on which the schedule holds; zero means no first
+	// date.
 	ValidFrom Date `json:"valid_from,omitzero"`
-	// ValidUntil is the last date on which the schedule holds, the whole of it; no
-	// date: for ever.
+	// ValidUntil is the last date on which the schedule holds, to its end; zero means
+	// no last date.
 	ValidUntil Date `json:"valid_until,omitzero"`
 }
 
-// Validate refuses a schedule that cannot mean what was written. Its error wraps
+// Validate refuses a schedule that is malformed or contradicts itself. Its error wraps
 // ErrOverlap when two windows hold at the same minute.
 func (s Schedule) Validate() error {
 	switch s.Holidays {

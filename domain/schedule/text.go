@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// String tells people when the schedule holds, from its normal form: "Monday to
+// String describes in words when the schedule holds, from its normal form: "Monday to
 // Friday, 08:30 - 17:30".
 func (s Schedule) String() string {
 	s = s.Normal()
@@ -34,7 +34,7 @@ func (s Schedule) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// describe gives a text for each list of days, with all its windows.
+// describe returns one text for each list of days, with all its windows.
 func describe(windows []Window) []string {
 	var parts []string
 	for i, w := range windows {
@@ -53,8 +53,8 @@ func describe(windows []Window) []string {
 	return parts
 }
 
-// describeDays names days of the week from Monday on, three or more in a row as
-// "Monday to Friday", and then kinds of days.
+// describeDays names the days of the week from Monday on, and then the kinds of days.
+// Three or more days in a row become a range, such as "Monday to Friday".
 func describeDays(days []Day) string {
 	var names []string
 	for i := 0; i < len(days); {
@@ -83,8 +83,8 @@ func describeDays(days []Day) string {
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
-// name gives the plural of a kind of day: "holidays", "special days", and on a
-// day of the week "holidays on Saturday".
+// name returns the plural of a kind of day: "holidays", "special days", or with a
+// weekday "holidays on Saturday".
 func (d dayType) name() string {
 	text := strings.NewReplacer("_", " ", "-", " ").Replace(string(d.kind))
 	if strings.HasSuffix(text, "day") {

@@ -1,7 +1,7 @@
 package schedule
 
-// Within reports whether at every minute at which any of a holds some of b does,
-// whatever the calendar: SubsetOf for several on each side. None holds never.
+// Within reports whether any of b holds whenever any of a does, under every calendar.
+// It is SubsetOf for several schedules on each side. An empty list never holds.
 func Within(a, b []Schedule) bool {
 	wb := reduceAll(b)
 	for _, s := range a {
@@ -24,9 +24,9 @@ func Within(a, b []Schedule) bool {
 	return true
 }
 
-// withinOn reports whether on days of a kind that fall on d some of others holds
-// whenever w does. The dates of w are cut where one of the others begins or ends, so
-// that between two cuts the same of them are valid.
+// withinOn reports whether some of others holds whenever w does, on days of a kind on
+// weekday d. The dates of w are cut where one of the others begins or ends, so that the
+// same others are valid on all dates between two cuts.
 func (w *week) withinOn(others []week, kind Kind, d int) bool {
 	here := w.on(kind, d)
 	first, last := w.dates(d)
@@ -35,7 +35,7 @@ func (w *week) withinOn(others []week, kind Kind, d int) bool {
 	}
 	for !last.Before(first) {
 		var there minutes
-		next := Date{last.day + 1} // not AddDays, which stops at the last date there is
+		next := Date{last.day + 1} // not AddDays, which stops at lastDay
 		for i := range others {
 			o := &others[i]
 			switch {
@@ -53,13 +53,13 @@ func (w *week) withinOn(others []week, kind Kind, d int) bool {
 			return false
 		}
 		weeks := (next.day - first.day + daysOfWeek - 1) / daysOfWeek
-		first = Date{first.day + weeks*daysOfWeek} // the next date that falls on d
+		first = Date{first.day + weeks*daysOfWeek} // the next date on weekday d
 	}
 	return true
 }
 
-// WithinOn reports whether on one date some of b holds whenever any of a does, a by a
-// calendar that marks the date as was, b by one that marks it as is.
+// WithinOn reports whether on one date some of b holds whenever any of a does. The
+// calendar of a marks the date with the kind was, that of b with the kind is.
 func WithinOn(a, b []Schedule, date Date, was, is Kind) bool {
 	before, after := minutesOn(a, date, was), minutesOn(b, date, is)
 	return before.within(&after)

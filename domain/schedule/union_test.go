@@ -14,8 +14,8 @@ func drawSchedules(t *rapid.T, label string) (list []Schedule) {
 	return list
 }
 
-// TestWithinIsWhatEveryMinuteSays compares with a look at every kind of day on every
-// date that schedules of the test can tell apart.
+// Within agrees with a check of every kind of day on every date that the drawn
+// schedules can tell apart.
 func TestWithinIsWhatEveryMinuteSays(t *testing.T) {
 	var yes, no int
 	rapid.Check(t, func(t *rapid.T) {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// week is what a schedule comes down to: the minutes at which it holds, by day
-// of the week for ordinary days and for each kind that it names. Other kinds are
-// ordinary days where ignore is set, and never hold where it is not.
+// week is the reduced form of a schedule. It holds sets of minutes by day of the week,
+// for ordinary days and for each kind that the schedule names. Other kinds count as
+// ordinary days if ignore is set, and never hold otherwise.
 type week struct {
 	from, until Date
 	ignore      bool
 	plain       [daysOfWeek]minutes
-	// kinds are sorted by name and empty where ignore is set.
+	// kinds are sorted by name and empty if ignore is set.
 	kinds []kindWeek
 }
 
@@ -21,8 +21,8 @@ type kindWeek struct {
 	days [daysOfWeek]minutes
 }
 
-// reduce gives the week of a schedule. Windows and days that Validate would
-// refuse contribute nothing, so that what cannot be read never holds.
+// reduce returns the week of a schedule. Windows and days that Validate would refuse
+// contribute nothing, so that unreadable parts never hold.
 func reduce(s Schedule) week {
 	w := week{from: s.ValidFrom, until: s.ValidUntil, ignore: s.Always || s.Holidays == HolidaysIgnored}
 	if s.Always {
@@ -47,7 +47,7 @@ func (w *week) add(day Day, window Window) {
 	w.each(day, window, func(m *minutes, s span) { m.add(s) })
 }
 
-// claim adds a valid window on one of its days unless some minute is taken.
+// claim adds a valid window on one of its days unless one of its minutes is in use.
 func (w *week) claim(day Day, window Window) bool {
 	free := true
 	w.each(day, window, func(m *minutes, s span) {
@@ -61,8 +61,8 @@ func (w *week) claim(day Day, window Window) bool {
 	return free
 }
 
-// each calls do for each set of minutes that the window touches by beginning on
-// day, with the span in it.
+// each calls do for each set of minutes that the window covers if it begins on day. It
+// passes the set and the span of the window within it.
 func (w *week) each(day Day, window Window, do func(*minutes, span)) {
 	d, err := day.parse()
 	if err != nil {
@@ -87,7 +87,7 @@ func (w *week) each(day Day, window Window, do func(*minutes, span)) {
 	}
 }
 
-// kind gives the week of a kind, made where there is none yet.
+// kind returns the week of a kind, and adds it if it is missing.
 func (w *week) kind(kind Kind) *[daysOfWeek]minutes {
 	i, found := slices.BinarySearchFunc(w.kinds, kind, func(k kindWeek, kind Kind) int {
 		return strings.Compare(string(k.kind), string(kind))
@@ -98,7 +98,7 @@ func (w *week) kind(kind Kind) *[daysOfWeek]minutes {
 	return &w.kinds[i].days
 }
 
-// on gives the minutes at which w holds on days of the kind that fall on d.
+// on returns the minutes at which w holds on days of the kind on weekday d.
 func (w *week) on(kind Kind, d int) minutes {
 	if kind == "" || w.ignore {
 		return w.plain[d]

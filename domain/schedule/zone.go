@@ -12,33 +12,34 @@ import (
 type Transition struct {
 	// At is in seconds since 1970 UTC.
 	At int64 `json:"at"`
-	// Offset holds from At on, in seconds east of UTC.
+	// Offset applies from At on, in seconds east of UTC.
 	Offset int32 `json:"offset"`
 }
 
-// ZoneRules are the rules of a zone from 1970 on, as data that can be kept.
+// ZoneRules are the rules of a zone from 1970 on, as data that can be stored.
 type ZoneRules struct {
 	// Zone is the IANA name, "Europe/Berlin".
 	Zone string `json:"zone"`
-	// TZData is the version of the database that the rules are from, "2025c".
+	// TZData is the version of the time zone database with these rules, such as
+	// "2025c".
 	TZData string `json:"tzdata"`
 	// First is the offset before the first transition, in seconds east of UTC.
 	First       int32        `json:"first"`
 	Transitions []Transition `json:"transitions,omitempty"`
-	// Footer is the rule from the last transition on, as a POSIX TZ string with
-	// the extensions of RFC 9636; empty: the last offset stays.
+	// Footer is the rule after the last transition, as a POSIX TZ string with the
+	// extensions of RFC 9636; empty means that the last offset stays.
 	Footer string `json:"footer,omitempty"`
 }
 
 const (
-	// MaxTransitions is the most transitions that the rules of a zone may list;
-	// those of 2025c list 274 at most.
+	// MaxTransitions is the greatest number of transitions of one zone. Those of 2025c
+	// list 274 at most.
 	MaxTransitions = 2000
 	// maxOffset bounds offsets as RFC 9636, section 3.2, does.
 	maxOffset = 26*3600 - 1
 )
 
-// Validate refuses rules that cannot be followed.
+// Validate refuses rules that cannot be applied.
 func (r ZoneRules) Validate() error {
 	if r.Zone == "" {
 		return errors.New("the zone rules name no zone")
@@ -68,7 +69,7 @@ func (r ZoneRules) Validate() error {
 	return nil
 }
 
-// last gives the instant from which the footer rules, in seconds since 1970, and
+// last returns the instant from which the footer applies, in seconds since 1970, and
 // the offset there.
 func (r ZoneRules) last() (instant int64, offset int32) {
 	if n := len(r.Transitions); n > 0 {
@@ -81,36 +82,35 @@ func validOffset(seconds int32) bool { return seconds >= -maxOffset && seconds <
 
 const (
 	nano = int64(time.Second)
-	// bucketBits: a bucket of 2^24 s, 194 days, begins at most a few transitions
-	// before any instant within it.
+	// bucketBits is the size of a bucket: 2^24 s, 194 days. So a bucket begins at most
+	// a few transitions before any instant within it.
 	bucketBits = 24
 	buckets    = (math.MaxInt64/nano)>>bucketBits + 1
 )
 
-// Zone tells the wall clock of a zone for every instant that an int64 of
-// nanoseconds since 1970 can name (until April 2262), from tables. It does not
-// change and may be read by many at once.
+// Zone converts instants to the local time of a zone, from tables. It covers every
+// instant that an int64 of nanoseconds since 1970 can hold (until April 2262). It is
+// immutable and safe for concurrent use.
 type Zone struct {
 	name string
-	// at holds the transitions in seconds since 1970; offsets[i] holds before
-	// at[i], the last one for ever.
+	// at holds the transitions in seconds since 1970. offsets[i] applies before at[i],
+	// and the last offset for ever.
 	at      []int64
 	offsets []int32
-	// first holds for each bucket the number of transitions up to its beginning.
+	// first is the number of transitions up to the beginning of each bucket.
 	first [buckets]uint16
 }
 
-// Local is a reading of a site's calendar and wall clock.
+// Local is a local time of a site.
 type Local struct {
 	Date Date
-	// Time is the minute that has begun, 0 to 1439.
+	// Time is the current minute of the day, 0 to 1439.
 	Time    TimeOfDay
 	Weekday Weekday
 }
 
-// Compile makes the rules quick to ask. Of rules that Validate would refuse it
-// follows what it can read: transitions in order, and the last offset where the
-// footer is no rule.
+// Compile builds the tables of a Zone. From rules that Validate would refuse it uses
+// the valid part: transitions in order, and the last offset if the footer is invalid.
 func (r ZoneRules) Compile() *Zone {
 	z := &Zone{name: r.Zone, offsets: []int32{r.First}}
 	var last int64
@@ -136,8 +136,8 @@ func (r ZoneRules) Compile() *Zone {
 	return z
 }
 
-// append adds a transition that is not before the last one, if a Zone tells its
-// instant.
+// append adds a transition that is not before the last one. It ignores an instant that
+// a Zone does not cover.
 func (z *Zone) append(t Transition) {
 	if t.At > math.MaxInt64/nano {
 		return
@@ -152,7 +152,7 @@ func (z *Zone) append(t Transition) {
 	}
 }
 
-// Name gives the IANA name.
+// Name returns the IANA name.
 func (z *Zone) Name() string { return z.name }
 
 // SameClock reports whether both zones show the same times from 1970 on.
@@ -160,8 +160,8 @@ func (z *Zone) SameClock(other *Zone) bool {
 	return slices.Equal(z.at, other.at) && slices.Equal(z.offsets, other.offsets)
 }
 
-// Local gives what the wall clock shows at an instant, in nanoseconds since 1970
-// UTC. Before 1970 it follows the first offset. It does not allocate.
+// Local returns the local time at an instant, in nanoseconds since 1970 UTC. Before
+// 1970 the first offset applies. It does not allocate.
 func (z *Zone) Local(at int64) Local {
 	seconds := floorDiv(at, nano)
 	seconds += int64(z.offsets[z.index(seconds)])
@@ -170,7 +170,7 @@ func (z *Zone) Local(at int64) Local {
 	return Local{Date: date, Time: TimeOfDay((seconds - day*secondsOfDay) / 60), Weekday: date.Weekday()}
 }
 
-// index gives the number of transitions up to an instant in seconds since 1970.
+// index returns the number of transitions up to an instant in seconds since 1970.
 func (z *Zone) index(seconds int64) int {
 	if seconds < 0 {
 		return 0
@@ -182,16 +182,16 @@ func (z *Zone) index(seconds int64) int {
 	return i
 }
 
-// Start gives the first instant of the date, in nanoseconds since 1970 UTC:
-// where the clock skips midnight, the instant of the skip. The days from one
-// date to another, both included, are the instants from Start(one), included, to
-// Start(other.AddDays(1)), excluded. Dates beyond April 2262 start at the
-// greatest int64.
+// Start returns the first instant of the date, in nanoseconds since 1970 UTC. If the
+// clock skips midnight, it is the instant of the skip. The days from one date to
+// another, both included, are the instants from Start(one), included, to
+// Start(other.AddDays(1)), excluded. Dates after April 2262 start at the greatest
+// int64.
 func (z *Zone) Start(date Date) int64 { return z.Instant(DateTime{Date: date}) }
 
-// Instant gives the first instant at which the calendar and clock read t or
-// later, in nanoseconds since 1970 UTC, saturated: for a time that the clock
-// skips the instant of the skip, for one that it repeats the first of the two.
+// Instant returns the first instant at which the local clock shows t or later. It is in
+// nanoseconds since 1970 UTC, saturated. For a time that the clock skips it is the
+// instant of the skip; for a time that the clock repeats it is the first of the two.
 func (z *Zone) Instant(t DateTime) int64 {
 	reading := (int64(t.Date.day)-unixEpochDay)*secondsOfDay + int64(t.Time)*60
 	i := z.index(reading - maxOffset)
@@ -204,7 +204,7 @@ func (z *Zone) Instant(t DateTime) int64 {
 	return saturate(seconds)
 }
 
-// Nanos gives the instant of t in nanoseconds since 1970 UTC, saturated where
+// Nanos returns the instant of t in nanoseconds since 1970 UTC. It saturates where
 // UnixNano is undefined.
 func Nanos(t time.Time) int64 {
 	seconds := t.Unix()
