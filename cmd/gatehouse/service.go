@@ -92,6 +92,10 @@ func (s *service) start(ctx context.Context) error {
 	if err := s.openStore(ctx); err != nil {
 		return err
 	}
+	for _, o := range s.waiting(ctx) {
+		s.cfg.Log.Error("an org is not served until the loss of its commits is accepted", "org", o.Org, "position", o.Head.String(), "lost", o.Lost(),
+			"do", fmt.Sprintf("stop this service, and gatehouse restore --data %s --accept-loss %s=%s", s.cfg.Data, o.Org, o.Head))
+	}
 	if !s.cfg.ConfirmClock.IsZero() && s.clock.Check() != nil {
 		if err := s.Store.ConfirmClock(ctx, s.cfg.ConfirmClock, ""); err != nil {
 			return fmt.Errorf("--confirm-clock: %w", err)
@@ -162,10 +166,6 @@ func (s *service) prepare() (net.Listener, error) {
 	if s.restored, err = restore.Check(s.cfg.Data); err != nil {
 		return nil, err
 	}
-	for _, o := range s.waiting() {
-		s.cfg.Log.Error("an org is not served until the loss of its commits is accepted", "org", o.Org, "position", o.Head.String(), "lost", o.Lost(),
-			"do", fmt.Sprintf("stop this service, and gatehouse restore --data %s --accept-loss %s=%s", s.cfg.Data, o.Org, o.Head))
-	}
 	listener, err := net.Listen("tcp", s.cfg.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("the address of the API, --listen: %w", err)
@@ -188,12 +188,16 @@ func (s *service) prepare() (net.Listener, error) {
 	return listener, nil
 }
 
-// waiting lists the orgs that a restore has left for an operator's word.
-func (s *service) waiting() []restore.Org {
+// waiting lists the orgs that a restore has left for an operator's word. One that was
+// given in a process which was killed then may stand in the ledger alone.
+func (s *service) waiting(ctx context.Context) []restore.Org {
 	if s.restored == nil {
 		return nil
 	}
-	return s.restored.Waiting()
+	return slices.DeleteFunc(s.restored.Waiting(), func(o restore.Org) bool {
+		end, err := s.Store.EndOf(ctx, o.Org)
+		return err == nil && end.Head.Position().Epoch > o.Head.Epoch
+	})
 }
 
 // openStore opens the vault and the ledger.

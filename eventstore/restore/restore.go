@@ -286,6 +286,14 @@ func (r *run) goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
 	if o.Waits() || o.GoesOn.N > 0 {
 		return nil
 	}
+	end, err := s.EndOf(ctx, o.Org)
+	if err != nil {
+		return fmt.Errorf("restore: look where %s ends: %w", o.Org, err)
+	}
+	if end.Head.Position().Epoch > o.Head.Epoch { // a process that was killed had gone on, and did not write it down
+		o.GoesOn = end.Head.Position()
+		return nil
+	}
 	destroyed, err := mark.ReadDestroyed(r.cfg.Data)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
