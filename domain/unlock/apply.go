@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// ErrDelta is wrapped by the refusal of a delta that no table can take, or not
-// this one.
+// ErrDelta is wrapped by the refusal of a delta that no table can take, or that this
+// one cannot.
 var ErrDelta = errors.New("unlock: delta refused")
 
-// Apply gives the table after a delta; t stays as it is. It costs in proportion
-// to the rows of the delta and to the people whose access hangs on one of them:
-// on a credential, a grant, a booking or its unit. Doors, rights, schedules and
-// the site cost the same whoever hangs on them, but for a change of the zone's
-// rules. An error wraps ErrDelta. Whoever has a delta from elsewhere compares the
-// digests before and after.
+// Apply returns the table after a delta; t stays as it is. The cost is in proportion to
+// the rows of the delta and to the people whose access depends on one of them: on a
+// credential, a grant, a booking or its unit. The cost of a change of a door, a right,
+// a schedule or the site does not depend on how many people use it, but for a change of
+// the zone's rules. An error wraps ErrDelta. A caller that received the delta from
+// elsewhere compares the digests before and after.
 func (t *Table) Apply(d Delta) (*Table, error) {
 	e := edit{before: t, after: new(Table)}
 	*e.after = *t
@@ -38,7 +38,7 @@ func (t *Table) Apply(d Delta) (*Table, error) {
 	return e.after, nil
 }
 
-// edit is a table in the making: what changes, by kind of row.
+// edit is a table under construction: its changes, by kind of row.
 type edit struct {
 	before, after *Table
 	rehashes      []rehash
@@ -70,7 +70,7 @@ func (e *edit) put(r Row) error {
 		}
 		e.site = r
 	case *Door:
-		note(&e.doors, &t.doors, id, &door{row: r}) // compiled when the zone is known
+		note(&e.doors, &t.doors, id, &door{row: r}) // compiled once the zone is known
 	case *Right:
 		note(&e.rights, &t.rights, id, compileRight(r))
 	case *Schedule:
@@ -128,7 +128,7 @@ func note[V any](changes *[]change[V], x *index[V], k key, v *V) {
 	*changes = append(*changes, change[V]{key: k, old: x.get(k), new: v})
 }
 
-// rehash notes how the digest changes with a row; r is nil where it goes.
+// rehash notes how a row changes the digest; a nil r means that the row is deleted.
 func (e *edit) rehash(k Key, id key, r Row) error {
 	c := rehash{bucket: bucketOf(k)}
 	old, found := e.before.row(k, id)
@@ -149,7 +149,7 @@ func (e *edit) rehash(k Key, id key, r Row) error {
 	return nil
 }
 
-// settle changes the rows, and what is made of one row alone.
+// settle changes the rows, and the values that are derived from one row alone.
 func (e *edit) settle() error {
 	rezoned, err := e.settleSite()
 	if err != nil {
@@ -171,7 +171,8 @@ func (e *edit) settle() error {
 	)
 }
 
-// settleSite reports whether the blackouts of doors fall on other instants now.
+// settleSite changes the row of the site. It reports whether the blackouts of doors now
+// fall on other instants.
 func (e *edit) settleSite() (rezoned bool, err error) {
 	before := e.before.site
 	if before != nil && e.site != nil && before.row.ID != e.site.ID && !e.siteGone {
@@ -187,7 +188,7 @@ func (e *edit) settleSite() (rezoned bool, err error) {
 	return false, nil
 }
 
-// redoDoors notes the doors whose blackouts follow another zone now.
+// redoDoors notes the doors whose blackouts now follow another zone.
 func (e *edit) redoDoors() {
 	changed := make([]key, len(e.doors))
 	for i, c := range e.doors {

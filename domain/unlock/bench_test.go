@@ -13,21 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// benchSizes are a large site and all sites of a large city in one table, with a
+// benchSizes are a large site, and all sites of a large city in one table. Each has a
 // door for every ten credentials.
 var benchSizes = []struct {
 	name        string
 	credentials int
 }{{"20k", 20_000}, {"1M", 1_000_000}}
 
-// benchWorlds are made once per size: the larger takes a while.
+// benchWorlds caches one world per size, because the larger one takes a while to make.
 var benchWorlds = map[int]*benchWorld{}
 
-// benchWorld is a site and a request for each of its credentials, in random
-// order. Of its doors four in five are doors of units, each unit with a booking,
-// its tenant with a fob bound to that, and four people who share it with mobile
-// keys; the other credentials are cards of staff, who have the rights to twenty
-// doors or so each. Schedules are weekly, in a zone with daylight saving.
+// benchWorld is a site and a request for each of its credentials, in random order. Four
+// in five of its doors are doors of units. Each unit has a booking, a tenant with a fob
+// bound to the booking, and four people who share it with mobile keys. The other
+// credentials are cards of staff, who each have rights to about twenty doors. Schedules
+// are weekly, in a zone with daylight saving.
 type benchWorld struct {
 	table  *Table
 	asks   []ask
@@ -106,7 +106,7 @@ func (w *benchWorld) site(b *testing.B) {
 	}
 }
 
-// unit adds a unit, its booking, its tenant and those whom they share it with.
+// unit adds a unit, its booking, its tenant and the people they share it with.
 func (w *benchWorld) unit(i int) {
 	id, door, booking, own := benchID("unit", i), benchID("door", i), benchID("booking", i), benchID("tenancy", i)
 	gate := benchID("door", w.units+i%(w.doors-w.units))
@@ -159,8 +159,8 @@ func benchDay(n int) Instant {
 	return InstantOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n))
 }
 
-// ask adds a request with a credential, in most cases at a time that every
-// schedule of the site holds.
+// ask adds a request with a credential, mostly at a time at which every schedule of the
+// site holds.
 func (w *benchWorld) ask(credential int, door string) {
 	day := 4 + 7*w.random.IntN(50) + w.random.IntN(5)
 	at := benchDay(day) + Instant(8*time.Hour) + Instant(w.random.Int64N(int64(8*time.Hour)))
@@ -173,8 +173,8 @@ func (w *benchWorld) ask(credential int, door string) {
 	w.asks = append(w.asks, ask{benchTag(credential), IDOf(door), at})
 }
 
-// ask is what differs between the requests, close together, so that neither
-// benchmark measures how its questions are fetched.
+// ask holds the fields in which the requests differ. They lie close together, so that
+// neither benchmark measures how its requests are fetched.
 type ask struct {
 	tag  Tag
 	door ID
@@ -183,9 +183,9 @@ type ask struct {
 
 var benchLocal = Local{LeaseEnd: Held}
 
-// BenchmarkDecide measures one decision with the tag known. As at a door, each
-// question waits for the answer to the one before. The metric x-floor says how
-// many look-ups of BenchmarkFloor, measured right after, take as long.
+// BenchmarkDecide measures one decision with the tag known. As at a door, each request
+// waits for the answer to the one before. The metric x-floor is the number of look-ups
+// of BenchmarkFloor, measured right after, that take as long.
 func BenchmarkDecide(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(size.name, func(b *testing.B) {
@@ -213,8 +213,8 @@ func BenchmarkDecide(b *testing.B) {
 	}
 }
 
-// BenchmarkFloor measures the look-up of the same tags in the same order in a
-// bare map, each waiting for the one before.
+// BenchmarkFloor measures look-ups of the same tags in a bare map. The order is the
+// same, and each look-up waits for the one before.
 func BenchmarkFloor(b *testing.B) {
 	for _, size := range benchSizes {
 		b.Run(size.name, func(b *testing.B) {
@@ -235,7 +235,7 @@ func (w *benchWorld) bareMap() map[Tag]uint32 {
 	return m
 }
 
-// lookUp looks up so many tags. The next index depends on what was found.
+// lookUp looks up n tags. The next index depends on the value found.
 func lookUp(m map[Tag]uint32, asks []ask, n int) {
 	i := 0
 	for range n {
@@ -246,8 +246,8 @@ func lookUp(m map[Tag]uint32, asks []ask, n int) {
 	}
 }
 
-// BenchmarkApply measures a change of one row, a card that is lost and found: it
-// costs the same at every size.
+// BenchmarkApply measures a change of one row, a card that is lost and found. It costs
+// the same at every size.
 func BenchmarkApply(b *testing.B) {
 	states := [2]CredentialState{CredentialActive, CredentialLost}
 	for _, size := range benchSizes {

@@ -317,7 +317,7 @@ func TestDecide(t *testing.T) {
 	}
 	for _, c := range Codes() {
 		if c == DenyBookingSuspended {
-			continue // for those whose booking it is not, in place of what the door says
+			continue // told to people who do not hold the booking, in place of the door's code
 		}
 		assert.True(t, seen[c], "no case shows %s", c)
 	}
@@ -350,8 +350,8 @@ func TestAnswerNamesWhatItIsAbout(t *testing.T) {
 	assert.Equal(t, DenyUnknownAccessPoint, Decide(new(Table), nil, Request{Tag: s.keyA.Tag}).Code)
 }
 
-// A share that names a right of its own is within what the tenant has, even where
-// that is the first of several rights of the unit.
+// A share with its own right opens only the doors of the tenant's right. That holds
+// also when the tenant's right is the first of several rights of the unit.
 func TestShareOfOneOfSeveralRights(t *testing.T) {
 	s := newStorage(t)
 	s.unitB.Rights = append(s.unitB.Rights, UnitRight{Right: "rounds"})

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// Code is the primary reason of an answer. Its text, with allow_ or deny_, is the
-// wire form; the numbers are none. Denials stand in their order of precedence: of
-// several reasons the first is the primary one. The table in meanings says what
-// each one means.
+// Code is the primary reason of an answer. Its text, with the prefix allow_ or deny_,
+// is the wire form; the numbers are not. Denials are listed in order of precedence: if
+// several apply, the first is the primary reason. The table meanings explains each
+// code.
 type Code uint8
 
 // The allowances.
@@ -23,8 +23,8 @@ const (
 	AllowStaff
 )
 
-// firstDenial is 128 as in BACnet, where denials are one range; it leaves room
-// for 63 of them in Checks.
+// firstDenial is 128 as in BACnet, where denials are one range. It leaves room for 63
+// of them in Checks.
 const firstDenial = 128
 
 // The denials, in order of precedence.
@@ -87,8 +87,8 @@ const (
 	endOfDenials
 )
 
-// meanings is the one table of codes: the text, and one short sentence for people. What
-// else there is to know of a code stands with what decides it.
+// meanings is the one table of codes: the text, and one short sentence for people.
+// Everything else about a code is documented at the code that decides it.
 var meanings = map[Code][2]string{
 	AllowFire:              {"allow_fire", "the fire alarm releases the door"},
 	AllowPostureUnlocked:   {"allow_posture_unlocked", "the door stands open to anybody"},
@@ -154,7 +154,7 @@ var meanings = map[Code][2]string{
 	DenyEscortRequired:       {"deny_escort_required", "an escort is required"},
 }
 
-// texts and codes are the table by code and by text.
+// codeTexts and codeByText hold the texts by code and the codes by text.
 var (
 	codeTexts  [endOfDenials]string
 	codeByText = map[string]Code{}
@@ -177,7 +177,7 @@ func Codes() []Code {
 	return all
 }
 
-// ParseCode reads the text of a code.
+// ParseCode parses the text of a code.
 func ParseCode(text string) (Code, error) {
 	c, ok := codeByText[text]
 	if !ok {
@@ -189,7 +189,7 @@ func ParseCode(text string) (Code, error) {
 // Allows reports whether the code is an allowance.
 func (c Code) Allows() bool { return c > NoCode && c < firstDenial }
 
-// Meaning says in at most eight plain words what the code means.
+// Meaning explains the code in at most eight plain words.
 func (c Code) Meaning() string { return meanings[c][1] }
 
 // String gives the text. It does not allocate.
@@ -200,7 +200,7 @@ func (c Code) String() string {
 	return ""
 }
 
-// MarshalText gives the text; it refuses what is no code.
+// MarshalText gives the text; it refuses a number without a code.
 func (c Code) MarshalText() ([]byte, error) {
 	if c.String() == "" {
 		return nil, fmt.Errorf("%d is no code of a decision", uint8(c))
@@ -208,7 +208,7 @@ func (c Code) MarshalText() ([]byte, error) {
 	return []byte(c.String()), nil
 }
 
-// UnmarshalText reads the text.
+// UnmarshalText parses the text.
 func (c *Code) UnmarshalText(text []byte) error {
 	read, err := ParseCode(string(text))
 	*c = read

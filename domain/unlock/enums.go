@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// The enumerations of the rows are small integers with a text each; the text is
-// their wire form. Where the zero value is a default it is the one that gives
-// least; a state has no default, so that a state that was left out is refused.
+// The enumerations of the rows are small integers, each with a text that is its wire
+// form. If the zero value is a default, it is the one that permits least. A state has
+// no default, so that a missing state is refused.
 
 // Kind is the kind of a row.
 type Kind uint8
@@ -30,7 +30,7 @@ func Kinds() []Kind {
 	return []Kind{KindSite, KindDoor, KindRight, KindSchedule, KindPerson, KindUnit, KindBooking, KindCredential, KindGrant}
 }
 
-// Posture overrides what a door, or every door of a site, does with credentials.
+// Posture overrides how a door, or every door of a site, treats credentials.
 type Posture uint8
 
 // The postures.
@@ -39,10 +39,10 @@ const (
 	Unlocked                  // the door stands open to anybody
 	FreeAccess                // any live credential of an active person opens
 	Lockdown                  // no credential opens
-	Secured                   // credentials decide, also in business hours
+	Secured                   // credentials decide, also during business hours
 )
 
-// DoorClass sets how long the lease of a gateway runs for a door.
+// DoorClass selects how long the lease of a gateway runs for a door.
 type DoorClass uint8
 
 // The classes of door.
@@ -51,16 +51,16 @@ const (
 	Critical
 )
 
-// AfterLease is what a door does when the lease has ended.
+// AfterLease is the policy of a door when the lease has ended.
 type AfterLease uint8
 
-// What a door may do after its lease. There is no "open".
+// The policies after the lease. There is no "open".
 const (
 	AfterLeaseDeny AfterLease = iota
-	LastTable                 // decide by the last table for LastTableCeiling more
+	LastTable                 // decide by the last table for LastTableCeiling longer
 )
 
-// Factor is what a door asks for beside the first credential.
+// Factor is the second factor that a door requires beside the first credential.
 type Factor uint8
 
 // The second factors.
@@ -71,18 +71,19 @@ const (
 	EscortFactor        // one of the persons who pass must be an escort
 )
 
-// Presence is what a door does about passback and occupancy.
+// Presence is how a door treats passback and occupancy.
 type Presence uint8
 
-// The ways to treat passback and occupancy. To deny is right only where one
-// gateway serves every door of the area: another sees half of what happens.
+// The ways to treat passback and occupancy. PresenceDeny is right only if one gateway
+// serves every door of the area, because any other gateway sees only a part of the
+// passages.
 const (
 	PresenceOff Presence = iota
 	PresenceMark
 	PresenceDeny
 )
 
-// PersonState says whether anything opens for a person.
+// PersonState is the state of a person. Nothing opens for a person who is not active.
 type PersonState uint8
 
 // The states of a person.
@@ -92,7 +93,7 @@ const (
 	PersonPending               // identity not bound yet: nothing opens
 )
 
-// UnitState is where a unit is between two tenants.
+// UnitState is the state of a unit between two tenants.
 type UnitState uint8
 
 // The states of a unit.
@@ -102,7 +103,7 @@ const (
 	UnitToCheck            // moved out, not yet released: no booking opens it
 )
 
-// BookingState says how far a booking still gives access.
+// BookingState is how far a booking still gives access.
 type BookingState uint8
 
 // The states of a booking. Ended and revoked are final.
@@ -114,11 +115,11 @@ const (
 	BookingRevoked
 )
 
-// CredentialKind is what kind of thing a person shows.
+// CredentialKind is the kind of a credential.
 type CredentialKind uint8
 
-// The kinds of credential. AnyKind is no kind of a row: a request says with it
-// that the question holds for whatever the person may carry.
+// The kinds of credential. AnyKind is not the kind of a row: a request with it asks
+// about any credential that the person may carry.
 const (
 	AnyKind CredentialKind = iota
 	Fob
@@ -127,10 +128,10 @@ const (
 	MobileKey
 )
 
-// CredentialState says whether a credential opens anything.
+// CredentialState is the state of a credential.
 type CredentialState uint8
 
-// The states of a credential. Revoked and expired are final: the number may
+// The states of a credential. Revoked and expired are final, because the number may
 // belong to another credential by now.
 const (
 	CredentialActive CredentialState = iota + 1
@@ -142,19 +143,19 @@ const (
 	CredentialExpired
 )
 
-// Capability is what a lock can do, or a grant lets its holder do, beside opening
-// for a credential at the door.
+// Capability is an ability of a lock, or one that a grant gives to its holder. It comes
+// beside opening for a credential at the door.
 type Capability uint8
 
 // The capabilities. Doors have the first two only.
 const (
-	RemoteUnlock Capability = iota + 1 // open from afar
-	UnlockFor                          // keep open for a while, from afar
-	FirstIn                            // be the one whose coming lets others in
-	Escort                             // take along who needs an escort
+	RemoteUnlock Capability = iota + 1 // open remotely
+	UnlockFor                          // keep open for a while, remotely
+	FirstIn                            // be the first person, whose arrival lets others in
+	Escort                             // accompany people who need an escort
 )
 
-// Source is what a grant comes from. It selects the code of an allowance.
+// Source is the origin of a grant. It selects the code of an allowance.
 type Source uint8
 
 // The sources of a grant.
@@ -181,7 +182,8 @@ const (
 // Side is the direction in which a door is passed.
 type Side uint8
 
-// The sides. NoSide is for what is not known of a person; a request has In or Out.
+// The sides. NoSide means that the side of a person is not known; a request has In or
+// Out.
 const (
 	NoSide Side = iota
 	In
@@ -232,7 +234,7 @@ func readEnum[E ~uint8](texts []string, what string, e *E, text []byte) error {
 // known reports whether e is a value with a text.
 func known[E ~uint8](texts []string, e E) bool { return int(e) < len(texts) && texts[e] != "" }
 
-// enumTexts leaves out the text of a zero value that is no value.
+// enumTexts leaves out the text of a zero value that is not a value.
 func enumTexts(texts []string) []string {
 	if texts[0] == "" {
 		return slices.Clone(texts[1:])

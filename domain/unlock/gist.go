@@ -1,17 +1,18 @@
 package unlock
 
-// gist lies beside a tag in the index and says all about most credentials: those
-// that nobody else's has the tag of, of people who have only this one, and one
-// grant, of which nothing fails from an instant to another but the right and its
-// schedule. A decision about them need not read the holder.
+// gist caches the decision inputs of a tag with one holder, one credential and one
+// grant. It lies beside the tag in the index. It exists only if nobody else's
+// credential has the tag, and if only the right and its schedule can fail between two
+// instants. A decision with a gist need not read the holder.
 type gist struct {
 	right key
 	times gistTimes
 }
 
-// gistTimes are, from the highest bit on: 28 bits from, 28 bits until, in units
-// since 1970, inclusive and exclusive, three bits of kind, three of source, a bit
-// that is zero, and one that says that there is a gist.
+// gistTimes pack the window and the kinds of a gist. From the highest bit on they are:
+// 28 bits from and 28 bits until, in units since 1970, inclusive and exclusive; three
+// bits of kind; three of source; a bit that is zero; and one that is set if there is a
+// gist.
 type gistTimes uint64
 
 const (
@@ -19,7 +20,7 @@ const (
 	gistUnits = 1<<28 - 1
 )
 
-// gist gives the gist of a holder.
+// gist gives the gist of a holder, zero if it has none.
 func (h *holder) gist() gist {
 	c, l, b := &h.credential1, &h.link1, &h.booking1
 	switch {
@@ -33,7 +34,7 @@ func (h *holder) gist() gist {
 	if l.booking != 0 {
 		from, until = max(from, b.from), min(until, b.until)
 	}
-	// Rounded inwards: the rest of a unit is left to the rules.
+	// The window is rounded inwards: the full rules decide about the rest of a unit.
 	first, last := (max(from, 1)-1)/gistUnit+1, min(max(until, 0)/gistUnit, gistUnits)
 	if first >= last {
 		return gist{}
@@ -41,7 +42,7 @@ func (h *holder) gist() gist {
 	return gist{l.right, gistTimes(uint64(first)<<36 | uint64(last)<<8 | uint64(c.kind)<<5 | uint64(l.source)<<2 | 1)}
 }
 
-// holds reports whether there is a gist and it says all at the instant.
+// holds reports whether there is a gist and its window contains the instant.
 func (t gistTimes) holds(at Instant) bool {
 	unit := gistTimes(uint64(at) / gistUnit) // beyond every bound before 1970
 	return t&1 != 0 && unit >= t>>36 && unit < t>>8&gistUnits
@@ -59,12 +60,12 @@ func timesAt(l leaf[holder, gist], place int) gistTimes {
 	return l[place].extra.times
 }
 
-// plainly gives the place of a tag whose gist says all, for the request, the door
-// and the instant are nothing special either, and the right that it names; nil:
-// the rules are needed. It decides nothing that who and granted would not, only
-// sooner. The search begins at place i of the leaf, whose times were read before,
-// so that they came from memory while the door was looked up: most searches end
-// where they begin.
+// plainly finds the gist of a tag that is enough to decide the request. It gives the
+// place of the tag and the right that the gist names, or nil if the full rules are
+// needed: when the gist, the request, the door or the instant is special in any way.
+// The answer is the same as by who and granted, only sooner. The search begins at place
+// i of the leaf. Its times were read before, so that they came from memory while the
+// door was looked up; most searches end where they begin.
 func (q *question) plainly(r *Request, tag key, l leaf[holder, gist], i int, times gistTimes) (*entry[holder, gist], *right) {
 	if len(l) == 0 || r.Fault != NoFault || q.command != NoCommand || q.door.factor != NoFactor || q.local.FirstInPending {
 		return nil, nil
@@ -82,7 +83,7 @@ func (q *question) plainly(r *Request, tag key, l leaf[holder, gist], i int, tim
 	return &l[i], q.table.rights.get(l[i].extra.right)
 }
 
-// plain checks what may fail of a gist that names the right; link is 0 where no
+// plain checks the conditions of a gist that names the right. A link of 0 means that no
 // grant is for the door.
 func (q *question) plain(r *right) (link uint32, failed Checks) {
 	if r == nil || !r.has(q.door.key) {

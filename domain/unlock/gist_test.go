@@ -11,8 +11,8 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// gistCases change Joe, who has one card and one grant. Whatever a gist cannot
-// say must leave him without one.
+// gistCases change Joe, who has one card and one grant. A change that a gist cannot
+// express must leave him without one.
 var gistCases = []struct {
 	name string
 	set  func(s *storage)
@@ -83,8 +83,9 @@ func TestGist(t *testing.T) {
 	}
 }
 
-// sameAsOracle asks with Joe's card around noon, near the bounds of windows and of
-// the units of gists, at every door, in some states of what a gateway knows.
+// sameAsOracle compares decisions about Joe's card with the oracle. It asks around
+// noon, near the bounds of windows and of the units of gists, at every door, in some
+// states of a gateway.
 func sameAsOracle(t *testing.T, s *storage, table *Table) {
 	t.Helper()
 	o := oracleOf(s.all()...)
@@ -104,7 +105,7 @@ func sameAsOracle(t *testing.T, s *storage, table *Table) {
 	}
 }
 
-// What a site says about fobs, blackouts and factors counts for plain people too.
+// Hours of fobs, blackouts, holidays and factors count for people with a gist, too.
 func TestGistIsNotAll(t *testing.T) {
 	for name, set := range map[string]func(s *storage){
 		"the hours of fobs":    func(s *storage) { s.site.FobSchedule, s.joeCard.Kind = "never", Fob },
@@ -129,7 +130,7 @@ func TestGistIsNotAll(t *testing.T) {
 	}
 }
 
-// Whatever row goes, and comes back, changes what hangs on it at once.
+// Deleting a row and putting it back changes everything that depends on it at once.
 func TestEachRowGoesAndComesBack(t *testing.T) {
 	s := newStorage(t)
 	s.hall.Hours, s.site.FobSchedule = []string{"rounds"}, "office"

@@ -17,7 +17,7 @@ func keyOf(b [16]byte) key {
 
 func (k key) compare(o key) int { return cmp.Or(cmp.Compare(k.hi, o.hi), cmp.Compare(k.lo, o.lo)) }
 
-// slot gives the bits of the key that choose the way at a depth.
+// slot gives the bits of the key that select the way at a depth.
 func (k key) slot(depth uint) uint8 {
 	if depth < waysOfHi {
 		return uint8(k.hi>>(64-wayBits*(depth+1))) & (fanOut - 1)
@@ -28,23 +28,24 @@ func (k key) slot(depth uint) uint8 {
 const (
 	wayBits = 6
 	fanOut  = 1 << wayBits
-	// waysOfHi is how many ways the upper half of a key chooses.
+	// waysOfHi is the number of levels at which the upper half of a key selects the
+	// way.
 	waysOfHi  = 64 / wayBits
 	lastDepth = 2*waysOfHi - 1
-	// maxLeaf is how many entries a leaf may have. It bounds what one change copies,
-	// 12 KiB, and with tags 24. With leaves that large, the branches on the way to a
-	// million keys take 100 KiB and stay close to the processor.
+	// maxLeaf is the greatest number of entries of a leaf. It bounds the bytes that one
+	// change copies, 12 KiB, or 24 with tags. With leaves that large, the branches on
+	// the way to a million keys take 100 KiB and stay in the processor's cache.
 	maxLeaf = 512
 )
 
-// tree is an immutable map from keys that are spread evenly, as hashes are, to
-// values, with something extra that lies beside the key. A key may be there
-// several times with different values.
+// tree is an immutable map from keys to values, with something extra beside the key.
+// The keys must be spread evenly, as hashes are. A key may occur several times with
+// different values.
 //
-// It has 64 ways at each branch, and its leaves are hash tables, at most three
-// quarters full, that are copied when they change. As the keys are spread evenly,
-// their next bits are the hash, and a look-up touches little more than one line
-// of memory of a leaf.
+// It has 64 ways at each branch. Its leaves are hash tables, at most three quarters
+// full, that are copied when they change. As the keys are spread evenly, their next
+// bits serve as the hash, and a look-up touches little more than one cache line of a
+// leaf.
 type tree[V, X any] struct {
 	root *branch[V, X]
 	n    int
@@ -57,7 +58,7 @@ type none = struct{}
 
 type branch[V, X any] struct {
 	leaves [fanOut]leaf[V, X]
-	// subs are the branches of slots that outgrew a leaf; nil: none did.
+	// subs are the branches of the slots that outgrew a leaf; nil means none did.
 	subs *[fanOut]*branch[V, X]
 }
 
@@ -72,7 +73,8 @@ type entry[V, X any] struct {
 	value *V
 }
 
-// update replaces the value old of a key; nil: a value comes new, or goes.
+// update replaces the value old of a key. A nil old means that a value is added, a nil
+// new that it is removed.
 type update[V, X any] struct {
 	key      key
 	old, new *V
@@ -82,14 +84,14 @@ type update[V, X any] struct {
 // change is an update of an index.
 type change[V any] = update[V, none]
 
-// place is where a key lies in a leaf of a depth if nothing else does: the next
-// bits of the key say it.
+// place is the index at which the search for a key begins in a leaf of a depth. The
+// next bits of the key determine it.
 func (l leaf[V, X]) place(k key, depth uint) int {
 	return int((k.hi << (wayBits * (depth + 1)) >> 32) * uint64(len(l)) >> 32)
 }
 
-// find gives the leaf of a key and the place from which on to look for it, up to
-// the first free one.
+// find gives the leaf of a key and the place at which to begin the search. The search
+// ends at the first free place.
 func (x *tree[V, X]) find(k key) (l leaf[V, X], place int) {
 	b := x.root
 	if b == nil {
@@ -104,8 +106,8 @@ func (x *tree[V, X]) find(k key) (l leaf[V, X], place int) {
 	return l, int((rest >> 32) * uint64(len(l)) >> 32)
 }
 
-// get gives the value of the key, nil when there is none. It is find with the
-// search, as one function: another call would take a tenth of a decision.
+// get gives the value of the key, nil when there is none. It is find and the search in
+// one function, because another call would take a tenth of a decision.
 func (x *tree[V, X]) get(k key) *V {
 	b := x.root
 	if b == nil {
@@ -163,8 +165,8 @@ func (b *branch[V, X]) each(yield func(key, *V) bool) bool {
 	return true
 }
 
-// with gives the index after the changes, which it sorts. What it shares with x
-// stays as it is.
+// with gives the index after the changes, which it sorts. The parts that it shares with
+// x stay as they are.
 func (x tree[V, X]) with(changes []update[V, X]) tree[V, X] {
 	if len(changes) == 0 {
 		return x
@@ -180,7 +182,7 @@ func (x tree[V, X]) with(changes []update[V, X]) tree[V, X] {
 
 func compareKeys[V, X any](a, b update[V, X]) int { return a.key.compare(b.key) }
 
-// growth is how many more values there are after the changes.
+// growth is by how many the changes raise the number of values.
 func growth[V, X any](changes []update[V, X]) int {
 	n := 0
 	for _, c := range changes {
@@ -212,7 +214,7 @@ func (b *branch[V, X]) with(changes []update[V, X], depth uint) *branch[V, X] {
 	return &out
 }
 
-// change changes one slot of a branch that nobody else has yet.
+// change changes one slot of a branch that nobody else refers to yet.
 func (b *branch[V, X]) change(slot uint8, changes []update[V, X], depth uint) {
 	if b.subs != nil && b.subs[slot] != nil {
 		b.subs[slot] = b.subs[slot].with(changes, depth+1)
@@ -239,8 +241,8 @@ func (b *branch[V, X]) change(slot uint8, changes []update[V, X], depth uint) {
 	b.leaves[slot] = nil
 }
 
-// patched gives a copy of the leaf after the changes where none of them deletes
-// and the leaf has room, else nil.
+// patched gives a copy of the leaf after the changes. It gives nil if a change deletes
+// or the leaf has no room.
 func (l leaf[V, X]) patched(changes []update[V, X], depth uint) leaf[V, X] {
 	n := growth(changes)
 	for i := range l {
@@ -279,7 +281,7 @@ func (l leaf[V, X]) without(changes []update[V, X]) []entry[V, X] {
 	return kept
 }
 
-// of gives the changes of a key among sorted ones.
+// of gives the changes of one key among sorted changes.
 func of[V, X any](changes []update[V, X], k key) []update[V, X] {
 	first, _ := slices.BinarySearchFunc(changes, k, func(c update[V, X], k key) int { return c.key.compare(k) })
 	n := first
@@ -289,10 +291,10 @@ func of[V, X any](changes []update[V, X], k key) []update[V, X] {
 	return changes[first:n]
 }
 
-// leafSize is how long the leaf of so many entries is at least.
+// leafSize is the least length of a leaf with that number of entries.
 func leafSize(entries int) int { return 1 << bits.Len(uint(entries*4/3)) }
 
-// newLeaf makes the leaf of a depth out of entries.
+// newLeaf builds the leaf of a depth from entries.
 func newLeaf[V, X any](entries []entry[V, X], depth uint) leaf[V, X] {
 	if len(entries) == 0 {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// An index is compared with a map over changes small and large, in numbers that
-// make leaves grow, split, shrink and vanish; and what it was stays what it was.
+// An index agrees with a map over small and large changes. Their numbers make leaves
+// grow, split, shrink and vanish. An index from before a change stays the same.
 func TestIndexIsAMap(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	want := map[key]*int{}
@@ -72,7 +72,7 @@ func TestIndexIsAMap(t *testing.T) {
 	}
 }
 
-// Values of one key lie in one leaf, until the last of them goes.
+// Values of one key lie in one leaf, until the last of them is removed.
 func TestIndexWithOneKeySeveralTimes(t *testing.T) {
 	var x tree[int, string]
 	k := key{1 << 63, 5}

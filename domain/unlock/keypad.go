@@ -1,38 +1,38 @@
 package unlock
 
-// Keypad is what the wrong codes at one reader have come to. The gateway of the
-// reader keeps it and journals it, so that a restart forgives nothing; the zero
-// Keypad is that of a reader at which nobody has mistyped anything.
+// Keypad is the state of the back-off after wrong codes at one reader. The gateway of
+// the reader keeps it and journals it, so that a restart resets nothing. The zero
+// Keypad is that of a reader without any wrong code.
 //
 // # How long it takes to guess a PIN
 //
-// A code is looked at only while the reader takes codes. freeCodes wrong ones in a
-// row cost nothing, each further one locks it: for shortLockout, then twice as
-// long each time up to longLockout. A right code ends the row, or people would
-// pay for whoever was there before them. But somebody with a PIN of their own could
-// end it after every few guesses, so that each wrong code counts for a day or so
-// as well: one is forgotten every longLockout, and while dayCodes of them count
-// each further one locks the reader for longLockout, whatever was right between.
+// The reader checks a code only while it is not locked. The first freeCodes wrong ones
+// in a row cost nothing. Each further one locks the reader: for shortLockout, then
+// twice as long each time up to longLockout. A right code ends the row, or people would
+// pay for the mistakes of others before them. But somebody with a PIN of their own
+// could end it after every few guesses, so each wrong code also counts for a day or so:
+// one is forgotten every longLockout, and while dayCodes of them count, each further
+// one locks the reader for longLockout, even after right codes in between.
 //
-// So a reader looks at dayCodes + 1 wrong codes at once at most, and from then on
-// at one in 15 minutes: 96 a day, 35,000 a year. PINs are so long for their crowd
-// that a guess hits one at most once in 10,000 (domain.PinLength), and at a site
-// with 20 of them, which have 6 digits, once in 50,000. Whoever stands at a reader day and
-// night finds one after 10,000 guesses on average: after 103 days with the fullest
-// crowd, after 17 months at the small site, and the lock-outs are on record all the
-// while. With several readers it goes as many times faster.
+// So a reader checks at most dayCodes + 1 wrong codes at once, and from then on one in
+// 15 minutes: 96 a day, 35,000 a year. PINs are long enough for their number of people
+// that a guess hits one at most once in 10,000 (domain.PinLength), and at a site with
+// 20 of them, which have 6 digits, once in 50,000. Somebody who tries at a reader day
+// and night finds one after 10,000 guesses on average: after 103 days with the greatest
+// number of people, after 17 months at the small site, and the lock-outs are on record
+// all the while. Several readers make it as many times faster.
 type Keypad struct {
 	// Row is how many wrong codes there were since the last right one.
 	Row uint32 `json:"row,omitempty"`
-	// Count is how many wrong codes are not forgotten. One is at Forgot + longLockout,
-	// the next as much later.
+	// Count is the number of wrong codes that are not forgotten. One is forgotten at
+	// Forgot + longLockout, the next one longLockout later, and so on.
 	Count  uint32  `json:"count,omitempty"`
 	Forgot Instant `json:"forgot,omitzero"`
-	// Until ends the lock-out, exclusive; zero: there was none.
+	// Until ends the lock-out, exclusive; zero means there was none.
 	Until Instant `json:"until,omitzero"`
 }
 
-// The numbers of the back-off, in wrong codes and in nanoseconds.
+// The parameters of the back-off, in wrong codes and in nanoseconds.
 const (
 	freeCodes    = 5
 	dayCodes     = 100
@@ -40,24 +40,25 @@ const (
 	longLockout  = 15 * 60 * 1_000_000_000
 )
 
-// GuessesADay is how many wrong codes a reader looks at in a day at which somebody tries
-// without end.
+// GuessesADay is the number of wrong codes that a reader checks in a day if somebody
+// tries without a pause.
 const GuessesADay = 24 * 3600 * 1_000_000_000 / longLockout
 
 // LockedOut reports whether the reader takes no code at an instant.
 func (k Keypad) LockedOut(at Instant) bool { return at < k.Until }
 
-// badCredential are the denials of a code that is not, or not now, a live
-// credential's.
+// badCredential are the denials of a code that belongs to no live credential, or not
+// now.
 const badCredential Checks = 1<<(DenyMaxUses-firstDenial+1) - 1<<(DenyWrongFacilityCode-firstDenial)
 
-// badSecond are the denials for want of a second factor.
+// badSecond are the denials for lack of a second factor.
 const badSecond = 1<<(DenyInvalidPin-firstDenial) | 1<<(DenySecondPersonRequired-firstDenial) | 1<<(DenyEscortRequired-firstDenial)
 
-// After gives what is to be kept after the answer to a request at the reader.
-// Without a code, and while it is locked, nothing changes. A code is right when a
-// live credential has it, whatever else stands against the holder. A second factor
-// that does not help is a wrong code: reader and door may tell no difference.
+// After gives the next state after the answer to a request at the reader. Without a
+// code, and while the reader is locked, nothing changes. A code is right when a live
+// credential has it, even if the holder is denied for another reason. A second factor
+// that does not help counts as a wrong code: reader and door must not reveal a
+// difference.
 func (k Keypad) After(r Request, a Answer) Keypad {
 	code := r.Tag != Tag{} && r.Kind == Pin
 	second := r.Second != Tag{}
@@ -94,8 +95,8 @@ func (k Keypad) right(at Instant) Keypad {
 	return k
 }
 
-// forget forgets one wrong code for each longLockout that has passed, and with the
-// last of them the row.
+// forget forgets one wrong code for each longLockout that has passed. The last one also
+// ends the row.
 func (k Keypad) forget(at Instant) Keypad {
 	past := max(0, at-k.Forgot) / longLockout
 	if past >= Instant(k.Count) {

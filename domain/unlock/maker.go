@@ -6,27 +6,27 @@ import (
 	"slices"
 )
 
-// maker makes holders out of the rows of a table and notes on which rows, beside
-// their own, they depend.
+// maker compiles holders from the rows of a table. It notes on which rows, beside their
+// own, they depend.
 type maker struct {
 	table *Table
 	needs []key // as dependency gives them; perhaps several times
 
-	// Of the holder in the making.
+	// The fields below are those of the holder under construction.
 	names       []string // of its bookings, by number
 	bookings    []booking
 	credentials []credential
 	links       []link
 }
 
-// maxBookings is how many bookings of one person are told apart; what belongs to
+// maxBookings is the number of bookings of one person that are told apart. Access by
 // further ones is denied.
 const maxBookings = math.MaxUint16
 
 // dependency names a row on which holders depend.
 func dependency(kind Kind, k key) key { return key{k.hi, k.lo ^ uint64(kind)} }
 
-// holder makes the holder of a person; nil when there is nothing of them. Both
+// holder compiles the holder of a person; nil means that no row is about them. Both
 // slices are sorted by id.
 func (m *maker) holder(person *Person, credentials []*Credential, grants []*Grant) *holder {
 	m.needs, m.names = m.needs[:0], m.names[:0]
@@ -105,8 +105,8 @@ func (m *maker) credential(r *Credential) credential {
 	return c
 }
 
-// booking gives the number of a booking, 0 for none, and its row and its unit, nil
-// where they are not known.
+// booking gives the number, the row and the unit of a booking. The number is 0 if there
+// is no booking; row and unit are nil if they are not known.
 func (m *maker) booking(id string) (number uint16, row *Booking, unit *Unit) {
 	if id == "" {
 		return 0, nil, nil
@@ -157,8 +157,8 @@ func ofBooking(state BookingState) (fixed Checks, gatelocked bool) {
 	return check(DenyBookingRevoked), false
 }
 
-// chain appends the links of a grant and of those of its parents that add
-// something.
+// chain appends the links of a grant and of those of its parents that restrict it
+// further.
 func (m *maker) chain(g *Grant) {
 	of := g.Source
 	gone := notInForce(of, GrantRevoked)
@@ -181,8 +181,7 @@ func (m *maker) chain(g *Grant) {
 	}
 }
 
-// link makes a link of a grant, in a chain that begins with a grant of the
-// source.
+// link makes the link of a grant, in a chain that begins with a grant of the source.
 func (m *maker) link(g *Grant, of Source) link {
 	number, booking, unit := m.booking(g.Booking)
 	l := link{
@@ -210,7 +209,7 @@ func (m *maker) link(g *Grant, of Source) link {
 	return l
 }
 
-// sharer checks the person who lets others use what is theirs.
+// sharer checks the person who shares their access with others.
 func (m *maker) sharer(person string) Checks {
 	k := keyOf(IDOf(person))
 	m.needs = append(m.needs, dependency(KindPerson, k))
@@ -220,9 +219,9 @@ func (m *maker) sharer(person string) Checks {
 	return 0
 }
 
-// join takes a parent into the link where it has the same doors, booking and
-// hours; windows of one chain have the same codes, so that their intersection
-// says as much as both. A guest's share of what the tenant has is one link.
+// join merges a parent into the link if it has the same doors, booking and hours.
+// Windows of one chain have the same codes, so their intersection stands for both. So a
+// guest's share of the tenant's whole access is one link.
 func (l *link) join(parent *link) bool {
 	var none narrow
 	own, above := &none, &none
@@ -240,8 +239,8 @@ func (l *link) join(parent *link) bool {
 	return true
 }
 
-// notInForce gives what denies when a grant of a chain is in a state; of is the
-// source of the grant with which the chain begins.
+// notInForce gives the denials that follow from the state of a grant in a chain. The
+// source of the grant with which the chain begins is of.
 func notInForce(of Source, state GrantState) Checks {
 	switch {
 	case state == GrantActive:

@@ -2,29 +2,29 @@ package unlock
 
 import "math"
 
-// Request asks whether a door opens. It names the credential by tag or by id, or
-// else the person; the first of these that is not zero counts.
+// Request asks whether a door opens. It names the credential by tag or by id, or else
+// the person; the first of these that is not zero counts.
 type Request struct {
 	Door ID
-	Side Side // Out, or else In
-	// At is the instant that is judged.
+	Side Side // Out; any other value means In
+	// At is the instant to decide about.
 	At         Instant
-	Tag        Tag // as a reader took it
-	Credential ID  // known otherwise: a mobile key, or a question
-	Person     ID  // known otherwise: a remote unlock, or a question
-	// Kind is what kind of credential is shown: beside a Person the kind to judge,
-	// AnyKind for whatever they carry; beside a Tag what the reader takes, Pin for
-	// digits.
+	Tag        Tag // as a reader read it
+	Credential ID  // known otherwise: a mobile key, or a query
+	Person     ID  // known otherwise: a remote unlock, or a query
+	// Kind is the kind of the credential. Beside a Person it is the kind to decide
+	// about, or AnyKind for any that they carry. Beside a Tag it is the kind that the
+	// reader reads, Pin for digits.
 	Kind CredentialKind
-	// Command is what is asked from afar; NoCommand at the door.
+	// Command is the remote command; NoCommand at the door.
 	Command Command
-	// Second is the tag shown as the second factor; zero: none.
+	// Second is the tag shown as the second factor; zero means none.
 	Second Tag
-	// Fault is why the reader has no tag; NoFault when it has.
+	// Fault is why the reader has no tag; NoFault when it has one.
 	Fault Fault
 }
 
-// Command is what is asked from afar. Its grant and its door must permit it.
+// Command is a remote command. Its grant and its door must permit it.
 type Command uint8
 
 // The commands.
@@ -44,37 +44,36 @@ const (
 	WrongCardFormat
 )
 
-// Held is the end of a lease that does not end: for questions asked where the
-// ledger is.
+// Held is the end of a lease that does not end. It is for queries at the service, where
+// the ledger is.
 const Held Instant = math.MaxInt64
 
-// LastTableCeiling is how long after the end of its lease a door with the policy
-// LastTable goes on, in nanoseconds (72 h).
+// LastTableCeiling is how long a door with LastTable keeps deciding after its lease has
+// ended. It is in nanoseconds (72 h).
 const LastTableCeiling = 72 * 3600 * 1_000_000_000
 
-// Local is what only the gateway of the door knows, as it stands at the instant
-// of the request for this door, credential and person. It is written into the
-// record of the decision. The zero Local says nothing that denies, except that no
-// lease is held.
+// Local is the state that only the gateway of the door knows. It is taken at the
+// instant of the request, for its door, credential and person. It is written into the
+// record of the decision. The zero Local denies nothing, except that no lease is held.
 type Local struct {
 	// LeaseEnd is the end of the lease for the class of the door, exclusive. At the
 	// service it is Held.
 	LeaseEnd Instant `json:"lease_end,omitzero"`
-	// ClockUnsure says that no service time was had since the gateway started. A
-	// critical door takes no lease for held then.
+	// ClockUnsure says that the gateway has had no service time since it started. A
+	// critical door treats its lease as not held then.
 	ClockUnsure bool `json:"clock_unsure,omitempty"`
 	Fire        bool `json:"fire,omitempty"`    // the fire input is on
-	Blocked     bool `json:"blocked,omitempty"` // the door is blocked at the door
+	Blocked     bool `json:"blocked,omitempty"` // the door is blocked on the spot
 	// FirstInPending says that the door waits for somebody with FirstIn.
 	FirstInPending bool `json:"first_in_pending,omitempty"`
-	// FirstIn is when somebody last opened the door, at the door and not from afar,
-	// with a grant that has FirstIn; zero: it is not known that anybody has, and
+	// FirstIn is when somebody with a grant that has FirstIn last opened the door, at
+	// the door and not remotely. Zero means that this is not known of anybody, so that
 	// business hours that wait for it do not begin.
 	FirstIn   Instant `json:"first_in,omitzero"`
 	Interlock bool    `json:"interlock,omitempty"` // another door of the interlock is open
-	// Keypad is what wrong codes have come to at the reader.
+	// Keypad is the state of the back-off after wrong codes at the reader.
 	Keypad Keypad `json:"keypad,omitzero"`
-	// LastSide is how the person last passed a door of the area; NoSide: unknown.
+	// LastSide is how the person last passed a door of the area; NoSide means unknown.
 	LastSide Side `json:"last_side,omitzero"`
 	// Uses is how often the credential has opened.
 	Uses uint32 `json:"uses,omitempty"`

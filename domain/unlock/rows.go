@@ -2,40 +2,43 @@ package unlock
 
 import "gatehouse/domain/schedule"
 
-// Row is one fact of a site's permissions. Rows are handed over by pointer and
-// must not be changed once a table or a delta has them. What may be referred to
-// by others has an id of 1 to MaxID visible ASCII characters; sets are sorted and
-// without doubles, so that the same fact has one encoding.
+// Row is one fact of a site's permissions. Rows are passed by pointer and must not be
+// changed once a table or a delta has them. A row that others may refer to has an id of
+// 1 to MaxID visible ASCII characters. Sets are sorted and without duplicates, so that
+// the same fact has one encoding.
 type Row interface {
-	// Key names the row; a row put replaces the one with its key.
+	// Key names the row. A row that is put replaces the one with its key.
 	Key() Key
-	// check refuses what cannot stand in a table.
+	// check refuses a row that a table cannot hold.
 	check() error
 }
 
-// Site is the one row about the site as a whole. A table without it allows
-// nothing, not even fire release: it has no time and no doors.
+// Site is the one row about the site as a whole. A table without it allows nothing, not
+// even fire release: it has no time and no doors.
 type Site struct {
 	ID string `json:"id"`
-	// Zone, Calendar and Blackouts make the instants of schedules.
+	// Zone, Calendar and Blackouts determine at which instants schedules hold.
 	Zone      schedule.ZoneRules `json:"zone"`
 	Calendar  schedule.Calendar  `json:"calendar,omitempty"`
-	Blackouts schedule.Blackouts `json:"blackouts,omitempty"` // no grant opens anything meanwhile
-	// Posture is that of every door whose own is Normal, but of doors of units only
-	// Lockdown, which comes before any other. It holds until PostureUntil, exclusive;
-	// zero: until it is changed. PostureSource is the id of the commit it comes from.
+	Blackouts schedule.Blackouts `json:"blackouts,omitempty"` // no grant opens anything during one
+	// Posture applies to every door whose own is Normal. For doors of units only
+	// Lockdown applies, which takes precedence over any other. It holds until
+	// PostureUntil, exclusive; zero means until it is changed. PostureSource is the id
+	// of the commit it comes from.
 	Posture       Posture `json:"posture"`
 	PostureUntil  Instant `json:"posture_until,omitzero"`
 	PostureSource string  `json:"posture_source,omitempty"`
-	// SharedUserFobs lets a fob or card open what was shared with its holder (rule F6).
+	// SharedUserFobs lets a fob or card use access that was shared with its holder
+	// (rule F6).
 	SharedUserFobs bool `json:"shared_user_fobs,omitempty"`
 	// FobSchedule is the id of the one schedule that fobs and cards follow in place of
-	// those of rights, units and grants; empty: they follow the schedule of their user.
+	// those of rights, units and grants; empty means they follow the schedule of their
+	// user.
 	FobSchedule string `json:"fob_schedule,omitempty"`
-	// LockdownShutsOut says that a lockdown denies side out too; without it the way
-	// out stays free.
+	// LockdownShutsOut says that a lockdown denies side out, too; otherwise the way out
+	// stays free.
 	LockdownShutsOut bool `json:"lockdown_shuts_out,omitempty"`
-	// LeaseStandard and LeaseCritical are how long leases run, in seconds, 1 to
+	// LeaseStandard and LeaseCritical are the lengths of leases, in seconds, 1 to
 	// 259,200 (72 h). Gateways read them; a decision reads the lease itself.
 	LeaseStandard uint32 `json:"lease_standard_s"`
 	LeaseCritical uint32 `json:"lease_critical_s"`
@@ -43,7 +46,7 @@ type Site struct {
 	TagKey uint32 `json:"tag_key"`
 }
 
-// Door is whatever a gateway opens.
+// Door is a door or anything else that a gateway opens.
 type Door struct {
 	ID string `json:"id"`
 	// AreaIn is the area behind the door, AreaOut the one before it; either may be
@@ -52,13 +55,13 @@ type Door struct {
 	AreaOut string `json:"area_out,omitempty"`
 	// Unit is set on the doors of a unit.
 	Unit string `json:"unit,omitempty"`
-	// Gateway is the id of the one that opens it; empty: none was assigned.
+	// Gateway is the id of the gateway that opens it; empty means none is assigned.
 	Gateway string `json:"gateway,omitempty"`
-	// Entry says that a gatelock shuts it: gates, entries, lifts, inner doors.
+	// Entry says that a gatelock closes it: gates, entries, lifts, inner doors.
 	Entry   bool      `json:"entry,omitempty"`
 	Class   DoorClass `json:"class"`
 	Enabled bool      `json:"enabled"`
-	// Posture holds until PostureUntil, exclusive; zero: until it is changed.
+	// Posture holds until PostureUntil, exclusive; zero means until it is changed.
 	// PostureSource is the id of the commit or schedule it comes from.
 	Posture       Posture `json:"posture"`
 	PostureUntil  Instant `json:"posture_until,omitzero"`
@@ -67,38 +70,37 @@ type Door struct {
 	FireRelease  bool               `json:"fire_release,omitempty"`
 	Capabilities []Capability       `json:"capabilities,omitempty"` // RemoteUnlock, UnlockFor
 	AfterLease   AfterLease         `json:"after_lease"`
-	Blackouts    schedule.Blackouts `json:"blackouts,omitempty"` // beside those of the site
+	Blackouts    schedule.Blackouts `json:"blackouts,omitempty"` // in addition to those of the site
 	Factor       Factor             `json:"factor"`
 	Presence     Presence           `json:"presence"`
-	// Occupancy is how many people AreaIn may hold; 0: any number.
+	// Occupancy is how many people AreaIn may hold; 0 means any number.
 	Occupancy uint32 `json:"occupancy,omitempty"`
-	// Hours are the ids of the rights whose business hours the door keeps, sorted:
-	// while any of them hold and its posture, and that of the site, is Normal, it
+	// Hours are the ids of the rights whose business hours the door keeps, sorted.
+	// While any of them hold, and the postures of door and site are Normal, the door
 	// stands open.
 	Hours []string `json:"hours,omitempty"`
 }
 
-// Right is a set of doors with a schedule; also the doors of a group.
+// Right is a set of doors with a schedule. The doors of a group are a Right, too.
 type Right struct {
 	ID    string   `json:"id"`
 	Doors []string `json:"doors"`
-	// Schedule is the id of the schedule on which it holds; empty: always.
+	// Schedule is the id of the schedule on which it holds; empty means always.
 	Schedule string `json:"schedule,omitempty"`
-	// Capabilities are what every grant of the right lets its holder do beside what
-	// the grant says: RemoteUnlock, UnlockFor. Here a setting for thousands is one
-	// row.
+	// Capabilities are what every grant of the right permits in addition to its own:
+	// RemoteUnlock, UnlockFor. Here a setting for thousands is one row.
 	Capabilities []Capability `json:"capabilities,omitempty"`
-	// Hours are business hours, for the doors that name the right; nil: none.
+	// Hours are business hours, for the doors that name the right; nil means none.
 	Hours *Hours `json:"hours,omitempty"`
 }
 
 // Hours are business hours: a door stands open to anybody while they hold.
 type Hours struct {
-	// Schedule is the id of the schedule on which they hold. Nor do they hold in a
+	// Schedule is the id of the schedule on which they hold. They do not hold in a
 	// blackout of the site or of the door.
 	Schedule string `json:"schedule"`
-	// FirstIn says that they begin only once somebody with FirstIn has opened the
-	// door: within them, or within Grace before.
+	// FirstIn says that they begin only once somebody with FirstIn has opened the door:
+	// within them, or within Grace before.
 	FirstIn bool `json:"first_in"`
 	// Grace is in seconds, at most MaxGrace.
 	Grace uint32 `json:"grace_s,omitempty"`
@@ -111,8 +113,8 @@ const MaxGrace = 12 * 3600
 type Schedule struct {
 	ID       string            `json:"id"`
 	Schedule schedule.Schedule `json:"schedule"`
-	// Closed are its own blackouts, sorted: it does not hold meanwhile, not for fobs
-	// either that follow the one schedule of the site.
+	// Closed are its own blackouts, sorted. The schedule does not hold during them, not
+	// even for fobs that follow the one schedule of the site.
 	Closed []Window `json:"closed,omitempty"`
 }
 
@@ -122,19 +124,20 @@ type Person struct {
 	State PersonState `json:"state"`
 }
 
-// Unit is what bookings are about.
+// Unit is a unit that can be booked.
 type Unit struct {
 	ID    string    `json:"id"`
 	State UnitState `json:"state"`
-	// Rights are what a grant of a booking of the unit opens that names no right of
-	// its own, sorted by right; none: the unit is not mapped and opens nothing.
+	// Rights are opened by a grant of a booking of the unit that names no right of its
+	// own. They are sorted by right; empty means that the unit is not mapped and opens
+	// nothing.
 	Rights []UnitRight `json:"rights,omitempty"`
 }
 
 // UnitRight is an access right mapped to a unit.
 type UnitRight struct {
 	Right string `json:"right"`
-	// Schedule narrows that of the right; empty: the right's alone.
+	// Schedule restricts that of the right; empty means the right's alone.
 	Schedule string `json:"schedule,omitempty"`
 }
 
@@ -142,69 +145,71 @@ type UnitRight struct {
 type Booking struct {
 	ID   string `json:"id"`
 	Unit string `json:"unit"`
-	// Person is the primary tenant. What the tenant may open stands in the tenant's
-	// grants; what others may by this booking opens while the tenant is active.
+	// Person is the primary tenant. The tenant's own grants say where the tenant has
+	// access. The access of others by this booking works while the tenant is active.
 	Person string       `json:"person"`
 	Window Window       `json:"window,omitzero"`
 	State  BookingState `json:"state"`
 }
 
-// Credential is what a person shows.
+// Credential is a card, fob, PIN or key of a person.
 type Credential struct {
 	ID string `json:"id"`
-	// Tag is what a reader makes of it under the site's tag key; zero: it cannot be
-	// read at a door (a mobile key that is known by id).
+	// Tag is the tag that a reader computes under the site's tag key; zero means that
+	// it cannot be read at a door (a mobile key that is known by id).
 	Tag    Tag            `json:"tag,omitzero"`
 	Kind   CredentialKind `json:"kind"` // not AnyKind
 	Format string         `json:"format,omitempty"`
 	Person string         `json:"person"`
-	// Booking binds it to the grants of one booking: it opens nothing else, and
-	// ends with it. Empty: it opens what the person may.
+	// Booking binds it to the grants of one booking: it opens nothing else, and ends
+	// with the booking. Empty means that it opens everything that the person may.
 	Booking string `json:"booking,omitempty"`
 	Window  Window `json:"window,omitzero"`
-	// Schedule is the id of its own schedule, as of a PIN for weekly visits; empty:
-	// none. It narrows whatever else its holder may, also where fobs follow the one
-	// schedule of the site.
+	// Schedule is the id of its own schedule, such as that of a PIN for weekly visits;
+	// empty means none. It restricts all access of its holder, also if fobs follow the
+	// one schedule of the site.
 	Schedule string          `json:"schedule,omitempty"`
 	State    CredentialState `json:"state"`
-	// SuspendedUntil ends a suspension, exclusive; zero: until it is lifted.
+	// SuspendedUntil ends a suspension, exclusive; zero means until it is lifted.
 	SuspendedUntil Instant `json:"suspended_until,omitzero"`
-	// MaxUses is how often it opens, as its gateway counts; 0: as often as wanted.
+	// MaxUses is how often it opens, as its gateway counts; 0 means any number of
+	// times.
 	MaxUses uint32 `json:"max_uses,omitempty"`
-	// Home is the id of the gateway that counts the uses: it opens no door of another,
-	// which would count for itself. Empty: each gateway counts for itself.
+	// Home is the id of the gateway that counts the uses. The credential opens no door
+	// of another gateway, which would count for itself. Empty means that each gateway
+	// counts for itself.
 	Home string `json:"home,omitempty"`
-	// DenyListed denies it whatever the state.
+	// DenyListed denies it in any state.
 	DenyListed bool `json:"deny_listed,omitempty"`
-	// Duress says that its holder shows it when forced to: it decides as any other,
-	// and the answer says so.
+	// Duress says that its holder shows it under duress. It decides as any other, and
+	// the answer reports the duress.
 	Duress bool `json:"duress,omitempty"`
 }
 
-// Grant lets a person through the doors of a right. It opens where and when it,
-// its booking and its parents up to the first all do.
+// Grant lets a person through the doors of a right. It opens only where and when the
+// grant, its booking and all its parents permit it.
 type Grant struct {
 	ID     string `json:"id"`
 	Person string `json:"person"`
-	// Right is the right that it opens; empty: whatever is mapped to the unit of
-	// its booking.
+	// Right is the right that it opens; empty means the rights that are mapped to the
+	// unit of its booking.
 	Right string `json:"right,omitempty"`
-	// Booking is the one it stands and falls with; empty: none.
+	// Booking is the booking that it depends on; empty means none.
 	Booking string `json:"booking,omitempty"`
-	// Parent is the grant that it is a part of; empty: none. At most MaxParents
-	// lie above a grant.
+	// Parent is the grant that it is a part of; empty means none. A grant has at most
+	// MaxParents above it.
 	Parent string `json:"parent,omitempty"`
 	Window Window `json:"window,omitzero"`
-	// Schedule narrows that of the right; empty: the right's alone.
+	// Schedule restricts that of the right; empty means the right's alone.
 	Schedule string `json:"schedule,omitempty"`
-	// Kinds are the kinds of credential that may use it; none: every kind.
+	// Kinds are the kinds of credential that may use it; empty means every kind.
 	Kinds        []CredentialKind `json:"kinds,omitempty"`
 	Capabilities []Capability     `json:"capabilities,omitempty"`
 	Source       Source           `json:"source"`
 	State        GrantState       `json:"state"`
 }
 
-// MaxParents is how many grants may lie above one. More, as in a circle, deny.
+// MaxParents is how many grants may be above one. Longer chains, and circles, deny.
 const MaxParents = 8
 
 // Key names the row.

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Table is the permissions of one site at one position, made quick to ask. It is
-// immutable: Apply gives another table that shares with it what did not change,
-// so that any number of readers go on with theirs. The zero Table has no rows and
+// Table is the permissions of one site at one position, in a form that is quick to
+// query. It is immutable: Apply gives another table that shares the unchanged parts
+// with it, so that any number of readers keep theirs. The zero Table has no rows and
 // allows nothing.
 type Table struct {
 	position string
@@ -21,7 +21,7 @@ type Table struct {
 	rights    index[right]
 	schedules index[timetable]
 
-	// What holders are made of.
+	// The rows below are the inputs of holders.
 	persons     index[Person]
 	units       index[Unit]
 	bookings    index[Booking]
@@ -29,18 +29,18 @@ type Table struct {
 	grants      index[Grant]
 
 	holders index[holder]      // by person
-	tags    tree[holder, gist] // by tag of a credential; of several holders with one tag all
-	// dependants are the holders to make anew when a row changes that is not theirs,
-	// by dependency.
+	tags    tree[holder, gist] // by tag of a credential; several entries if several holders have the tag
+	// dependants are the holders to recompile when a row of somebody else changes, by
+	// dependency.
 	dependants index[[]key]
 }
 
-// NewTable makes a table of rows, in any order, that stands at no position.
+// NewTable makes a table of rows, in any order, without a position.
 func NewTable(rows ...Row) (*Table, error) {
 	return new(Table).Apply(Delta{Put: rows})
 }
 
-// Position gives the position of the commit that the table follows; empty: none.
+// Position gives the position of the commit that the table reflects; empty means none.
 func (t *Table) Position() string { return t.position }
 
 // N gives the number of that commit.
@@ -49,8 +49,9 @@ func (t *Table) N() uint64 { return t.n }
 // At gives the instant of that commit.
 func (t *Table) At() Instant { return t.at }
 
-// TagKey gives the version of the key under which the tags in the rows were made, 0
-// without the row of the site: a read is told by it alone.
+// TagKey gives the version of the key under which the tags in the rows were made. It is
+// 0 without the row of the site. Tags from a reader can be matched under this key
+// alone.
 func (t *Table) TagKey() uint32 {
 	if t.site == nil {
 		return 0

@@ -28,9 +28,9 @@ func (k Key) Compare(other Key) int {
 // MaxID is the greatest length of an id in bytes.
 const MaxID = 200
 
-// ID is an id as tables look it up: the first 16 bytes of the SHA-256 of its
-// text. Whoever asks often keeps the IDs of doors and persons. The zero ID is
-// that of no text.
+// ID is an id in the form that tables look up. It is the first 16 bytes of the SHA-256
+// of its text. Frequent callers keep the IDs of doors and persons. The zero ID stands
+// for the empty text.
 type ID [16]byte
 
 // IDOf gives the ID of a text; of "" the zero ID.
@@ -58,7 +58,7 @@ func (t Tag) String() string { return hex.EncodeToString(t[:]) }
 // MarshalText gives the text.
 func (t Tag) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, t[:]), nil }
 
-// UnmarshalText reads the text, in lower case.
+// UnmarshalText parses the text, in lower case.
 func (t *Tag) UnmarshalText(text []byte) error {
 	var read Tag
 	if n, err := hex.Decode(read[:], text[:min(len(text), 32)]); err != nil || n != 16 || len(text) != 32 || read.String() != string(text) {
