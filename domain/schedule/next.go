@@ -2,9 +2,9 @@ package schedule
 
 import "math"
 
-// quiet is the number of days after which an unchanged answer cannot change any more,
-// unless the calendar or the validity changes on a date among them. Three weeks show
-// every minute of every weekday although clocks skip some.
+// quiet is the number of days after which an unchanged answer cannot change any more.
+// During them neither the calendar nor the validity may change: three weeks show every
+// minute of every weekday although clocks skip some.
 const quiet = 3*daysOfWeek + 1
 
 // NextChange returns the first instant later than after at which Contains changes its

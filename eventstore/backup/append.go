@@ -9,7 +9,7 @@ import (
 	"gatehouse/eventstore"
 )
 
-// appending copies what is new in one stream.
+// appending copies the new messages of one stream.
 type appending struct {
 	ctx     context.Context // of the run
 	w       *Writer
@@ -24,10 +24,11 @@ type appending struct {
 	last     *Message
 	messages int
 	old      uint64 // up to this sequence the messages were in the backup before
-	reopened bool   // the last segment of the stream is to be replaced by what is written next
+	reopened bool   // the last segment of the stream is to be replaced by the next one written
 }
 
-// standBehindClosed sets the checker behind the closed segments, and gives the open one.
+// standBehindClosed moves the checker past the closed segments and returns the open
+// one.
 func (a *appending) standBehindClosed(ctx context.Context) (open *Segment, err error) {
 	segments := a.stream.Segments
 	if n := len(segments); n > 0 && segments[n-1].Open {
@@ -47,8 +48,9 @@ func (a *appending) standBehindClosed(ctx context.Context) (open *Segment, err e
 	return open, nil
 }
 
-// walk gives a checker behind the closed segments: the ledger is read from its first message and compared with them where
-// each ends, unless that was saved. Of the other streams the chains go on with the first message that is seen.
+// walk returns a checker that stands after the closed segments. The ledger is read from
+// its first message and compared with each segment at its end, unless that state was
+// saved. In the other streams the chains start with the first message that is seen.
 func (a *appending) walk(ctx context.Context, closed []Segment) (*checker, error) {
 	c := newChecker(a.state.Name, 1)
 	if a.state.Name == eventstore.StreamLedger && a.closed > 0 {
@@ -78,7 +80,7 @@ func (a *appending) walk(ctx context.Context, closed []Segment) (*checker, error
 	return c, nil
 }
 
-// sameTail makes sure that the last message of a segment is the one that the stream has there.
+// sameTail requires that the stream has the last message of a segment at that position.
 func (a *appending) sameTail(m *Message, s Segment) error {
 	if Hash(sha256.Sum256(m.Body)) == s.Tail {
 		return nil
@@ -87,8 +89,9 @@ func (a *appending) sameTail(m *Message, s Segment) error {
 		ErrOther, m.Seq, a.state.Name, m.Subject, s.Name, a.w.target)
 }
 
-// reopen reads the messages of the open segment again, to be written together with those behind them, and gives the
-// sequence to go on from. A segment of which retention has taken something stays as it is.
+// reopen reads the messages of the open segment again and returns the next sequence to
+// read. They are written together with the messages after them. A segment from which
+// retention has removed messages stays as it is.
 func (a *appending) reopen(ctx context.Context, open Segment) (from uint64, err error) {
 	a.old, a.reopened = open.Last, true
 	again := 0
@@ -119,7 +122,7 @@ func (a *appending) reopen(ctx context.Context, open Segment) (from uint64, err 
 	return open.Last + 1, nil
 }
 
-// take takes one message, and writes the segment that it fills.
+// take takes one message, and writes the segment when it is full.
 func (a *appending) take(m *Message) error {
 	if err := a.checker.take(m); err != nil {
 		return fmt.Errorf("backup: %w", err)
@@ -137,7 +140,7 @@ func (a *appending) take(m *Message) error {
 	return a.flush(a.ctx, false)
 }
 
-// flush writes the segment that was filled so far, as the open one or as a closed one.
+// flush writes the messages collected so far, as the open segment or as a closed one.
 func (a *appending) flush(ctx context.Context, open bool) error {
 	if a.messages == 0 {
 		return nil

@@ -43,7 +43,7 @@ func TestARunWritesOnlyWhatIsNew(t *testing.T) {
 	require.NotEmpty(t, closed)
 	assert.Equal(t, closed, after.Stream("LEDGER").Segments[:len(closed)])
 	b.source.commit(t, "acme", 1)
-	b.run() // one that knows nothing of the runs before
+	b.run() // one that knows nothing of the earlier runs
 	b.verify()
 }
 
@@ -88,7 +88,8 @@ func TestAWrongKeyIsRefusedByName(t *testing.T) {
 	require.ErrorIs(t, err, ErrWrongKey)
 }
 
-// Whatever is done to any object of the backup, verify names it; so does each reading of what lies there.
+// Verify names any damaged object of the backup, and so does each reading of the
+// object.
 func TestDamageOfAnyObjectIsNamed(t *testing.T) {
 	b := newBed(t, newFolder(t))
 	b.source.everything(t)
@@ -138,7 +139,8 @@ func flipped(b []byte, i int) []byte {
 	return b
 }
 
-// A ledger that is broken is not copied over what was whole, and the error names org and position.
+// A broken ledger is not copied over a whole backup, and the error names org and
+// position.
 func TestABrokenChainIsNotBackedUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		damage func(*memory)

@@ -11,7 +11,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Head is where the chain of an org ends.
+// Head is the last commit in the chain of an org.
 type Head struct {
 	Position wire.Position `json:"position"`
 	Hash     wire.Hash     `json:"hash"` // of the last body
@@ -19,17 +19,18 @@ type Head struct {
 	Commits  uint64        `json:"commits"`
 }
 
-// A checker follows the messages of one stream and tells where one does not follow the one before.
+// A checker verifies that each message of one stream follows the one before.
 type checker struct {
 	stream string
-	at     uint64                  // the last sequence of closed segments that keep was called behind
-	next   uint64                  // of the ledger: the sequence that must come
+	at     uint64                  // the last sequence of closed segments, at which keep was called
+	next   uint64                  // of the ledger: the expected sequence
 	heads  map[domain.ID]Head      // of the ledger
 	tails  map[string]activityTail // of activity, by subject
 	flaws  []string                // of activity
 	broken map[string]bool         // subjects that flaws tells of
 
-	// What the maps held before the messages since keep was called last; a zero value was not there.
+	// The kept fields hold the values at the last call of keep. A zero value in a map
+	// means that the key was absent.
 	keptNext  uint64
 	keptHeads map[domain.ID]Head
 	keptTails map[string]activityTail
@@ -40,7 +41,7 @@ type activityTail struct {
 	hash wire.Hash
 }
 
-// maxFlaws bounds how many broken chains of activity are told by name.
+// maxFlaws bounds how many broken chains of activity are reported by name.
 const maxFlaws = 20
 
 func newChecker(stream string, first uint64) *checker {
@@ -49,12 +50,12 @@ func newChecker(stream string, first uint64) *checker {
 	return c
 }
 
-// keep makes the present state the one that rewind comes back to.
+// keep saves the present state for rewind.
 func (c *checker) keep() {
 	c.keptNext, c.keptHeads, c.keptTails = c.next, map[domain.ID]Head{}, map[string]activityTail{}
 }
 
-// rewind forgets the messages since keep.
+// rewind goes back to the state that keep saved.
 func (c *checker) rewind() {
 	c.next = c.keptNext
 	restore(c.heads, c.keptHeads)
@@ -73,7 +74,8 @@ func restore[K, V comparable](now, kept map[K]V) {
 	}
 }
 
-// set puts a value into a map and what it replaces into kept, if it is the first since keep.
+// set puts a value into a map. The first time since keep it saves the replaced value in
+// kept.
 func set[K comparable, V any](now, kept map[K]V, key K, value V) {
 	if _, known := kept[key]; !known {
 		kept[key] = now[key]
@@ -81,7 +83,7 @@ func set[K comparable, V any](now, kept map[K]V, key K, value V) {
 	now[key] = value
 }
 
-// take checks the next message. An error says that it must not be copied.
+// take checks the next message. After an error the message must not be copied.
 func (c *checker) take(m *Message) error {
 	switch c.stream {
 	case eventstore.StreamLedger:
@@ -92,7 +94,8 @@ func (c *checker) take(m *Message) error {
 	return nil
 }
 
-// takeCommit checks a message of the ledger: none may be absent, and each is a commit that follows its org's head.
+// takeCommit checks a message of the ledger. None may be absent, and each is a commit
+// that follows its org's head.
 func (c *checker) takeCommit(m *Message) error {
 	if m.Seq != c.next {
 		return fmt.Errorf("%w: message %d of %s is not there, message %d comes in its place: %s", ErrBroken, c.next, c.stream, m.Seq, eventstore.DamageAdvice)
@@ -113,8 +116,9 @@ func (c *checker) takeCommit(m *Message) error {
 	return nil
 }
 
-// takeActivity checks a record of a gateway. Records before the first that is there, and between what an earlier segment
-// has and the first that was there later, were taken by retention.
+// takeActivity checks a record of a gateway. Records may be absent before the first
+// one, and between the end of an earlier segment and the first that was left later:
+// retention removed them.
 func (c *checker) takeActivity(m *Message) {
 	a, err := wire.DecodeActivity(m.Body)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 
 var errDead = errors.New("dead")
 
-// mortal is a target whose writer dies at one step: before that is done, or after it without hearing of it.
+// mortal is a target whose writer dies at one step: before the step is done, or after
+// it but before the reply.
 type mortal struct {
 	Target
 	steps int // left; at 0 it is dead
@@ -47,8 +48,8 @@ func (m *mortal) Remove(ctx context.Context, name string) error {
 	return m.step(func() error { return m.Target.Remove(ctx, name) })
 }
 
-// Whatever step of whatever run is the last one of a process, what the manifest names is whole, and the next process
-// brings the backup to where the source is.
+// A writer may die at any step of any run. The objects that the manifest names are
+// whole, and the next process brings the backup up to date with the source.
 func TestAWriterMayDieAtAnyStep(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		b := newBed(t, newFolder(t))
@@ -92,7 +93,8 @@ func TestAWriterMayDieAtAnyStep(t *testing.T) {
 	}
 }
 
-// A copy of the vault has keys that may be destroyed by now: it is gone after its time, but never the newest.
+// A copy of the vault is deleted after its time, because its keys may be destroyed by
+// now. The newest copy always stays.
 func TestCopiesOfTheVaultEnd(t *testing.T) {
 	b := newBed(t, newFolder(t))
 	b.opts.VaultCopiesFor = DefaultVaultCopiesFor
@@ -114,7 +116,8 @@ func TestCopiesOfTheVaultEnd(t *testing.T) {
 	b.verify()
 }
 
-// What a target says of the heads need not be walked to again, and a file about another state of it is not believed.
+// Saved heads spare the next run a walk through the ledger. A file of heads from
+// another state of the target is not used.
 func TestHeadsAreRemembered(t *testing.T) {
 	b := newBed(t, newFolder(t))
 	b.source.everything(t)
@@ -140,7 +143,7 @@ func TestHeadsAreRemembered(t *testing.T) {
 	other.verify()
 }
 
-// The target of one ledger takes no other, nor an older state of its own.
+// The target of one ledger refuses any other, and an older state of its own.
 func TestAnotherLedgerIsRefused(t *testing.T) {
 	b := newBed(t, newFolder(t))
 	b.source.everything(t)

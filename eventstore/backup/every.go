@@ -11,14 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A Schedule runs a writer again and again beside a service.
+// A Schedule runs a writer at an interval beside a service.
 type Schedule struct {
 	writer *Writer
 	every  time.Duration
 
 	mu     sync.Mutex
-	last   *Result // of the last run that came to its end; nil: none since the start
-	failed error   // of the last run; nil: it came to its end
+	last   *Result // of the last run that finished; nil means none since the start
+	failed error   // of the last run; nil means it finished
 	since  time.Time
 
 	runs    *prometheus.CounterVec
@@ -29,9 +29,11 @@ type Schedule struct {
 const (
 	// MinEvery is the shortest interval between two runs: each copies the vault.
 	MinEvery = time.Second
-	// retryAfter is how long a run waits after one that failed, unless the interval is shorter.
+	// retryAfter is how long a run waits after one that failed, unless the interval is
+	// shorter.
 	retryAfter = time.Minute
-	// lateAfter is after how many intervals without a whole backup it is late.
+	// lateAfter is the number of intervals without a whole backup after which it is
+	// late.
 	lateAfter = 3
 )
 
@@ -78,15 +80,16 @@ func (s *Schedule) size() int64 {
 	return s.last.Size
 }
 
-// Trouble tells why the last run did not come to its end; nil: it did, or there was none yet.
+// Trouble returns the error of the last run; nil means that it finished, or that there
+// was none yet.
 func (s *Schedule) Trouble() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed
 }
 
-// Late tells how old the newest whole backup is when that is more than lateAfter intervals, whether runs fail or one hangs
-// at its target; 0: it is young enough.
+// Late returns the age of the newest whole backup if it exceeds lateAfter intervals. It
+// does so whether runs fail or one hangs at its target. Otherwise it returns 0.
 func (s *Schedule) Late() time.Duration {
 	if age := s.age(); age > lateAfter*s.every {
 		return age
@@ -94,7 +97,8 @@ func (s *Schedule) Late() time.Duration {
 	return 0
 }
 
-// Run runs the writer at once, and then an interval after the begin of each run, until the context ends.
+// Run runs the writer at once, and then an interval after the start of each run, until
+// the context ends.
 func (s *Schedule) Run(ctx context.Context) {
 	for {
 		begun := time.Now()

@@ -42,7 +42,7 @@ func (m *moody) Lock(ctx context.Context) (context.Context, func() error, error)
 	return m.Target.Lock(ctx)
 }
 
-// told gives the metrics of a registry by name and outcome.
+// told returns the metrics of a registry by name and outcome.
 func told(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()
@@ -60,8 +60,8 @@ func told(t *testing.T, reg *prometheus.Registry) map[string]float64 {
 	return all
 }
 
-// A schedule makes backups by itself, and whatever a target does it tells how old the
-// newest one is and goes on when the target does.
+// A schedule makes backups by itself. However a target fails, the schedule reports the
+// age of the newest backup, and continues when the target works again.
 func TestAScheduleTellsHowOldTheNewestBackupIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		target := &moody{Target: newFolder(t)}

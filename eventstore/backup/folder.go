@@ -13,7 +13,8 @@ import (
 	"syscall"
 )
 
-// A folder is a target on a file system. Its files are their owner's alone: a plain backup is as secret as the ledger.
+// A folder is a target on a file system. Its files are readable by their owner alone,
+// because a plain backup is as secret as the ledger.
 type folder string
 
 // String names the folder.
@@ -21,18 +22,20 @@ func (f folder) String() string { return string(f) }
 
 func (f folder) path(name string) string { return filepath.Join(string(f), filepath.FromSlash(name)) }
 
-// draftMark is in the names of files that are being written. Those that a killed writer left are removed by the next.
+// draftMark is in the names of files that are being written. The next writer removes
+// those that a killed writer left.
 const draftMark = ".draft-"
 
 // Put implements [Target].
 func (f folder) Put(_ context.Context, name string, body io.ReadSeeker, size int64) error {
 	if info, err := os.Stat(f.path(name)); err == nil && info.Size() != size {
-		return fmt.Errorf("%s is there already with %d bytes, not %d", f.path(name), info.Size(), size)
+		return fmt.Errorf("%s already exists with %d bytes, not %d", f.path(name), info.Size(), size)
 	}
 	return f.write(name, body)
 }
 
-// write writes beside the file and renames: after any crash it is the old one or the new one.
+// write writes a draft and renames it. After any crash the file is the old one or the
+// new one.
 func (f folder) write(name string, body io.Reader) error {
 	path := f.path(name)
 	if err := f.makeDirs(filepath.Dir(path)); err != nil {
@@ -53,7 +56,7 @@ func (f folder) write(name string, body io.Reader) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// makeDirs makes a folder below the target, durably.
+// makeDirs makes a folder below the target and syncs it.
 func (f folder) makeDirs(dir string) error {
 	if info, err := os.Stat(dir); err == nil && info.IsDir() {
 		return nil
@@ -97,7 +100,7 @@ func (f folder) Replace(ctx context.Context, name string, body []byte, was Versi
 
 func versionOf(b []byte) Version { return Version(Hash(sha256.Sum256(b)).String()) }
 
-// Get implements [Target]. A version is known of the manifest alone, which is small.
+// Get implements [Target]. Only the manifest, which is small, has a version.
 func (f folder) Get(_ context.Context, name string) (io.ReadCloser, Version, error) {
 	file, err := os.Open(f.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -149,7 +152,7 @@ func (f folder) Remove(_ context.Context, name string) error {
 	return nil
 }
 
-// Lock implements [Target]: the kernel gives the file free however the process ends.
+// Lock implements [Target]. The kernel releases the file however the process ends.
 func (f folder) Lock(ctx context.Context) (context.Context, func() error, error) {
 	if err := f.makeDirs(string(f)); err != nil {
 		return nil, nil, err
@@ -175,7 +178,7 @@ func (f folder) Lock(ctx context.Context) (context.Context, func() error, error)
 	return ctx, file.Close, f.removeDrafts()
 }
 
-// removeDrafts removes what writers that were killed have left. The lock is held.
+// removeDrafts removes the drafts of killed writers. The caller holds the lock.
 func (f folder) removeDrafts() error {
 	all, err := f.List(context.Background(), "")
 	for _, o := range all {

@@ -12,16 +12,18 @@ import (
 	"gatehouse/eventstore"
 )
 
-// savedHeads are where the chains of the ledger stood behind the last closed segment, so that the next process need not
-// walk there from the first commit. They are derived and lie beside the ledger, not in the target, where they would tell
-// the names of the orgs or be unreadable for a writer that holds public keys alone.
+// savedHeads cache the heads of the ledger's chains after the last closed segment. So
+// the next process need not walk there from the first commit. They are derived and lie
+// beside the ledger, not in the target: there they would reveal the names of the orgs,
+// or be unreadable for a writer that holds public keys alone.
 type savedHeads struct {
 	Target  string             `json:"target"`
 	Segment Segment            `json:"segment"` // the last closed one
 	Heads   map[domain.ID]Head `json:"heads"`
 }
 
-// headsFile is where the heads of a target are saved; empty: nowhere.
+// headsFile is the path of the saved heads of a target; empty means that none are
+// saved.
 func (w *Writer) headsFile() string {
 	if w.opts.Spool == "" {
 		return ""
@@ -29,7 +31,8 @@ func (w *Writer) headsFile() string {
 	return filepath.Join(w.opts.Spool, "backup-"+Hash(sha256.Sum256([]byte(w.target.String()))).String()[:16]+".heads")
 }
 
-// savedChecker gives a checker behind the last closed segment; nil when nothing good is saved of it.
+// savedChecker returns a checker that stands after the last closed segment. It returns
+// nil if there is no valid saved state of that segment.
 func (w *Writer) savedChecker(last Segment) *checker {
 	b, err := os.ReadFile(w.headsFile())
 	if err != nil {
@@ -48,7 +51,8 @@ func (w *Writer) savedChecker(last Segment) *checker {
 	return c
 }
 
-// saveHeads saves where the checker of the ledger stands. That it cannot be saved costs the next process a walk.
+// saveHeads saves the state of the ledger's checker. If that fails, the next process
+// walks the ledger.
 func (w *Writer) saveHeads() {
 	c, s := w.checkers[eventstore.StreamLedger], w.manifest.Stream(eventstore.StreamLedger)
 	path := w.headsFile()

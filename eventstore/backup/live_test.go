@@ -25,7 +25,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// newLive is a ledger of so many commits on a server, and its vault.
+// newLive makes a ledger with that number of commits on a server, and its vault.
 func newLive(t *testing.T, commits int) (Store, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,8 +80,9 @@ func publishCommits(t *testing.T, js jetstream.JetStream, commits int) {
 	<-js.PublishAsyncComplete()
 }
 
-// A ledger on a server goes to a backup over the socket as over the connection, and its vault opens again with the master
-// key. GATEHOUSE_LONG=N takes N commits and tells how long it took.
+// A ledger on a server is backed up the same over the socket as over the connection.
+// The vault in the backup opens with the master key. GATEHOUSE_LONG=N takes N commits
+// and logs the time it took.
 func TestALiveLedgerIsBackedUp(t *testing.T) {
 	commits := 2000
 	if long, err := strconv.Atoi(os.Getenv("GATEHOUSE_LONG")); err == nil {

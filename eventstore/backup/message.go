@@ -21,14 +21,14 @@ type Message struct {
 	Body    []byte
 }
 
-// What a message may be: the streams take a MiB, and the server headers of 64 KiB.
+// The limits of a message: the streams accept a MiB, and the server headers of 64 KiB.
 const (
 	maxSubject = 4 << 10
 	maxHeader  = 64 << 10
 	maxBody    = 4 << 20
 )
 
-// append writes the message behind b.
+// append appends the encoded message to b.
 func (m *Message) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, m.Seq)
 	b = binary.AppendVarint(b, m.Time.UnixNano())
@@ -51,7 +51,7 @@ func headerText(h map[string][]string) string {
 	return text.String()
 }
 
-// readMessage reads the next message; io.EOF says that there is none.
+// readMessage reads the next message. io.EOF means that there is none.
 func readMessage(r *bufio.Reader) (*Message, error) {
 	seq, err := binary.ReadUvarint(r)
 	if err != nil {

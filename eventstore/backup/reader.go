@@ -14,19 +14,19 @@ import (
 	"gatehouse/eventstore"
 )
 
-// checkText is what the manifest has encrypted to the recipients.
+// checkText is the text that the manifest holds encrypted to the recipients.
 const checkText = "gatehouse backup"
 
-// A Backup is what a target held when it was opened. A run that writes there meanwhile does not change it, but for
-// segments that were replaced a day ago.
+// A Backup is the content of a target at the time it was opened. A run that writes
+// there meanwhile does not change it, but for segments that were replaced a day ago.
 type Backup struct {
 	target   Target
 	manifest *Manifest
 	opener   *opener
 }
 
-// Open opens the backup in a target. It fails with ErrNoBackup, ErrDamaged, or ErrWrongKey when none of the identities
-// opens it. A plain backup needs none.
+// Open opens the backup in a target. It fails with ErrNoBackup, ErrDamaged, or
+// ErrWrongKey when none of the identities opens it. A plain backup needs none.
 func Open(ctx context.Context, t Target, identities ...age.Identity) (*Backup, error) {
 	m, _, err := readManifest(ctx, t)
 	if err != nil {
@@ -48,11 +48,12 @@ func Open(ctx context.Context, t Target, identities ...age.Identity) (*Backup, e
 	return &Backup{t, m, o}, nil
 }
 
-// Manifest says what the backup consists of. It is not to be changed.
+// Manifest returns the manifest. It must not be changed.
 func (b *Backup) Manifest() *Manifest { return b.manifest }
 
-// Messages gives the messages of a stream in their order, each segment checked as a whole and each message against those
-// before it. An error names the object, or the org and the position; what was given before it was whole.
+// Messages calls f with the messages of a stream in their order. Each segment is
+// checked as a whole and each message against those before it. An error names the
+// object, or the org and the position; the messages passed before it were valid.
 func (b *Backup) Messages(ctx context.Context, stream string, f func(*Message) error) error {
 	_, err := b.messages(ctx, stream, f)
 	return err
@@ -88,7 +89,7 @@ func (b *Backup) messages(ctx context.Context, stream string, f func(*Message) e
 	return c, nil
 }
 
-// read gives the bytes of a segment, and not more than it may have.
+// read returns the bytes of a segment, and at most as many as it may have.
 func (b *Backup) read(ctx context.Context, name string, size int64) ([]byte, error) {
 	if size > maxStored {
 		return nil, fmt.Errorf("backup: %w: object %s: %d bytes are more than a segment has", ErrDamaged, manifestName, size)
@@ -114,8 +115,9 @@ func (b *Backup) absent(name string, err error) error {
 	return fmt.Errorf("backup: %s: read object %s: %w", b.target, name, err)
 }
 
-// Vault writes the newest copy of the vault to w, as [gatehouse/eventstore/vault.PutBack] takes it: sealed with a key of
-// the master key. After an error, what was written must not be used.
+// Vault writes the newest copy of the vault to w, in the form that
+// [gatehouse/eventstore/vault.PutBack] takes: sealed with a key derived from the master
+// key. After an error the written bytes must not be used.
 func (b *Backup) Vault(ctx context.Context, w io.Writer) error {
 	if len(b.manifest.Vault) == 0 {
 		return fmt.Errorf("backup: %s: %w: no run has come to the vault yet", b.target, ErrMissing)
@@ -149,7 +151,7 @@ func (b *Backup) vault(ctx context.Context, v VaultObject, w io.Writer) error {
 	return nil
 }
 
-// summed hashes what is read through it.
+// summed hashes the bytes that are read through it.
 type summed struct {
 	r    io.Reader
 	sum  hash.Hash

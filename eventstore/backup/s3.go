@@ -19,17 +19,20 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// S3 says how to reach storage that speaks S3. Credentials come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
-// AWS_SESSION_TOKEN, or from the file that AWS_SHARED_CREDENTIALS_FILE names: never from a flag, which others see.
+// S3 says how to reach storage that speaks S3. Credentials come from AWS_ACCESS_KEY_ID,
+// AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or from the file that
+// AWS_SHARED_CREDENTIALS_FILE names: never from a flag, which others see.
 type S3 struct {
 	Endpoint string        // URL; empty: Amazon's
 	Region   string        // empty: that of the environment, or asked for
 	Lease    time.Duration // how long a writer that does not answer keeps others away; 0: a minute
 }
 
-// A bucket is a target in storage that speaks S3. Two writers are kept apart by conditional writes (If-Match and
-// If-None-Match), which that storage must know; the lock is a lease, renewed while the writer lives, and the manifest is
-// only replaced over the version that was read. So a writer that slept through its lease changes nothing.
+// A bucket is a target in storage that speaks S3. Two writers are kept apart by
+// conditional writes (If-Match and If-None-Match), which that storage must know; the
+// lock is a lease, renewed while the writer lives, and the manifest is only replaced
+// over the version that was read. So a writer that slept through its lease changes
+// nothing.
 type bucket struct {
 	client *minio.Client
 	name   string
@@ -142,8 +145,8 @@ func (b *bucket) Remove(ctx context.Context, name string) error {
 
 var errLeaseLost = errors.New("the lock is lost")
 
-// Lock implements [Target]. A lock that nobody renews for the length of a lease, by the clock of whoever waits for it, is
-// of a writer that is gone.
+// Lock implements [Target]. A lock that nobody renews for the length of a lease, by the
+// clock of whoever waits for it, is of a writer that is gone.
 func (b *bucket) Lock(ctx context.Context) (context.Context, func() error, error) {
 	_, was, err := b.lockNow(ctx)
 	if err != nil {

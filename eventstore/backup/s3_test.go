@@ -20,7 +20,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// fakeS3 is the variable by which the test's own program becomes storage that speaks S3: it names the file for its address.
+// fakeS3 is the variable by which the test's own program becomes storage that speaks
+// S3: it names the file for its address.
 const fakeS3 = "GATEHOUSE_TEST_FAKE_S3"
 
 func TestMain(m *testing.M) {
@@ -119,8 +120,8 @@ func TestABackupInS3(t *testing.T) {
 	require.ErrorContains(t, err, "s3://bucket/prefix")
 }
 
-// One writer works at a time; one that is gone keeps the next away for a lease, and one that slept through its lease
-// changes nothing.
+// One writer works at a time; one that is gone keeps the next away for a lease, and one
+// that slept through its lease changes nothing.
 func TestOneWriterAtATime(t *testing.T) {
 	for name, target := range map[string]Target{"folder": newFolder(t), "bucket": newBucket(t)} {
 		t.Run(name, func(t *testing.T) {

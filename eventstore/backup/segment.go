@@ -25,7 +25,8 @@ type SegmentHeader struct {
 }
 
 const (
-	// maxPlain bounds a segment's plain form: one that is all but full, and the largest message.
+	// maxPlain bounds a segment's plain form: one that is all but full, and the largest
+	// message.
 	maxPlain = SegmentSize + maxBody + maxHeader + maxSubject + (64 << 10)
 	// maxStored bounds a segment as it is stored: what cannot be compressed grows a little.
 	maxStored = maxPlain + 1<<20
@@ -119,8 +120,8 @@ func (o *opener) decrypt(stored io.Reader) (io.Reader, error) {
 	return r, nil
 }
 
-// segment checks a stored segment as a whole and gives the messages in it. want is what the manifest says of it, ledger and
-// stream where it belongs.
+// segment checks a stored segment as a whole and gives the messages in it. want is what
+// the manifest says of it, ledger and stream where it belongs.
 func (o *opener) segment(stored []byte, want Segment, ledger time.Time, stream string) ([]*Message, error) {
 	if int64(len(stored)) != want.Size || Hash(sha256.Sum256(stored)) != want.SHA256 {
 		return nil, fmt.Errorf("%w: its bytes are others than those that were written", ErrDamaged)

@@ -18,20 +18,22 @@ import (
 	"time"
 )
 
-// SocketFile is the socket below DATA on which a service gives what is backed up.
+// SocketFile is the socket below DATA over which a service hands out the data of a
+// backup.
 const SocketFile = "backup.sock"
 
 const (
-	// maxReaders bounds how many backups are given at once.
+	// maxReaders bounds how many backups are served at once.
 	maxReaders = 2
-	// stall is how long whoever reads may take to take more.
+	// stall is how long a reader may pause.
 	stall = time.Minute
-	// maxAddress is how long the name of a socket may be, in bytes, where it is shortest.
+	// maxAddress is the greatest length of the name of a socket, in bytes, on every
+	// system.
 	maxAddress = 100
 )
 
-// Listen makes the socket of a data directory that the caller has locked: mode 0600, whatever the mode of the directory.
-// What a killed service left there is removed.
+// Listen makes the socket of a data directory that the caller has locked. Its mode is
+// 0600 under any mode of the directory. A socket that a killed service left is removed.
 func Listen(dataDir string) (net.Listener, error) {
 	l, err := listen(dataDir, filepath.Join(dataDir, SocketFile))
 	if err != nil {
@@ -40,7 +42,8 @@ func Listen(dataDir string) (net.Listener, error) {
 	return l, nil
 }
 
-// listen makes the socket in a directory of its own, where nobody else can open it before it has its mode.
+// listen makes the socket in a new directory. There nobody else can open it before it
+// has its mode.
 func listen(dataDir, path string) (net.Listener, error) {
 	own, err := os.MkdirTemp(dataDir, "socket-*")
 	if err != nil {
@@ -80,8 +83,8 @@ func (s *socket) Close() error {
 	return err
 }
 
-// socketAddress names a socket in a directory by less than the 100 bytes that an address may have. done is called when it
-// is bound or connected.
+// socketAddress names a socket in a directory by less than the 100 bytes that an
+// address may have. Call done when the socket is bound or connected.
 func socketAddress(dir, name string) (address string, done func(), err error) {
 	if address = filepath.Join(dir, name); len(address) <= maxAddress {
 		return address, func() {}, nil
@@ -93,7 +96,7 @@ func socketAddress(dir, name string) (address string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", d.Fd(), name), func() { d.Close() }, nil
 }
 
-// Handler answers those who may open the socket with what a backup consists of.
+// Handler serves the data of a backup to everybody who can open the socket.
 func (s Store) Handler(spool string, log *slog.Logger) http.Handler {
 	h := &handler{store: s, spool: spool, log: log, readers: make(chan struct{}, maxReaders)}
 	mux := http.NewServeMux()
@@ -110,7 +113,8 @@ type handler struct {
 	readers chan struct{}
 }
 
-// bounded answers few at once, and with an error that names why.
+// bounded limits how many requests are answered at once. An error of the answer becomes
+// a response that names it.
 func (h *handler) bounded(answer func(Source, http.ResponseWriter, *http.Request) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -127,7 +131,7 @@ func (h *handler) bounded(answer func(Source, http.ResponseWriter, *http.Request
 		}
 		if err := answer(source, w, r); err != nil && r.Context().Err() == nil {
 			h.log.Warn("a backup could not be given", "what", r.URL.Path, "error", err)
-			http.Error(w, err.Error(), http.StatusInternalServerError) // where nothing was sent yet
+			http.Error(w, err.Error(), http.StatusInternalServerError) // has an effect only if nothing was sent yet
 		}
 	}
 }
@@ -140,7 +144,8 @@ func (h *handler) state(s Source, w http.ResponseWriter, r *http.Request) error 
 	return json.NewEncoder(w).Encode(st)
 }
 
-// stream gives the messages of a stream and, behind them, one with the sequence 0 whose subject tells what went wrong.
+// stream sends the messages of a stream and then an end message with the sequence 0.
+// The subject of the end message is the error, or empty.
 func (h *handler) stream(s Source, w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("stream")
 	from, err1 := strconv.ParseUint(r.FormValue("from"), 10, 64)
@@ -167,7 +172,8 @@ func (h *handler) stream(s Source, w http.ResponseWriter, r *http.Request) error
 
 func truncated(s string, n int) string { return s[:min(len(s), n)] }
 
-// vault makes the copy before it gives it: whoever reads slowly must not hold the vault.
+// vault makes the copy before it sends it, so that a slow reader does not hold the
+// vault.
 func (h *handler) vault(s Source, w http.ResponseWriter, r *http.Request) error {
 	f, err := spoolFile(h.spool)
 	if err != nil {
@@ -189,7 +195,7 @@ func (h *handler) vault(s Source, w http.ResponseWriter, r *http.Request) error 
 	return err
 }
 
-// patient gives each write its time.
+// patient sets a deadline for each write.
 type patient struct {
 	w http.ResponseWriter
 	c *http.ResponseController

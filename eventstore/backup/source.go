@@ -20,7 +20,8 @@ var Streams = []string{eventstore.StreamLedger, eventstore.StreamActivity, event
 type Source interface {
 	// State tells where the streams stand.
 	State(ctx context.Context) (*State, error)
-	// Read gives the messages of a stream between two sequences, both inclusive, but for those that are not there.
+	// Read gives the messages of a stream between two sequences, both inclusive, but
+	// for those that are not there.
 	Read(ctx context.Context, stream string, from, until uint64, f func(*Message) error) error
 	// Vault writes a copy of the vault, see [vault.Vault.Copy].
 	Vault(ctx context.Context, w io.Writer) error
@@ -84,7 +85,8 @@ func (l *live) Vault(ctx context.Context, w io.Writer) error { return l.vault.Co
 // readTries is how often a reading is begun anew, a second apart, without a message.
 const readTries = 5
 
-// Read implements [Source]. A consumer that is lost, as with its server in a cluster, is made again behind what was read.
+// Read implements [Source]. A consumer that is lost, as with its server in a cluster,
+// is made again behind what was read.
 func (l *live) Read(ctx context.Context, stream string, from, until uint64, f func(*Message) error) error {
 	var failed error // what f answered, which no second reading mends
 	next := from

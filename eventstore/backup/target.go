@@ -10,14 +10,16 @@ import (
 	"time"
 )
 
-// A Target is where a backup lies. Names of objects have slashes. Every call ends in bounded time.
+// A Target is where a backup lies. Names of objects have slashes. Every call ends in
+// bounded time.
 type Target interface {
 	// String names the target as it was given.
 	String() string
-	// Put stores an object as a whole and durably, or not at all. It fails when there is one of this name with other bytes.
+	// Put stores an object as a whole and durably, or not at all. It fails when there
+	// is one of this name with other bytes.
 	Put(ctx context.Context, name string, body io.ReadSeeker, size int64) error
-	// Replace stores an object of which was is the present version, empty for one that is not there; else it fails with
-	// ErrBusy.
+	// Replace stores an object of which was is the present version, empty for one that
+	// is not there; else it fails with ErrBusy.
 	Replace(ctx context.Context, name string, body []byte, was Version) (Version, error)
 	// Get gives an object and its version.
 	Get(ctx context.Context, name string) (io.ReadCloser, Version, error)
@@ -25,8 +27,8 @@ type Target interface {
 	List(ctx context.Context, prefix string) ([]Object, error)
 	// Remove removes an object, which may be absent.
 	Remove(ctx context.Context, name string) error
-	// Lock keeps other writers away until unlock is called, or this process ends. It fails with ErrBusy. The context that
-	// it gives ends when the lock is lost.
+	// Lock keeps other writers away until unlock is called, or this process ends. It
+	// fails with ErrBusy. The context that it gives ends when the lock is lost.
 	Lock(ctx context.Context) (held context.Context, unlock func() error, err error)
 }
 
@@ -43,13 +45,15 @@ type Object struct {
 var errAbsent = errors.New("no such object")
 
 const (
-	// smallTimeout bounds one request about an object of the size of a segment, largeTimeout one about any: so much that
-	// a vault of a million keys passes a line of 1 MB/s.
+	// smallTimeout bounds one request about an object of the size of a segment,
+	// largeTimeout one about any: so much that a vault of a million keys passes a line
+	// of 1 MB/s.
 	smallTimeout = 2 * time.Minute
 	largeTimeout = 30 * time.Minute
 )
 
-// OpenTarget opens what a person names: s3://bucket/prefix or a folder. It makes no request yet.
+// OpenTarget opens what a person names: s3://bucket/prefix or a folder. It makes no
+// request yet.
 func OpenTarget(name string, s3 S3) (Target, error) {
 	if rest, ok := strings.CutPrefix(name, "s3://"); ok {
 		return openBucket(rest, s3)

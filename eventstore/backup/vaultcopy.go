@@ -39,8 +39,8 @@ func (w *Writer) copyVault(ctx context.Context, id string, r *Result) error {
 	return nil
 }
 
-// spoolFile is a file without a name, so that no crash leaves a copy of the vault behind. The copy is sealed before it
-// gets there.
+// spoolFile is a file without a name, so that no crash leaves a copy of the vault
+// behind. The copy is sealed before it gets there.
 func spoolFile(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "vault-copy-*")
 	if err != nil {
@@ -76,8 +76,9 @@ func (c *counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// finish writes the manifest of a whole run, without what is too old, and then removes that. Copies of the vault that no
-// manifest names, which killed writers left, are removed too: their keys may be destroyed by now.
+// finish writes the manifest of a whole run, without what is too old, and then removes
+// that. Copies of the vault that no manifest names, which killed writers left, are
+// removed too: their keys may be destroyed by now.
 func (w *Writer) finish(ctx context.Context) error {
 	now := w.opts.Now()
 	w.manifest.Vault = w.keptCopies(now)
@@ -116,8 +117,8 @@ func (w *Writer) finish(ctx context.Context) error {
 	return nil
 }
 
-// keptCopies are the two newest copies, and of the others the newest of each day, until they are too old. The newest one
-// stays in any case.
+// keptCopies are the two newest copies, and of the others the newest of each day, until
+// they are too old. The newest one stays in any case.
 func (w *Writer) keptCopies(now time.Time) []VaultObject {
 	all := w.manifest.Vault
 	var kept []VaultObject

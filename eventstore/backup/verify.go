@@ -9,18 +9,19 @@ import (
 	"gatehouse/eventstore"
 )
 
-// Report is what a verification found.
+// Report is the result of a verification.
 type Report struct {
 	Heads    map[domain.ID]Head `json:"heads"`              // where the ledger of each org ends in the backup
 	Messages map[string]int     `json:"messages"`           // by stream
-	Size     int64              `json:"size"`               // of the objects that the backup consists of, in bytes
-	Complete bool               `json:"complete"`           // the last run came to its end, so that the vault has the key of every commit
+	Size     int64              `json:"size"`               // of the objects of the backup, in bytes
+	Complete bool               `json:"complete"`           // the last run finished, so that the vault has the key of every commit
 	Flaws    []string           `json:"flaws,omitempty"`    // chains of activity that are broken
-	Unlisted []Object           `json:"unlisted,omitempty"` // objects that are no part of it: writers were killed
+	Unlisted []Object           `json:"unlisted,omitempty"` // objects that are not part of the backup, left by killed writers
 }
 
-// Verify reads the whole backup and checks all there is to check, the vault's copies but for what the master key alone
-// opens. What is wrong is joined in the error, each by its name; the report tells of the rest.
+// Verify reads and checks the whole backup. Of the vault's copies it checks everything
+// that does not need the master key. The error joins everything that is wrong, each by
+// its name; the report covers the rest.
 func (b *Backup) Verify(ctx context.Context) (*Report, error) {
 	r := &Report{Heads: map[domain.ID]Head{}, Messages: map[string]int{}, Complete: b.manifest.Complete}
 	listed := map[string]bool{manifestName: true, "lock": true}

@@ -16,9 +16,9 @@ import (
 	"gatehouse/eventstore"
 )
 
-// Options say how a backup is written. What is not marked optional is required.
+// Options configure a writer. A field that is not marked optional is required.
 type Options struct {
-	Recipients     []string      // public keys of age: each alone opens the backup; none: only with Plain
+	Recipients     []string      // public keys of age, each of which opens the backup; empty only with Plain
 	Plain          bool          // nothing but the vault is encrypted
 	VaultCopiesFor time.Duration // how long copies of the vault are kept; 0 means 7 days
 	Spool          string        // optional: directory for the sealed copy of the vault while it is made, and for heads
@@ -27,20 +27,24 @@ type Options struct {
 }
 
 const (
-	// DefaultVaultCopiesFor is how long copies of the vault are kept, and with them keys that were destroyed since.
+	// DefaultVaultCopiesFor is how long copies of the vault are kept. Keys that were
+	// destroyed since remain in them for that time.
 	DefaultVaultCopiesFor = 7 * 24 * time.Hour
-	// replacedFor is how long an object stays that the manifest does not name any more, for those who read by an older one.
+	// replacedFor is how long an object stays after the manifest has ceased to name it.
+	// Until then readers with an older manifest can read it.
 	replacedFor = 24 * time.Hour
-	// saveEvery is how many bytes of segments are written between two writings of the manifest: what a kill costs.
+	// saveEvery is the number of bytes of segments after which the manifest is written
+	// again. A kill loses at most that much work.
 	saveEvery = 64 << 20
 )
 
-// ErrRecipients says that it is not clear to whom a backup is to be encrypted.
+// ErrRecipients says that a backup has neither recipients nor Plain, or has both.
 var ErrRecipients = errors.New("a backup is encrypted: name at least one recipient, the public key of an age identity (age-keygen makes one); " +
 	"or say that it is to be plain")
 
-// A Writer writes the backups of one source to one target, one at a time. It remembers where chains stood, so that a run
-// reads what is new alone; one for which nothing is remembered walks through the ledger from its first commit.
+// A Writer writes the backups of one source to one target, one at a time. It remembers
+// the ends of the chains, so that a run reads only new messages. Without them a run
+// walks through the ledger from its first commit.
 type Writer struct {
 	target Target
 	source Source
@@ -52,15 +56,15 @@ type Writer struct {
 	manifest *Manifest
 	version  Version
 	unsaved  int64
-	savedAt  uint64              // up to which message of the ledger heads are saved
-	checkers map[string]*checker // each stands behind the last closed segment of its stream
+	savedAt  uint64              // message of the ledger up to which heads are saved
+	checkers map[string]*checker // each stands after the last closed segment of its stream
 }
 
-// Result is what a run has done.
+// Result is the outcome of a run.
 type Result struct {
 	Run      uint64         `json:"run"`
 	Begun    time.Time      `json:"begun"`
-	Messages map[string]int `json:"messages"` // that came to the backup, by stream
+	Messages map[string]int `json:"messages"` // added to the backup, by stream
 	Written  int64          `json:"written"`  // bytes of new objects
 	Size     int64          `json:"size"`     // bytes of all objects of the backup
 	Objects  int            `json:"objects"`
@@ -93,8 +97,8 @@ func NewWriter(t Target, s Source, opts Options) (*Writer, error) {
 	return &Writer{target: t, source: s, opts: opts, sealer: sealer, segmentSize: SegmentSize, checkers: map[string]*checker{}}, nil
 }
 
-// Run brings the backup to where the source stands. After an error, what was written up to then is part of the backup, and
-// the next run goes on there.
+// Run brings the backup up to date with the source. After an error, everything written
+// up to then is part of the backup, and the next run continues from there.
 func (w *Writer) Run(ctx context.Context) (_ *Result, err error) {
 	ctx, unlock, err := w.target.Lock(ctx)
 	if err != nil {
@@ -108,7 +112,7 @@ func (w *Writer) Run(ctx context.Context) (_ *Result, err error) {
 	r := &Result{Begun: w.manifest.Begun, Messages: map[string]int{}}
 	for _, s := range state.Streams {
 		if err := w.stream(ctx, s, r); err != nil {
-			// What is whole up to here is worth keeping.
+			// The whole segments up to here are worth saving.
 			return nil, errors.Join(err, w.save(ctx))
 		}
 	}
@@ -122,7 +126,7 @@ func (w *Writer) Run(ctx context.Context) (_ *Result, err error) {
 	return r, nil
 }
 
-// begin reads the manifest, and makes sure that the source is the one it is of.
+// begin reads the manifest, and requires that it belongs to the source.
 func (w *Writer) begin(ctx context.Context) (*State, error) {
 	m, version, err := readManifest(ctx, w.target)
 	if errors.Is(err, ErrNoBackup) {
@@ -184,7 +188,7 @@ func (w *Writer) save(ctx context.Context) error {
 	return nil
 }
 
-// stream copies what is new in a stream.
+// stream copies the new messages of a stream.
 func (w *Writer) stream(ctx context.Context, s StreamState, r *Result) error {
 	have := w.manifest.Stream(s.Name)
 	if s.Last == have.Last {
@@ -235,7 +239,7 @@ func (w *Writer) put(ctx context.Context, dir, label string, stored []byte) (str
 	return name, sum, nil
 }
 
-// sum says how large the backup is.
+// sum sets the size of the backup in the result.
 func (w *Writer) sum(r *Result) {
 	r.Run = w.manifest.Run
 	for _, s := range w.manifest.Streams {
