@@ -37,7 +37,7 @@ func readTold(result []byte) (told, error) {
 
 // tellAnswer tells in a sentence or two what a command led to, or for programs the
 // whole answer on one line.
-func (w *world) tellAnswer(result []byte, asJSON bool) error {
+func (w *world) tellAnswer(result []byte, asJSON bool, sent sentCommand) error {
 	if asJSON {
 		return w.printJSON(result, true)
 	}
@@ -51,7 +51,7 @@ func (w *world) tellAnswer(result []byte, asJSON bool) error {
 	case len(t.Events) == 0 && t.Repeated:
 		fmt.Fprintf(&out, "nothing changed: this key was used at %s, and nothing was left to change then\n", t.Position)
 	case len(t.Events) == 0:
-		fmt.Fprintf(&out, "nothing changed: it is so already, %s\n", t.Position)
+		fmt.Fprintf(&out, "nothing changed: %s, %s\n", sent.alreadySo(), t.Position)
 	case t.Repeated:
 		fmt.Fprintf(&out, "nothing changed: this key was used before; at that time: %s, %s\n", sentence, t.Position)
 	default:
@@ -60,6 +60,36 @@ func (w *world) tellAnswer(result []byte, asJSON bool) error {
 	t.tellWarnings(&out)
 	_, err = io.WriteString(w.stdout, out.String())
 	return err
+}
+
+// sentCommand is a command as it was sent, by which an answer without events says what
+// was so already.
+type sentCommand struct {
+	name string
+	body []byte
+}
+
+// asAsked are the verbs of events after which a thing is as the command described it.
+var asAsked = []string{"changed", "renamed", "set", "mapped", "defined"}
+
+// alreadySo says what a command without effect found: "door gate is already disabled".
+func (c sentCommand) alreadySo() string {
+	typ, ok := domain.CommandNamed(c.name)
+	var fields map[string]any
+	if !ok || len(typ.Causes) == 0 || json.Unmarshal(c.body, &fields) != nil { // of a list, or of a later service
+		return "all that was asked for is so already"
+	}
+	e := toldEvent{typ.Causes[0], fields}
+	noun, verb := nounAndVerb(e.Type)
+	own := ownField(e.Type)
+	is := "is already " + verb
+	if slices.Contains(asAsked, verb) {
+		is = "is already as asked"
+	}
+	if e.text(own) != "" && strings.HasSuffix(noun, own) {
+		return noun + " " + e.text(own) + " " + is + e.about(own, nil)
+	}
+	return noun + " " + is + e.about("", nil)
 }
 
 func (t told) tellWarnings(out io.Writer) {

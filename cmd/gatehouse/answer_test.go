@@ -19,7 +19,7 @@ func TestAnAnswerIsASentence(t *testing.T) {
 		`{"position":"1-5","events":[{"type":"role.assigned","data":{"person":"vera","role":"staff","site":"north"}}]}`:                   "role assigned for vera, site north, 1-5\n",
 		`{"position":"1-5","events":[{"type":"right.granted","data":{"grant":"g-1","person":"vera","right":"entries"}}]}`:                 "grant g-1 made for vera, right entries, 1-5\n",
 		`{"position":"1-5","events":[{"type":"ownership.transferred","data":{"from":"olga","to":"vera"}}]}`:                               "ownership transferred to vera, 1-5\n",
-		`{"position":"1-5","events":[]}`: "nothing changed: it is so already, 1-5\n",
+		`{"position":"1-5","events":[]}`: "nothing changed: door gate is already disabled, 1-5\n",
 		`{"position":"1-5","repeated":true,"events":[{"type":"door.disabled","data":{"door":"gate"}}]}`:                                                                                                        "nothing changed: this key was used before; at that time: door gate disabled, 1-5\n",
 		`{"position":"1-7","events":[{"type":"booking.revoked","data":{"booking":"b"}},{"type":"share.ended","data":{"share":"s"}},{"type":"share.ended","data":{"share":"t"}}]}`:                              "booking b revoked; 2 shares ended, 1-7\n",
 		`{"position":"1-7","events":[{"type":"person.registered","data":{"person":"a"}},{"type":"person.registered","data":{"person":"b"}}]}`:                                                                  "2 people registered, 1-7\n",
@@ -28,8 +28,23 @@ func TestAnAnswerIsASentence(t *testing.T) {
 		`{"position":"1-7","events":[{"type":"door.disabled","data":{"door":"a"}}],"warnings":[{"code":"w","message":"look at b"}]}`:                                                                           "door a disabled, 1-7\nwarning: look at b (w)\n",
 	} {
 		var out bytes.Buffer
-		require.NoError(t, (&world{stdout: &out}).tellAnswer([]byte(answer), false))
+		require.NoError(t, (&world{stdout: &out}).tellAnswer([]byte(answer), false, sentCommand{"DisableDoor", []byte(`{"door":"gate"}`)}))
 		assert.Equal(t, want, out.String())
+	}
+}
+
+func TestACommandWithoutEffectSaysWhatIsSoAlready(t *testing.T) {
+	for _, c := range []struct{ name, body, want string }{
+		{"RevokeBooking", `{"booking":"b-1","cause":"unpaid"}`, "booking b-1 is already revoked"},
+		{"ChangeDoor", `{"door":"gate","name":"Gate"}`, "door gate is already as asked"},
+		{"AssignRole", `{"person":"vera","role":"staff","site":"north"}`, "role is already assigned for vera, site north"},
+		{"RevokeToken", `[{"token":"t-1"}]`, "all that was asked for is so already"},
+		{"CommandOfALaterService", `{}`, "all that was asked for is so already"},
+	} {
+		assert.Equal(t, c.want, sentCommand{c.name, []byte(c.body)}.alreadySo(), c.name)
+	}
+	for _, typ := range domain.Commands() {
+		assert.NotEmpty(t, sentCommand{typ.Name, []byte(`{}`)}.alreadySo(), typ.Name)
 	}
 }
 

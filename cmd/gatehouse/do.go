@@ -102,16 +102,16 @@ func (c *doCmd) Run(w *world) error {
 		return err
 	}
 	if c.DryRun && !c.Remote.JSON {
-		return tellDryRun(w, remote, result)
+		return tellDryRun(w, remote, result, sentCommand{c.Name, body})
 	}
-	if err := w.tellAnswer(result, c.Remote.JSON); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
+	if err := w.tellAnswer(result, c.Remote.JSON, sentCommand{c.Name, body}); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
 		return err
 	}
 	return tellOutcomes(w, remote, result)
 }
 
 // tellDryRun tells in words what a command would do.
-func tellDryRun(w *world, remote *client, result []byte) error {
+func tellDryRun(w *world, remote *client, result []byte, sent sentCommand) error {
 	told, err := readTold(result)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func tellDryRun(w *world, remote *client, result []byte) error {
 	case told.Repeated:
 		fmt.Fprintf(&out, "This key was used: the command was accepted at %s and has no second effect. It led to:\n", told.Position)
 	case len(told.Events) == 0:
-		fmt.Fprintf(&out, "At %s nothing is left to change.\n", told.Position)
+		fmt.Fprintf(&out, "At %s nothing would change: %s.\n", told.Position, sent.alreadySo())
 	default:
 		fmt.Fprintf(&out, "At %s the command would be accepted. Nothing is changed yet. Events:\n", told.Position)
 	}

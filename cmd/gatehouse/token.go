@@ -187,5 +187,5 @@ func (c *tokenRevokeCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	return w.tellAnswer(result, c.Remote.JSON)
+	return w.tellAnswer(result, c.Remote.JSON, sentCommand{"RevokeToken", body})
 }
