@@ -1,21 +1,22 @@
-// Package budget decides who gets a place where fewer are there than are asked for.
+// Package budget bounds the use of scarce places and shares them fairly.
 //
 // # Shares
 //
-// A [Pool] bounds its places in all and besides per org, per person and per token, so
-// that nobody takes them all. A person has a share of their own, whatever number of
-// tokens they issue to themselves.
+// A [Pool] bounds its places in total and per org, per person and per token, so that
+// nobody takes them all. All tokens that a person issues to themselves count against
+// the one share of that person.
 //
 // # Waiting
 //
-// Most places are free again within moments, so that a short, bounded line is better
-// for all than a refusal. The orgs in it take turns: one that sends a thousand
-// requests delays its own, and those of others by one.
+// Most places are free again within moments, so a short, bounded queue is better for
+// everybody than a refusal. The orgs in it take turns: one that sends a thousand
+// requests delays its own, and delays each other org by one request.
 //
 // # One core
 //
 // Work that keeps a processor busy for long shares one [Core], in turns of a few
-// milliseconds, so that the other processors are left to what takes access away.
+// milliseconds, so that the other processors stay free for commands that take access
+// away.
 package budget
 
 import (
@@ -28,7 +29,7 @@ import (
 	"time"
 )
 
-// Who is for whom a place is asked. An empty field has no share of its own.
+// Who identifies the caller of Take. An empty field has no share of its own.
 type Who struct{ Org, Person, Token string }
 
 // Share names a bound of a pool.
@@ -42,26 +43,26 @@ const (
 	ShareToken  Share = "token"
 )
 
-// Shares bound places, or those who wait for them. Zero means no bound of its own,
-// but for All, where it means none at all.
+// Shares bound places, or the waiters for them. Zero means that the share has no bound
+// of its own; for All it means no places at all.
 type Shares struct{ All, Org, Person, Token int }
 
 // Config describes a pool.
 type Config struct {
 	Name     string        // as refusals and metrics name it
 	Places   Shares        // at most
-	Line     Shares        // who may wait; zero: nobody does
-	Patience time.Duration // how long one waits at most; zero: as long as the context
+	Line     Shares        // bounds of the waiters; zero means that nobody waits
+	Patience time.Duration // greatest wait; zero means until the context ends
 }
 
 // Full says that a budget is used up.
 type Full struct {
 	Budget string
-	Share  Share // the bound that was met
+	Share  Share // the bound that was reached
 	Limit  int   // of it
 }
 
-// Error says which budget it is, whose share, and what to do.
+// Error names the budget and the share, and says what to do.
 func (e *Full) Error() string {
 	if e.Share == ShareAll {
 		return fmt.Sprintf("the budget %s of this instance, %d, is used up; try again", e.Budget, e.Limit)
@@ -74,15 +75,15 @@ type Pool struct {
 	cfg    Config
 	gauges gauges
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	taken   counts
 	waiting counts
-	lines   []*line           // of the orgs that wait
-	gifts   uint64            // how often places were given
-	last    map[string]uint64 // org -> the last gift to it, while anybody has or awaits one
+	lines   []*line           // of the orgs with waiters
+	gifts   uint64            // number of times that places were given
+	last    map[string]uint64 // org -> the last gift to it, while the org has or awaits places
 }
 
-// line is those of one org who wait, the first one first.
+// line is the queue of one org's waiters, first in, first out.
 type line struct {
 	org  string
 	wait []*waiter
@@ -99,9 +100,9 @@ func New(cfg Config, m *Metrics) *Pool {
 	return &Pool{cfg: cfg, gauges: m.of(cfg), taken: counts{}, waiting: counts{}, last: map[string]uint64{}}
 }
 
-// Take takes n places, and waits for them where it has to. It fails with a [*Full],
-// or with the cause of the context's end. Who asks for more than their share gets the
-// whole share. The places are given back by release, which may be called more than once.
+// Take takes n places, and waits for them if necessary. It fails with a [*Full], or
+// with the cause of the context's end. A caller that asks for more than its share gets
+// the whole share. release gives the places back and may be called more than once.
 func (p *Pool) Take(ctx context.Context, who Who, n int) (release func(), err error) {
 	n = max(1, p.cfg.Places.most(n))
 	p.mu.Lock()
@@ -147,7 +148,7 @@ func (p *Pool) await(ctx context.Context, w *waiter, full Share) (release func()
 	return nil, err
 }
 
-// refuse counts a refusal and says why.
+// refuse counts a refusal and returns its error.
 func (p *Pool) refuse(full Share) error {
 	p.gauges.refused(full)
 	return &Full{p.cfg.Name, full, p.cfg.Places.of(full)}
@@ -175,8 +176,8 @@ func (p *Pool) releaser(who Who, n int) func() {
 	})
 }
 
-// serve gives free places to those who wait, first of the org that was given none
-// for longest. The caller holds mu.
+// serve gives free places to the waiters. The org that has waited longest since its
+// last gift comes first. The caller holds mu.
 func (p *Pool) serve() {
 	for w := p.next(); w != nil; w = p.next() {
 		p.dequeue(w)
@@ -185,8 +186,8 @@ func (p *Pool) serve() {
 	}
 }
 
-// next is who is to be given places next; nil when there are none for anybody. The
-// caller holds mu.
+// next returns the waiter to serve next, nil if there is no place for any. The caller
+// holds mu.
 func (p *Pool) next() *waiter {
 	slices.SortStableFunc(p.lines, func(a, b *line) int { return cmp.Compare(p.last[a.org], p.last[b.org]) })
 	for _, l := range p.lines {
@@ -210,7 +211,8 @@ func (p *Pool) enqueue(w *waiter) {
 	p.count(w.who, 1)
 }
 
-// dequeue takes a waiter out of its line. It reports false when it is in none. The caller holds mu.
+// dequeue takes a waiter out of its queue. It returns false if the waiter is in none.
+// The caller holds mu.
 func (p *Pool) dequeue(w *waiter) bool {
 	i := slices.IndexFunc(p.lines, func(l *line) bool { return l.org == w.who.Org })
 	if i < 0 {
@@ -229,7 +231,7 @@ func (p *Pool) dequeue(w *waiter) bool {
 	return true
 }
 
-// count counts those who wait. The caller holds mu.
+// count updates the number of waiters. The caller holds mu.
 func (p *Pool) count(who Who, more int) {
 	p.waiting.add(who, more)
 	p.gauges.waiting.Set(float64(p.waiting[holder{ShareAll, ""}]))
@@ -241,7 +243,7 @@ func (p *Pool) Name() string { return p.cfg.Name }
 // Places are the bounds of its places.
 func (p *Pool) Places() Shares { return p.cfg.Places }
 
-// Line is the bounds of those who wait.
+// Line is the bounds of the waiters.
 func (p *Pool) Line() Shares { return p.cfg.Line }
 
 // Taken is how many places are taken.
@@ -251,20 +253,20 @@ func (p *Pool) Taken() int {
 	return p.taken[holder{ShareAll, ""}]
 }
 
-// Waiting is how many wait for places.
+// Waiting is the number of waiters.
 func (p *Pool) Waiting() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.waiting[holder{ShareAll, ""}]
 }
 
-// holder is one whose places are counted.
+// holder is an org, a person, a token or the instance, whose places are counted.
 type holder struct {
 	share Share
 	id    string
 }
 
-// holders are those of whose shares somebody takes.
+// holders lists the holders whose shares a caller uses.
 func (w Who) holders() []holder {
 	out := append(make([]holder, 0, 4), holder{ShareAll, ""})
 	if w.Org != "" {
@@ -282,7 +284,8 @@ func (w Who) holders() []holder {
 // counts are the places that each holder has.
 type counts map[holder]int
 
-// misses names the narrowest share that has no room for n more; empty: all have.
+// misses returns the narrowest share without room for n more; empty means that all have
+// room.
 func (c counts) misses(limits Shares, who Who, n int) Share {
 	for _, h := range slices.Backward(who.holders()) {
 		if c[h]+n > limits.of(h.share) {
@@ -317,7 +320,7 @@ func (s Shares) of(share Share) int {
 	return bound
 }
 
-// most is how many of n places any one may have.
+// most is the greatest number of n places that one caller may have.
 func (s Shares) most(n int) int {
 	for _, share := range []Share{ShareAll, ShareOrg, SharePerson, ShareToken} {
 		n = min(n, s.of(share))
