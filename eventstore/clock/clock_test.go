@@ -26,13 +26,13 @@ func newMachine(t *testing.T) *machine {
 	return &machine{wall: noon, file: filepath.Join(t.TempDir(), "clock")}
 }
 
-// pass lets time pass.
+// pass lets time elapse.
 func (m *machine) pass(d time.Duration) { m.wall, m.elapsed = m.wall.Add(d), m.elapsed+d }
 
-// set sets the wall clock by so much.
+// set moves the wall clock by d.
 func (m *machine) set(d time.Duration) { m.wall = m.wall.Add(d) }
 
-// start is what a start on the machine has, behind a newest commit.
+// start makes the clock of a service that starts on the machine after a newest commit.
 func (m *machine) start(newest time.Time, sequence uint64) *Clock {
 	m.elapsed = 0 // it was started anew
 	c := New(Config{Wall: func() time.Time { return m.wall }, Elapsed: func() time.Duration { return m.elapsed },
@@ -138,7 +138,7 @@ func TestAJumpOfMoreThanADurationHolds(t *testing.T) {
 	}
 }
 
-// What a start does that finds the wall clock so far from the last good time.
+// A start trusts the wall clock by how far it is from the last good time.
 func TestAStart(t *testing.T) {
 	for name, c := range map[string]struct {
 		off    time.Duration
@@ -211,7 +211,8 @@ func TestTheMark(t *testing.T) {
 	assert.Error(t, m.start(noon.AddDate(10, 0, 0), 2).Check())
 }
 
-// Clocks of tests and of the demo run as they like.
+// Without Elapsed the wall clock is trusted: clocks of tests and of the demo run
+// freely.
 func TestWithoutAnotherClockTheWallIsBelieved(t *testing.T) {
 	m := newMachine(t)
 	c := New(Config{Wall: func() time.Time { return m.wall }})
