@@ -16,35 +16,35 @@ import (
 	"gatehouse/domain"
 )
 
-// FileName is the file of marks in its directory.
+// FileName is the name of the file of marks in its directory.
 const FileName = "marks"
 
-// ErrInUse says that another process keeps its marks in the directory.
+// ErrInUse says that another process has the file of marks of the directory open.
 var ErrInUse = errors.New("the file of marks is in use by another process")
 
-// File is an open file of marks. Its methods may be called from many goroutines.
+// File is an open file of marks. It is safe for concurrent use.
 type File struct {
 	file *os.File
 
 	syncing sync.Mutex // held by a Sync
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	pairs   map[domain.ID]*pair
-	used    int64 // pairs in the file that have an org or are damaged: the next org takes the one behind
+	used    int64 // pairs in the file that have an org or are damaged; the next org takes the pair after them
 	size    int64 // of the file, in pairs
 	damaged int
 	moved   bool // since the last Sync
 }
 
-// pair is the place of an org, and what its newer slot says.
+// pair is the place of an org and the content of its newer slot.
 type pair struct {
 	at      int64 // in pairs
 	last    slot
 	pending bool // the last mark could not be written
 }
 
-// Open opens the file of marks in a directory for writing, and makes both when they
-// are absent. Until it is closed no other process can.
+// Open opens the file of marks in a directory for writing, and makes both when they are
+// absent. No other process can open it until it is closed.
 func Open(dir string) (*File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("mark: make the directory: %w", err)
@@ -73,9 +73,8 @@ func openFile(file *os.File, dir string) (*File, error) {
 	return f, syncDir(dir)
 }
 
-// Read returns the marks of a directory, by org, and how many pairs of slots are
-// damaged, without a lock and without making anything. A directory or file that is
-// absent has none.
+// Read returns the marks of a directory, by org, and the number of damaged pairs of
+// slots. It takes no lock and makes nothing. An absent directory or file has no marks.
 func Read(dir string) (marks []Mark, damaged int, err error) {
 	content, err := os.ReadFile(filepath.Join(dir, FileName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +87,7 @@ func Read(dir string) (marks []Mark, damaged int, err error) {
 	return sorted(pairs), damaged, nil
 }
 
-// scan finds the pairs of a file. One that holds something and has no whole slot is
+// scan finds the pairs of a file. A pair that is not empty and has no valid slot is
 // damaged: an org has lost its mark.
 func scan(content []byte) (pairs map[domain.ID]*pair, used int64, damaged int) {
 	pairs = map[domain.ID]*pair{}
@@ -123,7 +122,7 @@ func sorted(pairs map[domain.ID]*pair) []Mark {
 	return out
 }
 
-// Of returns the mark of an org; false when it has none.
+// Of returns the mark of an org, and false when it has none.
 func (f *File) Of(org domain.ID) (Mark, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -141,12 +140,12 @@ func (f *File) All() []Mark {
 	return sorted(f.pairs)
 }
 
-// Damaged is how many pairs of slots were damaged when the file was opened.
+// Damaged is the number of damaged pairs of slots when the file was opened.
 func (f *File) Damaged() int { return f.damaged }
 
-// Advance writes a mark of an org that has all of the one before and more, and
-// ignores any other. When it is not written for want of room or by a broken disk, it is
-// known all the same, and Sync tries again.
+// Advance writes a mark of an org that covers the one before and more, and ignores any
+// other. If it cannot be written for lack of space or because of a broken disk, it
+// counts all the same, and Sync tries again.
 func (f *File) Advance(m Mark) error {
 	if m.Org == "" || len(m.Org) > maxOrg {
 		return fmt.Errorf("mark: an org is named by 1 to %d bytes, not %q", maxOrg, m.Org)
@@ -171,8 +170,8 @@ func (f *File) Advance(m Mark) error {
 func (f *File) write(p *pair) error {
 	p.pending = true
 	for p.at >= f.size {
-		// Zeros that are written, not a hole: what is written over them later needs no
-		// room on a disk that is full by then.
+		// The zeros are written, not a hole: writing over them later needs no space on
+		// a disk that is full by then.
 		if _, err := f.file.WriteAt(make([]byte, growth*pairSize), f.size*pairSize); err != nil {
 			return fmt.Errorf("mark: make room: %w", err)
 		}
@@ -185,8 +184,8 @@ func (f *File) write(p *pair) error {
 	return nil
 }
 
-// In reports an error unless the file is still the one in a directory: not deleted,
-// nor moved away with it, nor hidden by another disk.
+// In returns an error unless the file is still the one in the directory: not deleted,
+// not moved away with it, and not hidden by another disk.
 func (f *File) In(dir string) error {
 	ours, err := f.file.Stat()
 	if err != nil {
@@ -202,7 +201,7 @@ func (f *File) In(dir string) error {
 	return nil
 }
 
-// Sync makes durable what was marked before it was called.
+// Sync makes every mark durable that was written before the call.
 func (f *File) Sync() error {
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
@@ -218,7 +217,7 @@ func (f *File) Sync() error {
 	return nil
 }
 
-// flush writes what could not be written before.
+// flush writes the marks that could not be written before.
 func (f *File) flush() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
