@@ -17,8 +17,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Accept goes on with orgs whose loss an operator accepts: of a directory that was
-// restored earlier, or of one whose ledger ends before what is known of it.
+// Accept continues orgs whose loss an operator accepts. The directory was restored
+// earlier, or its ledger ends before the end that is known elsewhere.
 func Accept(ctx context.Context, cfg Config) (_ *Record, err error) {
 	r, err := Check(cfg.Data)
 	if err != nil {
@@ -58,8 +58,9 @@ func Accept(ctx context.Context, cfg Config) (_ *Record, err error) {
 	return r, r.write(cfg.Data)
 }
 
-// acceptBehind goes on with orgs of a directory that was not restored. What is known of
-// each is looked up again: a mark, the snapshot, what was published, the vault.
+// acceptBehind continues orgs of a directory that was not restored. It looks up again
+// how far each is known to have gone: by a mark, the snapshot, the published deltas,
+// the vault.
 func (r *run) acceptBehind(ctx context.Context) (_ *Record, err error) {
 	witness := ""
 	if len(r.cfg.Witnesses) > 0 {
@@ -102,8 +103,8 @@ func (r *run) acceptBehind(ctx context.Context) (_ *Record, err error) {
 	return r.record, nil
 }
 
-// behind notes the orgs whose ledger ends before what is known of it, and reports
-// whether nobody knows which those are.
+// behind notes the orgs whose ledger ends before the end that is known elsewhere. It
+// reports unsure if there is no way to know which those are.
 func (r *run) behind(ctx context.Context, s *eventstore.Store) (unsure bool, err error) {
 	orgs, unsure, err := s.Orgs(ctx)
 	if err != nil {
@@ -130,7 +131,7 @@ func (r *run) behind(ctx context.Context, s *eventstore.Store) (unsure bool, err
 	return unsure, nil
 }
 
-// endOf tells where an org ends and how far it is known to have gone.
+// endOf returns where the ledger of an org ends and how far it is known to have gone.
 func (r *run) endOf(ctx context.Context, s *eventstore.Store, id domain.ID) (Org, error) {
 	end, err := s.EndOf(ctx, id)
 	if err != nil {
@@ -153,7 +154,8 @@ func (r *run) endOf(ctx context.Context, s *eventstore.Store, id domain.ID) (Org
 	return o, err
 }
 
-// publishedOf gives the positions of the newest deltas, bases and cursors of an org.
+// publishedOf calls f with the positions of the newest deltas, bases and cursors of an
+// org.
 func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(wire.Position)) error {
 	js, err := jetstream.New(conns.Conn)
 	if err != nil {
@@ -182,7 +184,7 @@ func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(wire.Pos
 	return nil
 }
 
-// publishedAt is the position that a delta, a base or a cursor was made at.
+// publishedAt returns the position of a delta, a base or a cursor.
 func publishedAt(body []byte) (wire.Position, bool) {
 	var at struct{ Epoch, N, Done uint64 }
 	if err := json.Unmarshal(body, &at); err != nil {

@@ -11,13 +11,13 @@ import (
 	"gatehouse/eventstore/backup"
 )
 
-// window is how many messages are on their way to the servers at once. They arrive in
-// their order, for one connection carries them.
+// window is how many messages are in flight to the servers at once. They arrive in
+// order, because one connection carries them.
 const window = 256
 
-// publish publishes the messages of a stream of the backup as they were, but for what
-// the servers put into their headers. Each has the sequence behind that of the one
-// before, or another writer was there.
+// publish publishes the messages of a stream of the backup again. They are unchanged
+// but for the headers that the servers set. Each must get the sequence after the one
+// before; otherwise another writer is at work.
 func (r *run) publish(ctx context.Context, stream string) error {
 	var waiting []jetstream.PubAckFuture
 	next := uint64(1)

@@ -14,31 +14,31 @@ import (
 	"gatehouse/domain"
 )
 
-// RecordName is the file in a data directory that says what a restore did there.
+// RecordName is the name of the file in a data directory that records a restore.
 const RecordName = "restore.json"
 
-// Record is what a restore found and did. It lies in the data directory from the first
-// step on.
+// Record is the outcome of a restore. It lies in the data directory from the first step
+// on.
 type Record struct {
-	Whole    bool      `json:"whole"` // everything is back; else nothing is served from the directory
+	Whole    bool      `json:"whole"` // everything is restored; otherwise nothing is served from the directory
 	Target   string    `json:"target"`
 	Begun    time.Time `json:"begun"`
-	Backup   time.Time `json:"backup"`    // as of when the backup is
+	Backup   time.Time `json:"backup"`    // time of the backup
 	Cluster  bool      `json:"cluster"`   // the streams are in a cluster
-	NoErased bool      `json:"no_erased"` // an operator said that nobody was erased since
+	NoErased bool      `json:"no_erased"` // an operator confirmed that nobody was erased since
 	Orgs     []Org     `json:"orgs"`
 }
 
-// Waiting lists the orgs that are not served, for nobody has accepted what they lost.
+// Waiting lists the orgs that are not served because nobody has accepted their loss.
 func (r *Record) Waiting() []Org {
 	return slices.DeleteFunc(slices.Clone(r.Orgs), func(o Org) bool { return !o.Waits() })
 }
 
-// ErrUnfinished says that a restore into a data directory has not come to its end.
+// ErrUnfinished says that a restore into a data directory has not finished.
 var ErrUnfinished = errors.New("a restore has not come to its end")
 
-// Check returns what a restore did in a data directory, nil when there was none. It
-// fails with ErrUnfinished where nothing may be served.
+// Check returns the record of a data directory, nil when there is none. It fails with
+// ErrUnfinished when nothing may be served.
 func Check(data string) (*Record, error) {
 	r, err := read(data)
 	if err != nil || r == nil {
@@ -94,18 +94,18 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// own are the patterns of what a restore makes in a data directory, and stays the names
-// that may be there before.
+// own are the patterns of the files that a restore makes in a data directory. The names
+// in stays may exist there before.
 var (
 	own   = []string{"jetstream", "blocks", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
 	stays = []string{"lock", "vault.key", "lost+found", RecordName}
 )
 
-// ErrNotEmpty says that a data directory holds something that a restore would mix with.
+// ErrNotEmpty says that a data directory holds files that a restore would mix with.
 var ErrNotEmpty = errors.New("the data directory is not empty")
 
-// requireEmpty makes sure that a data directory is empty. It removes what an unfinished
-// restore left, which had begun with an empty one.
+// requireEmpty requires that a data directory is empty. It removes the files of an
+// unfinished restore, which had begun with an empty one.
 func requireEmpty(data string) error {
 	r, err := read(data)
 	if err != nil {
@@ -146,7 +146,7 @@ type Erased struct {
 	ID  string
 }
 
-// ReadErased reads a list of erased people or keys: lines "ORG ID".
+// ReadErased parses a list of erased people or keys: lines "ORG ID".
 func ReadErased(text string) ([]Erased, error) {
 	var all []Erased
 	for i, line := range strings.Split(text, "\n") {

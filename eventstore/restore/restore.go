@@ -1,34 +1,36 @@
-// Package restore puts a ledger back from a backup, and decides from where each org goes
-// on.
+// Package restore restores a ledger from a backup, and decides at which position each
+// org continues.
 //
 // # The order, and why
 //
-// The whole backup is verified before anything is touched: a flipped bit, a missing
-// segment and a wrong key are found while the directory is empty still. From the first
-// step on the directory says that it is unfinished, and serve refuses it; so does the
-// ledger stream of a cluster. A restore that was killed begins anew.
+// The whole backup is verified before anything is written: a flipped bit, a missing
+// segment or a wrong key is found while the directory is still empty. From the first
+// step on the directory is marked as unfinished, and serve refuses it; so is the ledger
+// stream of a cluster. A restore that was killed starts again.
 //
-// Commits, activity, permissions and refusals are published as they were, in their
-// order; the commits are read back by the store's own rules and every head is compared
-// with the backup's. Sequences and times of messages are new, and nothing but the store
-// knows sequences: snapshots and marks are not restored, the vault's cursor begins anew
-// with the stream. Refusals are kept for their whole time again.
+// Commits, activity, permissions and refusals are published unchanged, in their order.
+// The commits are read back by the store's own rules, and every head is compared with
+// the backup's. Sequences and times of messages are new, and nothing but the store
+// knows sequences: snapshots and marks are not restored, the vault's cursor starts
+// again with the stream. Refusals are kept for their whole time again.
 //
-// # What is lost
+// # Losses
 //
-// Each org goes on with LedgerRestored above the highest number that anything knows to
-// have been used, and a margin: see [domain.LedgerRestored]. That holds for a backup
-// that lacks nothing known too, since the last second of a power cut is known to nobody;
-// a gateway may have seen it. Where a loss is known, or no witness was asked, what was
-// taken away in it is good again. So an operator accepts it by the position where the
-// ledger ends, and until then a mark beyond that keeps the org from being served.
+// Each org continues with LedgerRestored above the highest number that is known to have
+// been used, and a margin: see [domain.LedgerRestored]. That holds also for a backup
+// with no known loss, since nobody knows the last second before a power cut; a gateway
+// may have seen it. If a loss is known, or no witness was asked, access that was taken
+// away in the lost part is valid again. So an operator accepts the loss by the position
+// where the ledger ends, and until then a mark beyond that position keeps the org from
+// being served.
 //
 // # Erased people
 //
-// The copy of the vault may be older than an erasure. What the restored ledger orders
-// is carried out when it is read. Of later ones the witness knows the ids of the keys;
-// without one an operator lists them, or says that there are none, which is recorded.
-// People and PINs that such keys sealed end on record when the org goes on.
+// The copy of the vault may be older than an erasure. Erasures in the restored ledger
+// are carried out when it is read. For later ones the witness knows the ids of the
+// keys; without one an operator lists them, or states that there are none, which is
+// recorded. People and PINs whose data such keys sealed end on record when the org
+// continues.
 package restore
 
 import (
@@ -52,41 +54,41 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Conns are the connections to the servers that take the streams.
+// Conns are the connections to the servers that hold the streams.
 type Conns struct {
 	Conn     *nats.Conn           // of the service
-	Operator *nats.Conn           // of who may make, change and remove streams
-	System   *nats.Conn           // to the system account; nil: none was given
-	Embedded *eventstore.Embedded // nil: a cluster
+	Operator *nats.Conn           // may make, change and remove streams
+	System   *nats.Conn           // to the system account; nil means none was given
+	Embedded *eventstore.Embedded // nil means a cluster
 }
 
-// Config says what to restore and where. What is not marked optional is required.
+// Config is the input of a restore. A field that is not marked optional is required.
 type Config struct {
-	Data      string // directory, of which the caller holds the lock
-	Target    string // what the backup was opened by
+	Data      string // directory whose lock the caller holds
+	Target    string // name of the target from which the backup was opened
 	Backup    *backup.Backup
 	Master    vault.Master
 	Witnesses []string                    // optional: directories with marks
 	Accept    map[domain.ID]wire.Position // optional: losses that an operator accepts
 	Erased    []Erased                    // optional: people and keys that were erased since
-	NoErased  bool                        // an operator says that there are none
+	NoErased  bool                        // an operator states that there are none
 	Cluster   bool
 	Replicas  int
-	// Connect starts or reaches the servers; it is called once the directory is ready.
+	// Connect starts or reaches the servers. It is called once the directory is ready.
 	Connect func(ctx context.Context) (Conns, error)
 	Now     func() time.Time
 	Log     *slog.Logger
 }
 
 var (
-	// ErrErased says that nobody said who was erased since the backup.
+	// ErrErased says that nobody stated who was erased since the backup.
 	ErrErased = errors.New("the vault of a backup may have keys of people who were erased since: give --witness DIR, or --erased FILE with a line \"ORG PERSON\" for each, or --no-erased when you know that there are none, which is recorded")
 	// ErrWaiting says that losses must be accepted before anything is written.
 	ErrWaiting = errors.New("what is lost must be accepted first")
 )
 
-// Run restores. It returns the record as far as it came; after an error nothing may be
-// served from the directory, and it is run again.
+// Run restores. It returns the record as far as it came. After an error nothing may be
+// served from the directory, and Run must be called again.
 func Run(ctx context.Context, cfg Config) (*Record, error) {
 	if len(cfg.Witnesses) == 0 && len(cfg.Erased) == 0 && !cfg.NoErased {
 		return nil, fmt.Errorf("restore: %w", ErrErased)
@@ -120,7 +122,7 @@ func Run(ctx context.Context, cfg Config) (*Record, error) {
 	return r, r.write(cfg.Data)
 }
 
-// run is one restore on its way.
+// run is one restore in progress.
 type run struct {
 	cfg    Config
 	record *Record
@@ -165,8 +167,8 @@ func (r *run) all(ctx context.Context) (err error) {
 	return eventstore.FinishRestore(ctx, operator)
 }
 
-// openVault puts the vault back, and destroys what the witnesses know to be destroyed
-// before anything can ask it.
+// openVault restores the vault. Before anything can use it, it destroys the keys that
+// the witnesses know to be destroyed.
 func (r *run) openVault(ctx context.Context) error {
 	reader, writer := io.Pipe()
 	go func() { writer.CloseWithError(r.cfg.Backup.Vault(ctx, writer)) }()
@@ -205,8 +207,8 @@ func (r *run) destroy(ctx context.Context, keys []mark.DestroyedKey) error {
 	return nil
 }
 
-// goOn opens the ledger that was put back, compares every head, destroys what an
-// operator names, and goes on with the orgs that need no further word.
+// goOn opens the restored ledger and compares every head with the backup. It destroys
+// the keys that an operator names, and continues the orgs that need no acceptance.
 func (r *run) goOn(ctx context.Context) (err error) {
 	s, err := r.open(ctx, nil)
 	if err != nil {
@@ -237,10 +239,10 @@ func (r *run) goOn(ctx context.Context) (err error) {
 	return r.remember(ctx, s)
 }
 
-// orgsInMemory is how many orgs are held at once: each is looked at twice, in turn.
+// orgsInMemory is how many orgs are held at once. Each is read twice, in turn.
 const orgsInMemory = 10
 
-// open opens the ledger that is restored, with marks where it was there before.
+// open opens the restored ledger, with marks if the directory had a ledger before.
 func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.Store, error) {
 	return eventstore.Open(ctx, eventstore.Config{Conn: r.conns.Conn, System: r.conns.System, Embedded: r.conns.Embedded, Replicas: r.cfg.Replicas,
 		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Memory: orgsInMemory, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
@@ -248,7 +250,7 @@ func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.St
 	}, eventstore.NewMetrics(prometheus.NewRegistry()))
 }
 
-// NoteDestroyed notes keys in a directory before they are destroyed.
+// NoteDestroyed records keys in a directory before they are destroyed.
 func NoteDestroyed(dir string, org domain.ID, keys []string) error {
 	all := make([]mark.DestroyedKey, len(keys))
 	for i, k := range keys {
@@ -280,8 +282,8 @@ func (r *run) erase(ctx context.Context, s *eventstore.Store) error {
 	return nil
 }
 
-// goOnWith goes on with an org, unless it waits for a word or has gone on. Whom it lost
-// the erasure of is erased in it again.
+// goOnWith continues an org, unless it waits for acceptance or has already continued.
+// People whose erasure it lost are erased again.
 func (r *run) goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
 	if o.Waits() || o.GoesOn.N > 0 {
 		return nil
@@ -290,7 +292,7 @@ func (r *run) goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
 	if err != nil {
 		return fmt.Errorf("restore: look where %s ends: %w", o.Org, err)
 	}
-	if end.Head.Position().Epoch > o.Head.Epoch { // a process that was killed had gone on, and did not write it down
+	if end.Head.Position().Epoch > o.Head.Epoch { // a killed process had continued it without writing that down
 		o.GoesOn = end.Head.Position()
 		return nil
 	}
@@ -312,7 +314,7 @@ func (r *run) goOnWith(ctx context.Context, s *eventstore.Store, o *Org) error {
 	return nil
 }
 
-// remember puts on record in _system what an operator decided.
+// remember records the operator's decisions in _system.
 func (r *run) remember(ctx context.Context, s *eventstore.Store) error {
 	var words []domain.RecordOverride
 	if r.cfg.NoErased {
@@ -343,7 +345,7 @@ func (r *run) remember(ctx context.Context, s *eventstore.Store) error {
 	return nil
 }
 
-// hold keeps the orgs that wait from being served: their mark is beyond their ledger.
+// hold keeps waiting orgs from being served: their mark is beyond their ledger.
 func (r *run) hold() (err error) {
 	waiting := r.record.Waiting()
 	if len(waiting) == 0 {
