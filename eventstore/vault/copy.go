@@ -13,19 +13,21 @@ import (
 	"filippo.io/age"
 )
 
-// copyStanza names the one recipient of a copy: whoever has the master key.
+// copyStanza names the one recipient of a copy: the holder of the master key.
 const copyStanza = "gatehouse-vault-copy"
 
 // maxCopy bounds what PutBack writes, in bytes: a vault of 100 million keys.
 const maxCopy = 16 << 30
 
-// Copy writes the vault as it is now, sealed with a key of its own that is derived from the master key, so that it tells
-// nothing without that: the form is a file of age with a recipient of our own.
+// Copy writes the present vault, sealed with a key of its own. That key is derived from
+// the master key, so that the copy reveals nothing without it. The form is a file of
+// age with a recipient of our own.
 //
-// The pages of the file are read over the connection that holds it, within one transaction: a second handle would give up
-// the file's lock, and VACUUM INTO would leave wrapped keys in a file of its own, of which a crash keeps something. What
-// the file has destroyed is not in the copy. Other calls wait meanwhile, some 0.3 s for 600,000 keys, so w must be quick:
-// a file or memory, not a network.
+// The pages of the file are read over the connection that holds it, within one
+// transaction. A second handle would give up the file's lock, and VACUUM INTO would
+// leave wrapped keys in a file of its own, parts of which survive a crash. Destroyed
+// keys are not in the copy. Other calls wait meanwhile, some 0.3 s for 600,000 keys, so
+// w must be quick: a file or memory, not a network.
 func (v *Vault) Copy(ctx context.Context, w io.Writer) error {
 	v.gate.RLock()
 	defer v.gate.RUnlock()
@@ -65,18 +67,19 @@ func copyPages(ctx context.Context, tx *sql.Tx, w io.Writer) error {
 	return rows.Err()
 }
 
-// PutBack makes the vault of a data directory from a copy. It fails with ErrWrongMaster when the copy was sealed with
-// another master key, and when there is a vault already. The vault is there as a whole or not at all.
+// PutBack makes the vault of a data directory from a copy. It fails with ErrWrongMaster
+// when the copy was sealed with another master key, and when a vault already exists. It
+// makes the whole vault or none.
 //
-// Keys that were destroyed since the copy was made are in it: they must be destroyed again before the vault is used, see
-// [Vault.Cursor].
+// Keys that were destroyed since the copy was made are in it: they must be destroyed
+// again before the vault is used, see [Vault.Cursor].
 func PutBack(ctx context.Context, dataDir string, master Master, copied io.Reader) error {
 	if master.secret.none() {
 		return fmt.Errorf("vault: %w: put back with the zero Master", ErrNoMaster)
 	}
 	path := filepath.Join(dataDir, dbFile)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(fmt.Errorf("vault: %s is there already: a vault is put back where there is none", path), err)
+		return errors.Join(fmt.Errorf("vault: %s already exists: a vault is put back where there is none", path), err)
 	}
 	clear, err := age.Decrypt(copied, copyKey{master.secret.derive(nil, copyPurpose)})
 	if _, wrong := errors.AsType[*age.NoIdentityMatchError](err); wrong {
@@ -115,8 +118,8 @@ func putBack(ctx context.Context, draft, path string, clear io.Reader) error {
 
 const copyPurpose = "gatehouse vault copies"
 
-// copyKey is what a copy is sealed with, as age asks for it. Each copy has a key of its own, which lies in its header
-// wrapped by this one.
+// copyKey seals a copy, in the form that age asks for. Each copy has a key of its own,
+// which lies in its header wrapped by this one.
 type copyKey struct{ secret secret }
 
 // Wrap implements [age.Recipient].

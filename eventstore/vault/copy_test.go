@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A copy has every key that is there and no byte of one that was destroyed, and shows nothing without the master key.
+// A copy has every live key and no byte of a destroyed one. It reveals nothing without
+// the master key.
 func TestACopyIsTheVaultAsItIs(t *testing.T) {
 	master := newMaster()
 	v := open(t, t.TempDir(), master)
@@ -27,7 +28,7 @@ func TestACopyIsTheVaultAsItIs(t *testing.T) {
 	require.ErrorIs(t, PutBack(t.Context(), dir, newMaster(), bytes.NewReader(sealed.Bytes())), ErrWrongMaster)
 	require.Error(t, PutBack(t.Context(), dir, master, bytes.NewReader(sealed.Bytes()[:sealed.Len()-1])), "cut off")
 	require.NoError(t, PutBack(t.Context(), dir, master, bytes.NewReader(sealed.Bytes())))
-	require.ErrorContains(t, PutBack(t.Context(), dir, master, bytes.NewReader(sealed.Bytes())), "there already")
+	require.ErrorContains(t, PutBack(t.Context(), dir, master, bytes.NewReader(sealed.Bytes())), "already exists")
 	require.Zero(t, lost.in(t, dir), "destroyed keys are in the copy")
 	back := open(t, dir, master)
 	assert.Equal(t, byID(live...), load(t, back, "org", append(live, gone...)...))

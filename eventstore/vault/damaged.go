@@ -12,7 +12,8 @@ type damage struct {
 	keys map[string]map[string]struct{}
 }
 
-// note takes what came of asking for ids: those that are damaged, and the others that are not, or no longer.
+// note takes what came of asking for ids: those that are damaged, and the others that
+// are not, or no longer.
 func (d *damage) note(org string, ids, damaged []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

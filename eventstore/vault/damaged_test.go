@@ -20,7 +20,8 @@ func flip(t testing.TB, v *Vault, id string, at int, bit byte) {
 	require.NoError(t, one(v.db.Exec(`UPDATE secret SET wrapped = ? WHERE slot = ?`, w, slot)))
 }
 
-// A flipped bit anywhere in a slot, nonce, cipher text or tag, costs the one key that lies there.
+// A flipped bit anywhere in a slot, nonce, cipher text or tag, costs the one key that
+// lies there.
 func TestAFlippedBitCostsOneKey(t *testing.T) {
 	v := open(t, t.TempDir(), newMaster())
 	keys := reserve(t, v, "org", 3)

@@ -7,20 +7,24 @@ import (
 	"fmt"
 )
 
-// A Cursor says how far in a ledger the vault has done what the ledger says about keys.
+// A Cursor is the position in a ledger up to which the vault has destroyed fenced keys.
 type Cursor struct {
-	// Ledger tells one ledger from every other, such as the stream's time of creation.
+	// Ledger distinguishes one ledger from every other, such as the stream's time of
+	// creation.
 	Ledger string
-	// Sequence is the last message, by its sequence in the ledger's stream, that was seen to; 0 is none.
+	// Sequence is the last processed message, by its sequence in the ledger's stream; 0
+	// means none.
 	Sequence uint64
 }
 
-// Cursor gives the last sequence that the vault has seen to in a ledger, whose last message has sequence last. The caller
-// then reads the ledger from the next one on, and destroys what it fences, before any key is given out. So a vault put
-// back from a backup, whose cursor is older, destroys again what was destroyed since.
+// Cursor returns the last sequence of a ledger that the vault has processed. The last
+// message of the ledger has sequence last. The caller then reads the ledger from the
+// next one on, and destroys the keys that it fences, before any key is given out. So a
+// vault restored from a backup, whose cursor is older, destroys the later keys again.
 //
-// It starts again at 0, and remembers that, for another ledger than the one followed so far, and for one that ends before
-// the cursor: that one was itself put back, and will say other things under the same sequences.
+// The cursor returns to 0, and keeps that, for a ledger other than the last one, and
+// for one that ends before the cursor: that one was itself restored, and will have
+// other messages under the same sequences.
 func (v *Vault) Cursor(ctx context.Context, ledger string, last uint64) (uint64, error) {
 	if err := checkName("ledger", ledger); err != nil {
 		return 0, err
@@ -40,7 +44,7 @@ func (v *Vault) Cursor(ctx context.Context, ledger string, last uint64) (uint64,
 	return sequence, err
 }
 
-// Followed returns the cursor as it is kept, of whatever ledger; zero when none was ever followed.
+// Followed returns the stored cursor, of any ledger; zero when none was ever followed.
 func (v *Vault) Followed(ctx context.Context) (at Cursor, err error) {
 	err = v.inTx(ctx, "look at the cursor", func(tx *sql.Tx) error {
 		at, err = readCursor(tx)
@@ -49,8 +53,8 @@ func (v *Vault) Followed(ctx context.Context) (at Cursor, err error) {
 	return at, err
 }
 
-// SetCursor records that everything up to at is seen to. It never goes back, and fails for a ledger that Cursor was not
-// asked for last.
+// SetCursor records that every message up to at is processed. It never goes back, and
+// fails for a ledger other than the last one given to Cursor.
 func (v *Vault) SetCursor(ctx context.Context, at Cursor) error {
 	return v.inTx(ctx, "set the cursor", func(tx *sql.Tx) error {
 		followed, err := readCursor(tx)
@@ -67,13 +71,15 @@ func (v *Vault) SetCursor(ctx context.Context, at Cursor) error {
 	})
 }
 
-// Destroy destroys keys of an org for good, and in the same transaction records that everything up to at is seen to; so it
-// is called in the order of the ledger. For a ledger that Cursor was not asked for last it destroys and records nothing.
+// Destroy destroys keys of an org for good and moves the cursor to at. Both happen in
+// one transaction, so it must be called in the order of the ledger. For a ledger other
+// than the last one given to Cursor it destroys and records nothing.
 //
-// When it returns, the file holds no byte of the keys, wrapped or not, and no call gives them, not even one that was under
-// way; a Remote may still hold an answer from before. When it fails, the keys are all there, or all gone after a failure
-// of the commit itself, and it is to be called again. Ids that are unknown, destroyed, another org's or malformed are
-// passed over, so that it may be repeated.
+// When it returns, the file holds no byte of the keys, wrapped or not, and no call
+// returns them, not even one that was in progress; a Remote may still hold an answer
+// from before. When it fails, the keys are all there, or all gone after a failure of
+// the commit itself, and it must be called again. Ids that are unknown, destroyed,
+// another org's or malformed are skipped, so that it is idempotent.
 func (v *Vault) Destroy(ctx context.Context, orgName string, ids []string, at Cursor) error {
 	if err := checkName("org", orgName); err != nil {
 		return err
@@ -85,9 +91,10 @@ func (v *Vault) Destroy(ctx context.Context, orgName string, ids []string, at Cu
 	return err
 }
 
-// DestroyOrg destroys all keys of an org as Destroy does, the org's own and with it its tag keys, and those that are
-// reserved. It also holds for an org that has none: nothing is ever made for it again. It takes about 30 µs a key, in which
-// every other call waits.
+// DestroyOrg destroys all keys of an org as Destroy does. That includes the org's own
+// key and with it its tag keys, and the reserved keys. It also holds for an org without
+// keys: none is ever made for it again. It takes about 30 µs a key, in which every
+// other call waits.
 func (v *Vault) DestroyOrg(ctx context.Context, orgName string, at Cursor) error {
 	if err := checkName("org", orgName); err != nil {
 		return err
@@ -99,7 +106,7 @@ func (v *Vault) DestroyOrg(ctx context.Context, orgName string, at Cursor) error
 	return err
 }
 
-// destroyIn runs do alone, and moves the cursor with it.
+// destroyIn runs do alone, and moves the cursor in the same transaction.
 func (v *Vault) destroyIn(ctx context.Context, at Cursor, do func(tx *sql.Tx) error) error {
 	v.gate.Lock()
 	defer v.gate.Unlock()
@@ -108,8 +115,8 @@ func (v *Vault) destroyIn(ctx context.Context, at Cursor, do func(tx *sql.Tx) er
 		if err != nil {
 			return err
 		}
-		// Of a ledger that is not followed nothing is known to be seen to, so the cursor stays where it is; the keys go
-		// all the same.
+		// Of a ledger that is not followed nothing is known to be seen to, so the
+		// cursor stays where it is; the keys go all the same.
 		if followed.Ledger == at.Ledger && at.Sequence > followed.Sequence {
 			if err := writeCursor(tx, at); err != nil {
 				return err

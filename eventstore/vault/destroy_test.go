@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Whatever was reserved and destroyed, in whatever order, no byte of a destroyed key is in any file, also while the vault
-// is open; every other key is as it was.
+// No file holds a byte of a destroyed key, even while the vault is open. That holds for
+// any keys reserved and destroyed in any order; every other key stays the same.
 func TestDestroyLeavesNoByte(t *testing.T) {
 	for seed := range uint64(4) {
 		r := rand.New(rand.NewPCG(seed, 0))
@@ -157,10 +157,10 @@ func TestCursor(t *testing.T) {
 	assert.Zero(t, cursor(v, followed.Ledger, 100), "the vault had turned to another ledger since")
 }
 
-// fences is a ledger: which keys the message of a sequence destroys.
+// fences is a ledger: the keys that the message of each sequence destroys.
 type fences map[uint64][]string
 
-// catchUp is what an instance does before it serves.
+// catchUp follows the ledger as an instance does before it serves.
 func (f fences) catchUp(t *testing.T, v *Vault, last uint64) {
 	t.Helper()
 	from, err := v.Cursor(t.Context(), followed.Ledger, last)
@@ -192,8 +192,9 @@ func TestARestoredVaultDestroysAgain(t *testing.T) {
 	assert.Zero(t, lost.in(t, backup))
 }
 
-// A crash before, in or after the transaction of Destroy: the keys are there with the old cursor, or gone with the new
-// one; and when the vault has caught up with the ledger, nothing of them is left.
+// A crash may come before, in or after the transaction of Destroy. The keys are there
+// with the old cursor, or gone with the new one. When the vault has caught up with the
+// ledger, nothing of them is left.
 func TestCrashWhileDestroying(t *testing.T) {
 	dir, master := t.TempDir(), newMaster()
 	v := open(t, dir, master)
@@ -204,7 +205,8 @@ func TestCrashWhileDestroying(t *testing.T) {
 	ledger.catchUp(t, v, 5)
 
 	before := copyDir(t, dir)
-	// With room for a few pages only, SQLite writes into the file before the end of the transaction.
+	// With room for a few pages only, SQLite writes into the file before the end of the
+	// transaction.
 	_, err := v.db.Exec(`PRAGMA cache_size = 5`)
 	require.NoError(t, err)
 	var during string

@@ -18,16 +18,18 @@ const keyIDSize = 16
 // boxText is how a box writes its bytes. Strict refuses other texts of the same bytes.
 var boxText = base64.RawURLEncoding.Strict()
 
-// A Key seals the personal fields of one person, one PIN, or whatever the ledger gave it to. It is 256 random bits, and
-// safe for use by many goroutines. It prints as its id.
+// A Key seals the personal fields of one person, one PIN, or whatever the ledger gave
+// it to. It is 256 random bits, and safe for use by many goroutines. It prints as its
+// id.
 type Key struct {
-	// ID is 16 lower-case hexadecimal digits, random, not made from the key. It is no secret: boxes show it.
+	// ID is 16 lower-case hexadecimal digits, random, not made from the key. It is no
+	// secret: boxes show it.
 	ID     string
 	secret secret
 }
 
-// Passing gives a key that no vault keeps: what it seals nobody opens once it is forgotten. It is for what is sealed to
-// see what would come of it.
+// Passing gives a key that no vault keeps: what it seals nobody opens once it is
+// forgotten. It is for what is sealed to see what would come of it.
 func Passing() Key { return Key{newKeyID(), newSecret()} }
 
 // String gives "key " and the id.
@@ -39,9 +41,10 @@ func (k Key) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 // LogValue logs the id.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.ID) }
 
-// Seal gives the box of a clear text, <key id>.<base64url of nonce 12, cipher text, tag 16>: AES-256-GCM with a random
-// nonce, so that sealing twice gives two boxes. ad (associated data) says where the box belongs: it opens only there. The
-// length of a box tells the length of its clear text. One key may seal 2^32 texts.
+// Seal gives the box of a clear text, <key id>.<base64url of nonce 12, cipher text, tag
+// 16>: AES-256-GCM with a random nonce, so that sealing twice gives two boxes. ad
+// (associated data) says where the box belongs: it opens only there. The length of a
+// box tells the length of its clear text. One key may seal 2^32 texts.
 func (k Key) Seal(ad, clear []byte) (string, error) {
 	if k.secret.none() {
 		return "", errors.New("vault: seal with the zero Key")
@@ -50,7 +53,8 @@ func (k Key) Seal(ad, clear []byte) (string, error) {
 	return k.ID + "." + boxText.EncodeToString(sealed), nil
 }
 
-// Open gives the clear text of a box that this key sealed with the same associated data, else ErrBox.
+// Open gives the clear text of a box that this key sealed with the same associated
+// data, else ErrBox.
 func (k Key) Open(ad []byte, box string) ([]byte, error) {
 	id, err := BoxKeyID(box)
 	if err != nil {
@@ -70,15 +74,17 @@ func (k Key) Open(ad []byte, box string) ([]byte, error) {
 	return clear, nil
 }
 
-// HMAC gives the HMAC-SHA-256 of data under a key derived from this one for that alone. It stands for a personal field
-// where equal must show and the field must not. The zero Key has none.
+// HMAC gives the HMAC-SHA-256 of data under a key derived from this one for that alone.
+// It stands for a personal field where equal must show and the field must not. The zero
+// Key has none.
 func (k Key) HMAC(data []byte) [32]byte {
 	mac := hmac.New(sha256.New, k.secret.derive(nil, "gatehouse vault hmac").bytes())
 	mac.Write(data)
 	return [32]byte(mac.Sum(nil))
 }
 
-// BoxKeyID gives the id of the key that sealed a box. It fails with ErrBox for a text that cannot be a box.
+// BoxKeyID gives the id of the key that sealed a box. It fails with ErrBox for a text
+// that cannot be a box.
 func BoxKeyID(box string) (string, error) {
 	id, text, _ := strings.Cut(box, ".")
 	if !isKeyID(id) {

@@ -123,7 +123,8 @@ func TestTagKeysDifferBySiteAndVersion(t *testing.T) {
 	assert.Len(t, seen, 12)
 }
 
-// What holds a secret shows it in no way in which values are printed, also as a field of something else.
+// A value that holds a secret never prints it. That holds for every way of printing,
+// also for a field of another value.
 func TestNothingPrintsASecret(t *testing.T) {
 	v := open(t, t.TempDir(), newMaster())
 	k := reserve(t, v, "org", 1)[0]

@@ -10,7 +10,8 @@ import (
 	"slices"
 )
 
-// loadChunk is how many keys one transaction reads, so that a load of a whole org lets others in between.
+// loadChunk is how many keys one transaction reads, so that other calls get in between
+// when a whole org is loaded.
 const loadChunk = 2048
 
 // errNoOrg says that no key of the org was ever made.
@@ -66,7 +67,8 @@ func (v *Vault) Reserve(ctx context.Context, orgName string, n int) ([]Key, erro
 	return keys, nil
 }
 
-// Keys implements [Keeper]. Of 50,000 keys it takes 4 µs each, in a vault of 600,000 up to 16 µs.
+// Keys implements [Keeper]. Of 50,000 keys it takes 4 µs each, in a vault of 600,000 up
+// to 16 µs.
 func (v *Vault) Keys(ctx context.Context, orgName string, ids []string) (map[string]Key, error) {
 	if err := checkName("org", orgName); err != nil {
 		return nil, err
@@ -98,8 +100,8 @@ func (v *Vault) Keys(ctx context.Context, orgName string, ids []string) (map[str
 	return keys, nil
 }
 
-// loadFrom adds to keys those of ids that o has, and returns the ids of those whose slot does not open: one bad bit must
-// not take the keys beside it.
+// loadFrom adds to keys those of ids that o has. It returns the ids of those whose slot
+// does not open: one bad bit must not affect the other keys.
 func loadFrom(tx *sql.Tx, o org, orgName string, ids []string, keys map[string]Key) (damaged []string, err error) {
 	list, err := json.Marshal(ids)
 	if err != nil {
@@ -127,7 +129,7 @@ func loadFrom(tx *sql.Tx, o org, orgName string, ids []string, keys map[string]K
 	return damaged, rows.Err()
 }
 
-// keyIDs gives what can be a key's id, each once, in the order of the table.
+// keyIDs returns the well-formed ids, each once, in the order of the table.
 func keyIDs(ids []string) []string {
 	sorted := make([]string, 0, len(ids))
 	for _, id := range ids {
@@ -172,7 +174,8 @@ func noTagKey(orgName string, version int) error {
 	return fmt.Errorf("%w: version %d of %s, of which this vault has nothing; was it put back from before the org was made?", ErrNoTagKey, version, orgName)
 }
 
-// findOrg fails with errNoOrg or ErrDestroyed when the org has no key, or no longer.
+// findOrg returns an org and its key. It fails with errNoOrg if the org never had a
+// key, and with ErrDestroyed if it has no longer one.
 func (v *Vault) findOrg(tx *sql.Tx, name string) (org, error) {
 	var o org
 	var destroyed bool
@@ -195,7 +198,7 @@ func (v *Vault) findOrg(tx *sql.Tx, name string) (org, error) {
 	return o, nil
 }
 
-// makeOrg is findOrg that makes the org's key at its first use.
+// makeOrg returns an org as findOrg does, and makes the org's key at its first use.
 func (v *Vault) makeOrg(tx *sql.Tx, name string) (org, error) {
 	o, err := v.findOrg(tx, name)
 	if !errors.Is(err, errNoOrg) {
@@ -211,6 +214,7 @@ func (v *Vault) makeOrg(tx *sql.Tx, name string) (org, error) {
 	return v.findOrg(tx, name)
 }
 
-// orgAD and keyAD name whose secret is wrapped. An id has a fixed length, so no two pairs give one text.
+// orgAD and keyAD are the associated data of a wrapped secret. An id has a fixed
+// length, so no two pairs give one text.
 func orgAD(name string) string     { return "org " + name }
 func keyAD(name, id string) string { return "key " + id + " " + name }

@@ -142,7 +142,8 @@ func TestACallThatIsGivenUpLeavesNothingHalfDone(t *testing.T) {
 	require.ErrorIs(t, v.Destroy(gone, "org", ids(keys), at(1)), context.Canceled)
 	assert.Equal(t, byID(keys...), load(t, v, "org", keys...))
 
-	// Given up at any time, the keys are all there or all gone, and the next call finds the vault as it should be.
+	// Given up at any time, the keys are all there or all gone, and the next call finds
+	// the vault as it should be.
 	for i := range 40 {
 		batch := reserve(t, v, "org", 50)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*50*time.Microsecond)

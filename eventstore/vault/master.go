@@ -19,8 +19,8 @@ const (
 	masterEnv = "GATEHOUSE_VAULT_KEY"
 )
 
-// A Master is the key that wraps the orgs' keys: 256 bits, the same on every instance of a ledger. It prints as
-// [master key].
+// A Master is the key that wraps the orgs' keys: 256 bits, the same on every instance
+// of a ledger. It prints as [master key].
 type Master struct{ secret secret }
 
 // String tells that it is a master key, not which.
@@ -35,8 +35,9 @@ func (m Master) LogValue() slog.Value { return slog.StringValue(m.String()) }
 // ErrMalformedMaster says that a text is no master key.
 var ErrMalformedMaster = errors.New("vault: a master key is 32 bytes in base64 or hexadecimal")
 
-// ParseMaster reads a master key: 32 bytes as 64 hexadecimal digits or as base64, standard or URL-safe, padded or not.
-// Blanks around it are ignored. The error does not show the text.
+// ParseMaster reads a master key: 32 bytes as 64 hexadecimal digits or as base64,
+// standard or URL-safe, padded or not. Blanks around it are ignored. The error does not
+// show the text.
 func ParseMaster(text string) (Master, error) {
 	text = strings.TrimSpace(text)
 	b, err := hex.DecodeString(text)
@@ -51,13 +52,14 @@ func ParseMaster(text string) (Master, error) {
 	return Master{s}, err
 }
 
-// LoadOrCreateMaster gives the master key: env (the value of GATEHOUSE_VAULT_KEY) when it is not empty, else what
-// vault.key in dataDir holds, else a new one that it writes there with mode 0600, durable before it returns. made tells
-// the last case: the caller warns to keep a copy of vault.key away from the backups of dataDir, because whoever has both
-// reads everything, and whoever loses it reads nothing.
+// LoadOrCreateMaster gives the master key: env (the value of GATEHOUSE_VAULT_KEY) when
+// it is not empty, else what vault.key in dataDir holds, else a new one that it writes
+// there with mode 0600, durable before it returns. made tells the last case: the caller
+// warns to keep a copy of vault.key away from the backups of dataDir, because whoever
+// has both reads everything, and whoever loses it reads nothing.
 //
-// It never makes a key beside a vault.db that was made with another one (ErrNoMaster), and refuses a vault.key that
-// others than its owner may read or write.
+// It never makes a key beside a vault.db that was made with another one (ErrNoMaster),
+// and refuses a vault.key that others than its owner may read or write.
 func LoadOrCreateMaster(dataDir, env string) (m Master, made bool, err error) {
 	if env != "" {
 		if m, err = ParseMaster(env); err != nil {

@@ -19,14 +19,16 @@ import (
 
 const (
 	dbFile = "vault.db"
-	// applicationID marks the file as a vault ("GHvt"), formatVersion is what schema made.
+	// applicationID marks the file as a vault ("GHvt"), formatVersion is the version of
+	// schema.
 	applicationID = 0x47487674
 	formatVersion = 1
-	// checkText is sealed under the master key when the file is made; the master key that opens it is the right one.
+	// checkText is sealed under the master key when the file is made. The master key
+	// that opens it is the right one.
 	checkText = "gatehouse vault, format 1"
 )
 
-// settings hold for the one connection. Their order here is not the order in which the driver applies them.
+// settings apply to the one connection. The driver applies them in another order.
 var settings = url.Values{
 	"mode":    {"rw"}, // the file is made before, with its mode
 	"_txlock": {"immediate"},
@@ -40,7 +42,8 @@ var settings = url.Values{
 	},
 }
 
-// Every secret lies in secret, in a slot that is written in place and never deleted; the other tables hold ids.
+// Every secret lies in secret, in a slot that is written in place and never deleted;
+// the other tables hold ids.
 const schema = `
 CREATE TABLE secret (slot INTEGER PRIMARY KEY, wrapped BLOB NOT NULL CHECK (length(wrapped) = 60)) STRICT;
 CREATE TABLE free   (slot INTEGER PRIMARY KEY) STRICT;                                    -- slots that are overwritten
@@ -50,24 +53,27 @@ CREATE TABLE ledger (one INTEGER PRIMARY KEY CHECK (one = 1), name TEXT NOT NULL
 CREATE TABLE master (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL) STRICT;
 `
 
-// A Vault is the one holder of a ledger's keys. Its methods may be called from many goroutines.
+// A Vault is the one holder of a ledger's keys. Its methods may be called from many
+// goroutines.
 type Vault struct {
 	db        *sql.DB // one connection: the file is locked, nobody else can open it
 	orgs      secret  // wraps the orgs' keys
 	transport secret  // what instances that ask share with this one
 	copies    secret  // seals the copies for backups
 
-	// gate is held by whoever reads keys, and alone by whoever destroys: when Destroy returns, no call is under way that
-	// read a key before it was destroyed and gives it after.
+	// gate is held for reading by calls that read keys, and exclusively by Destroy. So
+	// when Destroy returns, no call in progress has read a destroyed key and can still
+	// return it.
 	gate sync.RWMutex
 
 	damage
 }
 
-// Open opens the vault of a data directory, and makes it when there is none: vault.db, mode 0600. It fails with
-// ErrWrongMaster when vault.db was made with another master key, and with ErrInUse while another Vault has it open; two
-// services on one data directory are for the caller to prevent, who also must not open vault.db in this process by other
-// means, which would give up the file's lock.
+// Open opens the vault of a data directory: vault.db, mode 0600. It makes the file when
+// there is none. It fails with ErrWrongMaster when vault.db was made with another
+// master key, and with ErrInUse while another Vault has it open. The caller must
+// prevent two services on one data directory, and must not open vault.db in this
+// process by other means, which would give up the file's lock.
 func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
 	if master.secret.none() {
 		return nil, fmt.Errorf("vault: %w: open with the zero Master", ErrNoMaster)
@@ -99,7 +105,8 @@ func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
 	return v, nil
 }
 
-// ID tells this vault from every other, one made anew in its place included. It is not secret.
+// ID identifies this vault; a vault made anew in its place has another. It is not
+// secret.
 func (v *Vault) ID(ctx context.Context) (string, error) {
 	var sealed []byte
 	if err := v.db.QueryRowContext(ctx, `SELECT sealed FROM master`).Scan(&sealed); err != nil {
@@ -109,7 +116,7 @@ func (v *Vault) ID(ctx context.Context) (string, error) {
 	return hex.EncodeToString(sum[:8]), nil
 }
 
-// Close closes the file. Calls under way fail or finish.
+// Close closes the file. Calls in progress fail or finish.
 func (v *Vault) Close() error {
 	if err := v.db.Close(); err != nil {
 		return fmt.Errorf("vault: close: %w", err)
@@ -117,7 +124,8 @@ func (v *Vault) Close() error {
 	return nil
 }
 
-// makeFile makes an empty file for SQLite, durable and for its owner alone. SQLite gives its journal the same mode.
+// makeFile makes an empty file for SQLite, durable and for its owner alone. SQLite
+// gives its journal the same mode.
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
@@ -126,7 +134,7 @@ func makeFile(path string) error {
 	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	// A file put back from a backup may have come with another mode.
+	// A file restored from a backup may have another mode.
 	for _, p := range []string{path, path + "-journal"} {
 		info, err := os.Stat(p)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -144,7 +152,8 @@ func makeFile(path string) error {
 	return nil
 }
 
-// prepare makes the tables in an empty file, and else makes sure that it is a vault of this format and this master key.
+// prepare makes the tables in an empty file. Otherwise it requires a vault of this
+// format and this master key.
 func (v *Vault) prepare(tx *sql.Tx) error {
 	var tables, application, format int
 	err := tx.QueryRow(`SELECT (SELECT count(*) FROM sqlite_schema), application_id, user_version
@@ -177,7 +186,8 @@ func (v *Vault) prepare(tx *sql.Tx) error {
 	return nil
 }
 
-// inTx runs do in one transaction, durable when inTx returns nil and without trace when it does not.
+// inTx runs do in one transaction. It is durable when inTx returns nil, and has no
+// effect otherwise.
 func (v *Vault) inTx(ctx context.Context, doing string, do func(tx *sql.Tx) error) error {
 	tx, err := v.db.BeginTx(ctx, nil)
 	if err == nil {

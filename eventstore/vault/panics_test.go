@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// caught is the guard of a test: it keeps for which orgs something panicked.
+// caught is the guard of a test: it records the orgs for which something panicked.
 type caught []string
 
 func (c *caught) guard(org string, f func()) (err error) {
@@ -23,8 +23,8 @@ func (c *caught) guard(org string, f func()) (err error) {
 	return nil
 }
 
-// A panic at the holder of the vault fails one answer and is told with its org, and
-// the holder goes on.
+// A panic at the holder of the vault fails one answer and is reported with its org. The
+// holder continues.
 func TestAnAnswerThatPanicsFailsAlone(t *testing.T) {
 	var found caught
 	h := &holder{guard: found.guard, log: slog.New(slog.DiscardHandler)}

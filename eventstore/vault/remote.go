@@ -10,18 +10,19 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// requestTimeout is how long a request waits for the holder when the caller's context waits longer: many times what the
-// slowest takes, a batch of reserved keys.
+// requestTimeout is how long a request waits for the holder when the caller's context
+// waits longer: many times what the slowest takes, a batch of reserved keys.
 const requestTimeout = 5 * time.Second
 
-// A Remote is the vault as the instances that do not hold it see it. It remembers no key. Every method fails with
-// ErrUnavailable when no holder answers in time or the holder cannot answer, and with ErrWrongMaster when the holder has
-// another master key.
+// A Remote is the vault as the instances that do not hold it see it. It remembers no
+// key. Every method fails with ErrUnavailable when no holder answers in time or the
+// holder cannot answer, and with ErrWrongMaster when the holder has another master key.
 //
 // # Why a Remote has the master key
 //
-// Keys travel sealed, so that neither NATS nor who listens there sees one. The one secret that the instances of a ledger
-// share anyway, and no gateway has, is the master key; a second one would be one more to hand out and lose.
+// Keys travel sealed, so that neither NATS nor who listens there sees one. The one
+// secret that the instances of a ledger share anyway, and no gateway has, is the master
+// key; a second one would be one more to hand out and lose.
 type Remote struct {
 	nc        *nats.Conn
 	transport secret
@@ -29,7 +30,8 @@ type Remote struct {
 	damage
 }
 
-// NewRemote asks the vault that another instance serves on the same NATS. The master key must be that instance's.
+// NewRemote asks the vault that another instance serves on the same NATS. The master
+// key must be that instance's.
 func NewRemote(nc *nats.Conn, master Master) (*Remote, error) {
 	if master.secret.none() {
 		return nil, fmt.Errorf("vault: %w: ask with the zero Master", ErrNoMaster)
@@ -47,7 +49,8 @@ func (r *Remote) Ready(ctx context.Context) error {
 	return nil
 }
 
-// Reserve implements [Keeper]. More keys than one reply carries are reserved in several steps, each durable by itself.
+// Reserve implements [Keeper]. More keys than one reply carries are reserved in several
+// steps, each durable by itself.
 func (r *Remote) Reserve(ctx context.Context, org string, n int) ([]Key, error) {
 	if err := checkReserve(org, n); err != nil {
 		return nil, err

@@ -184,8 +184,9 @@ func TestARemoteWithAnotherMaster(t *testing.T) {
 	require.ErrorIs(t, err, ErrNoMaster)
 }
 
-// One who listens to everything on NATS sees no key, id or org, can make nothing of a request or reply that he sends
-// again, and does not understand what he recorded when he gets hold of the master key later.
+// A listener on NATS sees no key, id or org. Requests and replies that it repeats have
+// no use to it. A recording reveals nothing to it either when it obtains the master key
+// later.
 func TestWhoListensLearnsNothing(t *testing.T) {
 	s, master := startNATS(t), newMaster()
 	v := open(t, t.TempDir(), master)

@@ -12,8 +12,9 @@ import (
 // secretSize is the size of every key here, in bytes.
 const secretSize = 32
 
-// secret is 256 bits that fmt does not print. It prints unexported fields without asking their methods, and follows a
-// pointer for a verb that does not fit; it never follows a pointer to a pointer. The zero secret holds nothing.
+// secret is 256 bits that fmt does not print. It prints unexported fields without
+// asking their methods, and follows a pointer for a verb that does not fit; it never
+// follows a pointer to a pointer. The zero secret holds nothing.
 type secret struct{ to **[secretSize]byte }
 
 // wrappedSize is the size of a sealed secret: nonce, secret, tag.
@@ -46,7 +47,8 @@ func (s secret) derive(salt []byte, purpose string) secret {
 	return secret{&held}
 }
 
-// aead is AES-256-GCM that puts a random nonce before what it seals. Its nonce argument is nil.
+// aead is AES-256-GCM that puts a random nonce before what it seals. Its nonce argument
+// is nil.
 func (s secret) aead() cipher.AEAD {
 	block, err := aes.NewCipher(s.bytes())
 	if err != nil {
@@ -59,7 +61,8 @@ func (s secret) aead() cipher.AEAD {
 	return gcm
 }
 
-// wrap seals s; ad names what it is the secret of, so that a wrapped secret put into another's place does not open.
+// wrap seals s; ad names what it is the secret of, so that a wrapped secret put into
+// another's place does not open.
 func wrap(by cipher.AEAD, s secret, ad string) []byte {
 	return by.Seal(nil, nil, s.bytes(), []byte(ad))
 }

@@ -11,19 +11,23 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// helloTimeout is how long Serve waits for another holder to answer. When there is none, the server says so at once.
+// helloTimeout is how long Serve waits for another holder to answer. When there is
+// none, the server says so at once.
 const helloTimeout = time.Second
 
-// Serve answers the requests of [Remote] on vault.* until stop is called, which waits for those under way; the caller
-// closes the vault after that. It fails with ErrHeld when another holder answers on the same NATS already: two vaults of
-// one ledger would each have keys that the other lacks. That finds a mistake in the set-up; it is no lock.
+// Serve answers the requests of [Remote] on vault.* until stop is called. stop waits
+// for requests in progress; the caller closes the vault after that. Serve fails with
+// ErrHeld when another holder already answers on the same NATS: two vaults of one
+// ledger would each have keys that the other lacks. That check finds a mistake in the
+// set-up; it is no lock.
 //
-// NATS has to let instances of the service alone publish and subscribe to vault.>, and no stream may keep it. Who gets
-// there all the same, without the master key, learns no id and no key: only how much is asked, and when. What is left to
-// him is to stand in the way, and to repeat a request that he recorded, which at worst reserves keys for nobody.
+// NATS must permit only instances of the service to publish and subscribe to vault.>,
+// and no stream may keep it. An intruder there without the master key learns no id and
+// no key: only how much is asked, and when. It can block requests, and repeat one that
+// it recorded, which at worst reserves keys for nobody.
 //
-// Guard runs what answers a request of an org, and makes an error of a panic in it, which would end the process; the
-// org is empty while it is not known.
+// guard runs the answer to a request of an org, and turns a panic, which would end the
+// process, into an error. The org is empty while it is not known.
 func Serve(nc *nats.Conn, v *Vault, guard func(org string, f func()) error, log *slog.Logger) (stop func(), err error) {
 	if _, err := nc.Request(subjectHello, nil, helloTimeout); err == nil {
 		return nil, fmt.Errorf("vault: %w", ErrHeld)
@@ -59,7 +63,7 @@ type holder struct {
 	log   *slog.Logger
 	subs  []*nats.Subscription
 
-	// busy is held by each request under way, and taken by stop.
+	// busy is held for reading by each request in progress, and exclusively by stop.
 	busy    sync.RWMutex
 	stopped bool // guarded by busy
 }
@@ -70,7 +74,7 @@ func (h *holder) stop() {
 			h.log.Warn("vault: unsubscribe", "subject", sub.Subject, "error", err)
 		}
 	}
-	// Who asks from now on hears from the server that there is no holder.
+	// After the flush the server answers new requests: there is no holder.
 	if err := h.nc.FlushTimeout(requestTimeout); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		h.log.Warn("vault: unsubscribe", "error", err)
 	}
@@ -87,7 +91,7 @@ func (h *holder) respond(m *nats.Msg, frame []byte) {
 	}
 }
 
-// handle opens requests, and seals what answer says to them.
+// handle opens requests, and seals the replies of answer.
 func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, error)) nats.MsgHandler {
 	return func(m *nats.Msg) {
 		h.busy.RLock()
@@ -95,7 +99,7 @@ func (h *holder) handle(answer func(context.Context, wireRequest) (wireReply, er
 		if h.stopped {
 			return
 		}
-		_ = h.guard("", func() { h.reply(m, answer) }) // who asked hears nothing, and asks again
+		_ = h.guard("", func() { h.reply(m, answer) }) // the asker gets no reply, and retries
 	}
 }
 
@@ -136,7 +140,7 @@ func (h *holder) reply(m *nats.Msg, answer func(context.Context, wireRequest) (w
 	h.respond(m, frame)
 }
 
-// guarded makes an error of a panic, which would end the holder's process.
+// guarded turns a panic, which would end the holder's process, into an error.
 func (h *holder) guarded(answer func(context.Context, wireRequest) (wireReply, error)) func(context.Context, wireRequest) (wireReply, error) {
 	return func(ctx context.Context, r wireRequest) (reply wireReply, err error) {
 		if panicked := h.guard(r.Org, func() { reply, err = answer(ctx, r) }); panicked != nil {

@@ -5,7 +5,8 @@ import (
 	"fmt"
 )
 
-// store puts wrapped secrets into slots, one each: first those that destroyed keys left, then new ones at the end.
+// store puts wrapped secrets into slots, one each: first those that destroyed keys
+// left, then new ones at the end.
 func store(tx *sql.Tx, wrapped [][]byte) ([]int64, error) {
 	slots, err := ints(tx, `SELECT slot FROM free LIMIT ?`, len(wrapped))
 	if err != nil {
@@ -43,8 +44,9 @@ func store(tx *sql.Tx, wrapped [][]byte) ([]int64, error) {
 	return slots, nil
 }
 
-// overwrite destroys what lies in slots and frees them. A row of the same size is written where the old one lies. One
-// statement for all of them could keep the old pages in a temporary file elsewhere, to undo half of itself.
+// overwrite destroys what lies in slots and frees them. A row of the same size is
+// written where the old one lies. One statement for all of them could keep the old
+// pages in a temporary file elsewhere, to undo half of itself.
 func overwrite(tx *sql.Tx, slots []int64) error {
 	zero, err := tx.Prepare(`UPDATE secret SET wrapped = zeroblob(60) WHERE slot = ?`)
 	if err != nil {

@@ -17,17 +17,18 @@ const maxTagVersion = 1 << 31
 //
 // # Why tag keys are derived
 //
-// A site's tag key of a version comes from the org's key by HKDF, so the vault stores nothing of it, and the ledger alone
-// says which version a site is at. A vault restored from a backup gives the same key for a version as before, and tags
-// already sent to gateways stay true. From one key no other is found without that of the org.
+// A site's tag key of a version comes from the org's key by HKDF. So the vault stores
+// nothing of it, and the ledger alone says which version a site has. A vault restored
+// from a backup gives the same key for a version as before, and tags already sent to
+// gateways stay valid. One key reveals no other without that of the org.
 type TagKey struct {
 	// Version is 1 for a site's first key and grows by one with each rotation.
 	Version int
 	secret  secret
 }
 
-// deriveTagKey is for a site of the org that key belongs to. The site's id comes last, so that two sites and versions
-// never give one text.
+// deriveTagKey derives a tag key of a site from the key of its org. The site's id comes
+// last, so that two sites and versions never give one text.
 func deriveTagKey(key secret, site string, version int) TagKey {
 	return TagKey{version, key.derive(nil, "gatehouse vault tag "+strconv.Itoa(version)+" "+site)}
 }
@@ -35,7 +36,7 @@ func deriveTagKey(key secret, site string, version int) TagKey {
 // String gives "tag key version " and the version.
 func (k TagKey) String() string { return "tag key version " + strconv.Itoa(k.Version) }
 
-// Format writes String, whatever the verb.
+// Format writes String for every verb.
 func (k TagKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 
 // LogValue logs the version.
@@ -46,14 +47,14 @@ func (k TagKey) Tag(kind, format, number string) [16]byte {
 	return k.Tagger().Tag(kind, format, number)
 }
 
-// Tagger gives what a reader keeps to make tags one after the other.
+// Tagger returns a Tagger, which a reader keeps to make tags one after the other.
 func (k TagKey) Tagger() *Tagger {
 	t := &tagging{mac: hmac.New(sha256.New, k.secret.bytes()), text: make([]byte, 0, 64)}
 	return &Tagger{&t}
 }
 
-// A Tagger makes tags without allocating: setting up the hash for each costs several times the tag itself. It is for one
-// goroutine: each reader has its own.
+// A Tagger makes tags without allocating: setting up the hash for each costs several
+// times the tag itself. It is for one goroutine: each reader has its own.
 type Tagger struct{ to **tagging } // as in secret: it holds a key, and the last number read
 
 type tagging struct {
@@ -62,8 +63,9 @@ type tagging struct {
 	sum  [sha256.Size]byte
 }
 
-// Tag gives the first 16 bytes of HMAC-SHA-256 under the site's key over kind, format and number, each after its length
-// in bytes (32 bits, big endian), so that no two triples give one text.
+// Tag returns the first 16 bytes of an HMAC-SHA-256 under the site's key. The input is
+// kind, format and number, each after its length in bytes (32 bits, big endian), so
+// that no two triples give one text.
 func (g *Tagger) Tag(kind, format, number string) [16]byte {
 	t := *g.to
 	t.text = t.text[:0]

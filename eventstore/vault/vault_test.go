@@ -90,7 +90,8 @@ func spell(secret secret) [][]byte {
 	}
 }
 
-// windowSize is how long a part of a needle counts as found: no 16 random bytes occur twice.
+// windowSize is how long a part of a needle counts as found: no 16 random bytes occur
+// twice.
 const windowSize = 16
 
 // needles are the parts that a search looks for.
@@ -139,7 +140,8 @@ func readAll(t testing.TB, dir string) map[string][]byte {
 	return files
 }
 
-// copyDir gives a directory with the same files: what a crash at this moment, or a backup, would have left.
+// copyDir gives a directory with the same files: what a crash at this moment, or a
+// backup, would have left.
 func copyDir(t testing.TB, dir string) string {
 	t.Helper()
 	to := t.TempDir()

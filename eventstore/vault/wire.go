@@ -8,15 +8,17 @@ import (
 	"fmt"
 )
 
-// Requests and replies are JSON, sealed whole:
+// Requests and replies are JSON, sealed as a whole:
 //
 //	request  version 1 | asker's public key 32 | nonce 12, JSON, tag 16
 //	reply    version 1 | holder's public key 32 | nonce 12, JSON, tag 16
 //	refusal  version 1 | why 1
 //
-// The request opens with a key made from the master key, the reply with one made from that and an X25519 exchange of keys
-// used once. So a reply opens for its asker alone, answers its own request alone, and does not open later for one who
-// kept the traffic and has the master key: what was destroyed in the vault must not come back from a recording.
+// The request opens with a key made from the master key. The reply opens with a key
+// made from that and an X25519 exchange of keys used once. So a reply opens only for
+// its asker, answers only its own request, and does not open later for somebody who
+// recorded the traffic and has the master key: destroyed keys must not come back from a
+// recording.
 const (
 	wireVersion = 1
 
@@ -26,7 +28,7 @@ const (
 	publicSize = 32
 )
 
-// What an instance can ask, as subjects of core NATS.
+// The requests of an instance, as subjects of core NATS.
 const (
 	subjectHello   = "vault.hello" // answered empty, to learn whether there is a holder
 	subjectReserve = "vault.reserve"
@@ -34,11 +36,12 @@ const (
 	subjectTagKey  = "vault.tagkey"
 )
 
-// wireChunk is how many keys one request is about: a reply of about 150 kB, when NATS carries 1 MB by default.
+// wireChunk is how many keys one request asks for: a reply of about 150 kB, while NATS
+// carries 1 MB by default.
 const wireChunk = 2048
 
-// maxFrame bounds a frame in bytes. It is looked at before anything is opened; how
-// many keys a request is about is bounded by wireChunk.
+// maxFrame bounds a frame in bytes. It is checked before anything is opened; wireChunk
+// bounds the number of keys of a request.
 const maxFrame = 1 << 20
 
 type wireRequest struct {
@@ -50,7 +53,8 @@ type wireRequest struct {
 }
 
 type wireReply struct {
-	// Code is empty for a yes, "destroyed" for ErrDestroyed, "no_tag_key" for ErrNoTagKey, else "failed" with a message.
+	// Code is empty for a yes, "destroyed" for ErrDestroyed, "no_tag_key" for
+	// ErrNoTagKey, else "failed" with a message.
 	Code    string    `json:"code,omitempty"`
 	Message string    `json:"message,omitempty"`
 	Keys    []wireKey `json:"keys,omitempty"`
@@ -64,7 +68,8 @@ type wireKey struct {
 	Bytes []byte `json:"bytes"`
 }
 
-// exchange is one request on its way, as the asker and the holder know it. Neither reuses it.
+// exchange is the state of one request in progress, at the asker or the holder. It is
+// used once.
 type exchange struct {
 	transport secret
 	subject   string
@@ -119,7 +124,8 @@ func requestKey(transport secret, subject string, asker []byte) secret {
 	return transport.derive(asker, "request "+subject)
 }
 
-// replyKey mixes what the two agree on with what only instances of this ledger know.
+// replyKey mixes the result of the key exchange with the secret that only instances of
+// this ledger have.
 func (x exchange) replyKey(peer, asker, holder []byte) (secret, error) {
 	public, err := ecdh.X25519().NewPublicKey(peer)
 	if err != nil {
@@ -146,7 +152,7 @@ func sealFrame(key secret, public []byte, body any) ([]byte, error) {
 	return key.aead().Seal(frame, nil, clear, nil), nil
 }
 
-// splitFrame gives the public key and what is sealed, or the error that a refusal stands for.
+// splitFrame returns the public key and the sealed bytes, or the error of a refusal.
 func splitFrame(frame []byte) (public, sealed []byte, err error) {
 	switch {
 	case len(frame) == 2 && frame[1] == whyMaster:
