@@ -79,7 +79,7 @@ func (c DefineAccessRight) scope(s *State) Scope { return atSites(s.sitesOfDoors
 func (c DefineAccessRight) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Right, "right")
 	if tx.AccessRights.Has(id) {
-		return refuse("right_exists", "the access right %s is there already", id).about(id)
+		return refuse("right_exists", "the access right %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r

@@ -43,9 +43,9 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 	return &out, partial
 }
 
-// seesWhole reports whether somebody may see everything of a site that lets people
-// through: staff of it, while no unit of it has privacy. What stays hidden of privacy
-// that is over lets nobody through any more.
+// seesWhole reports whether somebody may see all that lets people through at a site.
+// Its staff may, while no unit of it has privacy. Records that stay hidden after a
+// privacy period has ended let nobody through any more.
 func (s *State) seesWhole(viewer, site ID) bool {
 	return s.RoleAt(viewer, site).AtLeast(RoleStaff) && !s.hasPrivate(site)
 }
@@ -89,11 +89,12 @@ type Carried struct {
 	Code       unlock.Code    `json:"code"`
 }
 
-// Carried lists what the person has that may open doors of a site, or would but for a
-// suspension or a report, with what decide answers to the question for it: not the
-// person opens a door but one of these. What opens is first, else they are sorted by
-// id. A PIN for duress is nothing that anybody is to know of. A question for a kind of
-// credential, or from afar, leaves nothing open.
+// Carried lists the credentials of a person that may open doors of a site. It includes
+// those that would but for a suspension or a report. Each comes with the answer of
+// decide to the question for it, because a credential opens a door, not the person.
+// Those that open come first; the rest are sorted by id. PINs for duress are left out:
+// nobody is to know of them. The list is empty for a question that names a kind of
+// credential or a remote command.
 func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer) (out []Carried) {
 	m, ok := newRowMaker(s, site, noTags)
 	if !ok || q.Person == "" || q.Kind != "" || q.Command != "" {

@@ -53,9 +53,9 @@ func (b *Booking) endedBy() string {
 	return reasonBookingEnded
 }
 
-// stands refuses to build on a booking that is over at the moment of the
-// command: by a fact, or because its last day has passed. What has ended has
-// ended, whether the timer was there or not.
+// stands refuses to build on a booking that is over at the moment of the command. It is
+// over by a fact, or because its last day has passed: an ended booking has ended
+// whether or not the timer has recorded it.
 func (tx *Tx) stands(b *Booking) *Refusal {
 	switch {
 	case b.State == BookingStateRevoked:
@@ -129,7 +129,7 @@ func (c CreateBooking) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Booking, "booking")
 	if tx.Bookings.Has(id) {
-		return refuse("booking_exists", "the booking %s is there already", id).about(id)
+		return refuse("booking_exists", "the booking %s already exists", id).about(id)
 	}
 	if r := tx.outranks(c.Person, []ID{unit.Site}); r != nil {
 		return r
@@ -285,8 +285,8 @@ func (c RevokeBooking) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// standingOrGone finds a booking for a command that takes access away, and says
-// in a warning when there is none left to take.
+// standingOrGone finds a booking for a command that takes access away. When the booking
+// is over already, it adds a warning and reports gone, as nothing is left to take.
 func (tx *Tx) standingOrGone(id ID) (b *Booking, gone bool, r *Refusal) {
 	b, r = tx.Bookings.find(id, "booking")
 	if r != nil {

@@ -8,8 +8,8 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// SiteBlackout is a time during which a site is closed whatever the schedules
-// say, with the id by which it is changed and cleared.
+// SiteBlackout is a time during which a site is closed, whatever its schedules. Its id
+// is used to change and clear it.
 type SiteBlackout struct {
 	ID ID `json:"blackout"`
 	schedule.Blackout

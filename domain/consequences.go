@@ -193,9 +193,9 @@ func (s *State) credentialFallsFor(c *Credential, b *Booking) string {
 	return ""
 }
 
-// noteOwed keeps on the list of what is owed whether the facts about a booking
-// have consequences that are not on record. Every fold that may start or end
-// them calls it.
+// noteOwed updates the list of pending consequences for a booking. The booking is on it
+// while the facts have consequences that are not recorded yet. Every fold that may
+// start or end such consequences calls it.
 func (s *State) noteOwed(booking ID) {
 	b, ok := s.Bookings.Get(booking)
 	if !ok {
@@ -218,8 +218,8 @@ func (s *State) owes(b *Booking) bool {
 		some(s.Shares, "reshared:"+string(b.ID), func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
 }
 
-// passed reports whether the last day of a period at a site is over at the
-// moment of the command, whether that is on record or not.
+// passed reports whether the last day of a period at a site is over. It compares with
+// the moment of the command and does not need the end to be recorded.
 func (tx *Tx) passed(site ID, until schedule.Date) bool {
 	return !until.IsZero() && tx.window(site, schedule.Date{}, until).Until <= unlock.InstantOf(tx.At)
 }

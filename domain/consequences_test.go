@@ -12,8 +12,8 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// mustSend commits a command that must be accepted and returns the names of its
-// events with how often each is there.
+// mustSend commits a command that must be accepted. It returns the names of its events,
+// each with the number of times it occurs.
 func mustSend(w *world, line string) map[string]int {
 	d, r := w.command("spec", line)
 	require.Nil(w.t, r, line)
@@ -93,7 +93,8 @@ func TestReviewsThatHaveNoRoomFollow(t *testing.T) {
 	assert.Equal(t, maxConsequences, mustSend(w, fmt.Sprintf(narrow, "07:00"))["review.required"])
 	assert.Equal(t, 50, w.state.Unsettled(1000))
 
-	// What is still owed is not owed twice, and goes when its user is removed.
+	// A pending consequence is not added a second time, and it goes when its user is
+	// removed.
 	assert.Equal(t, 50, mustSend(w, fmt.Sprintf(narrow, "07:30"))["review.required"])
 	assert.Zero(t, w.state.Unsettled(1000))
 	open := 0

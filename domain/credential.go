@@ -153,8 +153,8 @@ func (s *State) sitesOfCredential(id ID) []ID {
 	return c.Sites
 }
 
-// setCredential changes a credential that is there, with what follows it, and notes
-// whether its booking still has to end it.
+// setCredential changes an existing credential and the PIN for duress that belongs to
+// it. It then notes whether its booking or its gateway still has to end it.
 func (s *State) setCredential(id ID, change func(*Credential)) {
 	for _, id := range s.withDuress(id) {
 		s.Credentials.Update(id, change)
@@ -219,7 +219,7 @@ func (e CredentialRevoked) concerns(s *State) []ID { return s.sitesOfCredential(
 // ReportedAs is what became of a credential.
 type ReportedAs string
 
-// What may become of a credential.
+// The values of ReportedAs.
 const (
 	ReportedLost    ReportedAs = "lost"
 	ReportedStolen  ReportedAs = "stolen"
@@ -304,8 +304,8 @@ func (e CredentialSuspended) fold(s *State, _ Moment) {
 }
 func (e CredentialSuspended) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
-// ReinstateCredential lets a credential open again that was suspended, or was
-// found or mended, when its holder may still hold it.
+// ReinstateCredential lets a credential open again after a suspension or a report. The
+// credential was suspended, found again or mended, and its holder may still hold it.
 type ReinstateCredential struct {
 	Credential ID `json:"credential"`
 }

@@ -80,8 +80,9 @@ func (e CredentialDenialLifted) fold(s *State, _ Moment) {
 }
 func (e CredentialDenialLifted) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
-// keepDenied emits what keeps the numbers of a person on the deny list when the key
-// that seals them goes with the person: they are those of things.
+// keepDenied emits the numbers of a person's credentials that stay on the deny list.
+// They would be lost with the key that seals them when the person is erased. They are
+// the numbers of things, so they may stay.
 func (tx *Tx) keepDenied(person ID) {
 	for id, c := range tx.Credentials.Each("person:" + string(person)) {
 		if c.keepsNumber() && c.Subject != OrgSubject && !c.Number.Empty() {

@@ -6,10 +6,10 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// The lock or board behind a door has room for a number of fobs, cards and PINs,
-// which differs from device to device (rule L12) and is said of the door. What
-// needs more is refused: a queue would leave people before a door to which, by
-// the ledger, they have access. Mobile keys take no room.
+// The lock or controller behind a door has room for a number of fobs, cards and PINs.
+// The capacity differs from device to device (rule L12) and is set on the door. A
+// command that needs more is refused: a queue would leave people before a door to
+// which, by the ledger, they have access. Mobile keys take no room.
 
 // limitedDoors finds the doors that have a capacity.
 const limitedDoors = "limited"
@@ -217,8 +217,9 @@ func (s *State) doorsOfUser(unit, person ID) []ID {
 	return s.doorsOfRights(rights...)
 }
 
-// doorsOfHolder lists the doors that a person may open, now or later, with what is
-// bound to a booking, or to none.
+// doorsOfHolder lists the doors that a person may open, now or later. A booking limits
+// it to access bound to that booking; an empty booking means access bound to any
+// booking or to none.
 func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
 	key := "person:" + string(person)
 	bound := func(b ID) bool { return (booking == "" || booking == b) && !tx.overBooking(b) }

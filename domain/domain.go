@@ -113,10 +113,9 @@ func (r *Refusal) about(ids ...ID) *Refusal {
 	return r
 }
 
-// Decide answers what a list of commands of one type leads to in this state, all
-// or nothing, and leaves the state as it was. Mostly the list has one entry; it
-// has at most [MaxList]. The caller must hold the state alone for the time of the
-// call.
+// Decide answers what a list of commands of one type leads to in this state. It accepts
+// all of them or none and leaves the state as it was. Mostly the list has one entry; it
+// has at most [MaxList]. The caller must hold the state exclusively during the call.
 func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
 	return s.decideWithin(maxConsequences, c, cmds...)
 }

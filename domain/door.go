@@ -52,11 +52,12 @@ const (
 
 func (c DoorClass) check() error { return oneOf(c, ClassStandard, ClassCritical) }
 
-// AfterLease is what a door does when its gateway has not heard from the service
-// for the time that the class gives.
+// AfterLease is what a door does once the lease of its gateway has run out. The lease
+// runs out when the gateway has not heard from the service for the time that the door's
+// class gives.
 type AfterLease string
 
-// What a door does after its lease. There is no "open".
+// The values of AfterLease. There is no "open".
 const (
 	AfterLeaseDeny      AfterLease = "deny"       // the default
 	AfterLeaseLastTable AfterLease = "last_table" // decides on what it knows, for 72 hours at most
@@ -133,7 +134,7 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Door, "door")
 	if tx.Doors.Has(id) {
-		return refuse("door_exists", "the door %s is there already", id).about(id)
+		return refuse("door_exists", "the door %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r

@@ -30,13 +30,13 @@ func (d DueCommand) ID() UUID {
 	return DeriveUUID(dueSpace, CommandName(d.Command)+"/"+string(d.Subject)+"/"+d.At.UTC().Format(time.RFC3339Nano))
 }
 
-// Due returns the commands that are due at an instant, in the order in which they
-// fell due, at most [MaxDue], and the next instant at which something falls due;
-// the zero time when nothing will. While there are commands, look again after
+// Due returns the commands that are due at an instant, at most [MaxDue]. They are in
+// the order in which they fell due. It also returns the next instant at which something
+// falls due; the zero time means never. While it returns commands, call it again after
 // they were decided. Suspensions until an instant end by themselves.
 //
-// Its cost grows with the days that have something due, a few thousand in all,
-// and with what falls due around the instant, not with what there is.
+// Its cost grows with the days that have something due, a few thousand in all, and with
+// what falls due around the instant, not with the size of the state.
 func (s *State) Due(now time.Time) (cmds []DueCommand, next time.Time) {
 	if s.Owed.Len() > 0 {
 		// Each commit that settles some of it changes the state's number, so that
@@ -116,8 +116,8 @@ type dueIndex struct {
 	days map[int64]map[dueKey]map[dueThing]struct{} // by utcDay of the key
 }
 
-// dueSpread is how many days of UTC a day's end at a site may be away from its
-// end in UTC: offsets are less than 26 hours.
+// dueSpread is how many days the end of a site's day may be from its end in UTC.
+// Offsets are less than 26 hours.
 const dueSpread = 2
 
 func newDueIndex(s *State) *dueIndex {

@@ -48,7 +48,7 @@ func (c IssueDuressPin) decide(tx *Tx) *Refusal {
 	case pin.MaxUses > 0:
 		return refuse("duress_pin_uses", "the PIN %s opens a number of times only, and one beside it would open as often again", pin.ID).about(pin.ID)
 	case tx.Credentials.Has(c.Credential):
-		return refuse("credential_exists", "the credential %s is there already", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if r := tx.mayRotate(pin); r != nil {
 		return r

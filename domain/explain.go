@@ -41,18 +41,18 @@ func (q Question) Request() unlock.Request {
 // not. It holds ids and the names of things, never anything about a person beyond
 // the id.
 type Explanation struct {
-	Question Question      `json:"question"`
-	Allowed  bool          `json:"allowed"`
-	Code     unlock.Code   `json:"code"`
-	Meaning  string        `json:"meaning"`
+	Question Question    `json:"question"`
+	Allowed  bool        `json:"allowed"`
+	Code     unlock.Code `json:"code"`
+	Meaning  string      `json:"meaning"`
 	// Because names the one thing that failed, in its own words: "unit a1 (A1): Monday to
 	// Friday, 08:30 - 17:30". Empty when the door opens.
-	Because string `json:"because,omitempty"`
-	Failed   unlock.Checks `json:"failed"`
-	Grant    string        `json:"grant"` // the way that opens, or that came closest; empty: none
-	N        uint64        `json:"n"`     // number of the last commit that it follows
-	Site     ID            `json:"site,omitempty"`
-	Local    string        `json:"local,omitempty"` // the instant by the site's clock
+	Because string        `json:"because,omitempty"`
+	Failed  unlock.Checks `json:"failed"`
+	Grant   string        `json:"grant"` // the way that opens, or that came closest; empty: none
+	N       uint64        `json:"n"`     // number of the last commit that it follows
+	Site    ID            `json:"site,omitempty"`
+	Local   string        `json:"local,omitempty"` // the instant by the site's clock
 	// Steps are what counts for every way: the door, the site, who asks.
 	Steps []Step `json:"steps"`
 	// Ways are what could let the person through this door, by the id of the grant.
@@ -178,8 +178,8 @@ func (x *explainer) ask() {
 	}
 }
 
-// decide asks a table of the rows that have a part in the answer, as if the person
-// had only the grants.
+// decide asks a table of the rows that have a part in the answer. It decides as if the
+// person had only the given grants.
 func (x *explainer) decide(grants []string) (unlock.Answer, error) {
 	table, err := x.table(grants, x.q.Credential)
 	if err != nil {

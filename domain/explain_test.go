@@ -12,8 +12,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// explained asks for the explanation of a question and holds it to the answer
-// that the gateway gives, and each way of it to a decision that knows only that
+// explained asks for the explanation of a question and checks it against the gateway's
+// answer. It checks each way of the explanation against a decision that knows only that
 // way.
 func (g gateway) explained(t require.TestingT, s *State, q asked) Explanation {
 	question := Question{Door: q.Door, Side: unlock.In, At: q.At, Credential: q.Credential, Person: q.Person, Kind: q.Kind}

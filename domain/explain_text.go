@@ -8,8 +8,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// String tells the explanation to people: the answer, what counts for every way,
-// and each way with its steps. What fails is marked with an x.
+// String returns the explanation for people: the answer, the steps common to every way,
+// and the steps of each way. A step that fails is marked with an x.
 func (e Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", e.answer(), e.asked())

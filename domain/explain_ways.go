@@ -87,8 +87,8 @@ func (x *explainer) mappedSteps(booking ID) (best []Step, opens bool) {
 	return best, opens
 }
 
-// firstFailure is the failure of the steps that comes first in order of
-// precedence, and beyond all of them when nothing fails.
+// firstFailure returns the failure of the steps that comes first in order of
+// precedence. When nothing fails it returns a code beyond all of them.
 func firstFailure(steps []Step) unlock.Code {
 	first := ^unlock.Code(0)
 	for _, s := range steps {

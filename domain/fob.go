@@ -79,7 +79,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 		if old.live() && e.same(old) {
 			return nil
 		}
-		return refuse("credential_exists", "the credential %s is there already", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if r := tx.numberFree(e.Sites, e.Format, e.Number); r != nil {
 		return r
@@ -98,7 +98,8 @@ func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
 		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
 			switch {
 			case !tx.operates(site):
-				// Whose number it is would tell tenants about their neighbours.
+				// The message does not name the holder, which would tell tenants about
+				// their neighbours.
 				return refuse("number_in_use", "at the site %s the number is taken", site).about(site)
 			case !c.live():
 				return refuse("number_denied", "at the site %s the number is on the deny list under %s", site, id).about(id, site)
@@ -223,9 +224,9 @@ func (tx *Tx) notInService(person, site ID) *Refusal {
 	return refuse("fob_holder_not_permitted", "at the site %s fobs are for primary tenants, staff and vendors; the person %s is none", site, person).about(person, site)
 }
 
-// mayEquip refuses to give what opens for a person whose role is above that of the
-// sender at one of the sites where it does (rule L1): whoever holds it would have
-// the higher role's access.
+// mayEquip refuses to issue a credential to a person whose role is above the sender's
+// (rule L1). It compares the roles at each site where the credential opens: a sender
+// who holds the credential would have the access of the higher role.
 func (tx *Tx) mayEquip(person ID, sites []ID) *Refusal {
 	if tx.isActor(person) || tx.Actor.Kind != ActorPerson {
 		return nil

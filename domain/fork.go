@@ -2,13 +2,12 @@ package domain
 
 import "maps"
 
-// Fork returns a state of its own that begins as a copy of this one, so that a long
-// look need not hold up the org. It takes some 10 ms for 20,000 people: rows are
-// shared, as none is ever changed in place. Nothing falls due in a fork, and its
-// changes are not watched.
+// Fork returns an independent copy of the state, so that a long read need not hold up
+// the org. It takes some 10 ms for 20,000 people: rows are shared, because none is ever
+// changed in place. Nothing falls due in a fork, and its changes are not watched.
 //
-// Personal values that were still sealed stay so in the fork, and must not be opened
-// in this state while the fork is used.
+// Personal values that were still sealed stay so in the fork, and must not be opened in
+// this state while the fork is used.
 func (s *State) Fork() *State {
 	f := NewState()
 	f.N, f.LastAt = s.N, s.LastAt

@@ -108,7 +108,7 @@ func (c RegisterGateway) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Gateway, "gateway")
 	if tx.Gateways.Has(id) {
-		return refuse("gateway_exists", "the gateway %s is there already; RotateGatewayKey gives it another key", id).about(id)
+		return refuse("gateway_exists", "the gateway %s already exists; RotateGatewayKey gives it another key", id).about(id)
 	}
 	if r := tx.checkNewKey(c.PublicKey); r != nil {
 		return r

@@ -28,8 +28,8 @@ type Given[T any] struct {
 // Give names a field with a value.
 func Give[T any](v T) Given[T] { return Given[T]{Value: v, Named: true} }
 
-// or is the value that was given, the zero value for null, and the old one when the
-// field was left out.
+// or returns the value that was given, or old when the field was left out. For null it
+// returns the zero value.
 func (g Given[T]) or(old T) T {
 	var none T
 	return g.orElse(old, none)
@@ -72,8 +72,8 @@ func (g *Given[T]) UnmarshalJSON(data []byte) error {
 // commands.
 func (Given[T]) ValueType() reflect.Type { return reflect.TypeFor[T]() }
 
-// GivenType is the type of what a field of a command may be given, and whether the
-// field is a [Given] or a [Patch].
+// GivenType returns the type of value that a field of a command accepts. It reports
+// false when the field is neither a [Given] nor a [Patch].
 func GivenType(t reflect.Type) (reflect.Type, bool) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil, false

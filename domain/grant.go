@@ -67,7 +67,7 @@ func (c GrantRight) scope(s *State) Scope { return s.atRight(c.Right) }
 func (c GrantRight) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Grant, "grant")
 	if tx.Grants.Has(id) {
-		return refuse("grant_exists", "the grant %s is there already", id).about(id)
+		return refuse("grant_exists", "the grant %s already exists", id).about(id)
 	}
 	if _, r := tx.person(c.Person); r != nil {
 		return r
@@ -174,11 +174,11 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 	return nil
 }
 
-// outranks refuses staff to give access to themselves or to a person of the same
-// or a higher role (rule L1), by a grant as by a booking, a share or a place in a
-// unit. Those who may change the access rights, system managers and owners, may
-// give them to anybody. Tenants and unit managers are asked before: what they have
-// is theirs to share.
+// outranks refuses staff to give access to themselves or to a person of their role or
+// above (rule L1). The access may come by a grant, a booking, a share or a place in a
+// unit. Those who may change the access rights, system managers and owners, may give
+// them to anybody. Tenants and unit managers are checked earlier: their access is
+// theirs to share.
 func (tx *Tx) outranks(person ID, sites []ID) *Refusal {
 	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, sites) {
 		return nil

@@ -114,7 +114,7 @@ func (c CreateGroup) scope(s *State) Scope { return atSites(s.sitesOfDoors(c.Doo
 func (c CreateGroup) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Group, "group")
 	if tx.Groups.Has(id) {
-		return refuse("group_exists", "the group %s is there already", id).about(id)
+		return refuse("group_exists", "the group %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name.Text()); r != nil {
 		return r
@@ -259,8 +259,8 @@ func (e GroupDoorRemoved) concerns(s *State) []ID {
 	return append(s.atDoor(e.Door).Sites, s.sitesOfGroup(e.Group)...)
 }
 
-// EndGroup ends a group that is no longer needed. Who was in it stays on record;
-// what they have otherwise stays theirs.
+// EndGroup ends a group that is no longer needed. Its members stay on record, and keep
+// the access that they have by other ways.
 type EndGroup struct {
 	Group ID `json:"group"`
 	// RevokeAccess also ends what else its members open its doors by.

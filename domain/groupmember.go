@@ -83,8 +83,8 @@ func (s *State) RoleInGroup(person, group ID) GroupRole {
 	return ""
 }
 
-// runsGroup reports whether the actor of a command runs the sites of a group, and
-// so stands above everybody in it.
+// runsGroup reports whether the actor of a command runs all sites of a group. Such an
+// actor ranks above everybody in it.
 func (tx *Tx) runsGroup(g *Group) bool {
 	return tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, g.Sites)
 }
@@ -253,8 +253,8 @@ func (s *State) setMemberRole(group, person ID, role GroupRole) {
 	s.GroupMembers.Update(memberKey(group, person), func(m *GroupMember) { m.Role = role })
 }
 
-// RemoveMember takes the doors of a group from a member, whoever is above them or
-// they themselves. What they have otherwise, by a grant or another group, stays.
+// RemoveMember takes the doors of a group from a member. Somebody above the member
+// sends it, or the member. Access by a grant or by another group stays.
 type RemoveMember struct {
 	Group  ID `json:"group"`
 	Person ID `json:"person"`

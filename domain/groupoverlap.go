@@ -11,8 +11,9 @@ const maxOverlaps = 100
 // overlap is a door that a person would have from two groups.
 type overlap struct{ person, door, group ID }
 
-// forbidsOverlap reports whether a person may have a door from one group only, as
-// user or admin (rules G8 and G9): the policy of the door's site says so.
+// forbidsOverlap reports whether a person may have a door from one group only. It
+// counts for users and admins (rules G8 and G9), and the policy of the door's site
+// decides it.
 func (s *State) forbidsOverlap(door ID) bool {
 	d, ok := s.Doors.Get(door)
 	if !ok {

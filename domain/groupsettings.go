@@ -194,9 +194,9 @@ func (e GroupBusinessHoursSet) fold(s *State, _ Moment) {
 }
 func (e GroupBusinessHoursSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
-// SetGroupBlackout closes the doors of a group to its members, and ends their
-// business hours, from one reading of each site's calendar and clock to another.
-// Others pass as before. The id of a blackout that is there replaces that one.
+// SetGroupBlackout closes the doors of a group to its members and ends their business
+// hours. It lasts from one local date and time of each site to another. Others pass as
+// before. The id of an existing blackout replaces that one.
 type SetGroupBlackout struct {
 	Group    ID                 `json:"group"`
 	Blackout ID                 `json:"blackout,omitempty"` // empty: an id is made
@@ -235,8 +235,8 @@ func (g *Group) without(id ID) []SiteBlackout {
 	return slices.DeleteFunc(slices.Clone(g.Blackouts), func(b SiteBlackout) bool { return b.ID == id })
 }
 
-// GroupBlackoutSet closes the doors of a group to its members for a time, in place
-// of the blackout of the same id.
+// GroupBlackoutSet closes the doors of a group to its members for a time. It replaces
+// the blackout with the same id.
 type GroupBlackoutSet struct {
 	Group    ID                `json:"group"`
 	Blackout ID                `json:"blackout"`

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// # What the sender may not see is not there
+// # A record that the sender may not see is answered as unknown
 //
-// A command of a person that names a record which the person may not see is answered as
-// if there were none: it is decided on the state without the record. So no command can
-// tell the two apart, whatever it checks and in what order, and a new one needs nothing
-// for it. The sender may name whom they see in any record, and whom they know by e-mail
-// or phone.
+// A command of a person may name a record which the person may not see. It is answered
+// as if the record did not exist: it is decided on the state without the record. So no
+// command can tell the two apart, whatever it checks and in what order, and a new
+// command needs nothing for it. The sender may name people whom they see in any record,
+// and people whom they know by e-mail or phone.
 //
 // Where the command makes something new under an id that the sender chose, it cannot be
-// hidden that the id is taken: to accept it would lose what has it, and to give another
-// one would be noticed. The answer is id_in_use then, whatever has the id and wherever.
-// A command that leaves the id out never gets that answer.
+// hidden that the id is taken: accepting it would overwrite the other thing, and
+// choosing another id would be noticed. The answer is id_in_use then, whatever has the
+// id and wherever. A command that leaves the id out never gets that answer.
 //
-// The check is on the command alone. What stands in the ledger is folded as it is.
+// The check is on the command alone. Events of the ledger are folded unchanged.
 
 // tablesNamed are the tables whose rows the fields of commands name.
 var tablesNamed = map[string]func(*State) namedTable{
@@ -80,8 +80,9 @@ func (s *State) meetsBooking(viewer ID, b *Booking) bool {
 	return some(s.Shares, key, func(sh *Share) bool { return sh.Booking == b.ID }) || some(s.UnitUsers, key, func(u *UnitUser) bool { return u.Booking == b.ID })
 }
 
-// keyOfTenancy reports whether a credential is of a booking of which somebody is the
-// tenant, who ends what was given to others under it.
+// keyOfTenancy reports whether a credential belongs to a booking of which the viewer is
+// the tenant. A tenant may end what was given to others under the booking. A PIN for
+// duress does not count.
 func (s *State) keyOfTenancy(viewer ID, c *Credential) bool {
 	b, ok := s.Bookings.Get(c.Booking)
 	return ok && b.Person == viewer && c.DuressOf == ""

@@ -39,10 +39,11 @@ func TestEveryNameIsHiddenOrOpen(t *testing.T) {
 	}
 }
 
-// TestTheHiddenIsAnsweredAsTheUnknown sends commands of every type by everybody, with an
-// id that the sender has in no record that they may read, and again with one that nobody
-// has: the answers differ in the id alone. An id that a new thing would take is the
-// exception, and is answered with one code whatever has it.
+// TestTheHiddenIsAnsweredAsTheUnknown compares the answers for a hidden id and for one
+// that nobody has. It sends commands of every type by everybody, once with an id that
+// occurs in no record that the sender may read and once with an unknown id: the answers
+// differ in the id alone. An id that a new thing would take is the exception: it is
+// answered with one code, whatever kind of thing has the id.
 func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
 	w := newWorld(t)
 	w.base("busy")
@@ -115,8 +116,8 @@ func (w *world) readableBy(who ID) []byte {
 	return out.Bytes()
 }
 
-// hiddenIDs are some ids of a field's table that are in nothing that was read, and whose
-// addresses the command does not name.
+// hiddenIDs returns some ids of a field's table that occur in nothing that was read. It
+// leaves out ids that the command itself contains, and people whose addresses it names.
 func hiddenIDs(s *State, field string, read, command []byte, most int) (out []ID) {
 	all := map[string]func() []ID{
 		"bookings": func() []ID { return ids(s.Bookings) }, "credentials": func() []ID { return ids(s.Credentials) },

@@ -179,12 +179,12 @@ type Ending struct {
 	Cause  string     `json:"cause,omitempty"`
 }
 
-// Foresee decides a list of commands as [State.Decide] does, and tells of those that
-// are accepted what they would do, to the actor: what the actor may not see is only
-// counted. The state stays as it was.
+// Foresee decides a list of commands as [State.Decide] does and returns what they would
+// do. The impact covers the accepted ones. It is told to the actor: changes that the
+// actor may not see are only counted. The state stays as it was.
 //
-// The cost grows with what the commands change and with the people who hang on it:
-// for a change of a whole site, such as its calendar, all of its people.
+// The cost grows with the size of the change and with the number of people affected. A
+// change of a whole site, such as its calendar, affects all of its people.
 func (s *State) Foresee(c Context, cmds ...Command) (Decision, Impact, *Refusal) {
 	d, impact, _, r := s.ForeseeWithin(math.MaxInt, c, cmds...)
 	return d, impact, r
@@ -281,8 +281,8 @@ func (f *foresight) look() bool {
 // together is how many people are looked at by both states before the next ones are.
 const together = 500
 
-// compare adds what differs at a site to the impact. What many people can open takes
-// much memory, so that no more than a batch of them is known at a time.
+// compare adds the differences at a site to the impact. The access of many people takes
+// much memory, so it is computed for one batch of people at a time.
 func (f *foresight) compare(p *prospect) {
 	var c *comparison
 	p.before = p.outlook(f)

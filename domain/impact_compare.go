@@ -43,10 +43,10 @@ func (c *comparison) add(people []ID) {
 	}
 }
 
-// hide keeps from what is told of a person the ways that the privacy of a unit hides from
-// the sender. What is gained or lost beside them is told as if there were none: that
-// somebody gains nothing at a door by a right that opens it tells that they pass it
-// already.
+// hide removes the ways of a person that the privacy of a unit hides from the sender.
+// Gains and losses beside them are told as if the hidden ways did not exist. Otherwise,
+// somebody who gains nothing at a door by a right that opens it would be known to pass
+// it already.
 func (c *comparison) hide(person ID) {
 	hidden := map[string]bool{}
 	for _, o := range []*outlook{c.p.after, c.p.before} {
@@ -91,8 +91,8 @@ type changeList struct {
 	known         map[[2]shape]verdict
 }
 
-// shape is all of a passage that a verdict depends on, where there is one passage at
-// most and nothing is cut out of it. Many people have the same.
+// shape is all of a passage that a verdict depends on. It covers the case of one
+// passage at most, with nothing cut out of it. Many people have the same shape.
 type shape struct {
 	any             bool
 	from, until     unlock.Instant

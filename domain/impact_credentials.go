@@ -147,9 +147,9 @@ func (f *foresight) credentials(p *prospect, person ID, forth, back *clock) {
 	}
 }
 
-// fewer lists the doors at which a credential opens less than before, and reports
-// whether at one of them it is the credential alone, and not what its holder may do
-// with one of its kind.
+// fewer lists the doors at which a credential opens less than before. It also reports
+// whether, at one of them, the credential alone is the cause and not what its holder
+// may do with a credential of its kind.
 func fewer(before, after *outlook, c *clock, person ID, was, is *token) (doors []ID, alone bool) {
 	if was == nil {
 		return nil, false
@@ -185,8 +185,8 @@ func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, 
 	}
 }
 
-// beside lists the kinds of what a person holds that works beside a credential, as
-// far as the sender may read it.
+// beside lists the kinds of the person's other credentials that still work. It includes
+// only those that the sender may read.
 func (o *outlook) beside(person ID, t *token) []CredentialKind {
 	var kinds []CredentialKind
 	if a := o.people[person]; a != nil {

@@ -72,9 +72,9 @@ func (o *outlook) doorTimes(id ID) *doorTimes {
 	return t
 }
 
-// postures are when a door is unlocked and when it lets in any live credential, by
-// the posture of its own and then by that of the site, and from when on neither
-// counts.
+// postures returns when a door is unlocked and when it lets in any live credential. The
+// door's own posture counts first, then that of the site. It also returns the instant
+// from which neither counts.
 func (o *outlook) postures(d *unlock.Door) (unlocked, free []stretch, over unlock.Instant) {
 	over = o.now
 	take := func(p unlock.Posture, until unlock.Instant) {

@@ -289,8 +289,8 @@ func (o *outlook) kindsOf(g *unlock.Grant) uint8 {
 	return kinds
 }
 
-// link narrows a passage by one grant of its chain, which begins with one of the
-// source, and reports whether gates are shut by it.
+// link narrows a passage by one grant of its chain and reports whether gatelock
+// applies. The source is that of the first grant of the chain.
 func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatelocked bool) {
 	over := unlock.DenyNoAccessRight
 	if source == unlock.SourceShare {
@@ -318,8 +318,8 @@ func (o *outlook) sharerCode(id string) unlock.Code {
 	return unlock.NoCode
 }
 
-// notInForce is what the door says of a grant in a state, in a chain that begins with
-// one of the source.
+// notInForce returns the door's denial for a grant in a state. The source is that of
+// the first grant of its chain.
 func notInForce(source unlock.Source, state unlock.GrantState) unlock.Code {
 	switch {
 	case state == unlock.GrantActive:

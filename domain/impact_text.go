@@ -34,8 +34,8 @@ func (w Wording) people(ids []ID) []string {
 	return names
 }
 
-// Lines tell an impact in words, a line for each entry and one for each number that
-// the lists do not show; none: nothing changes for anybody.
+// Lines tells an impact in words, one line for each entry. It adds one line for each
+// number that the lists do not show. No lines mean that nothing changes for anybody.
 func (i Impact) Lines(w Wording) []string {
 	var out []string
 	out = append(out, i.Lost.lines(w, "lose")...)

@@ -55,8 +55,8 @@ func (h *history) endingCommand() Command {
 	return h.rightCommand()
 }
 
-// requireOwed compares the list of what is owed with a search of everything, and
-// looks at what must hold at any moment.
+// requireOwed compares the list of pending consequences with a search of the whole
+// state. It also checks the invariants that must hold at any moment.
 func requireOwed(t require.TestingT, s *State) {
 	owed := map[ID]bool{}
 	for _, sh := range s.Shares.All() {

@@ -44,7 +44,7 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 		}
 		e.Number = form
 		if tx.Credentials.Has(k.Credential) {
-			return refuse("credential_exists", "the credential %s is there already", k.Credential).about(k.Credential)
+			return refuse("credential_exists", "the credential %s already exists", k.Credential).about(k.Credential)
 		}
 		if r := tx.numberFree([]ID{unit.Site}, e.Format, e.Number); r != nil {
 			return r

@@ -75,8 +75,8 @@ func (tx *Tx) leaves(person ID, doors []ID, end bool) {
 	tx.leaveOpen(person, left, end)
 }
 
-// leavesAt is leaves for all doors of a site, or of all sites, and for the fobs that
-// were given for service there.
+// leavesAt is leaves for all doors of a site, or of all sites when site is empty. It
+// includes the fobs that were given for service there.
 func (tx *Tx) leavesAt(person, site ID, end bool) {
 	elsewhere := func(d ID) bool {
 		door, ok := tx.Doors.Get(d)

@@ -10,10 +10,10 @@ var lockdownWords = words{
 	events: []EventType{event[LockdownStarted](1), event[LockdownReleased](1)},
 }
 
-// Lockdown shuts a site with all its doors, the doors that lead into or out of an
-// area, or one door. Site, area and door keep their lockdowns apart: a door opens
-// again when none of them is left. Postures come back with the release. What is
-// released by fire stays so.
+// Lockdown shuts a site with all its doors, the doors of an area, or one door. The
+// doors of an area are those that lead into or out of it. Site, area and door keep
+// their lockdowns apart: a door opens again when none of them is left. Postures come
+// back with the release. Doors released by fire stay released.
 type Lockdown struct {
 	Site  ID `json:"site,omitempty"` // one of site, area and door
 	Area  ID `json:"area,omitempty"`

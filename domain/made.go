@@ -12,13 +12,13 @@ import (
 //
 // A command may leave out the id of what it makes. The thing then gets a short one, as
 // p-1041: the prefix of its noun and a number of four digits, or of more where those
-// meet what is there. The number is drawn by hashing a salt that is made for the
-// decision and told to nobody. So ids follow no order and nobody learns from one how
-// many things there are, when they were made, or which numbers were passed over.
+// are taken. The number is drawn by hashing a salt that is made for the decision and
+// told to nobody. So ids follow no order, and nobody learns from one how many things
+// exist, when they were made, or which numbers were skipped.
 //
-// The id stands in the commit: to fold it, or to send the command again, draws nothing.
-// What is only tried gets stand-ins, as p-new-1, for trying costs nothing and would tell
-// in the end which numbers never come.
+// The id is stored in the commit: folding it, or sending the command again, draws
+// nothing. A trial gets stand-ins, as p-new-1: trials cost nothing, and would in the
+// end tell which numbers never come.
 
 // idPrefixes are the prefixes of made ids by noun. A noun that has none gets UUIDs:
 // nobody types the id of a secret, of a closure or of a request to open.
@@ -48,8 +48,8 @@ const (
 	drawsPerDigit = 8
 )
 
-// idFor returns given, or the id that the command gives to its next new thing of a noun
-// when it left that out.
+// idFor returns given, or a new id when the command left it out. The command numbers
+// its new things by noun.
 func (tx *Tx) idFor(given ID, noun string) ID {
 	subject, leftOut := tx.leftOut[given]
 	if given != "" && !leftOut {
@@ -102,8 +102,8 @@ func hashedID(salt [16]byte, command UUID, prefix string, n, draw int) ID {
 	return ID(prefix + "-" + strconv.FormatUint(lowest+binary.BigEndian.Uint64(sum[:])%(9*lowest), 10))
 }
 
-// taken reports whether anything of any noun has an id, also what has ended, what was
-// erased, and what the sender may not see.
+// taken reports whether a thing of any noun has an id. Things that have ended, were
+// erased or are hidden from the sender count too.
 func (tx *Tx) taken(id ID) bool {
 	for _, h := range tx.unseen {
 		if h.id == id {
@@ -118,9 +118,9 @@ func (tx *Tx) taken(id ID) bool {
 	return false
 }
 
-// LeftOutSubject is the nth stand-in, from 0, for the subjects that a command leaves out:
-// [Complete] puts it in their place, the same for every retry. What is made for it has
-// another id, which [Decision.Made] tells.
+// LeftOutSubject returns the nth stand-in, from 0, for the subjects that a command
+// leaves out. [Complete] puts it in their place, the same for every retry. The thing
+// that is made for it has another id, which [Decision.Made] tells.
 func LeftOutSubject(command UUID, n int) ID {
 	return ID(DeriveUUID(command, fmt.Sprintf("subject/%d", n)).String())
 }

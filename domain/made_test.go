@@ -63,8 +63,8 @@ func TestMadeIDsAreUniqueShortAndInNoOrder(t *testing.T) {
 	assert.InDelta(t, 10*MaxList, ascending, 500, "half of the neighbours ascend, as by chance")
 }
 
-// Whoever sends a command knows its id and whatever was committed before, so nothing
-// of these may tell which number the first draw was.
+// Nothing that a client knows may tell which number the first draw was. A client knows
+// the id of its command and all that was committed before.
 func TestMadeIDsDoNotFollowFromWhatClientsKnow(t *testing.T) {
 	c := Context{ID: DeriveUUID(UUID{}, "known")}
 	ids, low := map[ID]bool{}, 0
@@ -83,8 +83,9 @@ func TestMadeIDsDoNotFollowFromWhatClientsKnow(t *testing.T) {
 	assert.InDelta(t, salts/2, low, salts/8, "evenly spread")
 }
 
-// Trials and refusals cost nothing, so what they name may not depend on which numbers
-// are taken by things that the sender may not see.
+// Trials and refusals name ids that do not depend on what the sender may not see. They
+// cost nothing, so a sender could repeat them until they had told which numbers hidden
+// things take.
 func TestTrialsAndRefusalsTellNothingOfWhatIsHidden(t *testing.T) {
 	answers := func(crowd int) (out []string) {
 		w := newWorld(t)

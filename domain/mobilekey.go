@@ -61,7 +61,7 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 		if old.live() && e.same(old) {
 			return nil
 		}
-		return refuse("credential_exists", "the credential %s is there already", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if tx.mobileKeysOf(c.Person) >= maxMobileKeys {
 		return refuse("too_many_mobile_keys", "the person %s has %d mobile keys, which is all that one may have; take one away first", c.Person, maxMobileKeys).about(c.Person)

@@ -24,8 +24,8 @@ func (q asked) String() string {
 	return fmt.Sprintf("door=%s/%s credential=%s person=%s kind=%s remote=%t @%s", q.Site, q.Door, q.Credential, q.Person, q.Kind, q.Remote, q.At.Format(time.RFC3339Nano))
 }
 
-// precedence are the reasons to deny in the order in which they count, as the
-// rules of the field give them.
+// precedence lists the reasons to deny in the order in which they count. The rules of
+// the field give the order.
 var precedence = strings.Fields(`
 	unknown_access_point point_disabled lockdown
 	unknown_credential credential_stolen credential_lost credential_revoked credential_damaged
@@ -57,8 +57,8 @@ func (r *reasons) add(failed bool, reason string) {
 	}
 }
 
-// slowDecide decides at a door straight from the state, by the rules as they are
-// said and with no thought of speed: it knows nothing of rows.
+// slowDecide decides at a door straight from the state, by the wording of the rules. It
+// has no thought of speed and knows nothing of rows.
 func slowDecide(s *State, q asked) (allowed bool, code string) {
 	o := oracle{s: s, asked: q, site: s.Sites.rows[q.Site]}
 	return o.decide()
@@ -230,8 +230,8 @@ func (o *oracle) shown(c *Credential) (against reasons) {
 	return against
 }
 
-// booking says what stands against what hangs on a booking at this door (rules
-// B4 and B6, gatelock and overlock, To-check-time).
+// booking returns what denies access under a booking at this door. The rules are B4 and
+// B6, gatelock and overlock, and To-check-time.
 func (o *oracle) booking(id ID) (against reasons) {
 	b, ok := o.s.Bookings.Get(id)
 	if !ok || b.Site != o.Site {
@@ -405,8 +405,9 @@ func (o *oracle) fobSchedule() bool {
 	return (o.kind() == KindFob || o.kind() == KindCard) && o.site.v.Policy.FobSchedule != ""
 }
 
-// carries says what stands against using a way with what is shown, at the door
-// or from afar, in a blackout; bound is the booking under which the way is.
+// carries returns what denies a way to the credential that is shown. It looks at the
+// kind, remote commands and blackouts. The argument bound is the booking under which
+// the way exists.
 func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID, shared bool) (against reasons) {
 	kind := o.kind()
 	wrong := kind != "" && len(kinds) > 0 && !slices.Contains(kinds, kind)

@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// SystemOrg is the reserved org that holds the orgs of the ledger and what the
-// operator of the service did to it.
+// SystemOrg is the reserved org that holds the orgs of the ledger. It also records what
+// the operator of the service did to the ledger.
 const SystemOrg ID = "_system"
 
 // Org is an operator: the consistency boundary of the ledger. The org _system
@@ -45,7 +45,7 @@ func (CreateOrg) permit() Permit     { return Permit{Bootstrap: true, Service: t
 func (CreateOrg) scope(*State) Scope { return Scope{} }
 func (c CreateOrg) decide(tx *Tx) *Refusal {
 	if tx.Orgs.Len() > 0 {
-		return refuse("org_exists", "the org %s is there already; choose another id", c.Org).about(c.Org)
+		return refuse("org_exists", "the org %s already exists; choose another id", c.Org).about(c.Org)
 	}
 	if err := CheckID(c.Org); err != nil {
 		return refuse("invalid_field", "org: %v", err)
@@ -93,7 +93,7 @@ func (c RegisterOrg) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "org: %v", err)
 	}
 	if tx.Orgs.Has(c.Org) {
-		return refuse("org_exists", "the org %s is there already; choose another id", c.Org).about(c.Org)
+		return refuse("org_exists", "the org %s already exists; choose another id", c.Org).about(c.Org)
 	}
 	tx.emit(OrgRegistered(c))
 	return nil
@@ -138,8 +138,8 @@ func (e OrgRenamed) fold(s *State, _ Moment) {
 }
 func (OrgRenamed) concerns(*State) []ID { return nil }
 
-// RecordOverride keeps on record, in _system, that the service was started though
-// a setting could lose or rewrite what it acknowledged.
+// RecordOverride records in _system that the service was started on an unsafe setting.
+// Such a setting could lose or rewrite what the service acknowledged.
 type RecordOverride struct {
 	Setting string   `json:"setting"`
 	Value   string   `json:"value"` // as it is

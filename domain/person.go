@@ -102,7 +102,7 @@ func (RegisterPerson) scope(*State) Scope { return Scope{AnySite: true} }
 func (c RegisterPerson) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Person, "person")
 	if tx.People.Has(id) {
-		return refuse("person_exists", "the person %s is there already", id).about(id)
+		return refuse("person_exists", "the person %s already exists", id).about(id)
 	}
 	if r := tx.checkAddresses(id, c.Email, c.Phone); r != nil {
 		return r
@@ -234,9 +234,9 @@ func (c ChangePerson) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// checkSender lets higher roles change those below them (rule L1), and people
-// themselves, but for the addresses of a person without a role: access is shared
-// with whoever has them, so that staff check them first.
+// checkSender lets higher roles change those below them (rule L1), and people change
+// themselves. A person without a role may not change their own addresses: access is
+// shared with the holder of an address, so staff check it first.
 func (c ChangePerson) checkSender(tx *Tx, p *Person) *Refusal {
 	if tx.Actor != PersonActor(c.Person) {
 		return tx.above(tx.HighestRole(tx.Actor.ID), c.Person, tx.heldRole(c.Person))

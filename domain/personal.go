@@ -86,8 +86,8 @@ func (p Personal) MarshalText() ([]byte, error) {
 	return []byte(p.box), nil
 }
 
-// UnmarshalText reads a clear form, as commands carry it. What is read from the
-// ledger or from a snapshot goes through [Boxes] next.
+// UnmarshalText reads a clear form, as commands carry it. Values read from the ledger
+// or from a snapshot go through [Boxes] next.
 func (p *Personal) UnmarshalText(text []byte) error {
 	*p = Personal{clear: string(text)}
 	return nil
@@ -106,9 +106,9 @@ func Boxes(v any) {
 	EachPersonal(v, func(_ ID, p *Personal) { *p = Personal{box: p.clear} })
 }
 
-// EachPersonal calls f for every personal value in v, a pointer to a struct or a
-// struct with pointers and slices of structs below, in the order of the fields.
-// Values that are empty are passed over.
+// EachPersonal calls f for every personal value in v, in the order of the fields. v is
+// a pointer to a struct, or a struct, with pointers and slices of structs below. Empty
+// values are skipped.
 func EachPersonal(v any, f func(subject ID, p *Personal)) {
 	rv := reflect.ValueOf(v)
 	for rv.Kind() == reflect.Pointer || rv.Kind() == reflect.Interface {
@@ -297,8 +297,8 @@ func walkPersonal(v reflect.Value, plan *personalPlan, f func(ID, *Personal)) {
 	}
 }
 
-// Complete fills in stand-ins for the ids of subjects that commands leave out, so that a
-// retry names the same ones. It takes the pointers that [CommandType.New] made.
+// Complete fills in stand-ins for the ids of subjects that commands leave out. A retry
+// gets the same ones. It takes the pointers that [CommandType.New] made.
 func Complete(id UUID, ptrs ...any) {
 	n := 0
 	for _, ptr := range ptrs {
@@ -312,8 +312,8 @@ func Complete(id UUID, ptrs ...any) {
 	}
 }
 
-// eachNewSubject gives the fields with the ids of subjects that a command may leave out,
-// once for each personal value of the subject.
+// eachNewSubject calls f for the fields with ids of subjects that a command may leave
+// out. It calls f once for each personal value of the subject.
 func eachNewSubject(v reflect.Value, plan *personalPlan, f func(subject reflect.Value)) {
 	if plan == nil {
 		return

@@ -30,8 +30,8 @@ func (c SuspendPerson) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// mayManage refuses to shut out, or to let in again, a person whom the actor does
-// not outrank (rule L1), and to shut out the only owner.
+// mayManage refuses to suspend or reinstate a person whom the actor does not outrank
+// (rule L1). It also refuses to suspend the only owner.
 func (tx *Tx) mayManage(person ID) *Refusal {
 	if tx.owner() == person && tx.RoleAt(tx.Actor.ID, "") == RoleOwner {
 		return lastOwner(person)
@@ -118,8 +118,8 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// keysOf returns the ids of the keys that seal the values of a person and of the
-// secrets of their credentials, sorted.
+// keysOf returns the ids of the keys that seal the personal values of a person, sorted.
+// It includes the keys of the secrets of their credentials.
 func (s *State) keysOf(person ID) []string {
 	keys := []string{s.KeyOf(person)}
 	for _, c := range s.Credentials.Each("person:" + string(person)) {
@@ -151,9 +151,9 @@ func (s *State) bookingsOf(person ID) []ID {
 	return sortedIDs(out)
 }
 
-// PersonErased forgets a person: the vault destroys the keys that it names, and
-// all that the person might do has ended by the fold alone. What once was stays on
-// record under the person's id.
+// PersonErased forgets a person. The vault destroys the keys that it names, and the
+// fold alone ends all that the person might do. Past facts stay on record under the
+// person's id.
 type PersonErased struct {
 	Person ID       `json:"person"`
 	Keys   []string `json:"keys"` // ids of keys, sorted
@@ -215,9 +215,9 @@ const reasonPersonErased = "person_erased"
 
 func (e PersonErased) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
 
-// personScope is the scope of what concerns one person: the sites at which they
-// have or had something. Who works at another site has no business with them;
-// somebody who has nothing anywhere yet is everybody's who works at any.
+// personScope is the scope of a record of one person: the sites at which they have or
+// had something. Staff of other sites have no business with the person. A person who
+// has nothing anywhere yet is in the scope of the staff of any site.
 func (s *State) personScope(person ID) Scope {
 	sc := atSites(s.sitesOfPerson(person)...)
 	sc.AnySite, sc.Person = len(sc.Sites) == 0, person

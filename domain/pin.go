@@ -87,7 +87,7 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if tx.Credentials.Has(c.Credential) {
-		return refuse("credential_exists", "the credential %s is there already; RotatePin gives a PIN other digits", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "the credential %s already exists; RotatePin gives a PIN other digits", c.Credential).about(c.Credential)
 	}
 	if r := c.holder(tx, &e); r != nil {
 		return r
@@ -306,9 +306,9 @@ func (tx *Tx) livePin(id ID) (*Credential, *Refusal) {
 	return c, nil
 }
 
-// mayRotate refuses new digits for a holder who may no longer have the PIN, and,
-// where it opens whatever its holder may, to whom the holder outranks: whoever is
-// told the digits has that access too.
+// mayRotate refuses new digits for a holder who may no longer have the PIN. A PIN
+// without a booking opens for its holder as a person, so the sender must also outrank
+// the holder: the sender is told the digits and has that access too.
 func (tx *Tx) mayRotate(cr *Credential) *Refusal {
 	if cr.Booking == "" {
 		return tx.mayEquip(cr.Person, cr.Sites)

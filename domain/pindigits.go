@@ -43,8 +43,9 @@ func (m *madeDigits) SetCandidates(digits []string) {
 	}
 }
 
-// ToldOnce returns the subject of the secret that the service made in an event,
-// which is shown to the sender of the command and to nobody else, or "".
+// ToldOnce returns the subject of the secret that the service made in an event. The
+// secret is shown to the sender of the command and to nobody else. Empty means that the
+// event has none.
 func ToldOnce(e Event) ID {
 	if t, ok := e.(interface{ toldOnce() ID }); ok {
 		return t.toldOnce()
@@ -68,8 +69,9 @@ func PinLength(s *State, sites []ID) int {
 	return length
 }
 
-// freePin returns the first candidate, at the length that the sites ask for, that
-// is neither weak nor taken, nor near other digits.
+// freePin returns the first candidate that may become the digits of a PIN. It cuts the
+// candidates to the length that the sites require and skips those that are weak, taken,
+// or near other digits.
 func (tx *Tx) freePin(sites []ID, candidates []Personal, others ...Personal) (Personal, *Refusal) {
 	length, weak := PinLength(tx.State, sites), 0
 	for _, c := range candidates {
@@ -135,8 +137,8 @@ func (s *State) pinTaken(sites []ID, pin string) bool {
 // pinsKey finds the live PINs of a site.
 func pinsKey(site ID) string { return "pins:" + string(site) }
 
-// pinBeginKey finds the PINs of a site that begin with some digits and are longer,
-// the live ones and those whose digits leaked.
+// pinBeginKey finds the PINs of a site that begin with the given digits and are longer.
+// It finds live PINs and those whose digits leaked.
 func pinBeginKey(site ID, digits string) string { return "pin:" + string(site) + ":" + digits }
 
 // pinKeys are the further keys of a PIN.

@@ -6,8 +6,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// PinGuessing says how hard the PINs of a site are to guess, so that whoever runs it
-// can weigh a PIN alone against a second factor.
+// PinGuessing tells how hard the PINs of a site are to guess. The operator can weigh a
+// PIN alone against a second factor with it.
 type PinGuessing struct {
 	Digits int `json:"digits"` // of the next PIN; those that were made for a smaller crowd may have fewer
 	Live   int `json:"live"`   // PINs that a guess may hit

@@ -70,8 +70,8 @@ func usesNeedOneGateway(d *Door, home ID) *Refusal {
 	return refuse("uses_need_one_gateway", "the PIN would open at doors of the gateways %s and %s (door %s), and each counts for itself"+or, home, d.Gateway, d.ID).about(home, d.Gateway, d.ID)
 }
 
-// refuseHomeless refuses that a site wants uses to be counted by one gateway while
-// there are PINs whose uses are not.
+// refuseHomeless refuses a policy by which one gateway counts all uses of a PIN at a
+// site. It does so while the site has PINs whose uses each gateway counts for itself.
 func (tx *Tx) refuseHomeless(site ID) *Refusal {
 	var there []ID
 	for id, c := range tx.Credentials.Each(homelessKey) {
@@ -101,8 +101,9 @@ const reasonGatewayRetired = "gateway_retired"
 
 func owedGateway(id ID) ID { return "gateway/" + id }
 
-// noteOwedGateway keeps on the list of what is owed whether PINs are left that a
-// retired gateway counted, or knew when it was stolen.
+// noteOwedGateway updates the list of pending consequences for a gateway. A retired
+// gateway is on it while PINs are left whose uses it counted, or whose digits it knew
+// when it was stolen.
 func (s *State) noteOwedGateway(id ID) {
 	g, ok := s.Gateways.Get(id)
 	owed := ok && g.Retired != "" && (s.Credentials.HasBy(homeKey(id)) || s.Credentials.HasBy(leakedKey(id)))
@@ -114,8 +115,9 @@ func (s *State) noteOwedGateway(id ID) {
 	}
 }
 
-// settlePins records the ends of the PINs that a stolen gateway knew, and ends those
-// that a retired one counted, as far as the commit has room.
+// settlePins records the ends of the PINs that a stolen gateway knew. It then ends the
+// PINs whose uses a retired gateway counted. It stops when the budget of the commit is
+// spent.
 func (tx *Tx) settlePins(gateway ID) {
 	for id := range tx.Credentials.Each(leakedKey(gateway)) {
 		if tx.room <= 0 {

@@ -30,8 +30,8 @@ func (s *Site) TagKey() uint32 { return 1 + s.StolenKeys }
 // reasonGatewayStolen is why a PIN ends whose digits a stolen gateway knew.
 const reasonGatewayStolen = "gateway_stolen"
 
-// leakedKey finds the PINs that ended with a stolen gateway and whose end is not on
-// record yet, but for those for duress.
+// leakedKey finds the PINs that ended with a stolen gateway and whose end is not
+// recorded yet. PINs for duress are left out.
 func leakedKey(gateway ID) string { return "leaked:" + string(gateway) }
 
 // leakOpen reports whether the PIN ended with a stolen gateway and that is not on

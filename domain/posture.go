@@ -208,8 +208,8 @@ func (e PostureCleared) fold(s *State, _ Moment) { s.setPosture(e.Site, e.Door, 
 func (e PostureCleared) concerns(s *State) []ID  { return s.atPlace(e.Site, e.Door).Sites }
 
 // UnlockFor lets a door stand open for some minutes from the command on. It is a
-// posture with an end, so that a gateway that hears of it late shuts in time. Who
-// may send it, beside staff, is said at [RemoteUnlock].
+// posture with an end, so that a gateway that hears of it late shuts in time. The
+// senders beside staff are listed at [RemoteUnlock].
 type UnlockFor struct {
 	Door    ID  `json:"door"`
 	Minutes int `json:"minutes"` // 1 to 1440, a day

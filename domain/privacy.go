@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// PrivacyPeriod is a time in which a unit has privacy: those who work at the site
-// see neither its users nor what they do. What was on record in it stays unseen by
-// them when it is over, so that it is kept.
+// PrivacyPeriod is a time in which a unit has privacy. The staff of the site see
+// neither its users nor what they do. Records made during the period stay hidden from
+// the staff after it has ended, so the period is kept.
 type PrivacyPeriod struct {
 	From  time.Time `json:"from"`           // inclusive
 	Until time.Time `json:"until,omitzero"` // inclusive; zero: it lasts
@@ -126,9 +126,9 @@ func (s *State) private(r Record) bool {
 // privacyKey finds the units that have, or had, privacy.
 const privacyKey = "privacy:"
 
-// usedPrivate is a unit with privacy at an instant of which a person was a user then;
-// none: there is no such unit at the sites. Who works at the sites cannot hide there
-// what they do.
+// usedPrivate returns a unit with privacy at an instant of which the person was a user
+// then. Empty means that no such unit exists at the sites. Staff of the sites cannot
+// hide there what they do, so it is empty for them.
 func (s *State) usedPrivate(person ID, sites []ID, at time.Time) ID {
 	if person == "" || slices.ContainsFunc(sites, func(site ID) bool { return s.worksAt(person, site) }) {
 		return ""
@@ -184,11 +184,11 @@ func EventRecord(s *State, e Event, at time.Time) Record {
 	return Record{Kind: RecordCommit, Unit: s.unitOfEvent(e, at), At: at}
 }
 
-// AnswerTells reports whether the answer to a command tells its sender of an event
-// that it causes at an instant. The commands are pointers to what was sent. What ends
-// or falls due for users of a unit with privacy is told to its unit managers and its
-// tenant alone, unless the command names it: to ask what would follow is else a way to
-// list them.
+// AnswerTells reports whether the answer to a command tells its sender of an event. The
+// event is a consequence at an instant; the commands are pointers to those that were
+// sent. An end or review for users of a unit with privacy is told to its unit managers
+// and its tenant alone, unless the command names it: otherwise a trial would be a way
+// to list the users.
 func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) bool {
 	switch e.(type) {
 	case UnitUserRemoved, ShareRevoked, ShareEnded, FobRemoved, CredentialRevoked, PinRevoked, PinLeaked, ReviewRequired:
@@ -245,8 +245,9 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 	return s.privateUnitOf(idIn(e, "Person"), at)
 }
 
-// privateUnitOf is a unit with privacy at an instant of which a person is a user, or
-// has a share, and nothing else to the operator; none: there is no such unit.
+// privateUnitOf returns a unit with privacy at an instant of which a person is a user
+// or sharee. The person has nothing else from the operator. Empty means that there is
+// no such unit.
 func (s *State) privateUnitOf(person ID, at time.Time) ID {
 	if !s.onlyUser(person) {
 		return ""

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestPrivacyIsJudgedAtTheTimeOfTheRecord tries every kind of record about a unit
-// with two times of privacy, of which the second lasts, before, within and after
-// each, for everybody who could see it.
+// TestPrivacyIsJudgedAtTheTimeOfTheRecord tries every kind of record about a unit with
+// two privacy periods. The second period lasts. It tries records before, within and
+// after each period, for everybody who could see them.
 func TestPrivacyIsJudgedAtTheTimeOfTheRecord(t *testing.T) {
 	w := newWorld(t)
 	w.base("storage")

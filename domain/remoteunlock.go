@@ -17,8 +17,9 @@ const (
 	// remoteUnlockGrace is how long after that an outcome may be put on record still.
 	// Then it is unknown, as when the instance that asked the gateway has ended.
 	remoteUnlockGrace = 10 * time.Second
-	// maxOpenUnlocks bounds how many remote unlocks of an org have no outcome yet, and
-	// maxOwnUnlocks how many of one person, so that one cannot hold up all others.
+	// maxOpenUnlocks bounds how many remote unlocks of an org have no outcome yet.
+	// maxOwnUnlocks bounds those of one person, so that one person cannot hold up all
+	// others.
 	maxOpenUnlocks, maxOwnUnlocks = 200, 20
 	// keptUnlocks is how many remote unlocks with an outcome an org remembers at
 	// least. The ledger has all of them.
@@ -79,8 +80,8 @@ type UnlockRequest struct {
 	SettledAt time.Time     `json:"settled_at,omitzero"` // when the outcome was put on record
 }
 
-// openUnlocks is the key of the requests without an outcome, and with the id of a
-// person behind it of those that the person made.
+// openUnlocks is the index key of the requests without an outcome. With the id of a
+// person appended, it is the key of those that the person made.
 const openUnlocks = "open:"
 
 func (r *UnlockRequest) keys() []string {
@@ -127,9 +128,9 @@ func (tx *Tx) warnUnserved(door *Door) {
 	}
 }
 
-// fromAfar finds a door that the sender may open from afar in a way, and the
-// permission row of the grant by which they may; none for staff. A lockdown holds
-// for staff too: they release it first.
+// fromAfar finds a door that the sender may open remotely in a way. It also returns the
+// permission row of the grant that permits it; empty for staff, who need none. A
+// lockdown stops staff too: they release it first.
 func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *Refusal) {
 	door, r = tx.Doors.find(id, "door")
 	switch {

@@ -6,9 +6,9 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// Review asks a person to look at a limited schedule that a reduction above it
-// has made narrower (rules U12 and U13). What the reduction took away is gone at
-// once; the review is the follow-up for people.
+// Review asks a person to look at a limited schedule that a reduction made narrower
+// (rules U12 and U13). The reduction took effect at once; the review is the follow-up
+// for people.
 type Review struct {
 	ID      ID        `json:"id"`
 	Unit    ID        `json:"unit"`
@@ -95,11 +95,11 @@ func (s *State) rightsUnder(named ID) []ID {
 	return sortedIDs(rights)
 }
 
-// narrowing makes a change that may take time away from the rights as units have
-// them, and notes which limited schedules of unit users it reduced: their reviews
-// are due (rule U12). The fold of every such change goes through it, so that what
-// is still to be recorded follows from the state alone. Widening notes nothing,
-// nor does a reduction that leaves a limited schedule as it was.
+// narrowing makes a change that may take time away from the rights as units have them.
+// It notes which limited schedules of unit users the change reduced: their reviews are
+// due (rule U12). The fold of every such change goes through it, so that the reviews
+// still to be recorded follow from the state alone. Widening notes nothing, nor does a
+// reduction that leaves a limited schedule as it was.
 func (s *State) narrowing(rights []ID, change func()) {
 	type limit struct {
 		user, right ID

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRoleMatrix writes, with -update, who may send which command, for people to
-// read, and fails when what they read is not so. The ways are the fields of Permit;
-// what a command asks beyond them stands in its documentation.
+// TestRoleMatrix checks the document of who may send which command. The ways are the
+// fields of Permit; the documentation of a command tells what it checks beyond them.
+// With -update the test writes the document for people to read.
 func TestRoleMatrix(t *testing.T) {
 	path := filepath.Join("testdata", "role-matrix.md")
 	matrix := roleMatrix()

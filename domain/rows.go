@@ -8,26 +8,26 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// The permission rows of a site follow from the state alone. What gives access
-// by itself becomes one grant each:
+// The permission rows of a site follow from the state alone. Each source of access
+// becomes one grant:
 //
-//   - a booking: the tenant's own, with whatever is mapped to the unit, from the
+//   - a booking: the tenant's own, with the rights that are mapped to the unit, from the
 //     booking's first day on, whether the tenant has moved in or not. The row has
-//     no window and no state of its own: it stands and falls with the booking.
+//     no window and no state of its own: it depends on the booking's row.
 //   - a share: a part of the tenant's grant, or of the share it was shared on
 //     from, with the share's window.
 //   - each right of a unit user or unit manager, bound to the booking under which
 //     the unit is moved in and narrowed by the unit's schedule for that right.
 //   - each membership of a group, at every site of the group: a grant of the right
-//     that is made of the group's doors. What the group lets its users do, its
-//     business hours and its blackouts stand in the rows of that right and of its
+//     that is made of the group's doors. The permissions of the group's users, its
+//     business hours and its blackouts are in the rows of that right and of its
 //     schedules, so that a change of them is one row however many the members are.
 //   - an explicit grant, at every site of its right. It is one of staff when its
 //     person has a role from staff upwards at the site.
 //
-// Rows of what has ended stay, with their state: they cost little, give nothing,
-// and say why somebody is denied. So the end of a booking is one row, and an end
-// by time is none.
+// Rows of ended things stay, with their state: they cost little, give nothing, and tell
+// why somebody is denied. So the end of a booking is one row, and an end by time is
+// none.
 
 // Tagger makes the tag of a credential's number under the key of a site. ok is
 // false when the key of the site is not at hand.
@@ -137,8 +137,8 @@ func (m *rowMaker) keys() keySet {
 	return out
 }
 
-// doorKeys adds the row of a door and, as business hours are those of a right,
-// the right without doors that has those of the door alone.
+// doorKeys adds the row of a door and those of its business hours. Business hours
+// belong to a right, so a right without doors holds those of the door alone.
 func doorKeys(d *Door, out keySet) {
 	out.add(unlock.KindDoor, string(d.ID))
 	out.add(unlock.KindRight, doorHours(d.ID))

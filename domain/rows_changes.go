@@ -8,9 +8,9 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// SiteChange is what commits may have changed of the rows of a site. It is
-// generous: rows in it may be as they were before, and keys to delete may name
-// rows that never were. Whoever keeps the rows compares and drops these.
+// SiteChange is what commits may have changed of the rows of a site. It is generous:
+// rows in it may be as they were before, and keys to delete may name rows that never
+// existed. The keeper of the rows compares and drops these.
 type SiteChange struct {
 	Site   ID
 	Put    []unlock.Row // sorted by key
@@ -21,14 +21,14 @@ type SiteChange struct {
 	Untagged []ID
 }
 
-// WatchChanges begins to note what commits change. Who needs the rows of all
+// WatchChanges begins to note what commits change. A caller that needs the rows of all
 // sites watches first and takes [State.Rows] of each next.
 func (s *State) WatchChanges() { s.journal.watch() }
 
-// TakeChanges returns what the commits applied since WatchChanges, or since the
-// last call, may have changed of the rows, by site. Its cost grows with what the
-// commits changed and with what belongs to the people, rights and schedules that
-// they name, not with the sites; new zone rules alone touch every window of their
+// TakeChanges returns, by site, what commits may have changed of the rows. It covers
+// the commits applied since WatchChanges, or since the last call. Its cost grows with
+// what the commits changed and with what belongs to the people, rights and schedules
+// that they name, not with the sites. New zone rules alone touch every window of their
 // site.
 func (s *State) TakeChanges(tags Tagger) []SiteChange {
 	touched := s.journal.take()
@@ -194,8 +194,8 @@ func (c *changes) site(id ID, was []*Site) {
 	}
 }
 
-// right concerns its own row at every site that it has or had, and where it came
-// or went its grants as well.
+// right marks the row of a right and its schedules at every site that it has or had. At
+// a site that came or went, it marks the grants of the right as well.
 func (c *changes) right(id ID, was []*AccessRight) {
 	count := map[ID]int{}
 	for _, r := range was {

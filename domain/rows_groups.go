@@ -10,8 +10,8 @@ import (
 // hoursSuffix ends the id of the schedule row of a group's business hours.
 const hoursSuffix = "/hours"
 
-// groupRight is the id of the right that is made of a group's doors, and of the
-// schedule on which its members pass.
+// groupRight is the id of the right that is made of a group's doors. The schedule on
+// which the members pass has the same id.
 func groupRight(group ID) string { return groupPrefix + string(group) }
 
 // memberGrant is the id of the grant of a membership.
@@ -105,8 +105,8 @@ func (m *rowMaker) hoursOf(door ID) []string {
 	return rights
 }
 
-// memberGrantRow is the grant of a membership. What users may do beside passing
-// stands in the row of the group's right; the rest of the roles may it anyhow.
+// memberGrantRow is the grant of a membership. The row of the group's right tells what
+// users may do beside passing; the other roles may do it anyhow.
 func (m *rowMaker) memberGrantRow(member ID) *unlock.Grant {
 	gm, ok := m.s.GroupMembers.Get(member)
 	if !ok || !m.s.groupAt(gm.Group, m.site.ID) {
@@ -125,9 +125,9 @@ func (m *rowMaker) memberGrantRow(member ID) *unlock.Grant {
 	return r
 }
 
-// group concerns its right and schedules at every site that it has or had, where
-// it came or went its members as well, and the doors that came to keep its business
-// hours or no longer do.
+// group marks the right and the schedules of a group at every site that it has or had.
+// At a site that came or went, it marks the members as well. It also marks the doors
+// that began or ceased to keep the group's business hours.
 func (c *changes) group(id ID, was []*Group) {
 	count := map[ID]int{}
 	for _, g := range was {

@@ -53,9 +53,9 @@ func credentialKeys(c *Credential, out keySet) {
 	}
 }
 
-// credentialRow is there when the credential has a holder and is known at the
-// site, or at no site of its own and the holder has a grant at this one. What an
-// erased person held is nowhere: not even the tag of its number stays.
+// credentialRow is the row of a credential that has a holder and is known at the site.
+// A credential without sites of its own is known where its holder has a grant. The
+// credentials of an erased person have no row: not even the tag of a number stays.
 func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 	c, ok := m.s.Credentials.Get(id)
 	if !ok || !m.hasCredentialRow(c) {
@@ -230,9 +230,9 @@ func (m *rowMaker) unitAccess(name string) (*UnitUser, *UnitAccess) {
 	return u, nil
 }
 
-// unitUserGrantRow bears the schedule that the unit has for the right, and where
-// the access is limited the limit as well. A right that was taken off the unit is
-// not lost, only out of force.
+// unitUserGrantRow is the grant of a unit user for one right of the unit. It bears the
+// unit's schedule for the right and, where the access is limited, the limit as well. A
+// right that was taken off the unit is not lost, only out of force.
 func (m *rowMaker) unitUserGrantRow(id, name string) *unlock.Grant {
 	u, a := m.unitAccess(name)
 	if a == nil {
@@ -330,8 +330,8 @@ func (s *State) grantWindow(site ID, g *Grant) unlock.Window {
 	return w
 }
 
-// worksAt reports whether a person has a role from staff upwards at the site or
-// at the org, whatever the state of the person: that stands in the person's row.
+// worksAt reports whether a person has a role from staff upwards at the site or at the
+// org. The state of the person does not count here: it is in the person's row.
 func (s *State) worksAt(person, site ID) bool {
 	for _, at := range []ID{"", site} {
 		if r, ok := s.RoleAssignments.Get(roleKey(person, at)); ok && r.Role.AtLeast(RoleStaff) {

@@ -66,8 +66,8 @@ func (h history) given(actor domain.Actor, name string, now time.Time, q questio
 	return "without the role for it"
 }
 
-// giving are the commands by which somebody is let in by name, beside those that
-// undo what shut a door or a person out.
+// giving lists the commands by which somebody is let in by name. Those that undo what
+// shut a door or a person out are not among them.
 var giving = []string{"GrantRight", "GrantAuctionAccess", "CreateBooking", "ChangeBookingWindow", "TransferBooking", "ShareAccess", "ChangeShareWindow",
 	"CreateUnitUser", "CreateUnitManager", "ChangeUnitUserAccess", "AddMember", "ChangeMemberRole"}
 

@@ -23,8 +23,8 @@ type drawer struct {
 	of string // the command
 }
 
-// pick draws one of the values, each as often as any other. What rapid samples by
-// itself are mostly the first few: most commands would never be sent.
+// pick draws one of the values, each equally often. The sampling of rapid itself mostly
+// takes the first few: most commands would never be sent.
 func pick[T any](rt *rapid.T, label string, values ...T) T {
 	return values[evenly(len(values)).Draw(rt, label)]
 }

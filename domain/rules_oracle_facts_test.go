@@ -60,8 +60,8 @@ func (h history) personLives(id domain.ID) bool {
 
 var roleRank = map[domain.Role]int{domain.RoleGuest: 1, domain.RoleStaff: 2, domain.RoleSystemManager: 3, domain.RoleOwner: 4}
 
-// rankAt gives the rank of a person at a site, that at the org included, and at
-// the org alone for no site.
+// rankAt gives the rank of a person at a site, or at the org alone for no site. A role
+// at the org counts at every site.
 func (h history) rankAt(person, site domain.ID, at time.Time) int {
 	rank := h.rankHeld(person, "", at)
 	if site != "" {
@@ -198,8 +198,8 @@ func (h history) holds(times schedule.Schedule, site domain.ID, at time.Time) bo
 	return schedule.Contains(times, h.zone(site), calendar.Days, at.UnixNano())
 }
 
-// within reports whether an instant lies in the days from one to another by the
-// clock of a site, some minutes before and after included. No day is no bound.
+// within reports whether an instant lies between two days by the clock of a site. The
+// arguments before and after widen the time by some minutes. A zero day is no bound.
 func (h history) within(at time.Time, site domain.ID, from, until schedule.Date, before, after int) bool {
 	start, end := h.bounds(site, from, until)
 	return (from.IsZero() || !at.Before(start.Add(-time.Duration(before)*time.Minute))) &&

@@ -87,9 +87,10 @@ func rounds(t *testing.T, usually int) {
 	}
 }
 
-// TestNothingOpensThatNoRuleGives makes random histories of commands of every type
-// by people of every role and none, and asks after each command and at the end
-// whether the doors open for what some rule gives, and for nothing else.
+// TestNothingOpensThatNoRuleGives makes random histories and asks which doors open.
+// Each history has commands of every type by people of every role and of none. After
+// each command and at the end, the doors must open for what some rule gives and for
+// nothing else.
 func TestNothingOpensThatNoRuleGives(t *testing.T) {
 	rounds(t, 90)
 	start := newRuled(t)

@@ -28,7 +28,8 @@ func (h history) booking(id domain.ID) (b aBooking) {
 			}
 		case domain.BookingWindowChanged:
 			if e.Booking == id {
-				// What has ended is not revived, timer or not.
+				// A booking that has ended is not revived, whether or not the timer
+				// recorded the end.
 				if _, end := h.bounds(b.site, b.from, b.until); !b.until.IsZero() && !f.at.Before(end) {
 					b.over = true
 				}

@@ -96,8 +96,9 @@ func (h history) shut(id domain.ID, door aDoor) string {
 	return ""
 }
 
-// standsOpen says by which rule a door is open to anybody, or that it is to
-// whoever shows something live. What it was given last comes before its hours.
+// standsOpen returns the rule by which a door is open to anybody. It reports free when
+// the door opens for any live credential. The posture that was set last comes before
+// the door's hours.
 func (h history) standsOpen(q question, door aDoor) (rule string, free bool) {
 	switch h.posture(q, door) {
 	case domain.PostureUnlocked:

@@ -7,8 +7,8 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// ways lists all that could let a person through a door, each with the rules that
-// take it at the instant, for the kind of credential, from afar or not.
+// ways lists all that could let a person through a door. Each way has the rules that
+// forbid it at the instant, for the kind of credential, remotely or not.
 func (h history) ways(q question, door aDoor) (out []way) {
 	out = append(out, h.grantWays(q, door)...)
 	for _, made := range every(h, func(domain.BookingCreated) bool { return true }) {
@@ -118,8 +118,9 @@ func (h history) standing(w *way, q question, door aDoor, b aBooking) {
 	w.failsIf(h.unchecked(b.unit), "B to check")
 }
 
-// ofUnit says whether a door is among the rights mapped to a unit and whether the
-// times of one of these hold (B1); more narrows each of them further.
+// ofUnit reports whether a door is among the rights mapped to a unit (B1). It also
+// reports whether the times of one of these rights hold; more narrows each of them
+// further.
 func (h history) ofUnit(q question, door aDoor, unit domain.ID, more func(domain.ID) []schedule.Schedule) (mapped, holds bool) {
 	for _, r := range h.mapped(unit) {
 		doors, right := h.doorsOfRight(r.Right)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// resolved are the questions that the rules of the field leave open, by the family
-// of the rule, each with the specification of its answer.
+// resolved lists the questions that the rules of the field leave open. They are by
+// family of the rule, each with the specification of its answer.
 var resolved = []struct{ family, question, shownBy string }{
 	{"F", "primary tenant here, shared user there", "F-resolution-fob-at-another-booking"},
 	{"F", "vendors and employees", "F-resolution-service-fobs"},
@@ -52,8 +52,8 @@ var resolved = []struct{ family, question, shownBy string }{
 }
 
 // TestRulesHaveSpecifications lists every rule of the field with the specifications
-// that bear its name, and every question that the rules leave open with that of its
-// answer.
+// that bear its name. Every question that the rules leave open is listed with the
+// specification of its answer.
 func TestRulesHaveSpecifications(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func (DefineSchedule) scope(*State) Scope { return Scope{AnySite: true} }
 func (c DefineSchedule) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Schedule, "schedule")
 	if tx.Schedules.Has(id) {
-		return refuse("schedule_exists", "the schedule %s is there already", id).about(id)
+		return refuse("schedule_exists", "the schedule %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -129,8 +129,8 @@ func (e ScheduleChanged) fold(s *State, _ Moment) {
 }
 func (e ScheduleChanged) concerns(s *State) []ID { return s.sitesOfSchedule(e.Schedule) }
 
-// sitesOfSchedule returns the sites at which a right, a unit, a grant, a door or a
-// policy uses a schedule, sorted.
+// sitesOfSchedule returns the sites at which a schedule is used, sorted. A right, a
+// unit, a grant, a door or a policy may use it.
 func (s *State) sitesOfSchedule(id ID) []ID {
 	key := "schedule:" + string(id)
 	var sites []ID

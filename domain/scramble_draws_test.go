@@ -79,7 +79,7 @@ func drawDays(t *rapid.T) (from, until schedule.Date) {
 	return from, until
 }
 
-// drawInstant gives any instant in the days of scrambled states, often one around
+// drawInstant gives any instant in the days of scrambled states. It is often close to
 // the beginning of a day or of an hour in some zone.
 func drawInstant(t *rapid.T) time.Time {
 	day := scrambleStart.AddDays(rapid.IntRange(-1, scrambleDays+scrambleDays/2).Draw(t, "day"))

@@ -6,7 +6,7 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// Share lets another person use what the booking of a unit opens, for a period
+// Share lets another person use what the booking of a unit opens. It lasts for a period
 // of civil days of the site within that of the booking.
 type Share struct {
 	ID        ID            `json:"id"`
@@ -158,8 +158,9 @@ func (e ShareWindowChanged) fold(s *State, _ Moment) {
 }
 func (e ShareWindowChanged) concerns(s *State) []ID { return s.sitesOfShare(e.Share) }
 
-// RevokeShare takes a share away (rule B5): the tenant, whoever shared on, staff, or
-// the sharee, who leaves. What is over already has no effect.
+// RevokeShare takes a share away (rule B5). The tenant, a person who shared on, staff,
+// or the sharee, who leaves, may send it. It has no effect on a share that is over
+// already.
 type RevokeShare struct {
 	Share ID `json:"share"`
 }

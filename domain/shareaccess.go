@@ -6,12 +6,12 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// ShareAccess lets people use what the units of bookings open, from the first to
-// the last day, in the time that the bookings themselves last: each person gets a
+// ShareAccess lets people use what the units of bookings open, from the first to the
+// last day. It lasts at most as long as the bookings themselves: each person gets a
 // share of each booking (rules B3 and B7), all of them or none. The tenant of the
 // bookings shares, staff on their behalf, and where the site's policy allows it
-// somebody with whom the unit was shared. A share that is there already with the
-// same days is left alone.
+// somebody with whom the unit was shared. An existing share with the same days is left
+// alone.
 type ShareAccess struct {
 	Bookings []ID          `json:"bookings"`
 	Sharees  []Sharee      `json:"sharees"`
@@ -238,7 +238,8 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 	return "", nil
 }
 
-// share makes one share and returns its id; no id when it is there already.
+// share makes one share and returns its id. An empty id means that an active share with
+// the same days already exists.
 func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID) (ID, *Refusal) {
 	if person == b.Person || tx.isActor(person) {
 		return "", refuse("share_with_self", "the booking %s cannot be shared with its tenant or with oneself", b.ID).about(person)
@@ -258,7 +259,7 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 		}
 	}
 	if tx.Shares.Has(id) {
-		return "", refuse("share_exists", "the share %s is there already", id).about(id)
+		return "", refuse("share_exists", "the share %s already exists", id).about(id)
 	}
 	e := ShareCreated{Share: tx.idFor(id, "share"), Booking: b.ID, Unit: b.Unit, Person: person, From: from, Until: until, Unconfirmed: tx.unconfirmed(person, b.Site)}
 	if b.parent != nil {
@@ -308,8 +309,8 @@ func (tx *Tx) requestNotifications(person ID, shares []ID) {
 	}
 }
 
-// NotificationRequested asks the system that sends messages to tell a person of
-// shares (rule B2). What came of it is no fact of the ledger.
+// NotificationRequested asks the system that sends messages to tell a person of shares
+// (rule B2). Whether the message arrived is no fact of the ledger.
 type NotificationRequested struct {
 	Person ID               `json:"person"`
 	Kind   NotificationKind `json:"kind"`

@@ -72,7 +72,7 @@ func (CreateSite) scope(*State) Scope { return Scope{} }
 func (c CreateSite) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Site, "site")
 	if tx.Sites.Has(id) {
-		return refuse("site_exists", "the site %s is there already", id).about(id)
+		return refuse("site_exists", "the site %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -101,8 +101,8 @@ func (e SiteCreated) fold(s *State, _ Moment) {
 }
 func (e SiteCreated) concerns(*State) []ID { return []ID{e.Site} }
 
-// SetZoneRules takes over the rules that the embedded time zone database gives
-// for the site's zone, when it is newer and the clock differs.
+// SetZoneRules takes over the rules of the site's zone from the embedded time zone
+// database. It changes nothing unless the database is newer and the clock differs.
 type SetZoneRules struct {
 	Site ID `json:"site"`
 }
@@ -204,8 +204,8 @@ func (e SiteConnected) fold(s *State, _ Moment) {
 }
 func (e SiteConnected) concerns(*State) []ID { return []ID{e.Site} }
 
-// SetNotification says whether a message is set up, with its text and sender, in
-// the system that sends the site's messages (rule B2).
+// SetNotification says whether a message is set up in the system that sends the site's
+// messages (rule B2). That system has its text and sender.
 type SetNotification struct {
 	Site    ID               `json:"site"`
 	Kind    NotificationKind `json:"kind"`

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// FoldVersion grows whenever the same commits fold to another state, so that a
-// snapshot of older code is thrown away and the ledger is folded again. The test
-// of the golden digests tells when it must.
+// FoldVersion grows whenever the same commits fold to another state. A snapshot of
+// older code is then thrown away and the ledger is folded again. The test of the golden
+// digests tells when it must grow.
 const FoldVersion = 4
 
 // State is what all commits of one org add up to. It is not safe for concurrent

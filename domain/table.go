@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 )
 
-// table keeps the things of one kind by id. What it holds is never changed in
-// place: a fold gets a value, copies it, puts the copy back, so that the journal
-// can take a decision back and a reader never sees half a change.
+// table keeps the things of one kind by id. A row is never changed in place: a fold
+// gets a value, copies it and puts the copy back, so that the journal can take a
+// decision back and a reader never sees half a change.
 type table[T any] struct {
 	name    string
 	rows    map[ID]*row[T]
@@ -26,9 +26,8 @@ type table[T any] struct {
 	hidden  map[ID]struct{} // rows that a reader of [table.without] does not find
 }
 
-// row is a thing with the numbers of the commits that made and changed it, so
-// that an explanation can name them: the first and the latest, maxChanges at
-// most, ascending.
+// row is a thing with the numbers of the commits that made and changed it. An
+// explanation names them: the first and the latest, maxChanges at most, ascending.
 type row[T any] struct {
 	v       T
 	made    uint64
@@ -342,8 +341,8 @@ type touch struct {
 	id    ID
 }
 
-// journal remembers how to take changes back while a decision runs, and which
-// rows the commits since the last look have changed.
+// journal remembers how to take changes back while a decision runs. It also remembers
+// which rows the commits since the last look have changed.
 type journal struct {
 	tables  []anyTable
 	n       uint64 // number of the commit that is folded or decided now

@@ -3,7 +3,7 @@ package domain
 // TenantManages says what the tenant manages in the unit after moving in.
 type TenantManages string
 
-// What a tenant manages in the unit.
+// The values of TenantManages: what a tenant manages in the unit.
 const (
 	ManagesUsersAndManagers TenantManages = "users_and_managers" // the default: also makes other unit managers (rule U3)
 	ManagesUsers            TenantManages = "users"

@@ -14,8 +14,8 @@ import (
 // a warning says why: the holder has not shown who they are, is suspended, or the
 // booking is; or its term is cut short by the booking.
 
-// checkTerm refuses a term that is over or ends before it begins, in the words of the
-// clock of a site; no site: of UTC.
+// checkTerm refuses a term that is over or ends before it begins. The refusal tells
+// times by the clock of a site; without a site, in UTC.
 func (tx *Tx) checkTerm(site ID, from, until time.Time) *Refusal {
 	if !until.IsZero() && !from.Before(until) {
 		return refuse("invalid_field", "until: %s is not after the beginning, %s", tx.clockText(site, until), tx.clockText(site, from))
@@ -54,8 +54,8 @@ func (s *State) siteOfUse(sites []ID, booking, unit ID) ID {
 	return ""
 }
 
-// checkUse refuses a credential that could never open anything for its booking, and
-// warns of one that opens nothing for now. No booking: the holder alone counts.
+// checkUse refuses a credential that could never open anything for its booking. It
+// warns of one that opens nothing for now. Without a booking, the holder alone counts.
 func (tx *Tx) checkUse(person, booking ID, from, until time.Time, times schedule.Schedule) *Refusal {
 	if p, ok := tx.People.Get(person); ok {
 		switch p.State {

@@ -10,11 +10,11 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// # What a text is kept as
+// # The form in which a text is kept
 //
 // A text is kept in the normal form C of Unicode, without blanks at its ends. Nobody
-// sees how an ü is put together, nor a blank at an end: kept, they would make two
-// names of one, and two people of one address. What else is not seen is refused, so
+// sees how an ü is put together, nor a blank at an end: kept, they would make two names
+// of one, and two people of one address. Other invisible characters are refused, so
 // that nothing that was sent is lost in silence.
 
 // kept is a text as it is kept.

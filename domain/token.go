@@ -131,7 +131,7 @@ func (tx *Tx) checkFewTokens(person ID) *Refusal {
 // issue emits a token that nothing is wrong with.
 func (tx *Tx) issue(e TokenIssued) *Refusal {
 	if tx.Tokens.Has(e.Token) {
-		return refuse("token_exists", "the token %s is there already", e.Token).about(e.Token)
+		return refuse("token_exists", "the token %s already exists", e.Token).about(e.Token)
 	}
 	if raw, err := hex.DecodeString(e.Hash); err != nil || len(raw) != sha256.Size || strings.ToLower(e.Hash) != e.Hash {
 		return refuse("invalid_field", "hash: it is the SHA-256 of the secret, 64 digits of hex in lower case")

@@ -103,7 +103,7 @@ type CreateUnit struct {
 	Door     ID   `json:"door,omitempty"`     // of the unit, made with the unit's name; empty: none is made
 	Right    ID   `json:"right,omitempty"`    // to that door, made with it; empty: it has the id of the door
 	Schedule ID   `json:"schedule,omitempty"` // of that right; empty: always
-	Rights   []ID `json:"rights,omitempty"`   // that are there already and are mapped too, as that to the gate
+	Rights   []ID `json:"rights,omitempty"`   // existing rights that are mapped too, as that to the gate
 }
 
 func (CreateUnit) permit() Permit { return Permit{Role: RoleSystemManager} }
@@ -125,7 +125,7 @@ func (c CreateUnit) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Unit, "unit")
 	if tx.Units.Has(id) {
-		return refuse("unit_exists", "the unit %s is there already", id).about(id)
+		return refuse("unit_exists", "the unit %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r

@@ -8,10 +8,10 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// ScheduleModes lists how the schedule of a unit user may follow that of a right
-// of the unit, the default first (rule U8): always where the right as the unit has
-// it always holds, else same_as_unit; and limited. None where the right is not on
-// the unit, or was retired.
+// ScheduleModes lists how the schedule of a unit user may follow that of a right of the
+// unit. The default is first (rule U8): always where the right as the unit has it
+// always holds, else same_as_unit; then limited. The list is empty where the right is
+// not on the unit, or was retired.
 func (s *State) ScheduleModes(unit, right ID) []ScheduleMode {
 	u, ok := s.Units.Get(unit)
 	switch {
@@ -55,8 +55,8 @@ func (s *State) OpenReview(unit, person, right ID) ID {
 	return ""
 }
 
-// unitAccess checks the access that a unit user is to have and fills in the modes
-// that were left out. What the user had before passes as it is: a reduction since
+// unitAccess checks the access that a unit user is to have and fills in the modes that
+// were left out. An access that the user had before passes unchanged: a reduction since
 // then is a matter of its review, and nothing opens beyond the unit's limits.
 func (tx *Tx) unitAccess(unit *Unit, access, before []UnitAccess) ([]UnitAccess, *Refusal) {
 	out := slices.Clone(access)

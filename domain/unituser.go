@@ -106,10 +106,10 @@ var unitUserWords = words{
 	},
 }
 
-// CreateUnitUser gives a person a place in a unit that is moved in, with access
-// in the same step (rules U1 and U4). The person is one of the org, found by
-// address or id, or somebody new. Names need not differ: whoever created the user
-// tells two of one name apart (rule U11).
+// CreateUnitUser gives a person a place in a moved-in unit, with access in the same
+// step (rules U1 and U4). The person is one of the org, found by address or id, or
+// somebody new. Names need not differ: the user's creator tells two of one name apart
+// (rule U11).
 type CreateUnitUser struct {
 	Unit   ID           `json:"unit"`
 	Person ID           `json:"person,omitempty"` // empty: an id is made
@@ -147,8 +147,8 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// movedIn finds a unit in which people can have a place (rule U1). Who does not see the
-// unit does not learn whether it stands empty.
+// movedIn finds a unit in which people can have a place (rule U1). A sender who does
+// not see the unit does not learn whether it is vacant.
 func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
 	unit, r := tx.Units.find(id, "unit")
 	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, unit)) {
@@ -215,9 +215,9 @@ func (s *State) place(u UnitUser, m Moment) {
 	s.noteOwed(u.Booking)
 }
 
-// CreateUnitManager makes a person a unit manager (rule U3), somebody new or a
-// unit user, who keeps their access when none is given. A unit manager needs to
-// have been allowed to make others.
+// CreateUnitManager makes a person a unit manager (rule U3). The person is somebody
+// new, or a unit user, who keeps their access when none is given. A unit manager may
+// send it only when allowed to make others.
 type CreateUnitManager struct {
 	Unit        ID           `json:"unit"`
 	Person      ID           `json:"person,omitempty"` // empty: an id is made

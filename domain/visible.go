@@ -211,8 +211,9 @@ func (s *State) sinceMovedIn(unit ID, at time.Time) bool {
 	return ok && !at.Before(u.MovedInAt)
 }
 
-// managesUser reports whether a person is unit manager of a unit in which the
-// other has a place, and had it at the instant; the zero instant asks for now.
+// managesUser reports whether a person is unit manager of a unit in which the other has
+// a place. With an instant, the other must have had the place then; the zero instant
+// asks for now.
 func (s *State) managesUser(person, user ID, at time.Time) bool {
 	for _, u := range s.UnitUsers.Each("person:" + string(user)) {
 		if s.inPlace(u) && (at.IsZero() || !at.Before(u.CreatedAt)) && s.manages(person, u.Unit) {

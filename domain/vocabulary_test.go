@@ -33,8 +33,8 @@ func TestNamesFollowTypes(t *testing.T) {
 	}
 }
 
-// fieldNames checks that every field has a name in snake case and a type whose
-// JSON form is the same for the same value.
+// fieldNames checks that every field has a name in snake case. The type of the field
+// must have one JSON form for the same value.
 func fieldNames(t *testing.T, where string, typ reflect.Type) {
 	for i := range typ.NumField() {
 		f := typ.Field(i)
@@ -104,8 +104,8 @@ func TestWhatTakesAwayPassesFirst(t *testing.T) {
 
 var someActors = []Actor{PersonActor("olga"), PersonActor("nobody"), ServiceActor("due"), {Kind: ActorBootstrap, ID: "bootstrap"}, {}}
 
-// TestCommandsNeverPanic decides every command, empty and full of unknown ids, on
-// an empty state, and in an org in use by its owner.
+// TestCommandsNeverPanic decides every command, empty and full of unknown ids. It does
+// so on an empty state and in an org in use, by its owner and by other actors.
 func TestCommandsNeverPanic(t *testing.T) {
 	for _, base := range []string{"", "storage"} {
 		w := newWorld(t)

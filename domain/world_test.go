@@ -301,8 +301,8 @@ func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 	return unlock.Decide(table, &local, r)
 }
 
-// told explains a decision as somebody reads it who asks the service, or as the operator
-// does when nobody is named.
+// told explains a decision as somebody who asks the service reads it. When nobody is
+// named, it explains it as the operator reads it.
 func (w *world) told(f map[string]string, at time.Time) Explanation {
 	q := Question{Door: ID(f["door"]), At: at, Person: ID(f["person"]), Credential: ID(f["credential"]), Kind: CredentialKind(f["kind"])}
 	require.NoError(w.t, q.Side.UnmarshalText([]byte(f["side"])))
