@@ -29,7 +29,7 @@ import (
 	"time"
 )
 
-// Who identifies the caller of Take. An empty field has no share of its own.
+// A Who is the caller of Take. An empty field has no share of its own.
 type Who struct{ Org, Person, Token string }
 
 // Share names a bound of a pool.

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// loadChunk is how many keys one transaction reads, so that other calls get in between
-// when a whole org is loaded.
+// loadChunk is how many keys one transaction reads. So other calls get in between when
+// a whole org is loaded.
 const loadChunk = 2048
 
 // errNoOrg says that no key of the org was ever made.
