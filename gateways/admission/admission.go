@@ -1,37 +1,38 @@
-// Package admission decides which gateway may connect to NATS, and what it may say
-// and hear there.
+// Package admission decides which gateway may connect to NATS, and what it may publish
+// and subscribe to there.
 //
-// NATS asks for every connection that is not of the service itself (auth callout),
-// and this package answers from the ledger: the connection must prove by the nonce
-// that it holds the key with which its gateway is registered, and the gateway must
-// not be retired. The same code answers for the server within the process and for
-// a cluster; the responders of several instances form a queue group. Without a
-// responder nobody new gets in, and those who are in stay.
+// NATS asks for every connection that does not belong to the service itself (auth
+// callout), and this package answers from the ledger. The connection must prove by
+// signing the nonce that it holds the key with which its gateway is registered, and the
+// gateway must not be retired. The same code answers for the server within the process
+// and for a cluster; the responders of several instances form a queue group. Without a
+// responder no new connection is accepted, and the existing ones stay.
 //
-// # Who a connection says it is
+// # How a connection names its gateway
 //
-// The name of the connection is <org>/<gateway>. The key alone would not do:
-// public keys are no secret, so another org could register the key of a gateway
-// for one of its own, and nobody could tell whose it is.
+// The name of the connection is <org>/<gateway>. The key alone would not do: public
+// keys are no secret, so another org could register the key of a gateway for one of its
+// own, and nobody could tell whose it is.
 //
 // # Why gateways have an account of their own
 //
-// JetStream sends the acknowledgement of a message to whatever reply subject the
-// message names, and nothing checks that the sender may publish there. In the
-// account of the streams a gateway that may publish to any stream, and to nothing
-// else, can so append to the ledger of any org: the chain of commits breaks. So no
-// stream listens where gateways are, and none of their messages reaches one: what
-// they observe they send over their control subject, and the service appends it.
+// JetStream sends the acknowledgement of a message to any reply subject that the
+// message names, and nothing checks that the sender may publish there. In the account
+// of the streams a gateway that may publish to any one stream can thereby append to the
+// ledger of any org: the chain of commits breaks. So no stream listens in the account
+// of the gateways, and none of their messages reaches one. A gateway sends its
+// observations over its control subject, and the service appends them.
 //
-// The service must answer what a gateway asks in the terms of the gateway that asks
-// alone: the answer goes where the gateway says, where another may hear it.
+// The service must answer a gateway only with data that this gateway may see: the
+// answer goes to a subject that the gateway names, where another may listen.
 //
-// The subjects of control bear the org, as gateways of two orgs may have one id.
+// The subjects of control contain the org, because gateways of two orgs may have one
+// id.
 //
 // # Servers of a cluster
 //
-// The accounts stand in the configuration of the servers, here APP that holds the
-// streams and GATEWAYS:
+// The accounts are part of the configuration of the servers, here APP, which holds the
+// streams, and GATEWAYS:
 //
 //	accounts {
 //	  APP {
@@ -49,8 +50,8 @@
 //	system_account: SYS
 //	authorization { auth_callout { issuer: A…, account: APP, auth_users: [ U…, U… ] } }
 //
-// The issuer is the public half of the seed with which the service answers; the
-// auth_users are the nkeys of APP and SYS with which it logs in. The first of them
+// The issuer is the public half of the seed with which the service signs its answers;
+// the auth_users are the nkeys of APP and SYS with which it logs in. The first of them
 // makes the servers send the nonce that gateways sign.
 package admission
 
@@ -72,48 +73,49 @@ import (
 )
 
 const (
-	// requestSubject is where servers ask, and queue the group that answers.
+	// requestSubject is where servers ask; queue is the group that answers.
 	requestSubject = "$SYS.REQ.USER.AUTH"
 	queue          = "gatehouse-admission"
-	// requestAudience marks the question of a server.
+	// requestAudience marks the request of a server.
 	requestAudience = "nats-authorization-request"
-	// answersAtOnce bounds how many questions are looked at side by side. What
-	// comes above that waits, and the server gives up on it after two seconds.
+	// answersAtOnce bounds how many requests are processed concurrently. Further ones
+	// wait, and the server gives up on each after two seconds.
 	answersAtOnce = 8
-	// waiting bounds how many questions wait; what comes above that is dropped.
+	// waiting bounds how many requests wait. Further ones are dropped.
 	waiting = 4096
-	// lookTime bounds one look at an org, which may have to be loaded.
+	// lookTime bounds the look-up of one org, which may have to be loaded.
 	lookTime = 10 * time.Second
-	// stale is how old a question may be, by the clocks of two machines, beyond
-	// the instant until which its server waits.
+	// stale is how late a request may be after its server has stopped waiting. It
+	// allows for the difference between the clocks of two machines.
 	stale = 30 * time.Second
 )
 
-// Config says how to admit gateways. All of it is required.
+// Config configures an Admission. Every field is required.
 type Config struct {
 	Conn     *nats.Conn        // to the account of the streams, of a user that servers do not ask about
-	System   *nats.Conn        // to the system account, by which gateways are cut off
+	System   *nats.Conn        // to the system account, to close connections
 	Issuer   nkeys.KeyPair     // of an account: signs the answers
 	Gateways string            // name of the account of gateways
-	Store    *eventstore.Store // whose orgs' gateways are admitted
+	Store    *eventstore.Store // holds the orgs whose gateways are admitted
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // the clock
 	Log      *slog.Logger
 }
 
-// Admission answers the servers, and cuts off whom the ledger has let go.
+// Admission answers the servers, and disconnects gateways that the ledger no longer
+// admits.
 type Admission struct {
 	cfg     Config
 	metrics *metrics
 	known   *registry
 	crowd   crowd
-	wake    chan struct{} // capacity 1: somebody may have to be cut off
-	places  chan struct{} // one for each question that is looked at
-	telling *rate.Limiter // of lines about refusals in the log
+	wake    chan struct{} // capacity 1: a connection may have to be closed
+	places  chan struct{} // one for each request in progress
+	telling *rate.Limiter // limits lines about refusals in the log
 }
 
-// New makes an admission that observes the store. It comes before the first use of
-// an org.
+// New makes an admission that observes the store. Call it before the first use of an
+// org.
 func New(cfg Config) (*Admission, error) {
 	issuer, err := cfg.Issuer.PublicKey()
 	if err != nil {
@@ -129,8 +131,8 @@ func New(cfg Config) (*Admission, error) {
 	return a, nil
 }
 
-// Run answers until the context ends. It comes after the orgs are loaded, so that
-// an instance that starts turns nobody away whom others admit.
+// Run answers until the context ends. Call it after the orgs are loaded, so that an
+// instance that starts refuses no gateway that others admit.
 func (a *Admission) Run(ctx context.Context) error {
 	asked := make(chan *nats.Msg, waiting)
 	sub, err := a.cfg.Conn.ChanQueueSubscribe(requestSubject, queue, asked)
@@ -145,7 +147,8 @@ func (a *Admission) Run(ctx context.Context) error {
 	}
 	answering := a.answerAll(context.WithoutCancel(ctx), asked, over)
 	a.cutOff(ctx)
-	// First the servers stop asking this instance, then what they asked is answered.
+	// First the servers stop asking this instance, then their pending requests are
+	// answered.
 	if err = sub.Drain(); err != nil {
 		end()
 	}
@@ -156,15 +159,15 @@ func (a *Admission) Run(ctx context.Context) error {
 	return err
 }
 
-// answerAll answers what is asked, until nothing more comes, and then closes the
-// channel that it returns.
+// answerAll answers requests until no more come, and then closes the channel that it
+// returns.
 func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg, over <-chan struct{}) <-chan struct{} {
 	done := make(chan struct{})
 	next := func(msg *nats.Msg) {
 		a.places <- struct{}{}
 		go func() {
 			defer func() { <-a.places }()
-			_ = a.cfg.Store.Guard("admission", "", "", func() { a.answer(ctx, msg) }) // without an answer, nobody gets in
+			_ = a.cfg.Store.Guard("admission", "", "", func() { a.answer(ctx, msg) }) // without an answer no connection is accepted
 		}()
 	}
 	go func() {
@@ -187,8 +190,8 @@ func (a *Admission) answerAll(ctx context.Context, asked <-chan *nats.Msg, over 
 	return done
 }
 
-// answer answers one question of a server. A question that is none stays without
-// an answer: no server sent it.
+// answer answers one request of a server. A malformed request gets no answer, because
+// no server sent it.
 func (a *Admission) answer(ctx context.Context, msg *nats.Msg) {
 	q, err := jwt.DecodeAuthorizationRequestClaims(string(msg.Data))
 	if err == nil && (q.Audience != requestAudience || q.Issuer != q.Server.ID) {

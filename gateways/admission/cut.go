@@ -10,30 +10,29 @@ import (
 )
 
 const (
-	// again is after what time a look at the connections is repeated: one that was
-	// admitted while its gateway was retired is in by then.
+	// again is the delay before a sweep is repeated. A connection that was admitted
+	// while its gateway was retired is listed by then.
 	again = 3 * time.Second
-	// sweepEvery is how often all connections are looked at though nothing changed
-	// that this instance knows of.
+	// sweepEvery is the interval between sweeps when this instance knows of no change.
 	sweepEvery = time.Minute
-	// pageOfConnections is how many connections a server is asked for at once.
+	// pageOfConnections is how many connections one request to a server lists.
 	pageOfConnections = 500
-	// settle is for how long nothing comes any more when all servers have answered,
-	// and answers is how long they may take altogether.
+	// settle is the time without a further reply after which all servers have answered.
+	// answers is how long they may take altogether.
 	settle  = 300 * time.Millisecond
 	answers = 5 * time.Second
 )
 
-// look asks for a look at the connections.
+// look requests a sweep of the connections.
 func (a *Admission) look() {
 	select {
 	case a.wake <- struct{}{}:
-	default: // it comes anyway
+	default: // a sweep is already requested
 	}
 }
 
-// cutOff looks at the connections whenever a gateway was retired or got another
-// key, and every minute, until the context ends.
+// cutOff sweeps the connections whenever a gateway was retired or got another key. It
+// also does so every minute, until the context ends.
 func (a *Admission) cutOff(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -59,7 +58,7 @@ func (a *Admission) cutOff(ctx context.Context) {
 	}
 }
 
-// A connection is one of a gateway to a server.
+// A connection is a gateway's connection to a server.
 type connection struct {
 	server string
 	id     uint64
@@ -67,8 +66,8 @@ type connection struct {
 	start  time.Time
 }
 
-// sweep cuts off whom the ledger has let go, and ends connections that are too many
-// of one gateway.
+// sweep closes the connections that the ledger no longer admits, and those that exceed
+// the limit of one gateway.
 func (a *Admission) sweep(ctx context.Context) error {
 	a.crowd.begin()
 	connections, err := a.connections(ctx)
@@ -101,7 +100,7 @@ func (a *Admission) sweep(ctx context.Context) error {
 	return nil
 }
 
-// kick ends a connection. One that has ended by itself is no error.
+// kick closes a connection. It is no error if the connection has already ended.
 func (a *Admission) kick(ctx context.Context, c connection) error {
 	ctx, cancel := context.WithTimeout(ctx, answers)
 	defer cancel()

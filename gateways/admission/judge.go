@@ -17,9 +17,9 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// judge decides about a connection; why says what it lacks, as metrics and the log
-// tell it. What costs least comes first, and a signature is looked at only for a
-// key that is registered.
+// judge decides whether to admit a connection. why is the reason of a refusal, as
+// metrics and the log name it. The cheapest checks come first, and a signature is
+// verified only for a registered key.
 func (a *Admission) judge(ctx context.Context, q *jwt.AuthorizationRequestClaims) (who passport, why string) {
 	o := q.ConnectOptions
 	org, gateway, named := strings.Cut(o.Name, "/")
@@ -48,7 +48,7 @@ func (a *Admission) judge(ctx context.Context, q *jwt.AuthorizationRequestClaims
 	return who, ""
 }
 
-// signed reports whether the nonce was signed by the holder of a key.
+// signed reports whether the holder of a key signed the nonce.
 func signed(key, nonce, signature string) bool {
 	sig, err := base64.RawURLEncoding.DecodeString(signature)
 	if err != nil || nonce == "" {
@@ -58,9 +58,9 @@ func signed(key, nonce, signature string) bool {
 	return err == nil && public.Verify([]byte(nonce), sig) == nil
 }
 
-// find returns a gateway. Nobody is turned away for what this instance does not
-// know: another one may have made the org, registered the gateway or taken its new
-// key an instant ago, so the ledger itself is asked first.
+// find returns a gateway. An instance refuses nobody only because it does not know
+// them: another may have made the org, registered the gateway or accepted its new key
+// an instant ago. So it reads the ledger first.
 func (a *Admission) find(ctx context.Context, org, gateway domain.ID, key string) (domain.Gateway, bool) {
 	g, ok, _ := a.known.get(org, gateway)
 	if ok && string(g.PublicKey) == key {
@@ -75,9 +75,8 @@ func (a *Admission) find(ctx context.Context, org, gateway domain.ID, key string
 	return g, ok
 }
 
-// catchUp has the store take over what others committed to an org, which the
-// registry sees. Whoever connects may name what they like, so only an org that was
-// made is loaded.
+// catchUp makes the store read what other instances committed to an org; the registry
+// observes it. A client may send any name, so only an org that exists is loaded.
 func (a *Admission) catchUp(ctx context.Context, org domain.ID) error {
 	there := a.known.has(org)
 	if !there {
@@ -98,11 +97,11 @@ func (a *Admission) catchUp(ctx context.Context, org domain.ID) error {
 	return err
 }
 
-// registry knows the gateways of the orgs that the store holds.
+// registry caches the gateways of the orgs that the store has loaded.
 type registry struct {
-	changed func() // somebody may have to be cut off
+	changed func() // called when a connection may have to be closed
 
-	mu   sync.Mutex                                 // guards what follows
+	mu   sync.Mutex                                 // guards the fields below
 	orgs map[domain.ID]map[domain.ID]domain.Gateway // org -> gateway
 }
 
@@ -110,7 +109,7 @@ func newRegistry(changed func()) *registry {
 	return &registry{changed: changed, orgs: map[domain.ID]map[domain.ID]domain.Gateway{}}
 }
 
-// get returns a gateway, and whether the org is known at all.
+// get returns a gateway, and whether the org is loaded at all.
 func (r *registry) get(org, gateway domain.ID) (g domain.Gateway, ok, loaded bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +118,7 @@ func (r *registry) get(org, gateway domain.ID) (g domain.Gateway, ok, loaded boo
 	return g, ok, loaded
 }
 
-// has reports whether an org is known.
+// has reports whether an org is loaded.
 func (r *registry) has(org domain.ID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -135,8 +134,8 @@ func (r *registry) Seen(domain.ID) wire.Position { return wire.Position{} }
 // Settled implements [eventstore.Observer].
 func (r *registry) Settled(domain.ID) uint64 { return math.MaxUint64 }
 
-// End implements [eventstore.Observer]. The gateways of an org that left memory
-// stay known: a commit of another instance brings the org in again.
+// End implements [eventstore.Observer]. The gateways of an evicted org stay in the
+// registry: a commit of another instance loads the org again.
 func (r *registry) End(domain.ID) bool { return true }
 
 // Begin implements [eventstore.Observer].
@@ -153,7 +152,7 @@ func (r *registry) Applied(id domain.ID, s *domain.State, c *schemas.Commit, _ e
 	}
 }
 
-// take takes over the gateways of an org as they are now.
+// take replaces the cached gateways of an org by the present ones.
 func (r *registry) take(id domain.ID, s *domain.State) {
 	gateways := map[domain.ID]domain.Gateway{}
 	for g, row := range s.Gateways.All() {
@@ -168,8 +167,8 @@ func (r *registry) take(id domain.ID, s *domain.State) {
 	}
 }
 
-// admits reports whether a connection that was admitted would be admitted now; an
-// org that is not loaded lets everybody stay.
+// admits reports whether an admitted connection would still be admitted. If its org is
+// not loaded, the connection may stay.
 func (r *registry) admits(p passport) bool {
 	g, ok, loaded := r.get(p.org, p.gateway)
 	return !loaded || ok && g.Retired == "" && g.PublicKey == p.key

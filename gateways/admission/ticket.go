@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// lifetime is after what time a gateway must connect anew, at most; early is
-	// by how much it may come sooner, so that gateways which came at once do not
-	// come back at once.
+	// lifetime is the greatest time after which a gateway must reconnect. early is by
+	// how much it may come sooner, so that gateways which connected at once do not all
+	// return at once.
 	lifetime = time.Hour
 	early    = 10 * time.Minute
 	// A gateway subscribes to its orders and to one inbox, and a library may make
 	// an inbox for each request.
 	maxSubscriptions = 64
-	// maxPayload bounds one message of a gateway, in bytes. Records of activity have
-	// some hundred.
+	// maxPayload bounds one message of a gateway, in bytes. Records of activity have a
+	// few hundred.
 	maxPayload = 256 << 10
 	// answerTime is how long a gateway may take to answer an order.
 	answerTime = 10 * time.Second
 )
 
-// ticket writes the answer to a server: what the gateway may do, or that it may
-// not connect. The server tells the client nothing of why.
+// ticket builds the answer to a server: the permissions of the gateway, or a refusal.
+// The server does not tell the client the reason.
 func (a *Admission) ticket(q *jwt.AuthorizationRequestClaims, who passport, why string) (string, error) {
 	answer := jwt.NewAuthorizationResponseClaims(q.UserNkey)
 	answer.Audience = q.Server.ID
@@ -51,11 +51,11 @@ func (a *Admission) ticket(q *jwt.AuthorizationRequestClaims, who passport, why 
 	return answer.Encode(a.cfg.Issuer)
 }
 
-// permissions are what a gateway may say and hear: its questions, its orders, and
-// answers to its own requests. It reaches nothing of JetStream: one that may make
-// consumers can take over those of others, and one that may publish to a stream can
-// fill the disk of all orgs, hold up the appends of others by batches that it does
-// not end, and read the last sequences of their subjects by its guards.
+// permissions are the subjects of a gateway: its requests, its orders, and the replies
+// to its own requests. They exclude all of JetStream. A client that may make consumers
+// can take over those of others. One that may publish to a stream can fill the disk of
+// all orgs, delay the appends of others by batches that it does not end, and read the
+// last sequences of their subjects by its guards.
 func permissions(who passport) jwt.Permissions {
 	own := string(who.org) + "." + string(who.gateway)
 	return jwt.Permissions{
@@ -65,25 +65,25 @@ func permissions(who passport) jwt.Permissions {
 	}
 }
 
-// InboxPrefix is below what a gateway must have its inboxes
-// ([nats.CustomInboxPrefix]), so that it hears no answer that is for another.
+// InboxPrefix is the prefix that the inboxes of a gateway must have
+// ([nats.CustomInboxPrefix]). So it receives no reply that is meant for another.
 func InboxPrefix(org, gateway domain.ID) string {
 	return "_INBOX." + string(org) + "." + string(gateway)
 }
 
-// passport is a gateway with the key by which it came.
+// passport is a gateway and the key with which it connected.
 type passport struct {
 	org, gateway, site domain.ID
 	key                domain.GatewayKey
 }
 
-// name is that of the user that a connection becomes. It tells whose connection it
-// is and by which key it came.
+// name is the user name of an admitted connection. It contains the org, the gateway and
+// the key with which it connected.
 func (p passport) name() string {
 	return string(p.org) + "/" + string(p.gateway) + "/" + string(p.key)
 }
 
-// parseName reads what name wrote; false: something else.
+// parseName parses the result of name; ok is false for any other text.
 func parseName(s string) (p passport, ok bool) {
 	parts := strings.Split(s, "/")
 	if len(parts) != 3 {
