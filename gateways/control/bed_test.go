@@ -25,8 +25,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// bed is a ledger with the org acme, whose gate opens from afar by the gateway
-// cabinet, and its door yard by the gateway shed; olga works there.
+// bed is a ledger with the org acme. The gateway cabinet opens its door gate remotely,
+// the gateway shed its door yard; olga works there.
 type bed struct {
 	t        *testing.T
 	embedded *eventstore.Embedded
@@ -86,7 +86,7 @@ func (b *bed) instance() *instance {
 	return i
 }
 
-// admit lets gateways in.
+// admit starts the admission of gateways.
 func (b *bed) admit(i *instance) {
 	system, err := b.embedded.ConnectSystem()
 	require.NoError(b.t, err)
@@ -133,12 +133,12 @@ func (b *bed) request(fields any) eventstore.Request {
 	return req
 }
 
-// open is a request that a door opens.
+// open is a request for a remote unlock of a door.
 func (b *bed) open(door domain.ID) eventstore.Request {
 	return b.request(&domain.RemoteUnlock{Door: door})
 }
 
-// execute takes a command as the API does, but for what follows from it.
+// execute executes a command as the API does, but starts none of its orders.
 func (i *instance) execute(req eventstore.Request) eventstore.Result {
 	i.t.Helper()
 	result, err := i.store.Execute(i.t.Context(), "acme", req)
@@ -146,7 +146,7 @@ func (i *instance) execute(req eventstore.Request) eventstore.Result {
 	return result
 }
 
-// take takes a command as the API does, and returns the id of its remote unlock.
+// take executes a command as the API does, and returns the id of its remote unlock.
 func (i *instance) take(req eventstore.Request) domain.ID {
 	i.t.Helper()
 	result := i.execute(req)
@@ -163,7 +163,7 @@ func requested(t *testing.T, result eventstore.Result) domain.ID {
 	return e.(domain.RemoteUnlockRequested).Request
 }
 
-// outcome waits until a remote unlock has one.
+// outcome waits until a remote unlock has an outcome.
 func (i *instance) outcome(id domain.ID) (outcome domain.UnlockOutcome, code domain.RefusalCode) {
 	i.t.Helper()
 	require.Eventually(i.t, func() bool {
@@ -173,7 +173,7 @@ func (i *instance) outcome(id domain.ID) (outcome domain.UnlockOutcome, code dom
 	return outcome, code
 }
 
-// look gives the outcome as it is now.
+// look returns the present outcome.
 func (i *instance) look(id domain.ID) (outcome domain.UnlockOutcome, code domain.RefusalCode) {
 	require.NoError(i.t, i.store.View(i.t.Context(), "acme", func(s *domain.State, _ eventstore.Head) error {
 		if r, ok := s.UnlockRequests.Get(id); ok {
@@ -209,14 +209,13 @@ func count(is bool) int {
 	return 0
 }
 
-// gateway is the gateway cabinet, as a client of NATS with the ticket that it is
-// given.
+// gateway is the gateway cabinet, as a client of NATS with the ticket that it received.
 type gateway struct {
 	heard chan wire.Order
 }
 
-// gateway connects the gateway, which answers each order with what answer makes of
-// it; nil answers nothing.
+// gateway connects the gateway. It answers each order with the result of answer; a nil
+// result sends no answer.
 func (b *bed) gateway(answer func(wire.Order) []byte) *gateway {
 	b.t.Helper()
 	public, err := b.key.PublicKey()

@@ -1,26 +1,26 @@
-// Package control tells lock gateways what to do now, and puts on record what became
-// of it. Today that is one thing: a door opens once for a remote unlock.
+// Package control sends orders to lock gateways and records the outcome. Today there is
+// one order: a door opens once for a remote unlock.
 //
-// # Once, or not at all
+// # At most once
 //
-// Who asks for a door to open stands before it, and is gone a minute later. So an
-// order is a request of core NATS, which nothing stores: the instance whose append
-// made the commit sends it, right after that and once. A command that is repeated, a
-// replay and a restart send nothing. What an instance left undone when it ended is
-// never done: time puts it on record as unknown. The order says until when it is
-// good, so that one which was held up on its way opens nothing either.
+// A person who requests a remote unlock stands before the door, and is gone a minute
+// later. So an order is a request of core NATS, which nothing stores. The instance
+// whose append made the commit sends it, right after the commit and once. A repeated
+// command, a replay and a restart send nothing. The orders that an instance left unsent
+// when it ended are never sent: the timer records them as unknown. An order carries its
+// expiry, so that one which was delayed on its way opens nothing either.
 //
-// # What is known of it
+// # The outcome
 //
-// The order reached nobody: unreachable, and nothing opens. The gateway answered:
-// executed or refused. Anything else, an answer that cannot be read included, is
-// unknown. The outcome is a command of its own, whose id follows from the request,
-// so that it is on record once however often it is sent.
+// If the order reached nobody, the outcome is unreachable, and nothing opens. If the
+// gateway answered, it is executed or refused. Anything else, including an answer that
+// cannot be read, is unknown. The outcome is a command of its own, whose id derives
+// from the request, so that it is recorded once however often it is sent.
 //
-// # Who answers
+// # Who may answer
 //
-// The subject of a gateway's orders is one that it alone may hear, and it may answer
-// to the subject that an order names, which no other gateway knows or may publish to
+// Only the gateway itself may subscribe to the subject of its orders. It may reply to
+// the subject that an order names, which no other gateway knows or may publish to
 // (gateways/admission).
 package control
 
@@ -40,14 +40,14 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// atOnce bounds how many orders of all orgs are under way. What comes above that is
-// not sent. The orders of one org are bounded by the domain.
+// atOnce bounds how many orders of all orgs are in flight. Further ones are not sent.
+// The domain bounds the orders of one org.
 const atOnce = 1000
 
-// Actor is who puts on record what became of an order.
+// Actor is the actor of the commands that record outcomes.
 var Actor = domain.ServiceActor("control")
 
-// Config is what it needs; all of it is required.
+// Config configures a Control. Every field is required.
 type Config struct {
 	Conn    *nats.Conn // to the account of the streams, which imports the subjects of the gateways' orders
 	Store   *eventstore.Store
@@ -60,24 +60,24 @@ type Config struct {
 type Control struct {
 	cfg     Config
 	metrics *metrics
-	places  chan struct{}   // one for each order under way
-	ctx     context.Context // ended when a stop cannot wait any longer
+	places  chan struct{}   // one for each order in flight
+	ctx     context.Context // canceled when a stop cannot wait any longer
 	cancel  context.CancelFunc
 
-	mu      sync.Mutex     // guards what follows
-	stopped bool           // nothing is sent any more
-	running sync.WaitGroup // orders under way
+	mu      sync.Mutex     // guards the fields below
+	stopped bool           // nothing is sent any longer
+	running sync.WaitGroup // orders in flight
 }
 
-// New makes a control. Nothing runs until there is an order.
+// New makes a control. No goroutine runs until there is an order.
 func New(cfg Config) *Control {
 	c := &Control{cfg: cfg, metrics: newMetrics(cfg.Metrics), places: make(chan struct{}, atOnce)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// Accepted takes a command that this instance accepted, and sends what its commit
-// asks for. It returns at once.
+// Accepted sends the orders of a command that this instance accepted. It returns at
+// once.
 func (c *Control) Accepted(org domain.ID, req eventstore.Request, result eventstore.Result) {
 	if req.DryRun || result.Repeated {
 		return
@@ -92,25 +92,25 @@ func (c *Control) Accepted(org domain.ID, req eventstore.Request, result eventst
 	}
 }
 
-// task is an order on its way.
+// task is an order in flight.
 type task struct {
 	order   wire.Order
 	gateway domain.ID
 	cause   domain.UUID // the command that asked for it
 }
 
-// start carries an order out beside everything else. While the service stops it is
-// left to time.
+// start carries out an order in a goroutine. While the service stops, it leaves the
+// order to the timer.
 func (c *Control) start(t task) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stopped {
 		return
 	}
-	c.running.Go(func() { _ = c.cfg.Store.Guard("control", domain.ID(t.order.Org), "", func() { c.carryOut(t) }) }) // time records what is left
+	c.running.Go(func() { _ = c.cfg.Store.Guard("control", domain.ID(t.order.Org), "", func() { c.carryOut(t) }) }) // after a panic the timer records the outcome
 }
 
-// carryOut sends an order and puts on record what became of it.
+// carryOut sends an order and records the outcome.
 func (c *Control) carryOut(t task) {
 	began := c.cfg.Now()
 	outcome, code := c.send(&t)
@@ -121,8 +121,8 @@ func (c *Control) carryOut(t task) {
 	c.settle(&t, outcome, code)
 }
 
-// Stop waits until the orders under way have their outcome on record, or the context
-// ends. It comes after the last command, and before the store is closed.
+// Stop waits until the outcomes of all orders in flight are recorded, or the context
+// ends. Call it after the last command, and before the store is closed.
 func (c *Control) Stop(ctx context.Context) error {
 	c.mu.Lock()
 	c.stopped = true
@@ -133,12 +133,12 @@ func (c *Control) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Subject is where a gateway hears its orders.
+// Subject is the subject on which a gateway receives its orders.
 func Subject(org, gateway domain.ID) string {
 	return "control." + string(org) + "." + string(gateway) + ".do"
 }
 
-// send sends the order and waits for the answer, for as long as the order is good.
+// send sends the order and waits for the answer until the order expires.
 func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 	select {
 	case c.places <- struct{}{}:
@@ -148,7 +148,7 @@ func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 		return domain.UnlockUnreachable, ""
 	}
 	left := min(t.order.ValidUntil.Sub(c.cfg.Now()), domain.RemoteUnlockValid)
-	// A connection that is being made anew would hold the order back.
+	// A connection that is being re-established would delay the order.
 	if left <= 0 || !c.cfg.Conn.IsConnected() {
 		return domain.UnlockUnreachable, ""
 	}
@@ -174,15 +174,14 @@ func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 	return domain.UnlockOutcome(answer.Outcome), domain.RefusalCode(answer.Code)
 }
 
-// pauses lie between the attempts to put an outcome on record; time does it when all
-// of them fail.
+// pauses are the delays before each attempt to record an outcome. When all fail, the
+// timer records it.
 var pauses = []time.Duration{0, 100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}
 
-// settleSpace is the name space of the ids of the commands that put outcomes on
-// record.
+// settleSpace is the name space of the ids of the commands that record outcomes.
 var settleSpace = domain.DeriveUUID(domain.UUID{}, "gatehouse/control")
 
-// settle puts the outcome of an order on record.
+// settle records the outcome of an order.
 func (c *Control) settle(t *task, outcome domain.UnlockOutcome, code domain.RefusalCode) {
 	req := eventstore.Request{ID: domain.DeriveUUID(settleSpace, string(t.order.ID)), Command: "SettleRemoteUnlock", Actor: Actor, Causation: &t.cause,
 		Fields: []any{&domain.SettleRemoteUnlock{Request: domain.ID(t.order.ID), Outcome: outcome, Code: code}}}

@@ -77,8 +77,8 @@ func TestAnOrderIsNotSentWhenItIsOver(t *testing.T) {
 	assert.Empty(t, g.heard)
 }
 
-// A retry of the sender, whichever instance it reaches and whether at once or after
-// the first was answered, opens nothing again; nor does a dry run.
+// A retry of the sender opens nothing again. It may reach any instance, at once or
+// after the first was answered. A dry run opens nothing either.
 func TestTheSameCommandOpensOnce(t *testing.T) {
 	b := newBed(t)
 	other := b.instance()
@@ -106,8 +106,8 @@ func TestTheSameCommandOpensOnce(t *testing.T) {
 	assert.Equal(t, 1, b.first.outcomes(id))
 }
 
-// An instance that ends between the commit and the answer leaves the outcome to
-// time, and nobody opens the door in its place.
+// If an instance ends between commit and answer, the timer records the outcome. No
+// other instance opens the door in its place.
 func TestWhatAnInstanceLeftUndoneIsNeverDone(t *testing.T) {
 	b := newBed(t)
 	g := b.gateway(opens)
@@ -130,7 +130,7 @@ func TestWhatAnInstanceLeftUndoneIsNeverDone(t *testing.T) {
 	require.NoError(t, later.control.Stop(t.Context()))
 	assert.Empty(t, g.heard)
 
-	// An answer that comes too late changes nothing of the record.
+	// A late answer changes nothing of the record.
 	b.first.control.settle(&task{order: wire.Order{ID: wire.ID(id), Org: "acme"}, cause: req.ID}, domain.UnlockExecuted, "")
 	outcome, _ = b.first.look(id)
 	assert.Equal(t, domain.UnlockUnknown, outcome)
@@ -153,11 +153,11 @@ func TestAStopWaitsForTheOutcome(t *testing.T) {
 	require.NoError(t, <-stopped)
 	outcome, _ := b.first.look(id)
 	assert.Equal(t, domain.UnlockExecuted, outcome)
-	b.first.take(b.open("yard")) // is left to time
+	b.first.take(b.open("yard")) // is left to the timer
 	require.NoError(t, b.first.control.Stop(t.Context()))
 }
 
-// A stop that may not wait leaves what is under way as unknown.
+// A stop that cannot wait leaves orders in flight as unknown.
 func TestAStopThatMayNotWait(t *testing.T) {
 	b := newBed(t)
 	g := b.gateway(silence)
