@@ -10,7 +10,7 @@ import (
 	"gatehouse/eventstore"
 )
 
-// Whatever lies among the records of a gateway, its reads are taken and counted.
+// A gateway takes reads and counts them even if its records contain invalid messages.
 func TestWhatIsNoRecordIsPassedOverAndCounted(t *testing.T) {
 	b := newBed(t)
 	conn, err := b.server.Connect()

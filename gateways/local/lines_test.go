@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// lined are reads of one card with the lines of their file.
+// lined makes reads of one card with the lines of their file.
 func lined(from int, lines ...string) (out []Read) {
 	for i, line := range lines {
 		out = append(out, Read{Number: uint64(from + i), At: monday, Door: "gate", Card: "1001", Line: line})
@@ -25,7 +25,7 @@ func TestAReadOfAnotherFileIsRefused(t *testing.T) {
 	for _, g := range []*Gateway{first, again()} { // one that remembers, and one that has to look
 		for _, c := range []struct {
 			reads  []Read
-			differ int // index; -1: it is the file
+			differ int // index; -1 means that the file is the same
 		}{
 			{lined(5, "d"), -1}, {lined(2, "a", "b", "c", "d"), -1}, {lined(3, "b"), -1}, {lined(5, "x"), 0},
 			{lined(2, "a", "x", "y", "d"), 1}, {lined(2, ""), -1}, {lined(1, "x"), 0}, {lined(5, "x", "e"), 0},
@@ -46,7 +46,7 @@ func TestAReadOfAnotherFileIsRefused(t *testing.T) {
 	assert.Regexp(t, "^[0-9]+:[0-9a-f]{16}$", records[0].Line)
 }
 
-// What was recorded before there were lines, or under a former key, goes on.
+// Reads continue after records from before there were lines, or under a former key.
 func TestAReadIsComparedWithWhatItCanBeComparedWith(t *testing.T) {
 	b := newBed(t)
 	g := b.gateway()

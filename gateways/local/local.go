@@ -1,20 +1,21 @@
-// Package local is the gateway of an installation that has no boxes at its doors:
-// it decides reads within the service, on the service's own tables, and records
-// each as the activity of an in-process gateway.
+// Package local is the gateway of an installation without controllers at its doors. It
+// decides reads within the service, on the service's own tables, and records each as
+// the activity of an in-process gateway.
 //
 // # Why a read is taken once
 //
-// A source of reads numbers them, as a file does by its lines. The number stands
-// in the record, and a read is taken only when its number is above that of the
-// last record. So whoever sends reads may send them again after any loss.
+// A source numbers its reads, as a file does by its lines. The number is in the record,
+// and a read is taken only when its number is above that of the last record. So a
+// sender may repeat reads after any loss.
 //
 // # Why a read has a line
 //
-// Another file has other lines under the same numbers. A read of a file brings a hash
-// over its line and all before it, and the record keeps a tag of that hash, by the key
-// of the site's cards: the hash itself would tell the number of a card to whoever tries
-// all. A read that is recorded already is compared by it. Where the key was changed in
-// between, or the record is older than lines, nothing is compared.
+// Another file has other lines under the same numbers. A read of a file comes with a
+// hash over its line and all lines before it. The record keeps a tag of that hash,
+// under the key of the site's cards: the hash itself would reveal the number of a card
+// to anybody who tries all numbers. A read that is already recorded is compared by that
+// tag. If the key was changed in between, or the record is older than lines, nothing is
+// compared.
 package local
 
 import (
@@ -35,85 +36,84 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// MaxReads is the greatest number of reads that are taken at once.
+// MaxReads is the greatest number of reads of one Take.
 const MaxReads = eventstore.MaxActivityBatch
 
-// Doors is what the gateway decides with, of one site.
+// Doors provides the tables and tags by which the gateway decides.
 type Doors interface {
 	// Table is the site's present table, nil while there is none.
 	Table(org, site domain.ID) *unlock.Table
-	// Tag makes the tag of a number as the rows of the site have it; false while
-	// the site's key is not at hand.
+	// Tag makes the tag of a number as it is in the rows of the site; false means that
+	// the site's key is not available.
 	Tag(org, site domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool)
 }
 
 // Read is one use of a credential at a door.
 type Read struct {
 	Number uint64      // of the read in its source, from 1, growing
-	At     time.Time   // the instant it is judged at
-	Door   domain.ID   // may be unknown: then it is denied and recorded
+	At     time.Time   // the instant at which it is decided
+	Door   domain.ID   // may be unknown; then it is denied and recorded
 	Side   unlock.Side // In or Out
-	Format string      // of the card number, as cardnumber.Formats has it; empty: raw
-	Card   string      // the number on the card, however the reader wrote it
-	Phone  domain.ID   // the mobile key that was shown in place of a card
-	Line   string      // of a read from a file: a hash over its line and all before it; may be empty
+	Format string      // of the card number, a name of cardnumber.Formats; empty means raw
+	Card   string      // the number on the card, in any notation of its reader
+	Phone  domain.ID   // the mobile key shown in place of a card
+	Line   string      // of a read from a file: a hash over its line and all lines before it; may be empty
 }
 
-// Tally counts what became of reads.
+// Tally counts reads by their outcome.
 type Tally struct {
 	Reads       uint64            `json:"reads"`
 	Allowed     uint64            `json:"allowed"`
 	Denied      map[string]uint64 `json:"denied"`      // by code
-	Doors       int               `json:"doors"`       // different ones
-	Credentials int               `json:"credentials"` // different ones, unknown ones included
-	Last        uint64            `json:"last"`        // number of the last read that is recorded
-	// Damaged are messages beside the records that are none, or follow none: they count
-	// in nothing else.
+	Doors       int               `json:"doors"`       // distinct ones
+	Credentials int               `json:"credentials"` // distinct ones, unknown ones included
+	Last        uint64            `json:"last"`        // number of the last recorded read
+	// Damaged counts messages among the records that are invalid or do not follow the
+	// one before. They count in nothing else.
 	Damaged uint64 `json:"damaged,omitzero"`
 }
 
-// ErrNoTable says that the site's permissions are not there yet.
+// ErrNoTable says that the site has no permissions table yet.
 var ErrNoTable = errors.New("the permissions of the site are not there yet")
 
-// ErrNoTags says that cards cannot be told now.
+// ErrNoTags says that cards cannot be identified now.
 var ErrNoTags = errors.New("the site's key for cards is not there: the vault does not answer, or the site is just getting another key")
 
-// NumberError says which read has a number that is none of its format. Nothing of what
-// was given with it is recorded.
+// NumberError says that the number of a read is invalid in its format. None of the
+// reads of the same call is recorded.
 type NumberError struct {
 	Read uint64 // its number in the source
-	Err  error  // what is wrong with the number of the card, with the value
+	Err  error  // the fault of the card number, with the value
 }
 
-// Error tells the read and what is wrong.
+// Error names the read and its fault.
 func (e *NumberError) Error() string { return fmt.Sprintf("local: read %d: %v", e.Read, e.Err) }
 
-// Unwrap returns what is wrong with the number of the card.
+// Unwrap returns the fault of the card number.
 func (e *NumberError) Unwrap() error { return e.Err }
 
-// Gateway decides and records the reads of one source. Its methods may be called
-// from many goroutines.
+// Gateway decides and records the reads of one source. It is safe for concurrent use.
 type Gateway struct {
 	store         *eventstore.Store
 	doors         Doors
 	now           func() time.Time
 	org, site, id domain.ID
 
-	mu     sync.Mutex                 // guards what follows
+	mu     sync.Mutex                 // guards the fields below
 	writer *eventstore.ActivityWriter // nil after an append whose outcome is not known
 	tally  Tally
-	recent map[uint64]recorded // what was recorded last, by number
+	recent map[uint64]recorded // the last recorded reads, by number
 	seen   map[string]struct{} // doors as "d…", credentials as "c…"
 }
 
-// Open opens the gateway of a source and counts what it has recorded before. The
-// gateway's id is written into each record; it must say nothing about a person.
+// Open opens the gateway of a source and counts its earlier records. The gateway's id
+// is written into each record; it must contain nothing about a person.
 func Open(ctx context.Context, store *eventstore.Store, doors Doors, now func() time.Time, org, site, gateway domain.ID) (*Gateway, error) {
 	g := &Gateway{store: store, doors: doors, now: now, org: org, site: site, id: gateway}
 	return g, g.open(ctx)
 }
 
-// open finds where the gateway's activity stands. The caller holds mu, or is alone.
+// open finds the end of the gateway's activity. The caller holds mu, or is alone.
 func (g *Gateway) open(ctx context.Context) error {
 	w, err := g.store.ActivityWriter(ctx, g.org, g.site, g.id)
 	if err != nil {
@@ -132,7 +132,7 @@ func (g *Gateway) open(ctx context.Context) error {
 	return nil
 }
 
-// Tally returns what became of all reads that were ever recorded.
+// Tally returns the counts of all reads that were ever recorded.
 func (g *Gateway) Tally() Tally {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -155,10 +155,11 @@ func (g *Gateway) tallied() Tally {
 	return t
 }
 
-// Take decides reads, 1 to MaxReads in the order of their numbers, records them
-// durably and returns the tally of all reads. Reads that are recorded already are
-// passed over, and compared where they bring a line: a [DifferError]. After an error the same reads may be given again; a [NumberError] says
-// that one of them is no read.
+// Take decides 1 to MaxReads reads in the order of their numbers. It records them
+// durably and returns the tally of all reads. It skips reads that are already recorded;
+// those that have a line it compares, and returns a [DifferError] if one differs. After
+// an error the same reads may be sent again; a [NumberError] says that one of them is
+// invalid.
 func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -197,7 +198,8 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 		a.Digest = digest
 		records = append(records, a)
 	}
-	// A tag fits on the table of its moment: one of another key would be nobody's here.
+	// A tag matches only the table of its own key. Under another key the card would be
+	// unknown.
 	if now := g.doors.Table(g.org, g.site); now == nil || now.TagKey() != table.TagKey() {
 		return Tally{}, ErrNoTags
 	}
@@ -216,11 +218,11 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	return g.tallied(), nil
 }
 
-// held is what an in-process gateway knows beside the table: it stands where the
-// ledger is, so its lease does not end.
+// held is the local state of an in-process gateway. Its lease does not end, because it
+// runs where the ledger is.
 var held = unlock.Local{LeaseEnd: unlock.Held}
 
-// request is what a read asks: by its mobile key, or by the tag of its card.
+// request is the question of a read: by its mobile key, or by the tag of its card.
 func (g *Gateway) request(r Read) (unlock.Request, error) {
 	request := unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.InstantOf(r.At)}
 	if r.Phone != "" {
@@ -239,7 +241,7 @@ func (g *Gateway) request(r Read) (unlock.Request, error) {
 	return request, nil
 }
 
-// decide judges one read and makes its record.
+// decide decides one read and makes its record.
 func (g *Gateway) decide(table *unlock.Table, r Read) (wire.Activity, error) {
 	request, err := g.request(r)
 	if err != nil {

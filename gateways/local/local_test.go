@@ -58,8 +58,7 @@ func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
 	assert.Contains(t, got[3].Failed, "deny_unknown_access_point")
 }
 
-// TestOneCardIsReadHoweverItsReaderWritesIt gives a card by one way of writing its
-// number, and reads it by others.
+// A card is recognised in every notation in which a reader writes its number.
 func TestOneCardIsReadHoweverItsReaderWritesIt(t *testing.T) {
 	b := newBed(t)
 	b.execute(100, `olga AssignFob {"credential":"w26","kind":"card","format":"wiegand26","number":"012-00345","person":"anna","sites":["north"]}`)
@@ -87,8 +86,7 @@ func TestAReadWithoutANumberOfItsFormatIsNoRead(t *testing.T) {
 	assert.Empty(t, b.recorded(), "nothing of what was given with it")
 }
 
-// TestAnUnknownNumberIsNowhereInClear looks for a number that nobody knows in
-// every file of the ledger.
+// The number of an unknown card is in clear in no file of the ledger.
 func TestAnUnknownNumberIsNowhereInClear(t *testing.T) {
 	b := newBed(t)
 	const number = "unknown-number-4711-0815"
@@ -165,8 +163,8 @@ func TestReadsFromManyGoroutinesAreEachTakenOnce(t *testing.T) {
 	b.once(100)
 }
 
-// TestTwoGatewaysOfOneSource holds that the one which finds another at work learns
-// of it, records nothing twice, and goes on with the next call.
+// Of two gateways of one source, the one that finds another at work gets an error. It
+// records nothing twice, and continues with the next call.
 func TestTwoGatewaysOfOneSource(t *testing.T) {
 	b := newBed(t)
 	one, other := b.gateway(), b.gateway()
@@ -205,8 +203,8 @@ func TestWithoutPermissionsNothingIsTaken(t *testing.T) {
 	b.once(1)
 }
 
-// TestTimesOutOfRangeAreNotTakenForOthers gives a time whose nanoseconds since 1970
-// would come out as those of an allowed one.
+// A time out of range is not taken for an allowed one, even if its nanoseconds since
+// 1970 would overflow to that.
 func TestTimesOutOfRangeAreNotTakenForOthers(t *testing.T) {
 	b := newBed(t)
 	far := monday
@@ -226,8 +224,8 @@ func TestAGatewayHasAnIDThatIsOne(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// TestReadsAreTakenOnceOverLostAcknowledgements gives the same reads again after a
-// call whose acknowledgement never came.
+// Reads are taken once when they are sent again after a call whose acknowledgement was
+// lost.
 func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	b := newBed(t)
 	link := &link{server: b.server.Server()}
@@ -255,19 +253,19 @@ func TestReadsAreTakenOnceOverLostAcknowledgements(t *testing.T) {
 	assert.Equal(t, g.Tally(), b.gateway().Tally())
 }
 
-// link dials connections that can keep acknowledgements back.
+// link dials connections that can delay acknowledgements.
 type link struct {
 	server *server.Server
 	held   atomic.Pointer[holding]
 }
 
-// holding waits for an acknowledgement, tells that it came and keeps it back.
+// holding waits for an acknowledgement, reports that it came and holds it back.
 type holding struct {
 	came func()
 	done chan struct{}
 }
 
-// hold keeps the next acknowledgement of a record back, and calls came then.
+// hold holds back the next acknowledgement of a record, and calls came then.
 func (w *link) hold(came func()) { w.held.Store(&holding{came, make(chan struct{})}) }
 
 func (w *link) release() { close(w.held.Swap(nil).done) }
