@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// Cell is a value as a cell of a table. What a spreadsheet would run as a formula, or
-// write back as another value, and blanks at the ends, which are not kept, go behind an
-// apostrophe. So does what would begin a cell where a spreadsheet takes
-// another sign for the separator than the file has. [uncell] takes it away again.
+// Cell escapes a value for a cell of a table. An apostrophe goes before a value that a
+// spreadsheet would run as a formula or write back as another value, and before one
+// that begins or ends with a blank, which is not kept. Within a value an apostrophe
+// also goes before each part that would begin a cell if a spreadsheet used another
+// separator than the file. [uncell] removes it again.
 func Cell(value string) string {
 	value = eachPart(value, func(part string) string {
 		if isFormula(part) {
@@ -23,7 +24,7 @@ func Cell(value string) string {
 	return value
 }
 
-// uncell is the value of a cell.
+// uncell returns the value of a cell.
 func uncell(text string) string {
 	value, is := strings.CutPrefix(text, "'")
 	if !is || !needsApostrophe(value) {
@@ -37,10 +38,10 @@ func uncell(text string) string {
 	})
 }
 
-// separators are what a spreadsheet may take for the end of a cell.
+// separators are the characters that a spreadsheet may take for the end of a cell.
 const separators = ",;\t\r\n"
 
-// eachPart changes what stands behind each separator within a value.
+// eachPart changes the text after each separator within a value.
 func eachPart(value string, change func(string) string) string {
 	var out strings.Builder
 	for {
@@ -54,31 +55,31 @@ func eachPart(value string, change func(string) string) string {
 	}
 }
 
-// isFormula reports whether a text would be run as a formula where a cell begins with
-// it, behind any apostrophes, quotes and blanks.
+// isFormula reports whether a cell that begins with a text would be run as a formula.
+// It ignores leading apostrophes, quotes and blanks.
 func isFormula(text string) bool {
 	rest := strings.TrimLeft(text, "'\" \u00a0")
 	return rest != "" && startsFormula(rest)
 }
 
-// needsApostrophe reports whether a value is not kept as it is in a cell, behind
-// any apostrophes that it begins with itself.
+// needsApostrophe reports whether a cell would not keep a value as it is. It ignores
+// the apostrophes at the beginning of the value.
 func needsApostrophe(value string) bool {
 	rest := strings.TrimLeft(value, "'")
 	return rest != "" && (startsFormula(rest) || strings.TrimSpace(rest) != rest || rewritten(rest))
 }
 
-// startsFormula reports signs with which formulas begin, also as wide as the letters of
-// East Asia, which spreadsheets there take too.
+// startsFormula reports whether a text begins with a sign of a formula. The full-width
+// signs of East Asia count, too, because spreadsheets there accept them.
 func startsFormula(text string) bool {
 	c, _ := utf8.DecodeRuneInString(text)
 	return strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", c)
 }
 
-// rewritten reports whether a spreadsheet takes a text for a number, a date, a time or a
-// truth, and so writes another text back: 0012, 490000000000, 1E5, 12-1999, 3/4, 1.50,
-// MAR1, true. A number without zeros before it and of up to 11 digits comes back as it is,
-// and so does a date as 2026-03-29, which import refuses when it does not.
+// rewritten reports whether a spreadsheet would write back another text. It does so for
+// a number, a date, a time or a truth value: 0012, 490000000000, 1E5, 12-1999, 3/4,
+// 1.50, MAR1, true. A number without leading zeros and of up to 11 digits comes back as
+// it is. So does a date such as 2026-03-29; import refuses one that does not.
 func rewritten(text string) bool {
 	switch {
 	case plain.MatchString(text), isoDate.MatchString(text):
@@ -97,7 +98,7 @@ var (
 	digit   = regexp.MustCompile(`[0-9]`)
 )
 
-// Shortened reports whether a cell is a number that a spreadsheet found too long, as
+// Shortened reports whether a cell is a number that a spreadsheet shortened, such as
 // 4.9E+11. The rest of its digits is lost.
 func Shortened(cell string) bool { return shortened.MatchString(strings.TrimSpace(cell)) }
 

@@ -74,7 +74,7 @@ func TestTimesOfReads(t *testing.T) {
 		{"2006-01-02 15:04", "2026-03-29 02:00", ""}, // skipped
 		{"2006-01-02 15:04", "2026-03-29 02:59", ""},
 		{"2006-01-02 15:04", "2026-03-29 03:00", "2026-03-29T01:00:00Z"},
-		{"2006-01-02 15:04", "2026-10-25 02:30", "2026-10-25T00:30:00Z"}, // twice: the first
+		{"2006-01-02 15:04", "2026-10-25 02:30", "2026-10-25T00:30:00Z"}, // occurs twice: the first
 		{"2006-01-02 15:04", "2026-10-25 03:00", "2026-10-25T02:00:00Z"},
 		{"2006-01-02 15:04", "2026-02-29 12:00", ""},
 		{"2006-01-02 15:04", "", ""},
@@ -133,7 +133,7 @@ func TestNoTwoNamesHaveOneID(t *testing.T) {
 	assert.ErrorContains(t, err, "are these the columns that name them?")
 }
 
-// What a spreadsheet would write back as another text stands behind an apostrophe.
+// A value that a spreadsheet would change is written after an apostrophe.
 func TestNumbersComeBackFromASpreadsheet(t *testing.T) {
 	for value, want := range map[string]string{
 		"00345": "'00345", "123456789012": "'123456789012", "12345678901": "12345678901", "0": "0", "7": "7", "0042": "'0042",

@@ -14,22 +14,22 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// maxLine bounds a line of a file in bytes of UTF-8, so that a file of any size is read
-// in constant memory.
+// maxLine bounds a line of a file in bytes of UTF-8. So a file of any size is read in
+// constant memory.
 const maxLine = 256 << 10
 
 // lines reads the lines of a file as UTF-8. A line ends with LF, CR LF, or CR.
 type lines struct {
 	in       *bufio.Reader
 	encoding string
-	units    binary.ByteOrder // of UTF-16; nil: one byte at a time
-	chars    *charmap.Charmap // of one byte each; nil: UTF-8
+	units    binary.ByteOrder // of UTF-16; nil means one byte at a time
+	chars    *charmap.Charmap // of one byte each; nil means UTF-8
 	at       int64            // bytes of the file so far
 	read     int              // lines so far
-	line     []byte           // the present one, as it stands in the file
+	line     []byte           // the present one, unchanged from the file
 }
 
-// textLine is a line in UTF-8, or why it cannot be read.
+// textLine is a line in UTF-8, or the reason why it cannot be read.
 type textLine struct {
 	line  int
 	text  string
@@ -37,7 +37,7 @@ type textLine struct {
 	err   error
 }
 
-// charmaps are the encodings of one byte for a character, by the letters and digits of
+// charmaps are the encodings with one byte per character, by the letters and digits of
 // their names. Those of EBCDIC have other line ends.
 var charmaps = func() map[string]*charmap.Charmap {
 	all := map[string]*charmap.Charmap{"latin1": charmap.ISO8859_1, "latin9": charmap.ISO8859_15, "ansi": charmap.Windows1252}
@@ -52,8 +52,8 @@ var charmaps = func() map[string]*charmap.Charmap {
 	return all
 }()
 
-// newLines begins to read a file in an encoding; with none named in the one that its
-// byte order mark says, else in UTF-8.
+// newLines begins to read a file in an encoding. If none is named, the byte order mark
+// decides, else it is UTF-8.
 func newLines(in io.Reader, encoding string) (*lines, error) {
 	l := &lines{in: bufio.NewReaderSize(in, 64<<10)}
 	begin, err := l.in.Peek(4)
@@ -103,12 +103,12 @@ func newLines(in io.Reader, encoding string) (*lines, error) {
 	return l, err
 }
 
-// shown is the name of an encoding that a mark says.
+// shown is the name for people of an encoding that was found by its mark.
 func shown(marked string) string {
 	return map[string]string{"utf8": "UTF-8", "utf16le": "UTF-16, little end first", "utf16be": "UTF-16, big end first"}[marked]
 }
 
-// next reads a line without its end. Of one that is too long the rest is passed over.
+// next reads a line without its end. The rest of a line that is too long is skipped.
 func (l *lines) next() textLine {
 	began := l.at
 	ended, err := l.readLine()
@@ -150,8 +150,8 @@ func (l *lines) advice() string {
 	return "say another --encoding"
 }
 
-// decode is the present line in UTF-8; where at is not negative, the byte there is not
-// of the encoding.
+// decode returns the present line in UTF-8. If at is not negative, the byte there is
+// invalid in the encoding.
 func (l *lines) decode() (text string, at int) {
 	switch {
 	case l.units != nil:
@@ -202,8 +202,8 @@ func (l *lines) decodeUnits() (text string, at int) {
 	return out.String(), -1
 }
 
-// readLine reads the bytes of a line, and reports whether it has an end. It keeps no
-// more than a byte above the bound.
+// readLine reads the bytes of a line, and reports whether it has an end. It keeps at
+// most one byte more than the bound.
 func (l *lines) readLine() (ended bool, err error) {
 	l.line = l.line[:0]
 	for {
@@ -237,7 +237,7 @@ func (l *lines) readLine() (ended bool, err error) {
 	}
 }
 
-// endIn finds the first line end, and says how many bytes a character has at least.
+// endIn finds the first line end. unit is the least number of bytes of a character.
 func (l *lines) endIn(some []byte) (end, unit int) {
 	if l.units == nil {
 		return bytes.IndexAny(some, "\r\n"), 1
@@ -250,7 +250,7 @@ func (l *lines) endIn(some []byte) (end, unit int) {
 	return -1, 2
 }
 
-// is reports whether a character begins some bytes.
+// is reports whether some bytes begin with a character.
 func (l *lines) is(some []byte, c byte) bool {
 	if l.units == nil {
 		return some[0] == c

@@ -1,8 +1,8 @@
-// Package tables reads and writes tables of text: what tenants keep in spreadsheets and
-// what controllers of readers write. Import and reads read alike by it, line by line in
-// constant memory: any encoding that is said or marked, any line end, any separator,
-// names of columns, times of a zone. What cannot be told for certain is refused with
-// where it stands; nothing is guessed, and no letter is lost in silence.
+// Package tables reads and writes tables of text, such as spreadsheets of tenants and
+// logs of reader controllers. Import and reads use it, line by line in constant memory.
+// It handles any named or marked encoding, any line end, any separator, names of
+// columns, and times of a zone. Ambiguous input is refused with its place in the file;
+// nothing is guessed, and no letter is lost silently.
 package tables
 
 import (
@@ -21,45 +21,45 @@ import (
 	"gatehouse/schemas"
 )
 
-// Options say how a file is read. Their zero value finds out by the file.
+// Options control how a file is read. The zero value detects them from the file.
 type Options struct {
-	Encoding  string // as windows-1252; empty: what a byte order mark says, else UTF-8
-	Separator rune   // of values; 0: comma, semicolon or tab, as in the header
-	Header    int    // the line with the header, from 1; 0: the first that is not blank
+	Encoding  string // such as windows-1252; empty means by the byte order mark, else UTF-8
+	Separator rune   // of values; 0 means comma, semicolon or tab, as in the header
+	Header    int    // the line with the header, from 1; 0 means the first that is not blank
 }
 
-// File reads a file of separated values with a header, row by row. Its separator is the
-// one of the header, or what a first line sep=; says. Blanks around values are
-// tolerated. A quoted value may go over lines.
+// File reads a file of separated values with a header, row by row. Its separator is
+// that of the header, or of a first line sep=;. Blanks around values are tolerated. A
+// quoted value may span lines.
 type File struct {
 	Columns   []string // the header
 	Separator rune
-	Line      int      // where the last row begins, from 1
-	Row       string   // the last row as it stands; of one that cannot be read its first line
-	Cells     []string // of the last row that could be read, as they stand
-	Ended     bool     // the last row had a line end: without one it may be unfinished
+	Line      int      // first line of the last row, from 1
+	Row       string   // the last row, unchanged; its first line if it cannot be read
+	Cells     []string // of the last valid row, unchanged
+	Ended     bool     // the last row had a line end; without one it may be unfinished
 
 	name  string
 	file  io.Closer
 	lines *lines
-	ahead []textLine // lines that were read and are to be looked at again
+	ahead []textLine // lines that were read ahead
 }
 
-// An Error says why a file, or how it is to be read, is refused as a whole.
+// An Error says why a file or its options are refused as a whole.
 type Error struct{ message string }
 
-// Error tells what is wrong and what to do.
+// Error says what is wrong and what to do.
 func (e *Error) Error() string { return e.message }
 
 func refuse(format string, args ...any) error { return &Error{fmt.Sprintf(format, args...)} }
 
-// BadLine is what is wrong with a line.
+// BadLine is a line that cannot be read, and the reason.
 type BadLine struct {
 	Line   int    `json:"line"`
 	Reason string `json:"reason"`
 }
 
-// Error tells the line and what is wrong with it.
+// Error names the line and what is wrong with it.
 func (b *BadLine) Error() string { return fmt.Sprintf("line %d: %s", b.Line, b.Reason) }
 
 // Open opens a file and reads its header. An [Error] says what is wrong with it.
@@ -71,7 +71,7 @@ func Open(name string, o Options) (*File, error) {
 	return Read(name, f, o)
 }
 
-// Read reads the header of a file, which it closes when there is none.
+// Read reads the header of a file. It closes the file if there is none.
 func Read(name string, f io.ReadCloser, o Options) (*File, error) {
 	l, err := newLines(f, o.Encoding)
 	if err == nil {
@@ -89,7 +89,7 @@ func Read(name string, f io.ReadCloser, o Options) (*File, error) {
 // Close closes the file.
 func (t *File) Close() error { return t.file.Close() }
 
-// header reads the names of the columns, and how values are separated.
+// header reads the names of the columns and detects the separator.
 func (t *File) header(at int) error {
 	first := t.text()
 	for first.err == nil && (first.line < at || at == 0 && strings.TrimSpace(first.text) == "") {
@@ -124,8 +124,8 @@ func (t *File) header(at int) error {
 	return nil
 }
 
-// columnName is the name of a column without what nobody sees or types: an end of line,
-// a blank that does not break, marks in between.
+// columnName is the name of a column without characters that nobody sees or types: line
+// ends, non-breaking blanks, format characters.
 func columnName(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if unicode.Is(unicode.Cf, c) {
@@ -136,8 +136,8 @@ func columnName(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// separatorOf is what separates the columns of a header: whichever of comma,
-// semicolon and tab is there most often outside quotes.
+// separatorOf is the separator of a header: the one of comma, semicolon and tab that
+// occurs most often outside quotes.
 func separatorOf(header string) rune {
 	best, most, quoted := ',', 0, false
 	counts := map[rune]int{}
@@ -155,8 +155,8 @@ func separatorOf(header string) rune {
 	return best
 }
 
-// Next returns the values of the next row with any: io.EOF at the end, a
-// [BadLine] for one that cannot be read, after which the next may be asked for.
+// Next returns the values of the next row that has any. It returns io.EOF at the end,
+// and a [BadLine] for a row that cannot be read, after which it can be called again.
 func (t *File) Next() ([]string, error) {
 	for {
 		first := t.text()
@@ -178,12 +178,12 @@ func (t *File) Next() ([]string, error) {
 		if err == nil {
 			values = uncellAll(t.Cells)
 			if !slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
-				continue // as a spreadsheet leaves them behind the last
+				continue // as a spreadsheet leaves them after the last row
 			}
 			err = t.fits(values)
 		}
 		if err != nil {
-			// A quote too many must not swallow the lines behind it.
+			// An unmatched quote must not swallow the lines after it.
 			t.ahead = append(more, t.ahead...)
 			return nil, &BadLine{t.Line, err.Error()}
 		}
@@ -195,7 +195,7 @@ func (t *File) Next() ([]string, error) {
 	}
 }
 
-// fits says why values are no row below the header.
+// fits returns an error if the values do not fit the header.
 func (t *File) fits(values []string) error {
 	if t.Columns == nil {
 		return nil
@@ -218,8 +218,8 @@ func clipped(text string) string {
 	return string([]rune(text)[:most]) + "…"
 }
 
-// quoted goes on with the lines behind a first one as long as a quoted value is
-// open, and returns the whole and those lines.
+// quoted appends the following lines to a first one while a quoted value is open. It
+// returns the whole text and those lines.
 func (t *File) quoted(first textLine) (whole string, more []textLine, err error) {
 	quotes := strings.Count(first.text, `"`)
 	if quotes%2 == 0 {
@@ -251,7 +251,7 @@ func (t *File) text() textLine {
 	return t.lines.next()
 }
 
-// Split reads the cells of a row.
+// Split splits a row into its cells.
 func Split(text string, separator rune) ([]string, error) {
 	r := csv.NewReader(strings.NewReader(strings.TrimRight(text, "\r\n")))
 	r.Comma = separator
