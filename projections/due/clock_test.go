@@ -16,7 +16,7 @@ import (
 	"gatehouse/eventstore/clock"
 )
 
-// machine is one whose wall clock can be set while its time goes on.
+// machine is a machine whose wall clock can be set while its time goes on.
 type machine struct {
 	*bed
 	off    atomic.Int64 // nanoseconds of the wall clock from the bed's clock
@@ -28,7 +28,7 @@ type machine struct {
 func (m *machine) start() (*eventstore.Store, *Timer, func()) {
 	t := m.t
 	wall := func() time.Time { return m.now().Add(time.Duration(m.off.Load())) }
-	from := m.now() // what elapses is counted from the start
+	from := m.now() // the start of the elapsed time
 	c := clock.New(clock.Config{Wall: wall, Elapsed: func() time.Duration { return m.now().Sub(from) },
 		Synced: func() bool { return m.synced.Load() }, File: filepath.Join(m.dir, "clock")})
 	nc, err := m.embedded.Connect()
@@ -45,7 +45,7 @@ func (m *machine) start() (*eventstore.Store, *Timer, func()) {
 	}
 }
 
-// pass lets time pass, in which the timer looks each second.
+// pass lets time elapse; the timer looks each second.
 func (m *machine) pass(timer *Timer, seconds int) {
 	for range seconds {
 		m.clock.Add(int64(time.Second))
@@ -55,9 +55,9 @@ func (m *machine) pass(timer *Timer, seconds int) {
 	}
 }
 
-// A wall clock that is wrong for half a minute ends nothing, whichever way it went and
-// whether the service was running or started meanwhile; what takes access away is
-// committed all the while, and no later commit bears a wrong time.
+// A wall clock that is wrong for half a minute ends nothing, ahead or back. That holds
+// whether the service was running or started meanwhile. Commands that take access away
+// are committed all the while, and no later commit has a wrong time.
 func TestAWrongClockEndsNothing(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	for name, off := range map[string]time.Duration{"ten years ahead": 10 * year, "a century ahead": 100 * year, "an hour back": -time.Hour, "a century back": -100 * year} {
@@ -103,8 +103,8 @@ func TestAWrongClockEndsNothing(t *testing.T) {
 	}
 }
 
-// After a weekend off the service starts without anybody, and ends what fell due
-// meanwhile; of a clock that went ahead by more it waits for word.
+// After a weekend off the service starts without an operator, and ends what became due
+// meanwhile. If the clock is ahead by more, it waits for a confirmation.
 func TestWhatFellDueWhileTheServiceWasOff(t *testing.T) {
 	m := &machine{bed: newBed(t), dir: t.TempDir()}
 	s, _, stop := m.start()

@@ -1,19 +1,19 @@
-// Package due makes time pass: it sends the commands that time has made due, and
-// those that record what earlier commits had no room for.
+// Package due sends the commands that time has made due, and those that record
+// consequences for which earlier commits had no room.
 //
 // # Why ordinary commands
 //
-// What has ended has ended, whether it is on record or not: the domain decides by
-// the instant. The commands of this package put it on record. They go the way of
-// every command, with an id that derives from the thing and its instant, so that
-// two instances which send the same make one commit, and what an instance missed
-// while it was down it sends when it is back, in the order in which it fell due.
+// A booking or a grant has ended at its instant, whether that is on record or not: the
+// domain decides by the instant. The commands of this package record it. They take the
+// path of every command, with an id that derives from the thing and its instant. So two
+// instances that send the same command make one commit. An instance that was down sends
+// the missed commands when it is back, in the order in which they became due.
 //
 // # Why it never polls
 //
-// The state of an org tells what is due and when something falls due next, and
-// both change with its commits alone. So the one goroutine sleeps until a commit
-// or the next instant, and without both for ever.
+// The state of an org says what is due and when the next thing becomes due, and both
+// change with its commits alone. So the one goroutine sleeps until a commit or the next
+// instant, or for ever if there is neither.
 package due
 
 import (
@@ -33,17 +33,18 @@ import (
 )
 
 const (
-	// breath is the pause between a commit and the look at its org, so that
-	// commits which come one upon the other are looked at once.
+	// breath is the debounce between a commit and the look at its org. So commits in
+	// quick succession are handled by one look.
 	breath = 50 * time.Millisecond
-	// untrusted is the pause between two looks at a clock that is not trusted.
+	// untrusted is the interval between two looks while the clock is not trusted.
 	untrusted = time.Second
-	// longestSleep bounds how long a wall clock that was set forward, or a machine
-	// that was suspended, goes unnoticed while something is to fall due.
+	// longestSleep bounds a sleep while something is to become due. So a wall clock
+	// that was set forward, or a machine that was suspended, is noticed within that
+	// time.
 	longestSleep = 30 * time.Second
 )
 
-// Config is what the timer needs; all of it is required.
+// Config configures a Timer. Every field is required.
 type Config struct {
 	Store *eventstore.Store
 	Now   func() time.Time // the clock
@@ -56,23 +57,22 @@ type Timer struct {
 	metrics *Metrics
 	wake    chan struct{} // capacity 1
 
-	mu      sync.Mutex             // guards what follows
+	mu      sync.Mutex             // guards the fields below
 	stirred map[domain.ID]struct{} // orgs with commits that were not looked at yet
-	looked  map[domain.ID]uint64   // the commit at which each org was looked at last
+	looked  map[domain.ID]uint64   // the commit at the last look at each org
 
-	// What follows is of the one goroutine of Run.
+	// The fields below belong to the one goroutine of Run.
 	orgs  map[domain.ID]*org
 	rules map[string]schedule.ZoneRules // by zone, of the embedded time zone database
 }
 
-// org is what the timer knows of an org.
+// org is the timer's schedule of an org.
 type org struct {
-	next  time.Time               // when to look again; zero: after the next commit
-	tries map[domain.UUID]attempt // at commands that are still due
+	next  time.Time               // when to look again; zero means after the next commit
+	tries map[domain.UUID]attempt // for commands that are still due
 }
 
-// New makes a timer that observes the store. It comes before the first use of an
-// org.
+// New makes a timer that observes the store. Call it before the first use of an org.
 func New(cfg Config, metrics *Metrics) *Timer {
 	t := &Timer{cfg: cfg, metrics: metrics, wake: make(chan struct{}, 1), stirred: map[domain.ID]struct{}{},
 		looked: map[domain.ID]uint64{}, orgs: map[domain.ID]*org{}, rules: map[string]schedule.ZoneRules{}}
@@ -86,9 +86,9 @@ func (t *Timer) From(context.Context, domain.ID) (uint64, error) { return math.M
 // Seen implements [eventstore.Observer].
 func (t *Timer) Seen(domain.ID) wire.Position { return wire.Position{} }
 
-// Begin implements [eventstore.Observer]. An org that comes back into memory as it
-// was is not looked at again: its next instant is known, and the look would bring
-// back the org that left for it.
+// Begin implements [eventstore.Observer]. An org that is loaded again unchanged is not
+// looked at: its next instant is known, and the look would load an org again that was
+// evicted to make room for it.
 func (t *Timer) Begin(id domain.ID, _ *domain.State, head eventstore.Head) {
 	t.mu.Lock()
 	n, known := t.looked[id]
@@ -103,12 +103,12 @@ func (t *Timer) Applied(id domain.ID, _ *domain.State, _ *schemas.Commit, _ even
 	t.stir(id)
 }
 
-// Settled implements [eventstore.Observer]: whatever is left to do can be found in
-// the state again.
+// Settled implements [eventstore.Observer]: all pending work can be found in the state
+// again.
 func (t *Timer) Settled(domain.ID) uint64 { return math.MaxUint64 }
 
-// End implements [eventstore.Observer]. When the org is to be looked at next is
-// known without it, and the look loads it.
+// End implements [eventstore.Observer]. The time of the next look is known without the
+// org, and the look loads it.
 func (t *Timer) End(domain.ID) bool { return true }
 
 func (t *Timer) stir(id domain.ID) {
@@ -121,12 +121,12 @@ func (t *Timer) stir(id domain.ID) {
 	}
 }
 
-// Run sends what is due until the context ends; then the command on its way is
-// finished. It runs once.
+// Run sends commands that are due until the context ends. It finishes the command in
+// progress then. It runs once.
 func (t *Timer) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		next := t.cfg.Now().Add(longestSleep)
-		_ = t.cfg.Store.Guard("due", "", "", func() { // the log tells; the next round comes
+		_ = t.cfg.Store.Guard("due", "", "", func() { // the guard logs a panic; the next round follows
 			t.takeStirred()
 			next = t.round(ctx)
 		})
@@ -136,7 +136,7 @@ func (t *Timer) Run(ctx context.Context) {
 	}
 }
 
-// takeStirred notes that the orgs with new commits are to be looked at now.
+// takeStirred schedules an immediate look at the orgs with new commits.
 func (t *Timer) takeStirred() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -149,9 +149,9 @@ func (t *Timer) takeStirred() {
 	clear(t.stirred)
 }
 
-// round looks at every org whose time has come, and returns when the next one's
-// does; the zero time: not before a commit. While the clock is not trusted nothing is
-// due: what ends by a wrong clock has ended for good.
+// round looks at every org whose time has come. It returns the time of the next look;
+// zero means after the next commit. While the clock is not trusted nothing is due,
+// because an end by a wrong clock would be final.
 func (t *Timer) round(ctx context.Context) (next time.Time) {
 	if t.cfg.Store.ClockTrusted() != nil {
 		return t.cfg.Now().Add(untrusted)
@@ -159,7 +159,7 @@ func (t *Timer) round(ctx context.Context) (next time.Time) {
 	for _, id := range slices.Sorted(maps.Keys(t.orgs)) {
 		o := t.orgs[id]
 		if !o.next.IsZero() && !o.next.After(t.cfg.Now()) && ctx.Err() == nil {
-			o.next = t.cfg.Now().Add(longestSleep) // should the look panic, again then
+			o.next = t.cfg.Now().Add(longestSleep) // the next look if this one panics
 			_ = t.cfg.Store.Guard("due", id, "", func() { o.next = t.look(ctx, id, o) })
 		}
 		next = earlier(next, o.next)
@@ -190,7 +190,7 @@ func (t *Timer) sleep(ctx context.Context, until time.Time) bool {
 	}
 }
 
-// earlier is the earlier of two instants; the zero time stands for never.
+// earlier is the earlier of two instants; zero means never.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b

@@ -22,7 +22,7 @@ import (
 	"gatehouse/schemas"
 )
 
-// patience bounds what a test waits for on a machine that does much else.
+// patience bounds a wait of a test on a busy machine.
 const patience = time.Minute
 
 // bed is one ledger and a clock that the test sets.
@@ -32,7 +32,7 @@ type bed struct {
 	vault    *vault.Vault
 	clock    atomic.Int64 // nanoseconds since 1970
 	ids      int
-	memory   int // orgs that each further store may hold; 0: many
+	memory   int // orgs that each further store may hold; 0 means many
 }
 
 // began is a Monday, in the morning in Berlin.
@@ -73,7 +73,7 @@ func (b *bed) open() *eventstore.Store {
 	return s
 }
 
-// timer makes a timer that does not run yet.
+// timer makes a timer that is not running.
 func (b *bed) timer(s *eventstore.Store) *Timer {
 	return New(Config{Store: s, Now: b.now, Log: quiet()}, NewMetrics(prometheus.NewRegistry()))
 }
@@ -108,8 +108,8 @@ func (b *bed) send(s *eventstore.Store, fields any) {
 	require.NoError(b.t, err)
 }
 
-// house makes an org with three units and a tenant in each, until the 4th, the 3rd
-// and the 5th of March.
+// house makes an org with three units and a tenant in each. The bookings last until the
+// 4th, the 3rd and the 5th of March.
 func (b *bed) house(s *eventstore.Store) {
 	b.t.Helper()
 	b.send(s, &domain.CreateOrg{Org: "acme", Name: "Acme", Owner: "olga"})
@@ -211,8 +211,8 @@ func TestTwoInstancesMakeOneCommit(t *testing.T) {
 	assert.Equal(t, []string{"booking-2", "booking-1", "booking-3"}, b.ended(one))
 }
 
-// A booking with more shares than a commit has room for ends at once; its shares
-// are recorded behind it until nothing is owed.
+// A booking with more shares than a commit has room for ends at once. Later commits
+// record its shares until none is pending.
 func TestConsequencesAreSettled(t *testing.T) {
 	b := newBed(t)
 	s := b.open()
@@ -245,7 +245,7 @@ func TestConsequencesAreSettled(t *testing.T) {
 	b.eventually("every share is revoked", func() bool { return active() == 0 })
 }
 
-// A command that fails waits longer each time, and those behind it do not.
+// A command that fails waits longer each time; the commands after it do not wait.
 func TestAFailureWaitsAndHoldsNothingUp(t *testing.T) {
 	b := newBed(t)
 	s := b.open()

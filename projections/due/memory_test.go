@@ -12,7 +12,7 @@ import (
 	"gatehouse/eventstore"
 )
 
-// What falls due in an org that left memory is put on record at its instant.
+// Commands that become due in an evicted org are recorded at their instant.
 func TestAnOrgThatLeftMemoryIsLookedAtWhenItIsDue(t *testing.T) {
 	b := newBed(t)
 	b.memory = 1

@@ -5,9 +5,9 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// zoneTasks returns the commands by which sites take over the zone rules of the
-// embedded time zone database, where it is newer than theirs and gives another
-// clock. Rules that differ by name alone would be a commit for nothing.
+// zoneTasks returns the commands that update the zone rules of sites. It does so if the
+// embedded time zone database is newer than the site's and gives another clock. Rules
+// with the same clock would be a needless commit.
 func (t *Timer) zoneTasks(s *domain.State) []task {
 	var tasks []task
 	for id, site := range s.Sites.All() {
@@ -26,8 +26,8 @@ func (t *Timer) zoneTasks(s *domain.State) []task {
 	return tasks
 }
 
-// zoneRules are the embedded rules of a zone, read once; false when the database
-// has the zone no longer, which leaves its sites with the rules they have.
+// zoneRules are the embedded rules of a zone, read once. false means that the database
+// no longer has the zone; its sites keep their rules.
 func (t *Timer) zoneRules(zone string) (schedule.ZoneRules, bool) {
 	rules, known := t.rules[zone]
 	if !known {
