@@ -178,8 +178,8 @@ func (w *ActivityWriter) Append(ctx context.Context, records []wire.Activity) er
 	}
 }
 
-// chain numbers the records and writes them, each naming the hash of the one
-// before, and returns the hash of the last.
+// chain numbers the records and encodes them, each with the hash of the one before. It
+// returns the bodies and the hash of the last.
 func (w *ActivityWriter) chain(records []wire.Activity) ([][]byte, wire.Hash, error) {
 	bodies := make([][]byte, len(records))
 	prev := w.prev

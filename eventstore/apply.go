@@ -17,10 +17,10 @@ type Applied struct {
 	Changed []UnsafeSetting // that were not as this version needs them, as they were
 }
 
-// ApplyStreams makes the streams that are absent and brings the settings of the
-// others to what this version needs. The connection is the operator's: the service
-// itself may not change a stream. What a setting has lost already it does not bring
-// back. A vault that is named is from then on the one of the ledger.
+// ApplyStreams makes the streams that are absent and corrects the settings of the
+// others. The connection is the operator's: the service itself may not change a stream.
+// Messages that a setting has lost already do not come back. A vaultID, when given,
+// becomes the vault of the ledger.
 func ApplyStreams(ctx context.Context, nc *nats.Conn, replicas int, vaultID string) ([]Applied, error) {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(apiTimeout))
 	if err != nil {

@@ -27,9 +27,10 @@ type aside struct {
 	absent map[string]uint64 // by stream: messages that no file holds, as noted
 }
 
-// checkBlocks reads the blocks of every stream before the server does, which cuts one
-// at the first damage in silence. A damaged one is copied aside as a whole. What a crash
-// leaves behind the last message that was acknowledged is no damage: the server cuts it.
+// checkBlocks reads the blocks of every stream before the server does. The server cuts
+// a block at the first damage in silence, so a damaged block is copied aside as a whole
+// first. Bytes that a crash leaves behind the last acknowledged message are no damage:
+// the server cuts them.
 func (e *Embedded) checkBlocks() error {
 	blocks, err := listBlocks(e.cfg.Dir)
 	if err != nil {

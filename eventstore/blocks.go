@@ -31,7 +31,7 @@ const (
 )
 
 // maxLeap is how far the sequence of a record may be beyond that of the one before
-// damage. What looks like a record farther off is none.
+// damage. Bytes that look like a record farther off are not one.
 const maxLeap = 1 << 32
 
 // record is one of a block. Its body is not copied out of what was read.

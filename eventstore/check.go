@@ -23,7 +23,7 @@ const (
 	// two hundredths of what the disk and one processor can do.
 	checkChunk = 500
 	checkPause = 500 * time.Millisecond
-	// checkDelay is the pause after the start, which has better to do, and checkRest
+	// checkDelay is the pause after the start, which has more urgent work. checkRest is
 	// the pause between two walks through the ledger.
 	checkDelay = time.Minute
 	checkRest  = 6 * time.Hour
@@ -37,9 +37,10 @@ type flaws struct {
 	checked uint64 // commits that were found whole in the present walk
 }
 
-// Flaws tells what the walks through the ledger have found since the start: orgs
-// whose chain of commits is broken, with the place, and how many messages cannot
-// be read at all. What an org serves nothing for is told by Damaged.
+// Flaws returns the damage that the walks through the ledger have found since the
+// start. It has the orgs whose chain of commits is broken, with the place, and the
+// number of messages that cannot be read at all. Damaged tells which orgs serve
+// nothing, and why.
 func (s *Store) Flaws() (orgs map[domain.ID]error, unread uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,9 +134,10 @@ func (w *walk) take(seq uint64, body []byte) error {
 	return nil
 }
 
-// readWhole gives the messages of all orgs between two sequences, both inclusive,
-// but for those that the server does not give: it answers a damaged message as one
-// that is not there, and a reading that ends with such a one would wait for ever.
+// readWhole gives the messages of all orgs between two sequences, both inclusive.
+// Messages that the server does not give are skipped. The server answers a damaged
+// message as an absent one, and a reading that ends with such a message would wait for
+// ever.
 func (s *Store) readWhole(ctx context.Context, from, until uint64, f func(seq uint64, body []byte) error) error {
 	for ; until >= from; until-- {
 		_, err := s.ledger.GetMsg(ctx, until)

@@ -69,8 +69,8 @@ func (s *Store) ClockTrusted() error {
 	return nil
 }
 
-// clockTrusted is ClockTrusted for a command. What overrides a check is recorded at any
-// time: a start must not fail by its clock.
+// clockTrusted is ClockTrusted for a command. The record of an override is allowed at
+// any time: a start must not fail by its clock.
 func (x *execution) clockTrusted() error {
 	if x.takesAway || x.req.DryRun || x.typ.Name == "RecordOverride" {
 		return nil
@@ -78,9 +78,10 @@ func (x *execution) clockTrusted() error {
 	return x.store.ClockTrusted()
 }
 
-// ConfirmClock takes the wall clock for good on the word of an operator, who gives the
-// time and may give a reason. The word is on record in _system before it counts. It
-// fails with a [*clock.Disagreement] when the wall clock is not at that time.
+// ConfirmClock trusts the wall clock from now on, on the word of an operator. The
+// operator gives the time and may give a reason. The word is recorded in _system before
+// it takes effect. ConfirmClock fails with a [*clock.Disagreement] when the wall clock
+// is not at that time.
 func (s *Store) ConfirmClock(ctx context.Context, given time.Time, reason string) error {
 	c := s.cfg.Clock
 	if c == nil {
@@ -126,8 +127,9 @@ func (s *Store) watchClock() {
 	}
 }
 
-// lookAtClock says when the clock is not trusted any more and when it is again, asks
-// the servers of a cluster meanwhile, and keeps the last good time.
+// lookAtClock logs when the clock stops being trusted and when it is trusted again.
+// Meanwhile it asks the servers of a cluster for their time. It keeps the last good
+// time.
 func (s *Store) lookAtClock(ctx context.Context) {
 	w := &s.clockWatch
 	err := s.cfg.Clock.Check()
@@ -155,8 +157,8 @@ func (s *Store) lookAtClock(ctx context.Context) {
 	}
 }
 
-// serverClocks asks the servers of a cluster how far their clocks are from that of this
-// machine, and how many servers there are.
+// serverClocks asks the servers of a cluster for the offsets of their clocks from the
+// clock here. It also returns how many servers there are.
 func (s *Store) serverClocks(ctx context.Context) (offsets []time.Duration, size int, err error) {
 	sys, size := s.cfg.System, s.cfg.Replicas
 	inbox := sys.NewInbox()

@@ -76,10 +76,10 @@ func (c *currency) age() time.Duration {
 	return c.elapsed() - c.current
 }
 
-// Current tells how long ago this node knew all of the ledger, and fails with
-// [ErrStale] when that is too long ago to answer from memory. Commands need not ask: a
-// commit that others made finds them out. Beside a server within the process there
-// are no others.
+// Current returns how long ago this node knew all of the ledger. It fails with
+// [ErrStale] when that is too long ago to answer from memory. Commands need not call
+// it: the guard of their commit finds commits of other nodes. With an embedded server
+// there are no other nodes, so the age is zero.
 func (s *Store) Current() (age time.Duration, err error) {
 	if s.cfg.Embedded != nil {
 		return 0, nil

@@ -111,8 +111,8 @@ func TestANodeKnowsThatItIsStale(t *testing.T) {
 	assert.Equal(t, at(other), at(s), "and knows what was committed meanwhile")
 }
 
-// That a look found the end of the ledger does not make a node current before the tail
-// has come there, and an end found later does not put off that moment.
+// A node is not current before the tail has brought what a look found. An end that is
+// found later does not put off that moment.
 func TestCurrentIsWhatTheTailHasBrought(t *testing.T) {
 	t.Parallel()
 	now := time.Duration(0)

@@ -36,8 +36,8 @@ func (b *testbed) damageTail() {
 	require.NoError(b.t, os.WriteFile(blocks[0], bytes, 0o600))
 }
 
-// damage flips a bit behind the first place of a text in the ledger while nobody has
-// it open, or flips it back.
+// damage flips a bit behind the first place of a text in the ledger, or flips it back.
+// Nobody may have the ledger open.
 func (b *testbed) damage(text string) {
 	b.t.Helper()
 	blocks, err := filepath.Glob(filepath.Join(b.ledgerFiles(), "*.blk"))

@@ -164,7 +164,7 @@ func change(f func([]byte) []byte) func(path, older string) error {
 
 const streamsIn = "jetstream/jetstream/$G/streams/"
 
-// damagedFiles are the files of the table. What stands behind a plus is deleted too.
+// damagedFiles lists the files of the table. A file after a plus is deleted too.
 func damagedFiles() []string {
 	var out []string
 	for _, stream := range allStreams {
@@ -362,8 +362,8 @@ func (d *storedData) cell(t *testing.T, title, from, file string, way int) strin
 	return first
 }
 
-// running damages a file while a service is at work on it, which then looks at the files
-// and is started anew.
+// running damages a file while a service is at work on it. The service then looks at
+// the files and is restarted.
 func (d *storedData) running(t *testing.T, title, from, file string, way int) string {
 	if _, missing := os.Stat(filepath.Join(from, file)); errors.Is(missing, os.ErrNotExist) {
 		return "not there"

@@ -36,8 +36,9 @@ type disk struct {
 	full atomic.Pointer[error] // why the server stores nothing any more; nil: it does
 }
 
-// Disk tells whether the disk of the embedded server is so full that nothing but
-// what takes access away is taken, or, with an error, that nothing is.
+// Disk reports low while the disk of the embedded server is nearly full. Only commands
+// that take access away are accepted then. An error means that the disk is full and
+// nothing is accepted.
 func (s *Store) Disk() (low bool, full error) {
 	if err := s.disk.full.Load(); err != nil {
 		return true, *err
@@ -58,10 +59,9 @@ func (s *Store) watchDisk() {
 	}
 }
 
-// lookAtDisk notes how the disk is, and starts the server anew when it was full and
-// has room again. What the server had acknowledged it has on the disk; what was cut
-// off in the midst of its writing it drops, and those who wait for an answer to it
-// read the tail.
+// lookAtDisk notes how much room the disk has, and restarts the server once a full disk
+// has room again. All that the server had acknowledged is on the disk. It drops a write
+// that was cut off, and those who wait for an answer to that write read the tail.
 func (s *Store) lookAtDisk() {
 	e := s.cfg.Embedded
 	room, err := roomIn(e.cfg.Dir)
@@ -98,9 +98,10 @@ func (s *Store) lookAtDisk() {
 	s.log.Info("there is room for the ledger again, and its server was started anew")
 }
 
-// full tells that a write of the server has failed for want of room, or that it could
-// not be started anew after that. A write that failed for another reason is not
-// mended by another start: what the disk then holds may not be what was written.
+// full tells that a write of the server has failed for want of room. It also tells that
+// the server could not be restarted after that. A write that failed for another reason
+// is not mended by a restart: the disk may then hold something other than what was
+// written.
 func (e *Embedded) full() error {
 	if !e.Server().Running() {
 		return errors.New("eventstore: the embedded server is not started")

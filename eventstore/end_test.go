@@ -16,8 +16,8 @@ import (
 	"gatehouse/eventstore/mark"
 )
 
-// keep copies a directory of the testbed aside, and put puts the copy back in place
-// of what is there now.
+// keep copies a directory of the testbed aside. put replaces the directory with the
+// copy.
 func (b *testbed) keep(dir string) (put func()) {
 	b.t.Helper()
 	aside := b.t.TempDir()
@@ -28,7 +28,7 @@ func (b *testbed) keep(dir string) (put func()) {
 	}
 }
 
-// rolledBack has an org of which the ledger is put back to an older copy, beside one
+// rolledBack has an org whose ledger is put back to an older copy. Beside it is an org
 // whose commits are all in that copy.
 func rolledBack(t *testing.T, b *testbed, cfg Config) Config {
 	s := b.open(cfg)
@@ -181,8 +181,8 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 	require.Eventually(t, func() bool { _, witness := m.trouble(began.Add(time.Hour)); return witness == nil }, waitLimit, 10*time.Millisecond)
 }
 
-// A witness that goes while the service runs is told of, though its file takes writes
-// that nobody would find again.
+// A witness whose directory goes away while the service runs is reported. Its open file
+// still takes writes, which nobody would find again.
 func TestAWitnessThatGoesIsToldOf(t *testing.T) {
 	dir := t.TempDir()
 	m, err := openMarks(t.TempDir(), dir, waitLimit, quiet())
@@ -205,8 +205,8 @@ func TestAWitnessThatGoesIsToldOf(t *testing.T) {
 	assert.EqualValues(t, 4, found[0].N, "it has all when it is back")
 }
 
-// A witness that was away at the start and is read later may know better than the
-// ledger that is served by then.
+// A witness that was away at the start and is read later is compared with the ledger.
+// It may know of later commits than the ledger that is served by then.
 func TestAWitnessThatComesLateIsCompared(t *testing.T) {
 	b := newR1(t)
 	away := t.TempDir()

@@ -15,8 +15,8 @@ import (
 )
 
 // attempts is how often a command is decided again after conflicts before it is
-// answered with [ErrBusy]. What takes access away goes on to its deadline. Against
-// two other busy nodes on a cluster, five attempts left two of five commands
+// answered with [ErrBusy]. Commands that take access away retry until their deadline.
+// Against two other busy nodes on a cluster, five attempts left two of five commands
 // unanswered; sixteen with pauses leave hardly any.
 const attempts = 16
 
@@ -51,7 +51,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 			result, err = Result{}, s.commandPanicked(o, req.Command, cause)
 		}
 	}()
-	// What is only tried does not stand before what takes access away.
+	// A dry run does not go before commands that take access away.
 	takesAway := typ.TakesAwayBy(req.Fields...)
 	urgent := takesAway && !req.DryRun
 	limit := deadline

@@ -110,7 +110,8 @@ func TestARefusalLeavesNothingButItsRecord(t *testing.T) {
 	assert.Contains(t, string(msg.Data), `"code":"person_exists"`)
 	assert.NotContains(t, string(msg.Data), "secret")
 
-	// What a dry run is told is on record too, or numbers could be tried without a trace.
+	// The refusal of a dry run is recorded too, or numbers could be tried without a
+	// trace.
 	tried := req
 	tried.ID, tried.DryRun = domain.UUID{9}, true
 	_, err = s.Execute(t.Context(), "acme", tried)
@@ -256,8 +257,8 @@ func TestALostAcknowledgementIsSettled(t *testing.T) {
 	})
 }
 
-// A commit whose acknowledgement never came and whose node died is found by its
-// id on another node, however long after: no duplicate window is involved.
+// A commit without an acknowledgement whose node died is found by its id on another
+// node. The time since then does not matter: no duplicate window is involved.
 func TestACommitOfADeadNodeIsFoundByItsID(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testbed) {
 		s := b.store()

@@ -20,11 +20,11 @@ const fencesEvery = 30 * time.Second
 // message.
 const leaderPatience = 5 * time.Second
 
-// startFences destroys every key that the ledger has fenced and the vault still
-// has, from the ledger's first message to its last, before anything is served. On a full
-// disk an erasure waits for the next start. The tail goes on from there. The vault's cursor lies in the vault's own file: one that was
-// restored from a backup has an older cursor, and so meets every later erasure
-// again.
+// startFences destroys every key that the ledger has fenced and the vault still has. It
+// reads from the vault's cursor to the ledger's last message before anything is served;
+// the tail continues from there. On a full disk an erasure waits for the next start.
+// The cursor is in the vault's own file: a vault that was restored from a backup has an
+// older cursor, and so meets every later erasure again.
 func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	cursor, err := s.vaultCursor(ctx, last)
 	if err != nil {
@@ -137,9 +137,9 @@ func (f *fences) move(seq uint64) {
 	f.moved = make(chan struct{})
 }
 
-// meet notes that a sequence is the next one that could be read. What could not is
-// an erasure, perhaps: others are carried out, but the vault's cursor stays before
-// it, so that the start after the ledger was mended meets it again.
+// meet notes that a sequence is the next one that could be read. A sequence before it
+// that could not be read may be an erasure: others are carried out, but the vault's
+// cursor stays before it, so that the start after the ledger was mended meets it again.
 func (f *fences) meet(seq uint64) {
 	if next := f.at() + 1; seq > next {
 		f.miss(next, errors.New("the server does not give it"))
@@ -183,8 +183,8 @@ func (s *Store) ErasuresMissed() bool {
 	return s.fences.missed > 0
 }
 
-// ErasuresFailed reports that an erasure could not be carried out, so that it and later
-// ones wait for the next start.
+// ErasuresFailed reports that an erasure could not be carried out. It and later
+// erasures wait for the next start.
 func (s *Store) ErasuresFailed() bool { return s.fences != nil && s.fences.broken.Load() }
 
 // wait returns when the fences up to a sequence are carried out.

@@ -40,8 +40,9 @@ func runningData(t *testing.T) (s openedData, dir, older string) {
 	return s, dir, filepath.Join(older, strings.TrimPrefix(streamsIn, "jetstream/"))
 }
 
-// A file that is damaged while the server runs is found by reading the files, before the
-// server reads it and cuts it; what it was is kept, and told.
+// A file that is damaged while the server runs is found before the server cuts it. The
+// walk through the files finds it before the server reads it. The damaged file is kept
+// and reported.
 func TestADamagedFileOfARunningServerIsFoundBeforeItIsCut(t *testing.T) {
 	for _, stream := range allStreams {
 		for _, way := range ways[1:] {

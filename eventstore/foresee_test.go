@@ -15,8 +15,8 @@ import (
 	"gatehouse/eventstore/vault"
 )
 
-// crowd makes a right of the org acme on which twice as many people hang as a dry run
-// looks at while the org is held.
+// crowd makes a right of the org acme that twice manyPeople people have. A dry run
+// looks at manyPeople of them at most while it holds the org.
 func crowd(t *testing.T, s *Store) {
 	t.Helper()
 	var people, roles, grants []any
@@ -37,8 +37,8 @@ func crowd(t *testing.T, s *Store) {
 	}
 }
 
-// A dry run on which many people hang is looked at on a copy, and tells the same
-// while the org goes on; there are but so many of them at once.
+// A dry run that affects many people is computed on a copy. It tells the same impact
+// while the org goes on. Only a bounded number of them run at once.
 func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 	b := newR1(t)
 	s := b.store()
@@ -83,9 +83,9 @@ func TestALargeDryRunDoesNotHoldTheOrg(t *testing.T) {
 	require.NoError(t, err, "a small one needs no copy")
 }
 
-// What takes access away is committed while a large dry run is looked at, which tells
-// what held before; also when personal values are sealed, which then stay so until
-// nobody looks at their copy.
+// A lockdown is committed while a large dry run is computed. The dry run tells the
+// state before it. The same holds when personal values are sealed; they then stay
+// sealed until nobody reads their copy.
 func TestALockdownPassesALargeDryRun(t *testing.T) {
 	b := newR1(t)
 	s := b.store()

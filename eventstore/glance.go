@@ -13,9 +13,9 @@ import (
 	"gatehouse/eventstore/budget"
 )
 
-// loadBudget bounds the orgs that are brought into memory at the same time for
-// requests whose tokens could not be checked yet. That happens between a start and
-// the first time that the org is let go, so once for each org.
+// loadBudget bounds the orgs that are loaded at the same time for unchecked tokens.
+// These are requests whose tokens could not be checked yet. That happens between a
+// start and the first time that the org is evicted, so once for each org.
 var loadBudget = budget.Config{Name: "first_loads", Places: budget.Shares{All: 4, Person: 2},
 	Line: budget.Shares{All: 64, Person: 8}, Patience: 5 * time.Second}
 

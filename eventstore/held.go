@@ -16,8 +16,8 @@ import (
 // So nobody waits for an org for longer than heldLimit, what holds it is told, and
 // neither readiness nor a stop waits for it.
 
-// heldLimit is how long one piece of work may hold an org until it is told, and how
-// long a question waits for the org.
+// heldLimit is how long one piece of work may hold an org before it is logged. A
+// question waits for the org as long.
 const heldLimit = 5 * time.Second
 
 // watchEvery is how often it is looked for orgs that are held for too long.

@@ -166,9 +166,9 @@ func (s *Store) beginObserving(o *org) {
 	}
 }
 
-// read gives the messages of a subject from a sequence on, up to and including
-// the last one that was there when the reading began or the sequence until,
-// whichever is less. The body is the receiver's.
+// read gives the messages of a subject from a sequence on. It ends with the last one
+// that existed when the reading began, or with the sequence until, whichever is less.
+// The body is the receiver's.
 func (s *Store) read(ctx context.Context, subject string, from, until uint64, f func(seq uint64, body []byte) error) error {
 	last, err := s.ledger.GetLastMsgForSubject(ctx, subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -26,7 +26,7 @@ const (
 	witnessLate = 5 * time.Second
 )
 
-// Marks keeps where the ledger of every org ends, in the data directory of this
+// Marks keeps where the ledger of every org ends. It is in the data directory of this
 // instance and, where there is one, at the witness.
 type Marks struct {
 	log     *slog.Logger
@@ -49,9 +49,9 @@ type Marks struct {
 	made    map[string]int64 // when the streams of the server within the process were made
 }
 
-// OpenMarks opens the marks of a data directory, whose [DataLock] the caller holds,
-// and those of a witness, which may be empty for none. A witness that does not answer
-// holds up the start for some seconds, and nothing else.
+// OpenMarks opens the marks of a data directory and of a witness. The caller holds the
+// [DataLock] of the directory. An empty witness means none. A witness that does not
+// answer holds up the start for some seconds, and nothing else.
 func OpenMarks(dir, witness string, log *slog.Logger) (*Marks, error) {
 	return openMarks(dir, witness, witnessPatience, log)
 }

@@ -16,16 +16,16 @@ const (
 	// defaultMemory is how many orgs are held in memory unless the configuration
 	// says otherwise.
 	defaultMemory = 500
-	// trimAgain is how long the store waits with more orgs in memory than it may
-	// hold, because they are in use or not settled; it doubles up to trimRest.
+	// trimAgain is how long the store first waits with more orgs in memory than its
+	// limit. They are in use or not settled. The wait doubles up to trimRest.
 	trimAgain = 20 * time.Millisecond
 	trimRest  = 5 * time.Second
 	// visitAgain is when an org is tried again that could not be loaded after
 	// another node had written to it.
 	visitAgain = 10 * time.Second
-	// damageRest is for how many times the time that a failed load took the org
-	// rests before it is tried again: reading a damaged ledger over and over would
-	// take the disk from the others.
+	// damageRest is the factor from the time of a failed load to the pause before the
+	// next. Reading a damaged ledger over and over would take the disk from the other
+	// orgs.
 	damageRest = 20
 )
 
@@ -221,8 +221,8 @@ func (s *Store) idle() []*org {
 	return out
 }
 
-// letGo takes an org out of memory when nobody uses it, its snapshot is at its
-// head, and no observer has work left for it.
+// letGo evicts an org from memory. It does so only when nobody uses the org, its
+// snapshot is at its head, and no observer has work left for it.
 func (s *Store) letGo(o *org) (gone bool, err error) {
 	if err := s.snapshot(o, 1); err != nil {
 		return false, err

@@ -74,8 +74,8 @@ func TestAnOrgThatLeftMemoryAnswersAsItDid(t *testing.T) {
 	}))
 }
 
-// witness is an observer that fails when it sees a commit twice, or not at all, or
-// an org begin that it still has.
+// witness is an observer that fails on a commit that it sees twice or not at all. It
+// also fails when an org begins that it still has.
 type witness struct {
 	t *testing.T
 
@@ -189,8 +189,8 @@ func TestAnOrgInUseStaysInMemory(t *testing.T) {
 	assert.True(t, gone)
 }
 
-// The node that committed may be gone before its projections have worked, so
-// another that does not hold the org looks after it.
+// A node visits an org that it does not hold when another node has committed to it. The
+// node that committed may be gone before its projections have worked.
 func TestACommitOfAnotherNodeBringsTheOrgIn(t *testing.T) {
 	b := newR1(t)
 	w := newWitness(t)

@@ -31,8 +31,8 @@ func withOldSum(t *testing.T, folder, stream string) {
 	require.NoError(t, os.Chtimes(filepath.Join(folder, "meta.sum"), hour, hour))
 }
 
-// A kill while the settings of a stream are changed, after they were written and before
-// their checksum was, costs nothing: the next start writes it.
+// A kill while the settings of a stream are changed costs nothing. When the settings
+// were written and their checksum was not, the next start writes it.
 func TestAKillWhileSettingsChangeCostsNoStream(t *testing.T) {
 	whole := afterKill(t)
 	for _, stream := range allStreams {

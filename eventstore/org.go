@@ -14,8 +14,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Shards is the number of shards over which orgs are spread, so that the ledger
-// can be split over streams without renaming a subject.
+// Shards is the number of shards over which orgs are spread. With them the ledger can
+// be split over streams without renaming a subject.
 const Shards = 64
 
 // Subject returns the literal subject of an org's ledger: ledger.<shard>.<org>,
@@ -188,8 +188,8 @@ func (s *Store) openAgain(ctx context.Context, o *org) {
 	o.vaultRetry = s.cfg.Now().Add(o.vaultPause)
 }
 
-// Sealed tells how many personal values of an org this node cannot read, for want
-// of the vault or of their keys. Those of erased people do not count.
+// Sealed returns how many personal values of an org this node cannot read. It lacks the
+// vault or their keys. Values of erased people do not count.
 func (s *Store) Sealed(id domain.ID) int {
 	o := s.present(id)
 	if o == nil {

@@ -24,7 +24,7 @@ const panicRest = time.Second
 // maxPanics is how many kinds of panics are told apart.
 const maxPanics = 100
 
-// A Panic is work that panicked since the start. What it panicked with is in the log
+// A Panic is work that panicked since the start. The value of the panic is in the log
 // alone: it may hold anything.
 type Panic struct {
 	Part    string    // of the program

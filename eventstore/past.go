@@ -66,9 +66,9 @@ func (s *Store) commits(ctx context.Context, id domain.ID, from, to uint64, who 
 	return err
 }
 
-// Step is the number that lies so many commits behind a number of an org, or before
-// it when by is negative. Numbers that a restore lost are passed over, so that who
-// reads a ledger in parts of a size does not read a lost range in parts of nothing.
+// Step returns the number that is by commits after a number of an org. A negative by
+// counts backwards. Numbers that a restore lost are skipped, so that a reader of the
+// ledger in parts of a fixed size gets no empty parts for a lost range.
 func (s *Store) Step(ctx context.Context, id domain.ID, n uint64, by int) (uint64, error) {
 	o, err := s.org(ctx, id)
 	if err != nil {

@@ -20,12 +20,13 @@ const MaxAppend = 1000
 // ErrConflict says that the subject does not end where the writer believed.
 var ErrConflict = errors.New("another writer was first")
 
-// GuardedAppend stores messages, 1 to MaxAppend, on a literal subject of a stream,
-// as a whole and if the subject's last message has the sequence last, 0 for none.
-// It returns the sequence of the last one when they are durable. ErrConflict: the
-// subject ends elsewhere, perhaps with these messages, when an earlier try had no
-// answer. ErrRejected: the server will not take them. With any other error they
-// may be stored, and the same call again tells.
+// GuardedAppend stores 1 to MaxAppend messages on a literal subject of a stream, all or
+// none. It does so if the subject's last message has the sequence last, 0 for none. It
+// returns the sequence of the last message when they are durable.
+//
+// ErrConflict means that the subject ends elsewhere, perhaps with these messages, when
+// an earlier try had no answer. ErrRejected means that the server will not take them.
+// With any other error they may be stored, and the same call again tells.
 func (s *Store) GuardedAppend(ctx context.Context, stream, subject string, bodies [][]byte, last uint64) (uint64, error) {
 	var seq uint64
 	var out outcome
@@ -104,8 +105,8 @@ func batchRefused(reply *nats.Msg) error {
 }
 
 // Unreachable reports whether an error says that the servers did not answer: they have
-// no leader now, or none can be reached. What was asked has no telling answer, and may
-// be asked again.
+// no leader now, or none can be reached. The outcome of the request is not known, and
+// it may be sent again.
 func Unreachable(err error) bool {
 	return slices.ContainsFunc([]error{context.DeadlineExceeded, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, jetstream.ErrNoStreamResponse},
 		func(silent error) bool { return errors.Is(err, silent) })

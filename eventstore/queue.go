@@ -45,8 +45,8 @@ func laneOf(takesAway bool, entries int) lane {
 // first. The command had no effect.
 var ErrBusy = errors.New("the org is busy; try again in a moment")
 
-// queue passes the commands of one org on this node, one at a time. What takes
-// access away passes first, and of that what is short.
+// queue passes the commands of one org on this node, one at a time. Commands that take
+// access away pass first, and the short lists of them before the long ones.
 type queue struct {
 	store *Store
 	org   *org

@@ -78,7 +78,7 @@ func TestSlowConnectionsAreCounted(t *testing.T) {
 	assert.InDelta(t, 3, counted(), 0, "it was started anew")
 }
 
-// What is slow about a snapshot, its encoding and its file, holds up nothing.
+// The slow parts of a snapshot, its encoding and its file, hold up nothing.
 func TestCommandsPassWhileASnapshotIsWritten(t *testing.T) {
 	b := newR1(t)
 	cfg := b.config()

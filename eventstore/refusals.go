@@ -46,10 +46,10 @@ func (s *Store) ageRefusals() {
 	}
 }
 
-// takeOutRefusals takes out the refusals beyond the audit horizon, by the time of the
-// service, and none while that is not trusted. The service itself may not empty the
-// stream: the server within the process does it as the operator, and on a cluster they
-// stay until an operator takes them out.
+// takeOutRefusals deletes the refusals beyond the audit horizon. It goes by the time of
+// the service, and deletes none while that is not trusted. The service itself may not
+// empty the stream: with an embedded server it does so as the operator, and on a
+// cluster they stay until an operator deletes them.
 func (s *Store) takeOutRefusals(ctx context.Context) error {
 	if s.ClockTrusted() != nil || s.cfg.Embedded == nil {
 		return nil

@@ -11,8 +11,8 @@ import (
 )
 
 // Rehearsal is a copy of an org on which lists of commands are decided one after the
-// other, each on what those before it would have led to. Nothing is stored. It goes
-// on from where the org stood, whatever the org does meanwhile, and takes the memory
+// other. Each list is decided on the outcome of those before it. Nothing is stored. The
+// copy starts where the org was, whatever the org does meanwhile, and takes the memory
 // of the org and of all that was accepted.
 type Rehearsal struct {
 	store *Store

@@ -10,8 +10,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Request is one command, or a list of commands of one type that is all or
-// nothing, with everything that the domain does not make itself.
+// Request is one command, or a list of commands of one type that is all or nothing. It
+// carries everything that the domain does not make itself.
 type Request struct {
 	// ID is the command's. Ids of the service and of everybody else live in name spaces
 	// that cannot meet: what the service sends is stored under [domain.UUID.ForService],
@@ -64,8 +64,9 @@ var (
 )
 
 // tokenGood reports whether the token with which a command came is still that of its
-// sender: it may have been revoked while the body of the request was on its way. Who
-// asks holds the org, and the guard of the append holds the answer until the commit.
+// sender. It may have been revoked while the body of the request was on its way. The
+// caller holds the org, and the guard of the append keeps the answer true until the
+// commit.
 func tokenGood(s *domain.State, req Request, at time.Time) bool {
 	if req.Token == "" {
 		return true

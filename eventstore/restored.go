@@ -100,8 +100,8 @@ func (s *Store) Orgs(ctx context.Context) (orgs []domain.ID, unsure bool, err er
 	return slices.Compact(orgs), s.vaultBeyond > 0, nil
 }
 
-// FollowAnew lets the vault begin again at the first commit, when it has followed the
-// ledger beyond its end and an operator has accepted what every org lost.
+// FollowAnew lets the vault begin again at the first commit. The vault has followed the
+// ledger beyond its end, and an operator has accepted what every org lost.
 func (s *Store) FollowAnew(ctx context.Context) error {
 	info, err := s.ledger.Info(ctx)
 	if err == nil {

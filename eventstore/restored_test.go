@@ -149,8 +149,8 @@ func assertCommits(t *testing.T, s *Store, all []standing, rnd *rand.Rand) {
 	}
 }
 
-// An observer whose last commit was lost, or that was told of a number within the
-// lost range, begins before the commit that says so and sees that one.
+// An observer that knows a commit that was lost begins before the commit that says so.
+// So does one that was told of a number within the lost range. Both see that commit.
 func TestAnObserverBeginsBeforeWhatWasRestored(t *testing.T) {
 	b := newR1(t)
 	s := b.store()

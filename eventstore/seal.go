@@ -108,12 +108,11 @@ func (x *execution) giveKeys(ctx context.Context, subjects []domain.ID) error {
 	return nil
 }
 
-// requestHash is the SHA-256 over actor, command and fields, by which a repeat of
-// an id is told from another command. A personal field enters as its HMAC under
-// its subject's key, so that nothing can be guessed back once the key is gone, and
-// not at all when the commit sealed nothing of that subject. What the service made
-// for the command to choose from is no field of it, and so a repeat is one whatever
-// was made for it. The org is held.
+// requestHash is the SHA-256 over actor, command and fields. It tells a repeat of an id
+// from another command. A personal field enters as its HMAC under its subject's key, so
+// that nothing can be guessed back once the key is gone, and not at all when the commit
+// sealed nothing of that subject. Candidates that the service made for the command are
+// no field of it, and so a repeat is one whatever was made for it. The org is held.
 func (x *execution) requestHash(ctx context.Context) (wire.Hash, error) {
 	h := sha256.New()
 	head, err := json.Marshal([]any{x.req.Actor, x.req.OnBehalfOf, x.req.Command, len(x.req.Fields)})
@@ -211,8 +210,8 @@ func (s *Store) fetchKeys(o *org, events []domain.Event) {
 	}
 }
 
-// vaultPatience is how long following the ledger waits for the vault, and how
-// long it does not ask again after it was not there.
+// vaultPatience is how long following the ledger waits for the vault. After the vault
+// did not answer, it is not asked again for as long.
 const vaultPatience = time.Second
 
 // vaultRest is the longest pause between two looks for keys that are missing.
@@ -248,11 +247,11 @@ func (o *org) open(subject domain.ID, p domain.Personal) (domain.Personal, bool)
 	return p.Opened(string(clear)), true
 }
 
-// openState opens what is sealed in an org's state, as far as the vault is there
-// and has the keys. What was sealed with a damaged key does not count as sealed: it
-// stays so until the vault is put back, and the others of the org must not wait for
-// that. So a number that only such a value holds can be given again. The caller holds o.mu. It opens them in place, so it must not be
-// called for a state of which a copy is looked at.
+// openState opens the sealed values of an org's state, as far as the vault has the
+// keys. Values under a damaged key do not count as sealed: they stay so until the vault
+// is put back, and the others of the org must not wait for that. So a number that only
+// such a value holds can be given again. The caller holds o.mu. openState opens the
+// values in place, so it must not be called for a state of which a copy is being read.
 func (s *Store) openState(ctx context.Context, o *org) {
 	var ids []string
 	o.state.EachPersonal(func(_ domain.ID, p *domain.Personal) {
@@ -294,11 +293,11 @@ func (s *Store) openState(ctx context.Context, o *org) {
 	}
 }
 
-// openFor makes sure that a command with personal fields, or with secrets that are
-// to become some, is decided on a state whose personal values are known in clear:
-// else a number could be given twice. Keys are reserved ahead, but without the vault
-// nobody could read what they seal, and a secret that was made could not be told
-// again: such commands wait for the vault.
+// openFor makes sure that a command with personal fields is decided on an opened state.
+// All personal values of the state are then known in clear: otherwise a number could be
+// given twice. It counts secrets that are to be made as personal fields. Keys are
+// reserved ahead, but without the vault nobody could read what they seal, and a secret
+// that was made could not be shown again: such commands wait for the vault.
 func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	personal := false
 	for _, f := range fields {

@@ -148,8 +148,7 @@ func (e *Embedded) start() error {
 	return nil
 }
 
-// ready waits until the server is ready. What keeps it from that it tells the log
-// alone.
+// ready waits until the server is ready. The server logs the reason when it is not.
 func ready(srv *server.Server, fatal <-chan string) error {
 	for deadline := time.Now().Add(serverStart); time.Now().Before(deadline); {
 		if len(fatal) > 0 {
@@ -277,8 +276,8 @@ func (e *Embedded) Stop() {
 	}
 }
 
-// natsLog passes what the server has to say on to slog: warnings and worse. What it
-// cannot go on with goes to fatal, the first of it; such a server tells nobody else.
+// natsLog passes the server's warnings and errors on to slog. The first fatal error
+// also goes to the channel fatal; the server reports it nowhere else.
 type natsLog struct {
 	log   *slog.Logger
 	fatal chan<- string

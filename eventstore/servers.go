@@ -25,9 +25,9 @@ func checkEmbedded(e *Embedded) []UnsafeSetting {
 	return checkServer("the embedded server", server.VERSION, cfg != nil && cfg.SyncAlways)
 }
 
-// serversAnswer is how long the servers of a cluster have to tell their settings,
-// lateAnswer how long the others have when a majority has told them, and
-// serversTries how often too few answers are asked for again.
+// serversAnswer is how long the servers of a cluster have to tell their settings.
+// lateAnswer is how long the others have when a majority has told them. serversTries is
+// how often too few answers are asked for again.
 const (
 	serversAnswer = 2 * time.Second
 	lateAnswer    = 300 * time.Millisecond

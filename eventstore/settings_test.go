@@ -29,8 +29,8 @@ func openError(t *testing.T, cfg Config) error {
 	return err
 }
 
-// Every setting that could lose or rewrite an acknowledged commit stops commands,
-// with its name, its value and the value that is needed.
+// Every setting that could lose or rewrite an acknowledged commit stops commands. The
+// error has the setting's name, its value and the value that is needed.
 func TestUnsafeStreamSettingsStopCommands(t *testing.T) {
 	for setting, change := range map[string]func(*jetstream.StreamConfig){
 		"max_age":              func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
@@ -148,8 +148,8 @@ func TestTheLedgerCannotBeDeletedFromOrPurged(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// Two nodes that start at once on servers that are empty both get their streams,
-// though each finds those of the other half made.
+// Two nodes that start at once on empty servers both get their streams. Each finds
+// those of the other half made.
 func TestTwoNodesMakeTheStreamsAtOnce(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testbed) {
 		ctx, cancel := context.WithTimeout(t.Context(), waitLimit)

@@ -99,9 +99,9 @@ func (s *Store) snapshotOf(id domain.ID, least uint64) error {
 	return s.snapshot(o, least)
 }
 
-// snapshot writes an org when it moved on by at least so many commits and no
-// observer has work left behind its head. The org is held for as long as the copy
-// of its rows takes; what comes after that takes a hundred times as long.
+// snapshot writes an org when it moved on by at least so many commits. It writes none
+// while an observer has work left behind the org's head. The org is held for as long as
+// the copy of its rows takes; the rest takes a hundred times as long.
 func (s *Store) snapshot(o *org, least uint64) error {
 	o.snapping.Lock()
 	defer o.snapping.Unlock()
@@ -183,9 +183,9 @@ func encodeIDs(ids map[domain.UUID]uint64) []byte {
 	return out
 }
 
-// restoreSnapshot sets an org to its snapshot when that is whole, of this fold
-// version, on this ledger's chain, and not beyond the commit that observers begin
-// at. The caller holds o.mu and resets the org on an error.
+// restoreSnapshot sets an org to its snapshot when that fits. The snapshot must be
+// whole, of this fold version, on this ledger's chain, and not beyond the commit that
+// observers begin at. The caller holds o.mu and resets the org on an error.
 func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap snapshotFile, err error) error {
 	if errors.Is(err, errNoSnapshot) {
 		return nil

@@ -20,8 +20,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// BenchmarkStart loads an org of many commits from the ledger, from its snapshot,
-// and reads the same messages with a bare consumer. Count: GATEHOUSE_LONG, or
+// BenchmarkStart loads an org of many commits from the ledger and from its snapshot. It
+// also reads the same messages with a bare consumer. The count is GATEHOUSE_LONG, or
 // 100,000.
 func BenchmarkStart(b *testing.B) {
 	n := count(100_000)

@@ -3,29 +3,29 @@
 //
 // # Order and retries
 //
-// One message is one commit is one accepted command, on one literal subject per
-// org, and each is appended under the guard that the subject's last sequence is
-// the one that was decided on. The guard alone makes a commit happen once: the
-// server's duplicate window is not used, because R1 and R3 disagree on it and it
-// forgets. A repeat of a guarded message either takes the place it was meant for
-// or conflicts, and after a conflict the tail is read and tells whether the commit
-// is there. So an unsettled outcome is never guessed.
+// One message is one commit is one accepted command, on one literal subject per org.
+// Each is appended under the guard that the subject's last sequence is the one that
+// was decided on. The guard alone makes a commit happen once: the server's duplicate
+// window is not used, because R1 and R3 disagree on it and it forgets. A repeat of a
+// guarded message either takes the place it was meant for or conflicts, and after a
+// conflict the tail is read and tells whether the commit is there. So an unsettled
+// outcome is never guessed.
 //
-// # Who holds what
+// # The nodes of an org
 //
 // Every node that executes commands of an org holds its state and follows the
 // ledger; any number of nodes may write. Commands of one org on one node pass one
-// queue with three lanes: what takes access away goes first, long lists of it after
-// what is short.
+// queue with three lanes: commands that take access away go first, long lists of
+// them after short ones, and the rest last.
 //
-// # What is in memory
+// # The orgs in memory
 //
-// An org is loaded on its first use. Beyond a number of orgs, those unused for
-// longest are let go, see [Config.Memory]: never while somebody has one, and only
-// when its snapshot stands at its head and its observers have nothing left to do.
-// A load is a snapshot and the commits behind it, so an org that was let go answers
-// as it did. What another node commits to an org that is not here makes this one
-// visit it, since that node may be gone before its projections have worked.
+// An org is loaded on its first use. Beyond a number of orgs, those unused for longest
+// are evicted, see [Config.Memory]: never while somebody has one, and only when its
+// snapshot is at its head and its observers have nothing left to do. A load is a
+// snapshot and the commits after it, so an org answers the same after an eviction. A
+// commit of another node to an org that is not in memory makes this node visit the
+// org, since the other may be gone before its projections have worked.
 package eventstore
 
 import (
@@ -48,7 +48,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Config says how to open a store. What is not marked optional is required.
+// Config says how to open a store. Fields not marked optional are required.
 type Config struct {
 	Conn        *nats.Conn   // to the server or cluster, of the account that holds the streams
 	Bulk        *nats.Conn   // optional: another to the same, for what is read in bulk: a commit never waits behind it
@@ -174,10 +174,10 @@ func (h Head) Now(clock time.Time) time.Time {
 // that wraps it lists the settings.
 var ErrUnsafeStore = errors.New("the store could lose acknowledged commits")
 
-// Open makes or checks the streams, refuses servers that could lose an acknowledged
-// commit, appends nothing while a stream could, destroys the keys that the ledger has fenced when this node
-// holds the vault, and starts to follow the ledger. Observers are added before the
-// first org is used.
+// Open opens a store and starts to follow the ledger. It makes or checks the streams,
+// refuses servers that could lose an acknowledged commit, and appends nothing while a
+// stream could. When this node holds the vault, it destroys the keys that the ledger
+// has fenced. Observers are added before the first org is used.
 func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	if cfg.Replicas == 0 {
 		cfg.Replicas = 1
@@ -303,8 +303,8 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 	return nil
 }
 
-// refuse says that the store does not run on these settings, unless there are none
-// or the operator wants it to.
+// refuse returns an error when the store does not run on these settings. It returns nil
+// when there are none, or when the operator allows them.
 func (cfg *Config) refuse(unsafe []UnsafeSetting) error {
 	if len(unsafe) == 0 || cfg.AllowUnsafe {
 		return nil
@@ -354,8 +354,8 @@ func (s *Store) Close(ctx context.Context) error {
 		orgs = append(orgs, o)
 	}
 	s.mu.Unlock()
-	// Every command ends within its deadline. What goes on beyond that hangs, and the
-	// other orgs are to be written before the time of the stop is over.
+	// Every command ends within its deadline. One that runs longer hangs, and the other
+	// orgs are to be written before the time of the stop is over.
 	waiting, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	var err error
@@ -381,8 +381,9 @@ func (s *Store) Core() *budget.Core { return s.core }
 // milliseconds; a leader election takes seconds.
 const apiTimeout = 5 * time.Second
 
-// Unsettled tells since when the ledger has given no telling answer to an append,
-// as when its disk is full or its cluster has no leader; false while it does.
+// Unsettled returns since when the ledger has given no conclusive answer to an append.
+// Its disk is full then, for example, or its cluster has no leader. It reports false
+// while the ledger answers.
 func (s *Store) Unsettled() (since time.Time, unsettled bool) {
 	ns := s.unsettledSince.Load()
 	return time.Unix(0, ns), ns != 0

@@ -74,9 +74,9 @@ type survey struct {
 }
 
 // openStreams makes the streams that are absent and looks at the settings of the
-// others. It changes none that is not safe: somebody chose it, and what it has lost
-// already should be asked first. What is harmless it brings to this version in the
-// server within the process; on a cluster the operator does ([ApplyStreams]).
+// others. It does not change an unsafe setting: somebody chose it, and an operator
+// should first ask what it has lost already. With the embedded server it brings
+// harmless settings to this version; on a cluster the operator does ([ApplyStreams]).
 func (cfg *Config) openStreams(ctx context.Context, js jetstream.JetStream) (survey, error) {
 	if cfg.AwaitLedger {
 		awaitLedger(ctx, js)
@@ -95,8 +95,9 @@ func (cfg *Config) openStreams(ctx context.Context, js jetstream.JetStream) (sur
 	return survey{}, err
 }
 
-// awaitLedger waits until the ledger is there, which then names its vault from the
-// beginning, or until the instance that holds the vault is long in coming.
+// awaitLedger waits until the ledger exists. The ledger then names its vault from the
+// beginning. It waits for clusterPatience at most, in case the instance that holds the
+// vault is long in coming.
 func awaitLedger(ctx context.Context, js jetstream.JetStream) {
 	for deadline := time.Now().Add(clusterPatience); time.Now().Before(deadline); {
 		if _, err := js.Stream(ctx, StreamLedger); err == nil || pause(ctx, 100*time.Millisecond) != nil {
@@ -130,8 +131,8 @@ func (s *survey) add(want, have jetstream.StreamConfig) {
 	s.differs = append(s.differs, differentSettings(want, have)...)
 }
 
-// clusterPatience is how long the start waits for a cluster that is still coming
-// up and has no place for a stream yet.
+// clusterPatience is how long the start waits for a cluster that is still starting up.
+// Such a cluster has no place for a stream yet.
 const clusterPatience = 20 * time.Second
 
 // streamTry is how long one try to open or make a stream may take. When two

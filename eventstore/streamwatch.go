@@ -37,8 +37,9 @@ type streams struct {
 	ends     map[domain.ID]wire.Position // of orgs that lost commits since the start: where they ended before
 }
 
-// Streams tells the settings of streams that can lose what was acknowledged, during
-// which nothing is appended, and those that are only not as this version makes them.
+// Streams returns the unsafe settings of streams, and the harmless ones that differ. A
+// setting is unsafe when it can lose what was acknowledged; nothing is appended
+// meanwhile. A harmless one is only not as this version makes it.
 func (s *Store) Streams() (unsafe, differs []UnsafeSetting) {
 	s.streams.mu.Lock()
 	defer s.streams.mu.Unlock()
@@ -75,8 +76,8 @@ func (s *Store) watchStreams() {
 	}
 }
 
-// hearOfChanges has the next look at the streams come at once when a server tells
-// that one was changed or deleted.
+// hearOfChanges makes the next look at the streams come at once after a change. A
+// server tells when a stream was changed or deleted.
 func (s *Store) hearOfChanges() error {
 	for _, event := range []string{"UPDATED", "DELETED"} {
 		sub, err := s.js.Conn().Subscribe("$JS.EVENT.ADVISORY.STREAM."+event+".*", func(*nats.Msg) { s.streams.changed.signal() })

@@ -25,8 +25,8 @@ func (b *testbed) operator() (*nats.Conn, jetstream.JetStream) {
 	return nc, js
 }
 
-// A setting that is changed while the store runs stops its commands, and what it has
-// lost keeps them stopped when it is changed back.
+// A setting that is changed while the store runs stops its commands. They stay stopped
+// when it is changed back, for what it has lost.
 func TestAChangedStreamStopsCommands(t *testing.T) {
 	b := newR1(t)
 	s := b.store()
@@ -110,8 +110,8 @@ func TestDeployDeniesTheSameSubjects(t *testing.T) {
 	assert.ElementsMatch(t, DeniedSubjects(), subjects)
 }
 
-// An org whose last commits go while the store runs is held back, with its mark and
-// without it, and another one is not.
+// An org whose last commits go while the store runs is held back. It is so with its
+// mark and without it, and another org is not held back.
 func TestALedgerThatLosesCommitsWhileRunningHoldsTheirOrgBack(t *testing.T) {
 	for name, marked := range map[string]bool{"with marks": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -140,8 +140,8 @@ func TestALedgerThatLosesCommitsWhileRunningHoldsTheirOrgBack(t *testing.T) {
 	}
 }
 
-// The server within the process may cut the last messages off, so that nothing but
-// the last sequence tells of it. A new leader of a cluster may be late for a moment.
+// The last sequence alone tells that the embedded server cut off the last messages. A
+// new leader of a cluster may be late for a moment.
 func TestALedgerThatGoesBackHasLostMessages(t *testing.T) {
 	at := func(msgs, last uint64) *jetstream.StreamInfo {
 		return &jetstream.StreamInfo{State: jetstream.StreamState{Msgs: msgs, LastSeq: last}}

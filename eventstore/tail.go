@@ -13,8 +13,8 @@ import (
 	"gatehouse/domain"
 )
 
-// startTail follows the ledger from its present end, so that the orgs in memory
-// learn of commits that other nodes made.
+// startTail follows the ledger from its present end. So the orgs in memory learn of
+// commits that other nodes made.
 func (s *Store) startTail(ctx context.Context) error {
 	msgs, err := s.tail(ctx)
 	if err != nil {
@@ -109,8 +109,8 @@ func (s *Store) deliver(subject string, seq uint64, body []byte) {
 	s.stopIfBroken(o, errors.Join(err, panicked))
 }
 
-// stopIfBroken takes an org out of memory whose ledger could not be followed, so
-// that the next use loads it anew and reports the error. The caller holds o.mu.
+// stopIfBroken marks an org whose ledger could not be followed as not loaded. The next
+// use loads it anew and reports the error. The caller holds o.mu.
 func (s *Store) stopIfBroken(o *org, err error) {
 	if err == nil || errors.Is(err, ErrTooNew) || s.ctx.Err() != nil {
 		return
@@ -120,8 +120,8 @@ func (s *Store) stopIfBroken(o *org, err error) {
 	s.elsewhere(o.id, math.MaxUint64)
 }
 
-// settle waits for the store's own view of an org to be at least at the tail of
-// the ledger as it is now, and returns the head.
+// settle waits until an org is at least at the present tail of the ledger, and returns
+// its head.
 func (s *Store) settle(ctx context.Context, id domain.ID) (Head, error) {
 	o, err := s.org(ctx, id)
 	if err != nil {

@@ -44,9 +44,9 @@ func (s *Store) noteSlow(server string, now int64) {
 	s.log.Warn("a server cut connections that were too slow for what they asked for", "server", server, "connections", now-was)
 }
 
-// Servers tells which servers of the cluster did not tell their settings when they
-// were asked last, and the settings of others that could lose what they
-// acknowledge: while there are any of these, the store appends nothing.
+// Servers returns the servers of the cluster that did not tell their settings when last
+// asked. It also returns the settings of others that could lose what they acknowledge:
+// while there are any of these, the store appends nothing.
 func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
 	s.servers.mu.Lock()
 	defer s.servers.mu.Unlock()
@@ -78,8 +78,8 @@ func (s *Store) mayAdd() error {
 	return s.mayTakeAway()
 }
 
-// watchServers asks the servers for their settings again and again, for they come
-// and go while the store runs, and may come back with others.
+// watchServers asks the servers for their settings at an interval. Servers come and go
+// while the store runs, and may come back with other settings.
 func (s *Store) watchServers() {
 	for {
 		select {

@@ -97,8 +97,8 @@ func TestANodeRunsOnAMajorityOfServers(t *testing.T) {
 	looks(t, s, 0, 0)
 }
 
-// With the override of the operator the node goes on, and each server that could
-// lose commits is recorded when it is found, once.
+// With the override of the operator the node goes on. Each server that could lose
+// commits is recorded once, when it is found.
 func TestAnOverrideIsRecordedForAServerThatComesBackUnsafe(t *testing.T) {
 	t.Parallel()
 	b := newR3(t)
