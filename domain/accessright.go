@@ -40,7 +40,7 @@ func (tx *Tx) right(id ID) (*AccessRight, *Refusal) {
 		return nil, r
 	}
 	if right.Retired {
-		return nil, refuse("right_retired", "the access right %s is retired", id).about(id)
+		return nil, refuse("right_retired", "access right %s is retired", id).about(id)
 	}
 	return right, nil
 }
@@ -79,7 +79,7 @@ func (c DefineAccessRight) scope(s *State) Scope { return atSites(s.sitesOfDoors
 func (c DefineAccessRight) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Right, "right")
 	if tx.AccessRights.Has(id) {
-		return refuse("right_exists", "the access right %s already exists", id).about(id)
+		return refuse("right_exists", "access right %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -140,7 +140,7 @@ func (c ChangeAccessRight) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Doors.Named && len(c.AddDoors)+len(c.RemoveDoors) > 0 {
-		return refuse("invalid_field", "doors: give the whole set, or what is added and removed")
+		return refuse("invalid_field", "doors: give either doors, or add_doors and remove_doors")
 	}
 	doors := sortedIDs(slices.Concat(c.Doors.or(right.Doors), c.AddDoors))
 	doors = slices.DeleteFunc(doors, func(d ID) bool { return slices.Contains(c.RemoveDoors, d) })

@@ -34,7 +34,7 @@ func (c CreateArea) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Area, "area")
 	if tx.Areas.Has(id) {
-		return refuse("area_exists", "the area %s already exists", id).about(id)
+		return refuse("area_exists", "area %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r

@@ -45,14 +45,14 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 	}
 	switch {
 	case c.Until.IsZero():
-		return refuse("invalid_field", "until: the last day is missing")
+		return refuse("invalid_field", "until: the last day is required")
 	case tx.passed(unit.Site, c.Until):
-		return refuse("invalid_field", "until: %s is over", c.Until)
+		return refuse("invalid_field", "until: %s is in the past; give a later time", c.Until)
 	case !tx.isMapped(unit):
-		return refuse("unit_not_mapped", "no access right is mapped to the unit %s", c.Unit).about(c.Unit)
+		return refuse("unit_not_mapped", "no access right is mapped to unit %s", c.Unit).about(c.Unit)
 	}
 	if b := tx.letUntil(unit.ID, c.Until); b != nil {
-		return refuse("booking_not_overlocked", "the unit %s is let %s under the booking %s, which has no overlock", c.Unit, daysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
+		return refuse("booking_not_overlocked", "booking %[3]s of unit %[1]s, %[2]s, has no overlock; suspend it with the level overlock first", c.Unit, daysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
 	}
 	if r := tx.outranks(c.Person, c.scope(tx.State).Sites); r != nil {
 		return r

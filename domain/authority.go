@@ -72,7 +72,7 @@ func (r Role) AtLeast(least Role) bool { return r.rank() >= least.rank() && r.ra
 
 func (r Role) check() error {
 	if r != "" && r.rank() == 0 {
-		return fmt.Errorf("a role is one of owner, system_manager, staff, guest")
+		return fmt.Errorf("%q is not a role; use owner, system_manager, staff or guest", r)
 	}
 	return nil
 }
@@ -91,45 +91,53 @@ type Permit struct {
 	Bootstrap   bool      // the holder of the bootstrap token
 }
 
-// String names the ways, as a refusal tells them.
+// String names who may send it, as a refusal tells it.
 func (p Permit) String() string {
-	var ways []string
-	switch p.Role {
-	case "":
-	case Roles[0]: // none is higher
-		ways = append(ways, "the role "+string(p.Role))
-	default:
-		ways = append(ways, "the role "+string(p.Role)+" or a higher one")
+	ways, ok := roleWays[p.Role]
+	if !ok && p.Role != "" {
+		ways = []string{string(p.Role)}
 	}
 	if p.Primary {
-		ways = append(ways, "being the primary tenant of the booking")
+		ways = append(ways, "the primary tenant of the booking")
 	}
 	if p.Sharee {
-		ways = append(ways, "having a share of the booking that may be shared on")
+		ways = append(ways, "somebody whose share of the booking may be shared on")
 	}
 	if p.UnitManager {
-		ways = append(ways, "being a unit manager of the unit")
+		ways = append(ways, "a unit manager of the unit")
 	}
 	switch p.GroupRole {
 	case "":
 	case GroupOwner:
-		ways = append(ways, "being an owner of the group")
+		ways = append(ways, "an owner of the group")
 	default:
-		ways = append(ways, "being "+string(p.GroupRole)+" or owner of the group")
+		ways = append(ways, "an "+string(p.GroupRole)+" or owner of the group")
 	}
 	if p.Self {
-		ways = append(ways, "being "+orDefault(p.SelfIs, "that person"))
+		ways = append(ways, orDefault(p.SelfIs, "that person"))
 	}
 	if p.Holder {
-		ways = append(ways, "a grant that permits it")
+		ways = append(ways, "the holder of a grant that permits it")
 	}
 	if p.Bootstrap {
-		ways = append(ways, "the bootstrap token")
+		ways = append(ways, "the holder of the bootstrap token")
 	}
-	if len(ways) == 0 {
+	switch last := len(ways) - 1; {
+	case last < 0:
 		return "the service"
+	case last == 0:
+		return ways[0]
+	default:
+		return strings.Join(ways[:last], ", ") + " or " + ways[last]
 	}
-	return strings.Join(ways, ", or ")
+}
+
+// roleWays are those who have a role or a higher one.
+var roleWays = map[Role][]string{
+	RoleOwner:         {"the owner"},
+	RoleSystemManager: {"a system manager", "the owner"},
+	RoleStaff:         {"staff", "a system manager", "the owner"},
+	RoleGuest:         {"anybody with a role"},
 }
 
 // Scope is what a command concerns: where its sender needs the role. Without
@@ -194,26 +202,27 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 	}
 	if tx.Actor.Kind == ActorPerson {
 		if who, ok := tx.People.Get(tx.Actor.ID); ok && who.State != PersonStateActive {
-			return refuse("role_not_permitted", "%s is %s and may send no command", tx.Actor.ID, who.State)
+			return refuse("role_not_permitted", "%s is %s and may not send commands", tx.Actor.ID, who.State)
 		}
 	}
 	if p.Service && p == (Permit{Service: true}) {
-		return refuse("role_not_permitted", "%s is sent by the service alone", CommandName(cmd))
+		return refuse("role_not_permitted", "%s is sent by the service only", CommandName(cmd))
 	}
-	return refuse("role_not_permitted", "%s needs %s (%s)", CommandName(cmd), p, sc.place()).about(sc.Sites...)
+	return refuse("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
 }
 
-// place says where a role is needed.
+// place says where a role is needed; nothing where that is the org or any site.
 func (sc Scope) place() string {
-	switch {
-	case sc.AnySite:
-		return "at the org or at any site"
-	case len(sc.Sites) == 1:
-		return "at the site " + string(sc.Sites[0]) + " or at the org"
-	case len(sc.Sites) > 1:
-		return fmt.Sprintf("at all of the sites %v or at the org", sc.Sites)
+	if sc.AnySite {
+		return ""
 	}
-	return "at the org"
+	switch len(sc.Sites) {
+	case 0:
+		return ""
+	case 1:
+		return " at site " + string(sc.Sites[0])
+	}
+	return fmt.Sprintf(" at all of the sites %v", sc.Sites)
 }
 
 func (p Permit) allows(s *State, a Actor, sc Scope) bool {

@@ -59,9 +59,9 @@ func (b *Booking) endedBy() string {
 func (tx *Tx) stands(b *Booking) *Refusal {
 	switch {
 	case b.State == BookingStateRevoked:
-		return refuse("booking_revoked", "the booking %s was revoked, which is final; make a new one", b.ID).about(b.ID)
+		return refuse("booking_revoked", "booking %s was revoked; this is final: make a new one", b.ID).about(b.ID)
 	case b.State == BookingStateEnded, tx.passed(b.Site, b.Until):
-		return refuse("booking_ended", "the booking %s has ended, which is final; make a new one", b.ID).about(b.ID)
+		return refuse("booking_ended", "booking %s has ended; this is final: make a new one", b.ID).about(b.ID)
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (c CreateBooking) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Booking, "booking")
 	if tx.Bookings.Has(id) {
-		return refuse("booking_exists", "the booking %s already exists", id).about(id)
+		return refuse("booking_exists", "booking %s already exists", id).about(id)
 	}
 	if r := tx.outranks(c.Person, []ID{unit.Site}); r != nil {
 		return r
@@ -152,7 +152,7 @@ func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refus
 	}
 	for id, other := range tx.Bookings.Each("unit:" + string(unit.ID)) {
 		if id != booking && !other.over() && meet(from, until, other.From, other.Until) {
-			return refuse("unit_booked", "the unit %s is booked %s under %s", unit.ID, daysText(other.From, other.Until), id).about(unit.ID, id)
+			return refuse("unit_booked", "unit %s is booked %s under %s", unit.ID, daysText(other.From, other.Until), id).about(unit.ID, id)
 		}
 	}
 	return nil
@@ -162,7 +162,7 @@ func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refus
 func checkDays(from, until schedule.Date) *Refusal {
 	switch {
 	case from.IsZero():
-		return refuse("invalid_field", "from: the first day is missing")
+		return refuse("invalid_field", "from: the first day is required")
 	case !until.IsZero() && until.Before(from):
 		return refuse("invalid_field", "until: the last day %s is before the first day %s", until, from)
 	}
@@ -223,14 +223,14 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Until.Named && !c.Until.Null && c.Until.Value.IsZero() {
-		return refuse("invalid_field", "until: it is empty; null clears it").about(b.ID)
+		return refuse("invalid_field", "until: must not be empty; to clear it, give null").about(b.ID)
 	}
 	from, until := orGiven(c.From, b.From), c.Until.or(b.Until)
 	if r := tx.bookable(b.ID, unit, from, until); r != nil {
 		return r
 	}
 	if tx.passed(b.Site, until) {
-		return refuse("window_ended", "%s is over; EndBooking ends a booking at once", until).about(b.ID)
+		return refuse("window_ended", "until: %s is in the past; to end the booking now, send EndBooking", until).about(b.ID)
 	}
 	if b.From != from || b.Until != until {
 		ended := tx.changeShareDays(b, from, until)
@@ -340,7 +340,7 @@ func (c EndBooking) decide(tx *Tx) *Refusal {
 	cause := ID("last_day")
 	if !tx.passed(b.Site, b.Until) {
 		if tx.Actor.Kind == ActorService {
-			return refuse("booking_not_over", "the booking %s lasts %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
+			return refuse("booking_not_over", "booking %s runs %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
 		}
 		cause = "early"
 	}

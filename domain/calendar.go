@@ -99,7 +99,7 @@ func (c SetBlackout) decide(tx *Tx) *Refusal {
 		return nil
 	}
 	if len(site.Blackouts) >= schedule.MaxBlackouts && !site.hasBlackout(b.ID) {
-		return refuse("too_many_blackouts", "the site %s has %d blackouts; clear some that are over", c.Site, len(site.Blackouts)).about(c.Site)
+		return refuse("too_many_blackouts", "site %s has %d blackouts; clear some that are over", c.Site, len(site.Blackouts)).about(c.Site)
 	}
 	tx.emit(BlackoutSet{Site: c.Site, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
 	return nil
@@ -114,9 +114,9 @@ func changedBlackout(all []SiteBlackout, id ID, name Given[string], from, to *sc
 	case i >= 0:
 		b = all[i]
 	case from == nil:
-		return b, refuse("invalid_field", "from: it is missing")
+		return b, refuse("invalid_field", "from: a value is required")
 	case to == nil:
-		return b, refuse("invalid_field", "to: it is missing")
+		return b, refuse("invalid_field", "to: a value is required")
 	}
 	b.Name, b.From, b.To = name.or(b.Name), orGiven(from, b.From), orGiven(to, b.To)
 	if err := b.Validate(); err != nil {

@@ -7,9 +7,9 @@ import "gatehouse/domain/cardnumber"
 func checkKey(kind CredentialKind, format string, typed Personal) (Personal, *Refusal) {
 	switch {
 	case kind != KindFob && kind != KindCard:
-		return typed, refuse("invalid_field", "kind: it is fob or card")
+		return typed, refuse("invalid_field", "kind: must be fob or card")
 	case typed.Text() == "":
-		return typed, refuse("invalid_field", "number: it is missing")
+		return typed, refuse("invalid_field", "number: a value is required")
 	}
 	form, err := cardnumber.Canonical(format, typed.Text())
 	if err != nil {

@@ -286,7 +286,7 @@ func (c SuspendCredential) decide(tx *Tx) *Refusal {
 	case cr.State == CredentialStateSuspended && now.Equal(c.Until):
 		return nil
 	case cr.State == CredentialStateSuspended && (now.IsZero() || tx.At.Before(now) && !c.Until.IsZero() && c.Until.Before(now)):
-		return refuse("suspension_not_shortened", "the credential %s is suspended for longer; ReinstateCredential ends that", cr.ID).about(cr.ID)
+		return refuse("suspension_not_shortened", "credential %s is already suspended for longer; to end that, send ReinstateCredential", cr.ID).about(cr.ID)
 	case cr.State == CredentialStateActive, cr.State == CredentialStateSuspended:
 		tx.emit(CredentialSuspended{Credential: c.Credential, Until: inUTC(c.Until)})
 	}
@@ -322,7 +322,7 @@ func (c ReinstateCredential) decide(tx *Tx) *Refusal {
 	case cr.DuressOf != "":
 		return cr.followsPin()
 	case !cr.live():
-		return refuse("credential_ended", "the credential %s is %s, which is final; give a new one", cr.ID, cr.State).about(cr.ID)
+		return refuse("credential_ended", "credential %s is %s; this is final: give a new one", cr.ID, cr.State).about(cr.ID)
 	case cr.Person == "" && cr.State == CredentialStateStock:
 		return nil
 	}
@@ -332,7 +332,7 @@ func (c ReinstateCredential) decide(tx *Tx) *Refusal {
 			return r
 		}
 		if why := tx.credentialFallsFor(cr, b); why != "" {
-			return refuse("holder_not_permitted", "the person %s may not hold the credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
+			return refuse("holder_not_permitted", "person %s may not hold credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
 		}
 	}
 	tx.emit(CredentialReinstated(c))
@@ -369,7 +369,7 @@ func (c ExpireCredential) decide(tx *Tx) *Refusal {
 	case r != nil || !cr.live():
 		return r
 	case cr.Until.IsZero() || tx.At.Before(cr.Until):
-		return refuse("credential_not_over", "the time of the credential %s is not over", cr.ID).about(cr.ID)
+		return refuse("credential_not_over", "credential %s has not expired yet", cr.ID).about(cr.ID)
 	}
 	tx.emit(CredentialExpired{Credential: cr.ID, Keys: tx.keysOfPins(tx.withDuress(cr.ID)...)})
 	return nil

@@ -28,7 +28,7 @@ func (tx *Tx) checkNumberNotReused(id ID, c *Credential) *Refusal {
 	for _, site := range c.Sites {
 		for other, o := range tx.Credentials.Each(numberKey(site, c.Format, c.Number.Text())) {
 			if other != id && o.live() && !o.Denied {
-				return refuse("number_in_use", "the number of %s is now that of the credential %s at the site %s; put that on the deny list", id, other, site).about(other, site)
+				return refuse("number_in_use", "the number of %s is now that of credential %s at site %s; put that on the deny list", id, other, site).about(other, site)
 			}
 		}
 	}

@@ -19,7 +19,7 @@ const maxCapacity = 1_000_000
 
 func checkCapacity(n int) *Refusal {
 	if n < 0 || n > maxCapacity {
-		return refuse("invalid_field", "capacity: it is 0 to %d", maxCapacity)
+		return refuse("invalid_field", "capacity: must be 0 to %d", maxCapacity)
 	}
 	return nil
 }
@@ -58,7 +58,7 @@ func (tx *Tx) checkRoom(events []Event) *Refusal {
 			if held := tx.stored[id]; len(held) > d.Capacity && (f.with == "" || held[f.with]) {
 				n := len(held)
 				tx.empty(all)
-				return refuse("device_capacity_exceeded", "the device of the door %s has room for %d fobs, cards and PINs, and %d would have access; take some away first",
+				return refuse("device_capacity_exceeded", "the device of door %s has room for %d fobs, cards and PINs, and %d would have access; take some away first",
 					id, d.Capacity, n).about(id)
 			}
 		}

@@ -134,7 +134,7 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Door, "door")
 	if tx.Doors.Has(id) {
-		return refuse("door_exists", "the door %s already exists", id).about(id)
+		return refuse("door_exists", "door %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -159,7 +159,7 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 
 func (c CreateDoor) checkUnit(tx *Tx) *Refusal {
 	if (c.Kind == DoorUnit) != (c.Unit != "") {
-		return refuse("invalid_field", "unit: a door of the kind unit names its unit, and no other does")
+		return refuse("invalid_field", "unit: a door of kind unit must name its unit; other doors must not")
 	}
 	if c.Unit == "" {
 		return nil
@@ -169,7 +169,7 @@ func (c CreateDoor) checkUnit(tx *Tx) *Refusal {
 		return r
 	}
 	if unit.Site != c.Site {
-		return refuse("other_site", "the unit %s is at the site %s", c.Unit, unit.Site).about(c.Unit)
+		return refuse("other_site", "unit %s is at site %s, not at the site of the door", c.Unit, unit.Site).about(c.Unit)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (tx *Tx) checkAreas(site ID, areas ...ID) *Refusal {
 			return r
 		}
 		if area.Site != site {
-			return refuse("other_site", "the area %s is at the site %s", id, area.Site).about(id)
+			return refuse("other_site", "area %s is at site %s, not at the site of the door", id, area.Site).about(id)
 		}
 	}
 	return nil

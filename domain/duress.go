@@ -42,13 +42,13 @@ func (c IssueDuressPin) decide(tx *Tx) *Refusal {
 	case r != nil:
 		return r
 	case pin.DuressOf != "":
-		return refuse("not_a_pin", "the PIN %s is one for duress itself", pin.ID).about(pin.ID)
+		return refuse("not_a_pin", "PIN %s is itself a PIN for duress; name an ordinary PIN", pin.ID).about(pin.ID)
 	case tx.Credentials.HasBy(duressKey(pin.ID)):
-		return refuse("duress_pin_exists", "the PIN %s has one for duress already; RotatePin gives that other digits", pin.ID).about(pin.ID)
+		return refuse("duress_pin_exists", "PIN %s has one for duress already; to change its digits, send RotatePin", pin.ID).about(pin.ID)
 	case pin.MaxUses > 0:
-		return refuse("duress_pin_uses", "the PIN %s opens a number of times only, and one beside it would open as often again", pin.ID).about(pin.ID)
+		return refuse("duress_pin_uses", "PIN %s opens a number of times only, and one beside it would open as often again", pin.ID).about(pin.ID)
 	case tx.Credentials.Has(c.Credential):
-		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if r := tx.mayRotate(pin); r != nil {
 		return r
@@ -99,5 +99,5 @@ func (c *Credential) followsPin() *Refusal {
 	if c.DuressOf == "" {
 		return nil
 	}
-	return refuse("duress_pin_follows", "the credential %s goes with the PIN %s, and comes back with it", c.ID, c.DuressOf).about(c.ID)
+	return refuse("duress_pin_follows", "credential %s goes with PIN %s, and comes back with it", c.ID, c.DuressOf).about(c.ID)
 }

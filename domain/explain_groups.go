@@ -19,7 +19,7 @@ func (x *explainer) memberSteps(member ID) ([]Step, bool) {
 	if !ok {
 		return nil, false
 	}
-	says := fmt.Sprintf("%s of the group %s, by %s", m.Role, m.Group, m.By)
+	says := fmt.Sprintf("%s of group %s, by %s", m.Role, m.Group, m.By)
 	if m.Removed {
 		says += ", removed"
 	}

@@ -79,7 +79,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 		if old.live() && e.same(old) {
 			return nil
 		}
-		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if r := tx.numberFree(e.Sites, e.Format, e.Number); r != nil {
 		return r
@@ -98,13 +98,12 @@ func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
 		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
 			switch {
 			case !tx.operates(site):
-				// The message does not name the holder, which would tell tenants about
-				// their neighbours.
-				return refuse("number_in_use", "at the site %s the number is taken", site).about(site)
+				// Whose number it is would tell tenants about their neighbours.
+				return refuse("number_in_use", "at site %s the number is taken", site).about(site)
 			case !c.live():
-				return refuse("number_denied", "at the site %s the number is on the deny list under %s", site, id).about(id, site)
+				return refuse("number_denied", "at site %s the number is on the deny list under %s", site, id).about(id, site)
 			}
-			return refuse("number_in_use", "at the site %s the number is that of the credential %s; remove that first", site, id).about(id, site)
+			return refuse("number_in_use", "at site %s the number is that of credential %s; remove that first", site, id).about(id, site)
 		}
 	}
 	return nil
@@ -121,7 +120,7 @@ func (c AssignFob) holder(tx *Tx, e *FobAssigned) *Refusal {
 	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
 		return c.forService(tx, e)
 	}
-	return refuse("invalid_field", "a fob is given for one of a booking, a unit, or sites")
+	return refuse("invalid_field", "give exactly one of booking, unit and sites")
 }
 
 func (c AssignFob) forTenant(tx *Tx, e *FobAssigned) *Refusal {
@@ -141,16 +140,16 @@ func (c AssignFob) forTenant(tx *Tx, e *FobAssigned) *Refusal {
 	case shared:
 		return sharedUserFob(c.Person)
 	default:
-		return refuse("not_primary_tenant", "the person %s is not the primary tenant of the booking %s", c.Person, b.ID).about(c.Person, b.ID)
+		return refuse("not_primary_tenant", "person %s is not the primary tenant of booking %s", c.Person, b.ID).about(c.Person, b.ID)
 	}
 	if site.Policy.Consent == "required" && c.ConsentRef == "" && !tx.isActor(c.Person) {
-		return refuse("consent_required", "the site %s needs consent_ref, the proof that the holder agreed", site.ID).about(site.ID)
+		return refuse("consent_required", "site %s requires consent_ref, the proof that the holder agreed", site.ID).about(site.ID)
 	}
 	return nil
 }
 
 func sharedUserFob(person ID) *Refusal {
-	return refuse("shared_user_fob_forbidden", "shared users have no fobs: the person %s may use the mobile app", person).about(person)
+	return refuse("shared_user_fob_forbidden", "shared users have no fobs: person %s may use the mobile app", person).about(person)
 }
 
 func (c AssignFob) forUnitUser(tx *Tx, e *FobAssigned) *Refusal {
@@ -159,7 +158,7 @@ func (c AssignFob) forUnitUser(tx *Tx, e *FobAssigned) *Refusal {
 		return r
 	}
 	if !tx.operates(unit.Site) {
-		return refuse("not_from_stock", "unit managers give keys of the stock of the unit %s, by their id", unit.ID).about(unit.ID)
+		return refuse("not_from_stock", "unit managers give keys from the stock of unit %s; give the id of one of them", unit.ID).about(unit.ID)
 	}
 	e.Unit, e.Booking, e.Sites = unit.ID, unit.Booking, []ID{unit.Site}
 	return tx.hasPlace(unit, c.Person)
@@ -174,7 +173,7 @@ func (tx *Tx) hasPlace(unit *Unit, person ID) *Refusal {
 	if tx.hasShare(unit.Booking, person) {
 		return sharedUserFob(person)
 	}
-	return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", person, unit.ID).about(person, unit.ID)
+	return refuse("not_unit_user", "person %s is not a user of unit %s; add them with CreateUnitUser", person, unit.ID).about(person, unit.ID)
 }
 
 // placed reports whether a person has a place in a unit: as its tenant, or as a
@@ -198,7 +197,7 @@ func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {
 		case !tx.servesAt(c.Person, id):
 			return tx.notInService(c.Person, id)
 		case site.Policy.ServiceFobs == "forbidden":
-			return refuse("service_fobs_forbidden", "the site %s gives no fobs to staff and vendors", id).about(id)
+			return refuse("service_fobs_forbidden", "site %s does not allow fobs for staff and vendors; its policy service_fobs says so", id).about(id)
 		}
 	}
 	return tx.mayEquip(c.Person, e.Sites)
@@ -216,12 +215,12 @@ func (s *State) servesAt(person, site ID) bool {
 func (tx *Tx) notInService(person, site ID) *Refusal {
 	key := "person:" + string(person)
 	if some(tx.Bookings, key, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
-		return refuse("booking_missing", "the person %s is a tenant at the site %s: name the booking that the fob is for", person, site).about(person)
+		return refuse("booking_missing", "person %s is a tenant at site %s: name the booking that the fob is for", person, site).about(person)
 	}
 	if some(tx.Shares, key, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
 		return sharedUserFob(person)
 	}
-	return refuse("fob_holder_not_permitted", "at the site %s fobs are for primary tenants, staff and vendors; the person %s is none", site, person).about(person, site)
+	return refuse("fob_holder_not_permitted", "at site %s only primary tenants, staff and vendors hold fobs; person %s is none of these", site, person).about(person, site)
 }
 
 // mayEquip refuses to issue a credential to a person whose role is above the sender's
@@ -236,7 +235,7 @@ func (tx *Tx) mayEquip(person ID, sites []ID) *Refusal {
 	}
 	for _, site := range sites {
 		if theirs, own := tx.roleHeldFor(person, site), tx.RoleAt(tx.Actor.ID, site); theirs.AtLeast(RoleStaff) && own.rank() < theirs.rank() {
-			return refuse("role_not_permitted", "the person %s is %s: it needs that role or a higher one (%s), and %s is %s",
+			return refuse("role_not_permitted", "person %s is %s: it needs that role or a higher one (%s), and %s is %s",
 				person, theirs, atSites(site).place(), tx.Actor.ID, roleName(own)).about(person)
 		}
 	}
@@ -296,7 +295,7 @@ func (c RemoveFob) decide(tx *Tx) *Refusal {
 	case r != nil:
 		return r
 	case cr.Kind != KindFob && cr.Kind != KindCard:
-		return refuse("not_a_fob", "the credential %s is a %s; RevokeCredential takes it away", cr.ID, cr.Kind).about(cr.ID)
+		return refuse("not_a_fob", "credential %s is a %s, not a fob or card; send RevokeCredential", cr.ID, cr.Kind).about(cr.ID)
 	case cr.live() && cr.State != CredentialStateStock:
 		tx.emit(FobRemoved{Credential: cr.ID, Reason: string(orDefault(c.Reason, "returned"))})
 	}

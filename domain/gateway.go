@@ -108,7 +108,7 @@ func (c RegisterGateway) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Gateway, "gateway")
 	if tx.Gateways.Has(id) {
-		return refuse("gateway_exists", "the gateway %s already exists; RotateGatewayKey gives it another key", id).about(id)
+		return refuse("gateway_exists", "gateway %s already exists; to change its key, send RotateGatewayKey", id).about(id)
 	}
 	if r := tx.checkNewKey(c.PublicKey); r != nil {
 		return r
@@ -124,7 +124,7 @@ func (tx *Tx) checkNewKey(key GatewayKey) *Refusal {
 		return r
 	}
 	for id := range tx.Gateways.Each("key:" + string(key)) {
-		return refuse("gateway_key_used", "the key is or was that of the gateway %s; let the box make a new one", id).about(id)
+		return refuse("gateway_key_used", "this key was already used by gateway %s; create a new key on the gateway", id).about(id)
 	}
 	return nil
 }
@@ -169,7 +169,7 @@ func (c RotateGatewayKey) decide(tx *Tx) *Refusal {
 func (tx *Tx) servingGateway(id ID) (*Gateway, *Refusal) {
 	g, r := tx.Gateways.find(id, "gateway")
 	if r == nil && g.Retired != "" {
-		return nil, refuse("gateway_retired", "the gateway %s is retired, which is final; register another", id).about(id)
+		return nil, refuse("gateway_retired", "gateway %s is retired; this is final: register another", id).about(id)
 	}
 	return g, r
 }
@@ -257,7 +257,7 @@ func (c AssignDoorToGateway) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if door.Site != g.Site {
-		return refuse("other_site", "the door %s is at the site %s, and the gateway %s at %s", door.ID, door.Site, g.ID, g.Site).about(door.ID, g.ID)
+		return refuse("other_site", "door %s is at site %s but gateway %s is at site %s; choose one of the same site", door.ID, door.Site, g.ID, g.Site).about(door.ID, g.ID)
 	}
 	if door.Gateway != g.ID {
 		tx.warnOfHome(door)

@@ -67,7 +67,7 @@ func (c GrantRight) scope(s *State) Scope { return s.atRight(c.Right) }
 func (c GrantRight) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Grant, "grant")
 	if tx.Grants.Has(id) {
-		return refuse("grant_exists", "the grant %s already exists", id).about(id)
+		return refuse("grant_exists", "grant %s already exists", id).about(id)
 	}
 	if _, r := tx.person(c.Person); r != nil {
 		return r
@@ -168,7 +168,7 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 			d, ok := tx.Doors.Get(id)
 			return ok && slices.Contains(d.Capabilities, w)
 		}) {
-			return refuse("capability_not_supported", "no door of the access right %s can do %s", right.ID, w).about(right.ID)
+			return refuse("capability_not_supported", "no door of access right %s can do %s", right.ID, w).about(right.ID)
 		}
 	}
 	return nil
@@ -184,7 +184,7 @@ func (tx *Tx) outranks(person ID, sites []ID) *Refusal {
 		return nil
 	}
 	if tx.heldRole(person).rank() >= RoleStaff.rank() {
-		return refuse("role_not_permitted", "staff give access to people without a role or to guests; for %s it needs the role %s",
+		return refuse("role_not_permitted", "staff may give access only to guests and people without a role; for %s ask somebody with role %s",
 			person, RoleSystemManager).about(person)
 	}
 	return nil

@@ -96,7 +96,7 @@ func (s *State) setDoors(group ID, change func(doors []ID) []ID) {
 func (tx *Tx) group(id ID) (*Group, *Refusal) {
 	g, r := tx.Groups.find(id, "group")
 	if r == nil && g.Ended {
-		return nil, refuse("group_ended", "the group %s has ended, which is final; make a new one", id).about(id)
+		return nil, refuse("group_ended", "group %s has ended; this is final: make a new one", id).about(id)
 	}
 	return g, r
 }
@@ -114,7 +114,7 @@ func (c CreateGroup) scope(s *State) Scope { return atSites(s.sitesOfDoors(c.Doo
 func (c CreateGroup) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Group, "group")
 	if tx.Groups.Has(id) {
-		return refuse("group_exists", "the group %s already exists", id).about(id)
+		return refuse("group_exists", "group %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name.Text()); r != nil {
 		return r

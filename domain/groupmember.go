@@ -98,7 +98,7 @@ func (tx *Tx) aboveInGroup(g *Group, person ID, roles ...GroupRole) *Refusal {
 	own := tx.RoleInGroup(tx.Actor.ID, g.ID)
 	for _, r := range roles {
 		if own.rank() <= r.rank() {
-			return refuse("role_not_permitted", "it needs a role above %s in the group %s, and %s is %s there; or the role %s at its sites",
+			return refuse("role_not_permitted", "it needs a role above %s in group %s, and %s is %s there; or the role %s at its sites",
 				r, g.ID, tx.Actor.ID, own, RoleSystemManager).about(person)
 		}
 	}
@@ -113,7 +113,7 @@ func (s *State) lastGroupOwner(group, person ID) *Refusal {
 	if s.RoleInGroup(person, group) != GroupOwner || len(s.GroupMembers.index["owner:"+string(group)]) > 1 {
 		return nil
 	}
-	return refuse("last_owner", "%s is the only owner of the group %s; make somebody else owner first", person, group).about(person, group)
+	return refuse("last_owner", "%s is the only owner of group %s; make somebody else owner first", person, group).about(person, group)
 }
 
 // owesOwner refuses to erase the last owner of a group.
@@ -167,7 +167,7 @@ func (c AddMember) decide(tx *Tx) *Refusal {
 		return nil
 	}
 	if held != "" {
-		return refuse("member_exists", "%s is %s of the group %s already; another role is given by ChangeMemberRole", person, held, c.Group).about(person, c.Group)
+		return refuse("member_exists", "%s is %s of group %s already; change the role with ChangeMemberRole", person, held, c.Group).about(person, c.Group)
 	}
 	if r := tx.aboveInGroup(g, person, c.Role); r != nil {
 		return r
@@ -236,7 +236,7 @@ func (c ChangeMemberRole) decide(tx *Tx) *Refusal {
 }
 
 func noMember(group, person ID) *Refusal {
-	return refuse("unknown_member", "%s is no member of the group %s", person, group).about(person, group)
+	return refuse("unknown_member", "person %s is not a member of group %s", person, group).about(person, group)
 }
 
 // GroupMemberRoleChanged gives a member another role in the group.
@@ -324,7 +324,7 @@ func (c TransferGroupOwnership) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if tx.RoleInGroup(c.Person, c.Group) != GroupAdmin || next.State != PersonStateActive {
-		return refuse("not_group_admin", "the next owner is an active admin of the group before; give %s that role first", c.Person).about(c.Person)
+		return refuse("not_group_admin", "the next owner must be an active admin of the group; give %s that role first", c.Person).about(c.Person)
 	}
 	if r := tx.refuseRole(g, tx.Actor.ID, GroupAdmin); r != nil {
 		return r

@@ -99,7 +99,7 @@ func refuseOverlaps(found []overlap) *Refusal {
 	if len(found) > 1 {
 		more = fmt.Sprintf(", and so on for %d more", len(found)-1)
 	}
-	r := refuse("group_overlap", "users and admins have a door from one group only, and %s has the door %s from the group %s%s",
+	r := refuse("group_overlap", "users and admins have a door from one group only, and %s has door %s from group %s%s",
 		first.person, first.door, first.group, more)
 	for _, o := range found[:min(len(found), maxOverlaps)] {
 		r.about(o.person, o.door, o.group)

@@ -52,7 +52,7 @@ func (tx *Tx) settingsOf(id ID) (*Group, *Refusal) {
 	if g.has(OptionAdminsModifySettings) || tx.runsGroup(g) || tx.RoleInGroup(tx.Actor.ID, id) == GroupOwner {
 		return g, nil
 	}
-	return nil, refuse("role_not_permitted", "admins of the group %s may not change its settings: %s is off; an owner of the group may, or the role %s at its sites",
+	return nil, refuse("role_not_permitted", "admins of group %s may not change its settings because %s is off; ask an owner of the group or somebody with role %s at its sites",
 		id, OptionAdminsModifySettings, RoleSystemManager).about(id)
 }
 
@@ -77,7 +77,7 @@ func (c SetGroupOption) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Enabled && c.Option != OptionAdminsModifySettings && !tx.anyDoorCan(g.Doors, DoorCapability(c.Option)) {
-		return refuse("capability_not_supported", "no door of the group %s can do %s", c.Group, c.Option).about(c.Group)
+		return refuse("capability_not_supported", "no door of group %s can do %s", c.Group, c.Option).about(c.Group)
 	}
 	tx.emit(GroupOptionSet(c))
 	return nil
@@ -164,14 +164,14 @@ func (c SetGroupBusinessHours) decide(tx *Tx) *Refusal {
 	if g.Hours != nil {
 		hours = *g.Hours
 	} else if !c.Times.Named {
-		return refuse("invalid_field", "times: it is missing, and the group %s has no business hours yet", c.Group).about(c.Group)
+		return refuse("invalid_field", "times: a value is required, and group %s has no business hours yet", c.Group).about(c.Group)
 	}
 	hours = BusinessHours{Times: c.Times.or(hours.Times), FirstIn: c.FirstIn.orElse(hours.FirstIn, true), GraceMinutes: c.GraceMinutes.orElse(hours.GraceMinutes, defaultGrace)}
 	if r := checkTimes(hours.Times); r != nil {
 		return r
 	}
 	if hours.GraceMinutes < 0 || hours.GraceMinutes > maxGrace {
-		return refuse("invalid_field", "grace_minutes: it is 0 to %d", maxGrace)
+		return refuse("invalid_field", "grace_minutes: must be 0 to %d", maxGrace)
 	}
 	e := GroupBusinessHoursSet{Group: c.Group, Hours: &hours}
 	if schedule.Equal(hours.Times, schedule.Schedule{}) {
@@ -220,7 +220,7 @@ func (c SetGroupBlackout) decide(tx *Tx) *Refusal {
 		return nil
 	}
 	if len(g.Blackouts) >= schedule.MaxBlackouts && !g.hasBlackout(b.ID) {
-		return refuse("too_many_blackouts", "the group %s has %d blackouts; clear some that are over", c.Group, len(g.Blackouts)).about(c.Group)
+		return refuse("too_many_blackouts", "group %s has %d blackouts; clear some that are over", c.Group, len(g.Blackouts)).about(c.Group)
 	}
 	tx.emit(GroupBlackoutSet{Group: c.Group, Blackout: b.ID, Name: b.Name, From: b.From, To: b.To})
 	return nil

@@ -33,7 +33,7 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if len(c.Keys) == 0 {
-		return refuse("invalid_field", "keys: there are none")
+		return refuse("invalid_field", "keys: at least one is required")
 	}
 	for _, k := range c.Keys {
 		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, cardnumber.Raw),
@@ -44,7 +44,7 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 		}
 		e.Number = form
 		if tx.Credentials.Has(k.Credential) {
-			return refuse("credential_exists", "the credential %s already exists", k.Credential).about(k.Credential)
+			return refuse("credential_exists", "credential %s already exists", k.Credential).about(k.Credential)
 		}
 		if r := tx.numberFree([]ID{unit.Site}, e.Format, e.Number); r != nil {
 			return r
@@ -82,13 +82,13 @@ func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
 	case r != nil:
 		return r
 	case !c.Number.Empty() || c.Booking != "" || len(c.Sites) > 0 || c.Unit != "" && c.Unit != unit.ID || c.Kind != "" && c.Kind != stock.Kind:
-		return refuse("invalid_field", "the key %s is in stock: its id and its holder suffice", stock.ID).about(stock.ID)
+		return refuse("invalid_field", "key %s is in stock: give only its id and its holder", stock.ID).about(stock.ID)
 	case !tx.operates(unit.Site) && site.Policy.UnitManagerKeys == "forbidden":
-		return refuse("unit_manager_keys_forbidden", "at the site %s staff give keys, not unit managers", site.ID).about(site.ID)
+		return refuse("unit_manager_keys_forbidden", "at site %s staff give keys, not unit managers", site.ID).about(site.ID)
 	case stock.State != CredentialStateStock:
-		return refuse("not_in_stock", "the key %s is %s; ReinstateCredential puts it in stock again", stock.ID, stock.State).about(stock.ID)
+		return refuse("not_in_stock", "key %s is %s; send ReinstateCredential to put it back in stock", stock.ID, stock.State).about(stock.ID)
 	case stock.Denied:
-		return refuse("number_denied", "the key %s is on the deny list", stock.ID).about(stock.ID)
+		return refuse("number_denied", "key %s is on the deny list", stock.ID).about(stock.ID)
 	}
 	if r := tx.hasPlace(unit, c.Person); r != nil {
 		return r

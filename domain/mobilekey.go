@@ -53,7 +53,7 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 			return r
 		}
 		if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, c.Person)); !ok || !tx.inPlace(u) {
-			return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", c.Person, c.Unit).about(c.Person, c.Unit)
+			return refuse("not_unit_user", "person %s is not a user of unit %s; add them with CreateUnitUser", c.Person, c.Unit).about(c.Person, c.Unit)
 		}
 		e.Booking = unit.Booking
 	}
@@ -61,10 +61,10 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 		if old.live() && e.same(old) {
 			return nil
 		}
-		return refuse("credential_exists", "the credential %s already exists", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "credential %s already exists", c.Credential).about(c.Credential)
 	}
 	if tx.mobileKeysOf(c.Person) >= maxMobileKeys {
-		return refuse("too_many_mobile_keys", "the person %s has %d mobile keys, which is all that one may have; take one away first", c.Person, maxMobileKeys).about(c.Person)
+		return refuse("too_many_mobile_keys", "person %s has %d mobile keys, the maximum; take one away first", c.Person, maxMobileKeys).about(c.Person)
 	}
 	if r := tx.checkUse(e.Person, e.Booking, e.From, e.Until, schedule.Schedule{}); r != nil {
 		return r

@@ -45,7 +45,7 @@ func (CreateOrg) permit() Permit     { return Permit{Bootstrap: true, Service: t
 func (CreateOrg) scope(*State) Scope { return Scope{} }
 func (c CreateOrg) decide(tx *Tx) *Refusal {
 	if tx.Orgs.Len() > 0 {
-		return refuse("org_exists", "the org %s already exists; choose another id", c.Org).about(c.Org)
+		return refuse("org_exists", "org %s already exists; choose another id", c.Org).about(c.Org)
 	}
 	if err := CheckID(c.Org); err != nil {
 		return refuse("invalid_field", "org: %v", err)
@@ -93,7 +93,7 @@ func (c RegisterOrg) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "org: %v", err)
 	}
 	if tx.Orgs.Has(c.Org) {
-		return refuse("org_exists", "the org %s already exists; choose another id", c.Org).about(c.Org)
+		return refuse("org_exists", "org %s already exists; choose another id", c.Org).about(c.Org)
 	}
 	tx.emit(OrgRegistered(c))
 	return nil

@@ -65,7 +65,7 @@ func (tx *Tx) person(id ID) (*Person, *Refusal) {
 		return nil, r
 	}
 	if p.State == PersonStateErased {
-		return nil, refuse("person_erased", "the person %s was erased; nothing can be given to them or changed", id).about(id)
+		return nil, refuse("person_erased", "person %s was erased; nothing can be given to them or changed", id).about(id)
 	}
 	return p, nil
 }
@@ -102,7 +102,7 @@ func (RegisterPerson) scope(*State) Scope { return Scope{AnySite: true} }
 func (c RegisterPerson) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Person, "person")
 	if tx.People.Has(id) {
-		return refuse("person_exists", "the person %s already exists", id).about(id)
+		return refuse("person_exists", "person %s already exists", id).about(id)
 	}
 	if r := tx.checkAddresses(id, c.Email, c.Phone); r != nil {
 		return r
@@ -119,19 +119,19 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 	}
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {
-			return refuse("invalid_field", "email: it is written as in anna@example.com")
+			return refuse("invalid_field", "email: not valid; write it like anna@example.com")
 		}
 		for _, other := range tx.People.By("email:" + normalEmail(e)) {
 			if other != person {
 				if tx.hides(other) {
-					return refuse("email_in_use", "the e-mail address belongs to somebody else in the org; a system manager can tell whose it is")
+					return refuse("email_in_use", "the e-mail address belongs to somebody else in the org; ask a system manager whose it is")
 				}
-				return refuse("email_in_use", "the e-mail address belongs to the person %s; a pending person becomes active by BindIdentity", other).about(other)
+				return refuse("email_in_use", "the e-mail address belongs to person %s; if that person is pending, send BindIdentity", other).about(other)
 			}
 		}
 	}
 	if p := phone.Text(); p != "" && len(normalPhone(p)) < 3 {
-		return refuse("invalid_field", "phone: it is written as in +49 30 123456")
+		return refuse("invalid_field", "phone: not valid; write it like +49 30 123456")
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (c ChangePerson) decide(tx *Tx) *Refusal {
 		case given.Null && !p.field(f).Empty():
 			e.Cleared = append(e.Cleared, f)
 		case given.Named && !given.Null && given.Value.Empty():
-			return refuse("invalid_field", "%s: it is empty; null clears it", f)
+			return refuse("invalid_field", "%s: must not be empty; to clear it, give null", f)
 		}
 	}
 	if e.Name.Empty() && e.Email.Empty() && e.Phone.Empty() && len(e.Cleared) == 0 {

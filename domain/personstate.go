@@ -104,7 +104,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 	// Nobody else could be told whose things are in the unit.
 	for id, b := range tx.Bookings.Each("person:" + string(c.Person)) {
 		if tx.stands(b) == nil {
-			return refuse("booking_active", "the person %s is the primary tenant of the booking %s; end or revoke it first", c.Person, id).about(id)
+			return refuse("booking_active", "person %s is the primary tenant of booking %s; end or revoke it first", c.Person, id).about(id)
 		}
 	}
 	if r := tx.owesOwner(c.Person); r != nil {

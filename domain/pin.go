@@ -87,7 +87,7 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if tx.Credentials.Has(c.Credential) {
-		return refuse("credential_exists", "the credential %s already exists; RotatePin gives a PIN other digits", c.Credential).about(c.Credential)
+		return refuse("credential_exists", "credential %s already exists; to change the digits of a PIN, send RotatePin", c.Credential).about(c.Credential)
 	}
 	if r := c.holder(tx, &e); r != nil {
 		return r
@@ -120,12 +120,12 @@ func (e *PinIssued) check(tx *Tx) *Refusal {
 	}
 	if t := e.Times; len(t.Windows) == 0 {
 		if !t.ValidFrom.IsZero() || !t.ValidUntil.IsZero() || t.Holidays != "" && !t.Always {
-			return refuse("invalid_field", "times: there are no windows; from and until say from when and until when it opens")
+			return refuse("invalid_field", "times: at least one window is required; to limit the period instead, use from and until")
 		}
 		e.Times = schedule.Schedule{}
 	}
 	if e.MaxUses < 0 || e.MaxUses > maxUses {
-		return refuse("invalid_field", "max_uses: it is 0 to %d", maxUses)
+		return refuse("invalid_field", "max_uses: must be 0 to %d", maxUses)
 	}
 	if r := checkBuffers(e.BufferBefore, e.BufferAfter); r != nil {
 		return r
@@ -141,7 +141,7 @@ func (tx *Tx) roomForPin(person ID) *Refusal {
 	if tx.pinsOf(person) < maxPins {
 		return nil
 	}
-	return refuse("too_many_pins", "the person %s has %d PINs, which is all that one may have; take one away first", person, maxPins).about(person)
+	return refuse("too_many_pins", "person %s has %d PINs, the maximum; take one away first", person, maxPins).about(person)
 }
 
 // pinsOf counts the live PINs of a person but for those for duress.
@@ -164,7 +164,7 @@ func (c IssuePin) holder(tx *Tx, e *PinIssued) *Refusal {
 			return r
 		}
 		if c.Person != b.Person && !tx.hasShare(b.ID, c.Person) {
-			return refuse("pin_holder_not_permitted", "the person %s is neither the tenant of the booking %s nor shares it", c.Person, b.ID).about(c.Person, b.ID)
+			return refuse("pin_holder_not_permitted", "person %s is neither the tenant of booking %s nor shares it", c.Person, b.ID).about(c.Person, b.ID)
 		}
 		e.Booking, e.Sites = b.ID, []ID{b.Site}
 		return nil
@@ -174,14 +174,14 @@ func (c IssuePin) holder(tx *Tx, e *PinIssued) *Refusal {
 			return r
 		}
 		if !tx.placed(unit, c.Person) {
-			return refuse("not_unit_user", "the person %s has no place in the unit %s; CreateUnitUser gives one", c.Person, unit.ID).about(c.Person, unit.ID)
+			return refuse("not_unit_user", "person %s is not a user of unit %s; add them with CreateUnitUser", c.Person, unit.ID).about(c.Person, unit.ID)
 		}
 		e.Unit, e.Booking, e.Sites = unit.ID, unit.Booking, []ID{unit.Site}
 		return nil
 	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
 		return c.forSites(tx, e)
 	}
-	return refuse("invalid_field", "a PIN is made for one of a booking, a unit, or sites")
+	return refuse("invalid_field", "give exactly one of booking, unit and sites")
 }
 
 func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {
@@ -191,7 +191,7 @@ func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {
 			return r
 		}
 		if !tx.servesAt(c.Person, id) && !tx.inGroupAt(c.Person, id) {
-			return refuse("pin_holder_not_permitted", "at the site %s the person %s has neither a role nor a grant nor a group; name the booking or the unit that the PIN is for", id, c.Person).about(c.Person, id)
+			return refuse("pin_holder_not_permitted", "at site %s person %s has neither a role nor a grant nor a group; name the booking or the unit that the PIN is for", id, c.Person).about(c.Person, id)
 		}
 	}
 	return tx.mayEquip(c.Person, e.Sites)
@@ -266,7 +266,7 @@ func (IssueOneTimePin) permit() Permit           { return IssuePin{}.permit() }
 func (c IssueOneTimePin) scope(s *State) Scope   { return c.pin().scope(s) }
 func (c IssueOneTimePin) decide(tx *Tx) *Refusal { return c.pin().decide(tx) }
 
-// RotatePin gives a PIN other digits, for one that was forgotten or overheard: the
+// to change the digits of a PIN, send RotatePin, for one that was forgotten or overheard: the
 // old ones cannot be told any more (rule L13). Everything else stays, a suspension
 // too, and how often it was used.
 type RotatePin struct {
@@ -299,9 +299,9 @@ func (tx *Tx) livePin(id ID) (*Credential, *Refusal) {
 	case r != nil:
 		return nil, r
 	case c.Kind != KindPin:
-		return nil, refuse("not_a_pin", "the credential %s is a %s", c.ID, c.Kind).about(c.ID)
+		return nil, refuse("not_a_pin", "credential %s is a %s, not a PIN", c.ID, c.Kind).about(c.ID)
 	case !c.live(), !c.Until.IsZero() && !tx.At.Before(c.Until):
-		return nil, refuse("credential_ended", "the PIN %s has ended, which is final; issue a new one", c.ID).about(c.ID)
+		return nil, refuse("credential_ended", "PIN %s has ended; this is final: issue a new one", c.ID).about(c.ID)
 	}
 	return c, nil
 }
@@ -318,7 +318,7 @@ func (tx *Tx) mayRotate(cr *Credential) *Refusal {
 		return r
 	}
 	if why := tx.credentialFallsFor(cr, b); why != "" {
-		return refuse("holder_not_permitted", "the person %s may not hold the credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
+		return refuse("holder_not_permitted", "person %s may not hold credential %s any more: %s", cr.Person, cr.ID, why).about(cr.Person)
 	}
 	return nil
 }

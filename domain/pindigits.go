@@ -84,9 +84,9 @@ func (tx *Tx) freePin(sites []ID, candidates []Personal, others ...Personal) (Pe
 		}
 	}
 	if weak > 0 && weak == len(candidates) {
-		return Personal{}, refuse("pin_too_weak", "none of the PINs that were made for this is hard to guess; send it again")
+		return Personal{}, refuse("pin_too_weak", "no PIN could be made that is hard to guess; send the command again")
 	}
-	return Personal{}, refuse("pin_in_use", "none of the PINs that were made for this is free; send it again")
+	return Personal{}, refuse("pin_in_use", "no free PIN could be made; send the command again")
 }
 
 func near(pin string, others []Personal) bool {
@@ -174,7 +174,7 @@ const maxBuffer = 720
 
 func checkBuffers(before, after int) *Refusal {
 	if min(before, after) < 0 || max(before, after) > maxBuffer {
-		return refuse("invalid_field", "buffer_before, buffer_after: they are 0 to %d minutes", maxBuffer)
+		return refuse("invalid_field", "buffer_before, buffer_after: must be 0 to %d minutes", maxBuffer)
 	}
 	return nil
 }

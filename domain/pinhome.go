@@ -57,7 +57,7 @@ func (e *PinIssued) findHome(tx *Tx) *Refusal {
 		e.Home = d.Gateway
 	}
 	if e.Home == "" {
-		return refuse("uses_need_one_gateway", "a PIN with a number of uses is counted by the gateway of its doors, and the person %s has none at %v yet", e.Person, e.Sites).about(e.Person)
+		return refuse("uses_need_one_gateway", "a PIN with a number of uses is counted by the gateway of its doors, and person %s has none at %v yet", e.Person, e.Sites).about(e.Person)
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (e *PinIssued) findHome(tx *Tx) *Refusal {
 func usesNeedOneGateway(d *Door, home ID) *Refusal {
 	const or = "; the policy uses: per_gateway lets each gateway count for itself"
 	if d.Gateway == "" {
-		return refuse("uses_need_one_gateway", "the door %s has no gateway that could count the uses; AssignDoorToGateway gives it one"+or, d.ID).about(d.ID)
+		return refuse("uses_need_one_gateway", "door %s has no gateway that could count the uses; AssignDoorToGateway gives it one"+or, d.ID).about(d.ID)
 	}
 	return refuse("uses_need_one_gateway", "the PIN would open at doors of the gateways %s and %s (door %s), and each counts for itself"+or, home, d.Gateway, d.ID).about(home, d.Gateway, d.ID)
 }
@@ -82,7 +82,7 @@ func (tx *Tx) refuseHomeless(site ID) *Refusal {
 	if len(there) == 0 {
 		return nil
 	}
-	return refuse("uses_need_one_gateway", "of the PINs at the site %s each gateway counts the uses of %d for itself, as of %s; revoke them first", site, len(there), there[0]).about(there...)
+	return refuse("uses_need_one_gateway", "of the PINs at site %s each gateway counts the uses of %d for itself, as of %s; revoke them first", site, len(there), there[0]).about(there...)
 }
 
 // warnOfHome warns that PINs are not taken at a door any more, for it leaves the

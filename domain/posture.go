@@ -105,7 +105,7 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
 	door, ok := tx.Doors.Get(c.Door)
 	if !ok || door.Hours == "" || c.Until.Named {
-		return time.Time{}, refuse("invalid_field", "until_change: it is for a door that SchedulePosture gave a schedule, and without until")
+		return time.Time{}, refuse("invalid_field", "until_change: only for a door with a schedule from SchedulePosture, and without until")
 	}
 	site, r := tx.Sites.find(door.Site, "site")
 	if r != nil {
@@ -117,7 +117,7 @@ func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
 	}
 	next, ok := schedule.NextChange(times.Schedule, tx.zone(site.ID), site.Calendar, int64(unlock.InstantOf(tx.At)))
 	if !ok {
-		return time.Time{}, refuse("invalid_field", "until_change: the schedule %s of the door never changes", door.Hours).about(door.Hours)
+		return time.Time{}, refuse("invalid_field", "until_change: schedule %s of the door never changes", door.Hours).about(door.Hours)
 	}
 	return time.Unix(0, next).UTC(), nil
 }
@@ -131,7 +131,7 @@ func (s *State) atPlace(site, door ID) Scope {
 func (tx *Tx) postureOf(site, door ID) (DoorPosture, *Refusal) {
 	switch {
 	case (site == "") == (door == ""):
-		return DoorPosture{}, refuse("invalid_field", "door: one of door and site is given")
+		return DoorPosture{}, refuse("invalid_field", "give exactly one of door and site")
 	case site != "":
 		at, r := tx.Sites.find(site, "site")
 		if r != nil {
@@ -191,7 +191,7 @@ func (c ClearPosture) decide(tx *Tx) *Refusal {
 	site := c.scope(tx.State).Sites[0]
 	switch {
 	case !tx.operates(site) && (now.By != tx.Actor || now.Posture != PostureUnlocked):
-		return refuse("role_not_permitted", "ClearPosture needs the role staff or a higher one (at the site %s or at the org), or having let the door stand open", site).about(orDefault(c.Door, c.Site))
+		return refuse("role_not_permitted", "%s may not send ClearPosture at site %s; allowed: staff, a system manager, the owner or whoever let the door stand open", tx.Actor.ID, site).about(orDefault(c.Door, c.Site))
 	case now.inForce(tx.At):
 		tx.emit(PostureCleared(c))
 	}
@@ -219,7 +219,7 @@ func (UnlockFor) permit() Permit         { return Permit{Role: RoleStaff, Holder
 func (c UnlockFor) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c UnlockFor) decide(tx *Tx) *Refusal {
 	if c.Minutes < 1 || c.Minutes > MaxUnlockMinutes {
-		return refuse("invalid_field", "minutes: it is 1 to %d", MaxUnlockMinutes)
+		return refuse("invalid_field", "minutes: must be 1 to %d", MaxUnlockMinutes)
 	}
 	door, _, r := tx.fromAfar(c.Door, CapabilityUnlockFor)
 	if r != nil {
@@ -230,14 +230,14 @@ func (c UnlockFor) decide(tx *Tx) *Refusal {
 	site, _ := tx.Sites.Get(door.Site) // the door is there: so is its site
 	switch {
 	case !now.inForce(tx.At) && door.Unit == "" && site.Posture.inForce(tx.At) && site.Posture.Posture != PostureUnlocked && !tx.operates(door.Site):
-		return refuse("posture_in_force", "the site %s has the posture %s, past which staff alone let a door stand open", site.ID, site.Posture.Posture).about(c.Door, site.ID)
+		return refuse("posture_in_force", "site %s has the posture %s, past which staff alone let a door stand open", site.ID, site.Posture.Posture).about(c.Door, site.ID)
 	case !now.inForce(tx.At):
 	case now.Posture != PostureUnlocked:
-		return refuse("posture_in_force", "the door %s has the posture %s, which would be lost; SetPosture sets another one", c.Door, now.Posture).about(c.Door)
+		return refuse("posture_in_force", "door %s has the posture %s, which would be lost; SetPosture sets another one", c.Door, now.Posture).about(c.Door)
 	case now.Until.IsZero() || !now.Until.Before(until):
 		return nil
 	case now.By != tx.Actor && !tx.operates(door.Site):
-		return refuse("posture_in_force", "%s lets the door %s stand open until %s; who set that may prolong it, and staff may", now.By, c.Door,
+		return refuse("posture_in_force", "%s lets door %s stand open until %s; who set that may prolong it, and staff may", now.By, c.Door,
 			now.Until.Format(time.RFC3339)).about(c.Door)
 	}
 	tx.emit(PostureSet{Door: c.Door, Posture: PostureUnlocked, Until: until})

@@ -45,7 +45,7 @@ func (c SetUnitPrivacy) decide(tx *Tx) *Refusal {
 	case unit.private() == c.Enabled:
 		return nil
 	case c.Enabled && len(unit.Privacy) >= maxPrivacyPeriods:
-		return refuse("too_many_periods", "the unit %s has had privacy %d times, which are all kept", c.Unit, maxPrivacyPeriods).about(c.Unit)
+		return refuse("too_many_periods", "unit %s has had privacy %d times, the maximum", c.Unit, maxPrivacyPeriods).about(c.Unit)
 	}
 	tx.emit(UnitPrivacySet(c))
 	return nil

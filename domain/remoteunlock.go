@@ -124,7 +124,7 @@ func (c RemoteUnlock) decide(tx *Tx) *Refusal {
 // warnUnserved warns of a door that is to open from afar and that no gateway serves.
 func (tx *Tx) warnUnserved(door *Door) {
 	if door.Gateway == "" {
-		tx.warn("door_without_gateway", "no gateway serves the door %s, so that nothing opens it; AssignDoorToGateway says which one does", door.ID)
+		tx.warn("door_without_gateway", "no gateway serves door %s, so that nothing opens it; AssignDoorToGateway says which one does", door.ID)
 	}
 }
 
@@ -136,11 +136,11 @@ func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *
 	switch {
 	case r != nil:
 	case !slices.Contains(door.Capabilities, way):
-		r = refuse("capability_not_supported", "the door %s cannot do %s", id, way).about(id)
+		r = refuse("capability_not_supported", "door %s cannot do %s", id, way).about(id)
 	case door.Disabled:
-		r = refuse("door_disabled", "the door %s is out of service; EnableDoor lets it decide again", id).about(id)
+		r = refuse("door_disabled", "door %s is out of service; to put it back, send EnableDoor", id).about(id)
 	case tx.lockedDown(door):
-		r = refuse("door_locked_down", "a lockdown of the door %s, its area or its site holds; ReleaseLockdown ends it", id).about(id)
+		r = refuse("door_locked_down", "door %s is locked down; to end the lockdown, send ReleaseLockdown", id).about(id)
 	case !tx.operates(door.Site):
 		grant, r = tx.grantFromAfar(door, way)
 	}
@@ -164,7 +164,7 @@ func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Re
 		}
 	}
 	code := tx.CodeToldTo(tx.Actor.ID, door.Site, grant, RefusalCode(answer.Failed.First().String()))
-	return "", refuse("remote_unlock_not_permitted", "%s may not open the door %s by %s: %s", tx.Actor.ID, door.ID, way, code).about(door.ID)
+	return "", refuse("remote_unlock_not_permitted", "%s may not open door %s by %s: %s", tx.Actor.ID, door.ID, way, code).about(door.ID)
 }
 
 // RemoteUnlockRequested asks that a door opens once. It changes nothing about who
@@ -221,7 +221,7 @@ func (c SettleRemoteUnlock) decide(tx *Tx) *Refusal {
 	case c.Outcome == "":
 		return required("outcome", "")
 	case (c.Outcome == UnlockRefused) != (c.Code != ""):
-		return refuse("invalid_field", "code: a refusal has one, and nothing else has")
+		return refuse("invalid_field", "code: required for a refusal, and only there")
 	case request.Outcome != "":
 		return nil
 	case c.Outcome == UnlockExecuted:

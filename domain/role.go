@@ -46,7 +46,7 @@ func (tx *Tx) above(actor Role, person ID, roles ...Role) *Refusal {
 	}
 	for _, r := range roles {
 		if actor.rank() <= r.rank() {
-			return refuse("role_not_permitted", "it needs a role above %s, and %s is %s", roleName(r), tx.Actor.ID, roleName(actor)).about(person)
+			return refuse("role_not_permitted", "%[2]s is %[3]s and may not change somebody who is %[1]s; a higher role may", roleName(r), tx.Actor.ID, roleName(actor)).about(person)
 		}
 	}
 	return nil
@@ -68,7 +68,7 @@ func (s *State) owner() ID {
 }
 
 func lastOwner(person ID) *Refusal {
-	return refuse("last_owner", "%s is the only owner of the org; hand it over by TransferOwnership first", person).about(person)
+	return refuse("last_owner", "%s is the only owner of the org; hand it over with TransferOwnership first", person).about(person)
 }
 
 // roleHeldFor is the highest role that a person holds at a site or at the org.
@@ -106,7 +106,7 @@ func (c AssignRole) decide(tx *Tx) *Refusal {
 		return lastOwner(c.Person)
 	}
 	if c.Role == RoleOwner {
-		return refuse("role_not_permitted", "the role of the owner passes by TransferOwnership alone").about(c.Person)
+		return refuse("role_not_permitted", "the role of owner is only passed on with TransferOwnership").about(c.Person)
 	}
 	held := tx.roleHeldFor(c.Person, c.Site)
 	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, held, c.Role); r != nil {
@@ -215,7 +215,7 @@ func (c ExpireRole) decide(tx *Tx) *Refusal {
 	switch {
 	case !ok:
 	case !tx.roleOver(role):
-		return refuse("role_not_over", "the role of %s lasts", c.Person).about(c.Person)
+		return refuse("role_not_over", "the role of %s has not ended yet", c.Person).about(c.Person)
 	default:
 		tx.emit(RoleExpired(c))
 	}
@@ -253,7 +253,7 @@ func (c TransferOwnership) decide(tx *Tx) *Refusal {
 		return nil
 	}
 	if tx.RoleAt(c.Person, "") != RoleSystemManager {
-		return refuse("not_system_manager", "the next owner is an active system manager of the org before; assign %s that role first", c.Person).about(c.Person)
+		return refuse("not_system_manager", "the next owner must be an active system manager of the org; assign %s that role first", c.Person).about(c.Person)
 	}
 	tx.emit(OwnershipTransferred{From: tx.Actor.ID, To: c.Person})
 	return nil

@@ -52,7 +52,7 @@ func (DefineSchedule) scope(*State) Scope { return Scope{AnySite: true} }
 func (c DefineSchedule) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Schedule, "schedule")
 	if tx.Schedules.Has(id) {
-		return refuse("schedule_exists", "the schedule %s already exists", id).about(id)
+		return refuse("schedule_exists", "schedule %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -97,7 +97,7 @@ func (c ChangeSchedule) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Schedule == AlwaysID {
-		return refuse("schedule_fixed", "the schedule %s cannot be changed; define another one", AlwaysID).about(AlwaysID)
+		return refuse("schedule_fixed", "schedule %s cannot be changed; define another one", AlwaysID).about(AlwaysID)
 	}
 	times := orGiven(c.Times, old.Schedule)
 	if r := checkTimes(times); r != nil {

@@ -121,9 +121,9 @@ func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
 	}
 	switch {
 	case sh.State == ShareStateRevoked:
-		return refuse("share_revoked", "the share %s was revoked, which is final; share anew", sh.ID).about(sh.ID)
+		return refuse("share_revoked", "share %s was revoked; this is final: share anew", sh.ID).about(sh.ID)
 	case sh.State == ShareStateEnded, tx.passed(sh.Site, sh.Until):
-		return refuse("share_ended", "the share %s has ended, which is final; share anew", sh.ID).about(sh.ID)
+		return refuse("share_ended", "share %s has ended; this is final: share anew", sh.ID).about(sh.ID)
 	}
 	b, r := tx.standing(sh.Booking)
 	if r != nil {
@@ -228,7 +228,7 @@ func (c EndShare) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if !tx.passed(sh.Site, sh.Until) {
-		return refuse("share_not_over", "the share %s lasts %s", sh.ID, daysText(sh.From, sh.Until)).about(sh.ID)
+		return refuse("share_not_over", "share %s runs %s", sh.ID, daysText(sh.From, sh.Until)).about(sh.ID)
 	}
 	tx.emit(ShareEnded(c))
 	tx.settle(sh.Booking)

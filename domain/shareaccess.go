@@ -50,12 +50,12 @@ func (c ShareAccess) decide(tx *Tx) *Refusal {
 	n := len(c.Bookings) * len(c.Sharees)
 	switch {
 	case n == 0:
-		return refuse("invalid_field", "sharing needs bookings and people to share with")
+		return refuse("invalid_field", "bookings, sharees: at least one of each is required")
 	case n > MaxList:
-		return refuse("too_many_shares", "%d people with %d bookings each make %d shares, at most %d are allowed at once",
+		return refuse("too_many_shares", "%d people and %d bookings make %d shares; at most %d are allowed at once",
 			len(c.Sharees), len(c.Bookings), n, MaxList)
 	case len(c.Shares) > 0 && len(c.Shares) != n:
-		return refuse("invalid_field", "shares: there are %d ids for %d shares", len(c.Shares), n)
+		return refuse("invalid_field", "shares: %d ids were given for %d shares; give one for each", len(c.Shares), n)
 	}
 	bookings := make([]sharedBooking, len(c.Bookings))
 	for i, id := range c.Bookings {
@@ -118,16 +118,16 @@ func (tx *Tx) toShare(id ID, from, until schedule.Date) (sharedBooking, *Refusal
 	case r != nil:
 		return sharedBooking{}, r
 	case site.LockSystem == "":
-		return sharedBooking{}, refuse("site_not_connected", "the site %s is not connected to a lock system; ConnectSite does that", site.ID).about(site.ID)
+		return sharedBooking{}, refuse("site_not_connected", "site %s is not connected to a lock system; connect it with ConnectSite", site.ID).about(site.ID)
 	case !tx.isMapped(unit):
-		return sharedBooking{}, refuse("unit_not_mapped", "no access is mapped to the unit %s; MapUnitAccess does that", unit.ID).about(unit.ID)
+		return sharedBooking{}, refuse("unit_not_mapped", "no access is mapped to unit %s; map it with MapUnitAccess", unit.ID).about(unit.ID)
 	case !site.notifies() && site.Policy.MissingNotification == "refuse":
 		return sharedBooking{}, refuse("notification_not_configured", notConfigured, site.ID).about(site.ID)
 	}
 	return sharedBooking{b, parent}, tx.shareable(b, parent, from, until)
 }
 
-const notConfigured = "the message shared_access is not set up for the site %s: nobody will tell people of their access; SetNotification says that it is"
+const notConfigured = "the message shared_access is not set up for site %s: nobody will tell people of their access; SetNotification says that it is"
 
 // notifies reports whether people are told of what is shared with them.
 func (s *Site) notifies() bool { return slices.Contains(s.Notifications, NotificationSharedAccess) }
@@ -150,7 +150,7 @@ func (tx *Tx) sharesOnFrom(b *Booking, from, until schedule.Date) (*Share, *Refu
 		}
 	}
 	if best == nil {
-		return nil, refuse("role_not_permitted", "the booking %s is of somebody else", b.ID).about(b.ID)
+		return nil, refuse("role_not_permitted", "booking %s belongs to somebody else", b.ID).about(b.ID)
 	}
 	depth := 2
 	for up, ok := tx.Shares.Get(best.Parent); ok; up, ok = tx.Shares.Get(up.Parent) {
@@ -161,7 +161,7 @@ func (tx *Tx) sharesOnFrom(b *Booking, from, until schedule.Date) (*Share, *Refu
 		return nil, r
 	}
 	if most := max(1, site.Policy.ShareDepth); depth > most {
-		return nil, refuse("share_depth_exceeded", "at the site %s access is shared at most %d deep, and this would be %d: the tenant can share it", site.ID, most, depth).about(b.ID)
+		return nil, refuse("share_depth_exceeded", "at site %s access may be shared at most %d levels deep, this would be %d; ask the tenant to share it", site.ID, most, depth).about(b.ID)
 	}
 	return best, nil
 }
@@ -173,13 +173,13 @@ func (tx *Tx) shareable(b *Booking, parent *Share, from, until schedule.Date) *R
 	}
 	switch {
 	case until.IsZero():
-		return refuse("invalid_field", "until: the last day is missing")
+		return refuse("invalid_field", "until: the last day is required")
 	case !meet(from, until, b.From, b.Until):
-		return refuse("window_outside_booking", "the booking %s lasts %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
+		return refuse("window_outside_booking", "booking %s runs %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
 	case parent != nil && !meet(from, until, parent.From, parent.Until):
-		return refuse("window_outside_share", "the booking %s is shared with you %s", b.ID, daysText(parent.From, parent.Until)).about(b.ID, parent.ID)
+		return refuse("window_outside_share", "your share of booking %s runs %s", b.ID, daysText(parent.From, parent.Until)).about(b.ID, parent.ID)
 	case tx.passed(b.Site, until):
-		return refuse("window_ended", "%s is over", until).about(b.ID)
+		return refuse("window_ended", "until: %s is in the past; give a later day", until).about(b.ID)
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func (tx *Tx) nobody(id ID, hint string) *Refusal {
 	if _, leftOut := tx.leftOut[id]; leftOut || id == "" {
 		return refuse("unknown_person", "that names nobody of the org; %s", hint)
 	}
-	return refuse("unknown_person", "there is no person %s; %s", id, hint).about(id)
+	return refuse("unknown_person", "person %s does not exist; %s", id, hint).about(id)
 }
 
 // known finds the person with an id or an address; none when nobody is known by
@@ -215,7 +215,7 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 	var found []ID
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {
-			return "", refuse("invalid_field", "email: it is written as in anna@example.com")
+			return "", refuse("invalid_field", "email: not valid; write it like anna@example.com")
 		}
 		found = append(found, tx.People.By("email:"+normalEmail(e))...)
 	}
@@ -225,10 +225,10 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 	found = sortedIDs(found)
 	switch named := tx.People.Has(id); {
 	case len(found) > 1:
-		r := refuse("person_ambiguous", "several people have these addresses; name the person by id")
+		r := refuse("person_ambiguous", "several people have these addresses; give the id of the person")
 		return "", r.about(slices.DeleteFunc(found, tx.hides)...)
 	case named && !(email.Empty() && phone.Empty()) && !slices.Equal(found, []ID{id}):
-		return "", refuse("address_differs", "the person %s has other addresses; give the id or the addresses alone", id).about(id)
+		return "", refuse("address_differs", "person %s has other addresses; give either the id or the addresses", id).about(id)
 	case len(found) == 1:
 		return found[0], nil
 	case named:
@@ -242,11 +242,11 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 // the same days already exists.
 func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID) (ID, *Refusal) {
 	if person == b.Person || tx.isActor(person) {
-		return "", refuse("share_with_self", "the booking %s cannot be shared with its tenant or with oneself", b.ID).about(person)
+		return "", refuse("share_with_self", "booking %s cannot be shared with its tenant or with yourself", b.ID).about(person)
 	}
 	if site, ok := tx.Sites.Get(b.Site); ok && site.Policy.ManagerShares == "forbidden" && tx.worksAt(person, b.Site) &&
 		(tx.isActor(b.Person) || b.parent != nil) {
-		return "", refuse("manager_share_forbidden", "at the site %s tenants do not share with its staff", b.Site).about(person)
+		return "", refuse("manager_share_forbidden", "at site %s tenants may not share with staff", b.Site).about(person)
 	}
 	if b.parent == nil && !tx.isActor(b.Person) {
 		if r := tx.outranks(person, []ID{b.Site}); r != nil {
@@ -259,7 +259,7 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 		}
 	}
 	if tx.Shares.Has(id) {
-		return "", refuse("share_exists", "the share %s already exists", id).about(id)
+		return "", refuse("share_exists", "share %s already exists", id).about(id)
 	}
 	e := ShareCreated{Share: tx.idFor(id, "share"), Booking: b.ID, Unit: b.Unit, Person: person, From: from, Until: until, Unconfirmed: tx.unconfirmed(person, b.Site)}
 	if b.parent != nil {

@@ -72,13 +72,13 @@ func (CreateSite) scope(*State) Scope { return Scope{} }
 func (c CreateSite) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Site, "site")
 	if tx.Sites.Has(id) {
-		return refuse("site_exists", "the site %s already exists", id).about(id)
+		return refuse("site_exists", "site %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
 	}
 	if c.Zone == schedule.UnsetZone {
-		return refuse("unknown_zone", "the zone %s says that none was chosen: an example is Europe/Berlin", c.Zone)
+		return refuse("unknown_zone", "zone %s is a placeholder; give a real one, like Europe/Berlin", c.Zone)
 	}
 	rules, err := schedule.LoadRules(c.Zone)
 	if err != nil {

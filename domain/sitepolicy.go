@@ -67,7 +67,7 @@ func (p Policy) check() error {
 		}
 	}
 	if p.ShareDepth < 0 || p.ShareDepth > maxShareDepth {
-		return fmt.Errorf("share_depth: it is 1 to %d", maxShareDepth)
+		return fmt.Errorf("share_depth: must be 1 to %d", maxShareDepth)
 	}
 	return nil
 }

@@ -86,9 +86,9 @@ func (c SuspendBooking) decide(tx *Tx) *Refusal {
 	i, found := b.suspension(c.Cause)
 	switch {
 	case !found && len(b.Suspensions) == maxSuspensions:
-		return refuse("too_many_suspensions", "the booking %s is suspended for %d causes, which is all that one may have", b.ID, maxSuspensions).about(b.ID)
+		return refuse("too_many_suspensions", "booking %s is suspended for %d causes, the maximum", b.ID, maxSuspensions).about(b.ID)
 	case found && b.Suspensions[i].Level.rank() > c.Level.rank():
-		return refuse("suspension_not_lowered", "the booking %s has an %s for the cause %q, and a %s would give access back; ReinstateBooking with that cause and the level %s does that",
+		return refuse("suspension_not_lowered", "booking %s has an %s for the cause %q, and a %s would give access back; ReinstateBooking with that cause and the level %s does that",
 			b.ID, b.Suspensions[i].Level, c.Cause, c.Level, c.Level).about(b.ID)
 	case !found || b.Suspensions[i].Level != c.Level:
 		tx.emit(BookingSuspended(c))
@@ -137,7 +137,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.All && (c.Cause != "" || c.Level != "") {
-		return refuse("invalid_field", "all: it leaves nothing, so that neither cause nor level is given")
+		return refuse("invalid_field", "all: lifts every suspension, so leave out cause and level")
 	}
 	e := BookingReinstated{Booking: c.Booking, Cause: c.Cause}
 	if !c.All {
@@ -148,7 +148,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 		e.Cause, e.Left = b.Suspensions[i].Cause, slices.Delete(slices.Clone(b.Suspensions), i, i+1)
 		switch was := b.Suspensions[i].Level; {
 		case c.Level.rank() > was.rank():
-			return refuse("invalid_field", "level: the booking %s has a %s for the cause %q; SuspendBooking raises it", b.ID, was, e.Cause).about(b.ID)
+			return refuse("invalid_field", "level: booking %s has a %s for the cause %q; SuspendBooking raises it", b.ID, was, e.Cause).about(b.ID)
 		case c.Level == was:
 			return nil
 		case c.Level != "":
@@ -182,7 +182,7 @@ func (c ReinstateBooking) lifts(tx *Tx, b *Booking) (int, *Refusal) {
 		tx.warn("suspended_for_other_cause", "the booking %s is not suspended for %q: %s", b.ID, c.Cause, b.suspendedFor())
 		return -1, nil
 	case n > 1:
-		return -1, refuse("cause_missing", "the booking %s is suspended for several causes: %s; name the one to lift, or say all", b.ID, b.suspendedFor()).about(b.ID)
+		return -1, refuse("cause_missing", "booking %s is suspended for several causes: %s; name the one to lift, or say all", b.ID, b.suspendedFor()).about(b.ID)
 	}
 	return 0, nil
 }

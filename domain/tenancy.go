@@ -37,11 +37,11 @@ func (c MoveIn) decide(tx *Tx) *Refusal {
 	case unit.Booking == b.ID:
 		return nil
 	case !tx.begun(b.Site, b.From):
-		return refuse("booking_not_started", "the booking %s begins on %s", b.ID, b.From).about(b.ID)
+		return refuse("booking_not_started", "booking %s begins on %s", b.ID, b.From).about(b.ID)
 	case tx.moved(unit):
-		return refuse("unit_occupied", "the unit %s is moved in under the booking %s", unit.ID, unit.Booking).about(unit.ID, unit.Booking)
+		return refuse("unit_occupied", "unit %s is moved in under booking %s", unit.ID, unit.Booking).about(unit.ID, unit.Booking)
 	case unit.State != UnitVacant:
-		return refuse("unit_to_check", "the unit %s is to be looked over and released first", unit.ID).about(unit.ID)
+		return refuse("unit_to_check", "unit %s must be inspected and released first; send ReleaseUnit", unit.ID).about(unit.ID)
 	}
 	tx.emit(UnitMovedIn{Unit: unit.ID, Booking: b.ID})
 	if c.TenantManages != ManagesNothing {
@@ -77,7 +77,7 @@ func (c MoveOut) decide(tx *Tx) *Refusal {
 	case r != nil:
 		return r
 	case !b.MovedIn:
-		return refuse("not_moved_in", "nobody moved in under the booking %s; EndBooking ends it", b.ID).about(b.ID)
+		return refuse("not_moved_in", "nobody has moved in under booking %s; to end it, send EndBooking", b.ID).about(b.ID)
 	case b.MovedOut || b.over():
 		return nil
 	}

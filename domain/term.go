@@ -82,7 +82,7 @@ func (tx *Tx) checkUse(person, booking ID, from, until time.Time, times schedule
 	}
 	days := tx.window(b.Site, first, last)
 	if !overlapping(own, days) || !overlapping(tx.window(b.Site, times.ValidFrom, times.ValidUntil), days) {
-		return refuse("window_outside_booking", "for %s the booking %s lasts %s, and at no time of that would this open anything", person, b.ID, daysText(first, last)).about(b.ID)
+		return refuse("window_outside_booking", "booking %[2]s runs %[3]s for %[1]s, so this would never open anything", person, b.ID, daysText(first, last)).about(b.ID)
 	}
 	if own.From != 0 && own.From < days.From || own.Until != 0 && days.Until != 0 && own.Until > days.Until {
 		tx.warn("term_clamped", "it opens %s at most, as the booking %s allows", daysText(first, last), b.ID)

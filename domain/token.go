@@ -90,7 +90,7 @@ func (c IssueToken) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if p.State != PersonStateActive {
-		return refuse("person_not_active", "the person %s is %s", c.Person, p.State).about(c.Person)
+		return refuse("person_not_active", "person %s is %s", c.Person, p.State).about(c.Person)
 	}
 	if tx.Actor != PersonActor(c.Person) {
 		if r := tx.above(tx.RoleAt(tx.Actor.ID, ""), c.Person, tx.heldRole(c.Person)); r != nil {
@@ -98,10 +98,10 @@ func (c IssueToken) decide(tx *Tx) *Refusal {
 		}
 	}
 	if c.Scope == ScopeMetrics && !tx.RoleAt(tx.Actor.ID, "").AtLeast(RoleSystemManager) {
-		return refuse("role_not_permitted", "a token of the scope metrics needs the role %s at the org", RoleSystemManager)
+		return refuse("role_not_permitted", "a token of the scope metrics requires role %s at the org", RoleSystemManager)
 	}
 	if by, ok := tx.Tokens.Get(tx.Token); ok && c.Expires.After(by.Expires) && !tx.HighestRole(tx.Actor.ID).AtLeast(RoleStaff) {
-		return refuse("token_outlives_issuer", "expires: it is at most %s, when the token ends with which this one is issued; the operator can issue one that lasts longer",
+		return refuse("token_outlives_issuer", "expires: must be at most %s, when the token that issues it expires; an operator can issue a longer one",
 			by.Expires.Format(time.RFC3339))
 	}
 	if r := tx.checkFewTokens(c.Person); r != nil {
@@ -123,7 +123,7 @@ func (tx *Tx) checkFewTokens(person ID) *Refusal {
 		}
 	}
 	if have >= most {
-		return refuse("too_many_tokens", "the person %s has %d tokens that are good, which is the most; revoke one first", person, have).about(person)
+		return refuse("too_many_tokens", "person %s has %d valid tokens, the maximum; revoke one first", person, have).about(person)
 	}
 	return nil
 }
@@ -131,19 +131,19 @@ func (tx *Tx) checkFewTokens(person ID) *Refusal {
 // issue emits a token that nothing is wrong with.
 func (tx *Tx) issue(e TokenIssued) *Refusal {
 	if tx.Tokens.Has(e.Token) {
-		return refuse("token_exists", "the token %s already exists", e.Token).about(e.Token)
+		return refuse("token_exists", "token %s already exists", e.Token).about(e.Token)
 	}
 	if raw, err := hex.DecodeString(e.Hash); err != nil || len(raw) != sha256.Size || strings.ToLower(e.Hash) != e.Hash {
-		return refuse("invalid_field", "hash: it is the SHA-256 of the secret, 64 digits of hex in lower case")
+		return refuse("invalid_field", "hash: must be the SHA-256 of the secret, 64 hex digits in lower case")
 	}
 	if tx.Tokens.HasBy("hash:" + e.Hash) {
-		return refuse("token_exists", "there is a token of this secret already")
+		return refuse("token_exists", "a token with this secret already exists")
 	}
 	if r := required("scope", string(e.Scope)); r != nil {
 		return r
 	}
 	if !e.Expires.After(tx.At) || e.Expires.After(tx.At.Add(MaxTokenLife)) {
-		return refuse("invalid_field", "expires: it is after now and at most 366 days ahead")
+		return refuse("invalid_field", "expires: must be in the future, at most 366 days ahead")
 	}
 	e.Expires = e.Expires.UTC()
 	tx.emit(e)

@@ -125,13 +125,13 @@ func (c CreateUnit) decide(tx *Tx) *Refusal {
 	}
 	id := tx.idFor(c.Unit, "unit")
 	if tx.Units.Has(id) {
-		return refuse("unit_exists", "the unit %s already exists", id).about(id)
+		return refuse("unit_exists", "unit %s already exists", id).about(id)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
 	}
 	if c.Door == "" && (c.Right != "" || c.Schedule != "") {
-		return refuse("invalid_field", "door: it is missing; right and schedule are about the door that is made with the unit, and rights names those that are there")
+		return refuse("invalid_field", "door: a value is required; right and schedule are about the door that is made with the unit, and rights names those that are there")
 	}
 	tx.emit(UnitCreated{Unit: id, Site: c.Site, Name: c.Name})
 	return c.furnish(tx, id)
@@ -207,7 +207,7 @@ func (c MapUnitAccess) decide(tx *Tx) *Refusal {
 	slices.SortFunc(rights, func(a, b UnitRight) int { return cmp.Compare(a.Right, b.Right) })
 	for i, ur := range rights {
 		if i > 0 && rights[i-1].Right == ur.Right {
-			return refuse("invalid_field", "rights: the right %s is there twice", ur.Right).about(ur.Right)
+			return refuse("invalid_field", "rights: right %s is listed twice", ur.Right).about(ur.Right)
 		}
 		if slices.Contains(unit.Rights, ur) {
 			continue
@@ -218,7 +218,7 @@ func (c MapUnitAccess) decide(tx *Tx) *Refusal {
 		}
 		// A booking opens doors of its own site alone.
 		if len(right.Sites) > 0 && !slices.Contains(right.Sites, unit.Site) {
-			return refuse("other_site", "the right %s has no door at the site %s", ur.Right, unit.Site).about(ur.Right)
+			return refuse("other_site", "right %s has no door at site %s", ur.Right, unit.Site).about(ur.Right)
 		}
 		if ur.Schedule != "" {
 			if _, r := tx.Schedules.find(ur.Schedule, "schedule"); r != nil {
@@ -269,7 +269,7 @@ func (c ReleaseUnit) decide(tx *Tx) *Refusal {
 	case unit.State == UnitVacant:
 		return nil
 	case tx.moved(unit):
-		return refuse("unit_occupied", "the unit %s is moved in under the booking %s; move out first", c.Unit, unit.Booking).about(c.Unit, unit.Booking)
+		return refuse("unit_occupied", "unit %s is moved in under booking %s; move out first", c.Unit, unit.Booking).about(c.Unit, unit.Booking)
 	}
 	tx.emit(UnitReleased(c))
 	for id := range tx.Grants.Each(auctionKey(c.Unit)) {

@@ -63,7 +63,7 @@ func (tx *Tx) unitAccess(unit *Unit, access, before []UnitAccess) ([]UnitAccess,
 	slices.SortFunc(out, func(a, b UnitAccess) int { return cmp.Compare(a.Right, b.Right) })
 	for i := range out {
 		if i > 0 && out[i-1].Right == out[i].Right {
-			return nil, refuse("invalid_field", "access: the right %s is there twice", out[i].Right).about(out[i].Right)
+			return nil, refuse("invalid_field", "access: right %s is listed twice", out[i].Right).about(out[i].Right)
 		}
 		same := func(a UnitAccess) bool { return reflect.DeepEqual(a, out[i]) }
 		if slices.ContainsFunc(before, same) {
@@ -84,7 +84,7 @@ func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 		return r
 	}
 	if modes == nil {
-		return refuse("right_not_on_unit", "the right %s is not mapped to the unit %s", a.Right, unit.ID).about(a.Right, unit.ID)
+		return refuse("right_not_on_unit", "right %s is not mapped to unit %s", a.Right, unit.ID).about(a.Right, unit.ID)
 	}
 	limited := !reflect.DeepEqual(a.Limited, schedule.Schedule{})
 	if a.Mode == "" {
@@ -95,10 +95,10 @@ func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 	}
 	switch {
 	case !slices.Contains(modes, a.Mode):
-		return refuse("schedule_mode_not_offered", "the right %s is offered by the unit %s as %s (%s) or as %s", a.Right, unit.ID, modes[0],
+		return refuse("schedule_mode_not_offered", "right %s is offered by unit %s as %s (%s) or as %s", a.Right, unit.ID, modes[0],
 			tx.UnitSchedule(unit.ID, a.Right), modes[1]).about(a.Right, unit.ID)
 	case (a.Mode == ModeLimited) != limited:
-		return refuse("invalid_field", "access: the mode limited comes with a schedule, and no other does").about(a.Right)
+		return refuse("invalid_field", "access: mode limited requires a schedule; other modes must not have one").about(a.Right)
 	case !limited:
 		return nil
 	}
@@ -132,9 +132,9 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 	case r != nil:
 		return r
 	case !tx.inPlace(u):
-		return refuse("unit_user_removed", "the person %s has no place in the unit %s any more", c.Person, c.Unit).about(c.Person)
+		return refuse("unit_user_removed", "person %s is not a user of unit %s any more", c.Person, c.Unit).about(c.Person)
 	case len(c.Access) == 0 && !u.Manager:
-		return refuse("invalid_field", "access: a unit user has access; RemoveUnitUser takes all of it away")
+		return refuse("invalid_field", "access: at least one right is required; to take everything away, send RemoveUnitUser")
 	}
 	access, r := tx.unitAccess(unit, c.Access, u.Access)
 	if r != nil {
@@ -229,7 +229,7 @@ func (c RemoveUnitUser) decide(tx *Tx) *Refusal {
 			return r
 		}
 		if b, ok := tx.Bookings.Get(u.Booking); ok && b.Person == c.Person && !tx.operates(unit.Site) {
-			return refuse("role_not_permitted", "taking the tenant's place in the unit %s away needs the role staff or a higher one", c.Unit).about(c.Person)
+			return refuse("role_not_permitted", "only staff, a system manager or the owner may remove the tenant of unit %s", c.Unit).about(c.Person)
 		}
 	}
 	tx.emit(UnitUserRemoved{Unit: c.Unit, Person: c.Person, Cause: "removed"})

@@ -127,7 +127,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if len(c.Access) == 0 {
-		return refuse("invalid_field", "access: a unit user is created together with access")
+		return refuse("invalid_field", "access: at least one right is required")
 	}
 	access, r := tx.unitAccess(unit, c.Access, nil)
 	if r != nil {
@@ -141,7 +141,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
-		return refuse("unit_user_exists", "the person %s has a place in the unit %s; ChangeUnitUserAccess changes it", person, c.Unit).about(person)
+		return refuse("unit_user_exists", "person %s is already a user of unit %s; change their access with ChangeUnitUserAccess", person, c.Unit).about(person)
 	}
 	tx.emit(UnitUserCreated{Unit: c.Unit, Person: person, Booking: unit.Booking, Access: access, Unconfirmed: tx.unconfirmedIn(unit, person)})
 	return nil
@@ -152,10 +152,10 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
 	unit, r := tx.Units.find(id, "unit")
 	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, unit)) {
-		return nil, refuse("unknown_unit", "there is no unit %s", id).about(id)
+		return nil, refuse("unknown_unit", "unit %s does not exist", id).about(id)
 	}
 	if r == nil && !tx.moved(unit) {
-		r = refuse("unit_vacant", "nobody is moved in to the unit %s; a system manager or the owner sends MoveIn", id).about(id)
+		r = refuse("unit_vacant", "nobody has moved in to unit %s; send MoveIn first", id).about(id)
 	}
 	return unit, r
 }
@@ -251,7 +251,7 @@ func (c CreateUnitManager) decide(tx *Tx) *Refusal {
 	}
 	if u, ok := tx.UnitUsers.Get(unitUserKey(c.Unit, person)); ok && tx.inPlace(u) {
 		if u.Manager {
-			return refuse("unit_user_exists", "the person %s is a unit manager of the unit %s", person, c.Unit).about(person)
+			return refuse("unit_user_exists", "person %s is a unit manager of unit %s", person, c.Unit).about(person)
 		}
 		if len(access) == 0 {
 			access = u.Access
@@ -293,7 +293,7 @@ func (tx *Tx) mayDelegate(unit *Unit) *Refusal {
 	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, tx.Actor.ID)); ok && u.MayDelegate {
 		return nil
 	}
-	return refuse("role_not_permitted", "managing other unit managers of the unit %s needs the role staff or a higher one, or may_delegate_management", unit.ID).about(unit.ID)
+	return refuse("role_not_permitted", "only staff, a system manager, the owner or a manager with may_delegate_management may change the unit managers of unit %s", unit.ID).about(unit.ID)
 }
 
 // UnitManagerCreated makes a person a unit manager.

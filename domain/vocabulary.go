@@ -290,7 +290,7 @@ func oneOf[S ~string](v S, allowed ...S) error {
 // required refuses a field that was left out.
 func required(field, value string) *Refusal {
 	if strings.TrimSpace(value) == "" {
-		return refuse("invalid_field", "%s: it is missing", field)
+		return refuse("invalid_field", "%s: a value is required", field)
 	}
 	return nil
 }

@@ -238,7 +238,7 @@ func (a *API) permitted(c *caller, r *http.Request) *Problem {
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/orgs" {
 			return nil
 		}
-		return problem(http.StatusForbidden, "scope_not_permitted", "the bootstrap token is good for POST /v1/orgs alone")
+		return problem(http.StatusForbidden, "scope_not_permitted", "the bootstrap token only allows POST /v1/orgs")
 	}
 	if len(parts) > 2 && parts[0] == "v1" && parts[1] == "orgs" && parts[2] != string(c.org) {
 		return unknown("org", domain.ID(parts[2]))
@@ -246,13 +246,13 @@ func (a *API) permitted(c *caller, r *http.Request) *Problem {
 	switch pattern, declared := a.routeOf(r); {
 	case pattern == metricsPattern:
 		if c.scope != domain.ScopeMetrics {
-			return problem(http.StatusForbidden, "scope_not_permitted", "GET /metrics needs a token of the scope metrics")
+			return problem(http.StatusForbidden, "scope_not_permitted", "GET /metrics requires a token of scope metrics")
 		}
 		return nil
 	case c.scope == domain.ScopeFull, c.scope == domain.ScopeRead && declared.effect == asks:
 		return nil
 	}
-	return problem(http.StatusForbidden, "scope_not_permitted", "a token of the scope %s is not good for this", c.scope)
+	return problem(http.StatusForbidden, "scope_not_permitted", "a token of scope %s does not allow this; use one of a wider scope", c.scope)
 }
 
 // view gives the state of the caller's org, and notes where it stands. It looks at the

@@ -148,7 +148,7 @@ func (a *API) registerBootstrap() {
 // bootstrap token, so that a crash between them is taken up by the same request.
 func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error) {
 	if !callerOf(ctx).bootstrap {
-		return nil, problem(http.StatusForbidden, "scope_not_permitted", "an org is made with the bootstrap token")
+		return nil, problem(http.StatusForbidden, "scope_not_permitted", "creating an org requires the bootstrap token")
 	}
 	a.cfg.Bootstrap.one.Lock()
 	defer a.cfg.Bootstrap.one.Unlock()
@@ -188,7 +188,7 @@ func (a *API) makeOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, erro
 			return a.makeOrg(ctx, in)
 		}
 		if errors.Is(err, eventstore.ErrReused) {
-			return nil, problem(http.StatusConflict, "bootstrap_used", "this bootstrap token has made another org, or this one with other fields")
+			return nil, problem(http.StatusConflict, "bootstrap_used", "this bootstrap token was already used for another org, or for this one with other fields")
 		}
 		if err != nil {
 			return nil, a.asProblem(ctx, err)

@@ -148,7 +148,7 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 		case "dry_run":
 			dry, err := strconv.ParseBool(value)
 			if err != nil {
-				return malformed("query.dry_run", "it is true or false")
+				return malformed("query.dry_run", "must be true or false")
 			}
 			req.DryRun = dry
 		case "if_position":
@@ -166,15 +166,15 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 		case "zone_rules":
 			whole, err := strconv.ParseBool(value)
 			if err != nil {
-				return malformed("query.zone_rules", "it is true or false")
+				return malformed("query.zone_rules", "must be true or false")
 			}
 			req.zoneRules = whole
 		default:
-			return malformed("query."+name, "there is no such parameter")
+			return malformed("query."+name, "unknown parameter")
 		}
 	}
 	if req.rehearsal != (domain.UUID{}) && (!req.DryRun || req.IfPosition != nil) {
-		return malformed("query.rehearsal", "it goes with dry_run=true, and without if_position")
+		return malformed("query.rehearsal", "requires dry_run=true, without if_position")
 	}
 	req.OnBehalfOf = domain.ID(r.Header.Get("On-Behalf-Of"))
 	return nil
@@ -184,7 +184,7 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 func (a *API) checkOnBehalf(ctx context.Context, c *caller, person domain.ID) error {
 	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
-			return problem(http.StatusForbidden, "role_not_permitted", "On-Behalf-Of needs the role staff or a higher one")
+			return problem(http.StatusForbidden, "role_not_permitted", "On-Behalf-Of is only for staff, system managers and owners")
 		}
 		if p, ok := s.People.Get(person); !ok || !domain.Visible(s, c.person, domain.RecordOf(s, p)) {
 			return unknown("person", person)
@@ -208,7 +208,7 @@ func commandID(c *caller, key string) (domain.UUID, *Problem) {
 		return newID(), nil
 	}
 	if len(key) > maxKey {
-		return domain.UUID{}, malformed("header.Idempotency-Key", "it has at most %d bytes", maxKey)
+		return domain.UUID{}, malformed("header.Idempotency-Key", "must have at most %d bytes", maxKey)
 	}
 	if id, err := domain.ParseUUID(key); err == nil && !id.OfService() {
 		return id, nil
@@ -233,7 +233,7 @@ func readJSON(r *http.Request) ([]byte, *Problem) {
 // notDecoded says which field of a body is wrong.
 func notDecoded(err error) *Problem {
 	if t, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return malformed(strings.TrimSuffix("body."+t.Field, "."), "a JSON %s does not fit here", t.Value)
+		return malformed(strings.TrimSuffix("body."+t.Field, "."), "a JSON %s is not allowed here", t.Value)
 	}
 	if k, ok := errors.AsType[*wire.KeyError](err); ok {
 		return keyTaken(k)
@@ -245,11 +245,11 @@ func notDecoded(err error) *Problem {
 		return refused(r)
 	}
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return malformed("body", "it is no JSON: %v, at byte %d", s, s.Offset)
+		return malformed("body", "not valid JSON at byte %[2]d: %[1]v", s, s.Offset)
 	}
 	text := err.Error()
 	if _, field, ok := strings.Cut(text, "unknown field "); ok {
-		return malformed("body."+strings.Trim(field, `"`), "there is no such field")
+		return malformed("body."+strings.Trim(field, `"`), "unknown field")
 	}
 	return malformed("body", "%s", strings.Replace(text, "json: ", "", 1))
 }
@@ -286,7 +286,7 @@ func missingFields(typ domain.CommandType, body []byte) error {
 			if list {
 				name = fmt.Sprintf("[%d].%s", i, field)
 			}
-			return problem(http.StatusUnprocessableEntity, "invalid_field", "%s: it is missing", name)
+			return problem(http.StatusUnprocessableEntity, "invalid_field", "%s: a value is required", name)
 		}
 	}
 	return nil
@@ -312,7 +312,7 @@ func unknownCommand(name string) *Problem {
 	}
 	near := schemas.Nearest(name, names)
 	if len(near) == 0 {
-		return problem(http.StatusNotFound, "unknown_command", "there is no command %s; GET /openapi.json lists all", name)
+		return problem(http.StatusNotFound, "unknown_command", "command %s does not exist; see GET /openapi.json for all", name)
 	}
-	return problem(http.StatusNotFound, "unknown_command", "there is no command %s; near are %s", name, strings.Join(near, ", "))
+	return problem(http.StatusNotFound, "unknown_command", "command %s does not exist; did you mean %s?", name, strings.Join(near, ", "))
 }

@@ -145,9 +145,9 @@ func TestMalformedCommands(t *testing.T) {
 		assert.Contains(t, p.Detail, field)
 	}
 	p := b.send(token, "SetNotification", `{"site":"north","kind":"shared_access"}`).problem(http.StatusUnprocessableEntity, "invalid_field")
-	assert.Equal(t, "enabled: it is missing", p.Detail)
+	assert.Equal(t, "enabled: a value is required", p.Detail)
 	p = b.send(token, "RenameSite", `[{"site":"north","name":"N"},{"site":"north"}]`).problem(http.StatusUnprocessableEntity, "invalid_field")
-	assert.Equal(t, "[1].name: it is missing", p.Detail)
+	assert.Equal(t, "[1].name: a value is required", p.Detail)
 	for _, body := range []string{"", "null", "[null]", "7", "\"\xff\""} {
 		b.send(token, "RegisterPerson", body).problem(http.StatusBadRequest, "malformed")
 	}
@@ -185,7 +185,7 @@ func TestRefusalsSayWhoAndWhat(t *testing.T) {
 	b := newWorld(t, "storage")
 	anna, gus := b.token("anna", domain.ScopeFull), b.token("gus", domain.ScopeFull)
 	p := b.send(gus, "RenameSite", `{"site":"north","name":"N"}`).problem(http.StatusForbidden, "role_not_permitted")
-	assert.Contains(t, p.Detail, "system_manager")
+	assert.Contains(t, p.Detail, "system manager")
 	p = b.send(anna, "ShareAccess", `{"bookings":["book-zz"],"sharees":[{"email":"will@example.com"}],"from":"2026-03-02","until":"2026-03-09"}`).
 		problem(http.StatusForbidden, "role_not_permitted")
 	assert.NotEmpty(t, p.Detail)

@@ -72,7 +72,7 @@ func (a *API) listCommits(ctx context.Context, in *commitsInput) (*Answer[Page[c
 	at, err := a.view(ctx, func(s *domain.State, h eventstore.Head) error {
 		head = h
 		if !domain.Visible(s, callerOf(ctx).person, domain.Record{Kind: domain.RecordCommit}) {
-			return problem(http.StatusForbidden, "role_not_permitted", "the commits need the role %s at the org", domain.RoleSystemManager)
+			return problem(http.StatusForbidden, "role_not_permitted", "only people with role %s or higher at the org may read commits", domain.RoleSystemManager)
 		}
 		return nil
 	})
@@ -124,7 +124,7 @@ func (in *commitsInput) span(head uint64) (span, *Problem) {
 	text, err := base64.RawURLEncoding.DecodeString(in.Cursor)
 	n, err2 := strconv.ParseUint(string(text), 10, 64)
 	if err != nil || err2 != nil {
-		return sp, malformed("query.cursor", "it is not one that was given as next")
+		return sp, malformed("query.cursor", "is not a cursor from an earlier page; take next of that page")
 	}
 	if in.Order == "newest" {
 		sp.to = min(sp.to, max(n, 1)-1)

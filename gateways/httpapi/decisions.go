@@ -229,7 +229,7 @@ func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explana
 		return err
 	}
 	if !s.Sites.Has(domain.ID(in.Site)) {
-		return problem(http.StatusNotFound, "unknown_site", "at %s there was no site %s", at, in.Site)
+		return problem(http.StatusNotFound, "unknown_site", "site %[2]s did not exist at %[1]s", at, in.Site)
 	}
 	_, err = a.view(ctx, func(now *domain.State, _ eventstore.Head) error {
 		e, err := a.explains(ctx, in, s, now, head)
@@ -245,7 +245,7 @@ func (in *questionInput) asked(now time.Time) (domain.Question, error) {
 	q := domain.Question{Door: b.Door, At: orNow(b.At, now).UTC(), Credential: b.Credential, Person: b.Person,
 		Kind: domain.CredentialKind(b.Kind), Command: domain.DoorCapability(b.Command)}
 	if y := q.At.Year(); y < firstYear || y > lastYear {
-		return q, malformed("body.at", "it is in the years %d to %d", firstYear, lastYear)
+		return q, malformed("body.at", "must be in the years %d to %d", firstYear, lastYear)
 	}
 	if err := q.Side.UnmarshalText([]byte(b.Side)); err != nil {
 		return q, malformed("body.side", "%v", err)
@@ -297,7 +297,7 @@ func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
 func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question, site domain.ID) (Decision, error) {
 	t := a.cfg.Table(callerOf(ctx).org, site)
 	if t == nil {
-		return Decision{}, problem(http.StatusServiceUnavailable, "behind", "the permissions of %s are not there yet; try again", site).retry("1")
+		return Decision{}, problem(http.StatusServiceUnavailable, "behind", "the permissions of site %s are not loaded yet; try again", site).retry("1")
 	}
 	local := &unlock.Local{LeaseEnd: unlock.Held}
 	answer := unlock.Decide(t, local, q.Request())

@@ -162,12 +162,12 @@ func (a *API) singleParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			a.fail(w, r, malformed("query", "it cannot be read; values are percent-encoded and parameters joined by &"))
+			a.fail(w, r, malformed("query", "cannot be read; percent-encode values and join parameters with &"))
 			return
 		}
 		for name, values := range query {
 			if len(values) > 1 {
-				a.fail(w, r, malformed("query."+name, "it is given more than once; give it once"))
+				a.fail(w, r, malformed("query."+name, "given more than once; give it once"))
 				return
 			}
 		}

@@ -71,7 +71,7 @@ func (a *API) observed(next http.Handler) http.Handler {
 			if cause := recover(); cause != nil {
 				a.cfg.Log.Error("a handler panicked", "request_id", i.id, "error", fmt.Sprint(cause), "stack", string(debug.Stack()))
 				if s.status == 0 {
-					a.fail(s, r, problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what under %s", i.id))
+					a.fail(s, r, problem(http.StatusInternalServerError, "internal", "internal error; the log of the service has the details under %s", i.id))
 				}
 			}
 			a.record(r, i, s, a.cfg.Now().Sub(began))

@@ -81,7 +81,7 @@ func (p *Problem) retry(seconds string) *Problem {
 // unknown says that something is not there, or not for the eyes of the caller,
 // who is not told which.
 func unknown(noun string, id domain.ID) *Problem {
-	p := problem(http.StatusNotFound, "unknown_"+noun, "there is no %s %s", strings.ReplaceAll(noun, "_", " "), id)
+	p := problem(http.StatusNotFound, "unknown_"+noun, "%s %s does not exist", strings.ReplaceAll(noun, "_", " "), id)
 	p.IDs = []domain.ID{id}
 	return p
 }
@@ -121,7 +121,7 @@ func init() {
 		case http.StatusUnsupportedMediaType:
 			return wrongMediaType()
 		case http.StatusNotAcceptable:
-			return problem(status, "not_acceptable", "the answers are application/json")
+			return problem(status, "not_acceptable", "answers are application/json only; accept that")
 		case http.StatusRequestTimeout:
 			return tooSlow()
 		}
@@ -130,7 +130,7 @@ func init() {
 				return bodyTooLarge()
 			}
 		}
-		return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what")
+		return problem(http.StatusInternalServerError, "internal", "internal error; the log of the service has the details")
 	}
 }
 
@@ -181,7 +181,7 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	}
 	switch {
 	case errors.Is(err, eventstore.ErrPosition):
-		return problem(http.StatusConflict, "version_conflict", "%v; read again and decide anew", err)
+		return problem(http.StatusConflict, "version_conflict", "%v; read again and send a new command", err)
 	case errors.Is(err, eventstore.ErrTokenEnded):
 		return unauthenticated()
 	case errors.Is(err, eventstore.ErrReservedID):
@@ -233,7 +233,7 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 		return problem(http.StatusServiceUnavailable, "ledger_unreachable", "the ledger does not answer now; try again, a command with the same Idempotency-Key").retry("5")
 	}
 	a.log(ctx, "a request failed", err)
-	return problem(http.StatusInternalServerError, "internal", "something went wrong here; the log of the service tells what under %s", infoOf(ctx).id)
+	return problem(http.StatusInternalServerError, "internal", "internal error; the log of the service has the details under %s", infoOf(ctx).id)
 }
 
 func refused(r *domain.Refusal) *Problem {

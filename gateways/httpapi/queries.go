@@ -205,7 +205,7 @@ func cursorOf(last domain.ID) string { return base64.RawURLEncoding.EncodeToStri
 func (l *List) after() (domain.ID, *Problem) {
 	b, err := base64.RawURLEncoding.DecodeString(l.Cursor)
 	if err != nil {
-		return "", malformed("query.cursor", "it is not one that was given as next")
+		return "", malformed("query.cursor", "is not a cursor from an earlier page; take next of that page")
 	}
 	return domain.ID(b), nil
 }
@@ -252,7 +252,7 @@ func (a *API) waitFor(ctx context.Context, n uint64) (head eventstore.Head, err 
 
 // behind answers a question that asks for a later state than there is here.
 func behind(asked, reached wire.Position) *Problem {
-	p := problem(http.StatusServiceUnavailable, "behind", "this instance stands at %s and was asked for %s; try again", reached, asked)
+	p := problem(http.StatusServiceUnavailable, "behind", "this instance is at position %s, not yet at %s; try again", reached, asked)
 	p.Position = &reached
 	return p.retry("1")
 }

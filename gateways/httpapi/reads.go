@@ -96,7 +96,7 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 			return nil, malformed("body.reads", "entry %d: door: %v", i, err)
 		}
 		if y := r.At.UTC().Year(); y < firstYear || y > lastYear {
-			return nil, malformed("body.reads", "entry %d: at: it is in the years %d to %d", i, firstYear, lastYear)
+			return nil, malformed("body.reads", "entry %d: at: must be in the years %d to %d", i, firstYear, lastYear)
 		}
 		if i > 0 && r.Number <= reads[i-1].Number {
 			return nil, malformed("body.reads", "entry %d: its number is not above that of the entry before", i)
@@ -138,10 +138,10 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 			return unknown("site", site)
 		}
 		if !s.RoleAt(c.person, site).AtLeast(domain.RoleStaff) {
-			return problem(http.StatusForbidden, "role_not_permitted", "reads are recorded by people with the role staff or a higher one at the site")
+			return problem(http.StatusForbidden, "role_not_permitted", "only staff, system managers and owners of the site may record reads")
 		}
 		if s.Gateways.Has(id) {
-			return problem(http.StatusConflict, "gateway_registered", "%s is a lock gateway, whose activity nobody but itself records; choose another id for these reads", id)
+			return problem(http.StatusConflict, "gateway_registered", "%s is a registered lock gateway, which records its own activity; choose another id for these reads", id)
 		}
 		return nil
 	})

@@ -120,7 +120,7 @@ func (a *API) registerRehearsals() {
 func (a *API) checkRehearses(ctx context.Context, c *caller) error {
 	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
 		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
-			return problem(http.StatusForbidden, "role_not_permitted", "a dry run of many lists needs the role staff or a higher one; one command is tried with dry_run alone")
+			return problem(http.StatusForbidden, "role_not_permitted", "a dry run of many lists is only for staff, system managers and owners; try one command with dry_run=true")
 		}
 		return nil
 	})

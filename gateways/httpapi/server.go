@@ -249,7 +249,7 @@ func (a *API) noRoute(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	a.fail(w, r, problem(http.StatusNotFound, "unknown_path", "nothing is served at %s; GET /openapi.json lists what is", r.URL.Path))
+	a.fail(w, r, problem(http.StatusNotFound, "unknown_path", "path %s does not exist; see GET /openapi.json for all", r.URL.Path))
 }
 
 var errNoCaller = errors.New("httpapi: a handler without authentication")

@@ -59,7 +59,7 @@ func (a *API) newToken(ctx context.Context, in *newTokenInput) (*newTokenOutput,
 		Fields: []any{&domain.IssueToken{Token: token, Person: in.Body.Person, Hash: hash, Scope: in.Body.Scope, Expires: in.Body.Expires}}})
 	if errors.Is(err, eventstore.ErrReused) {
 		return nil, problem(http.StatusUnprocessableEntity, "command_id_reused",
-			"this Idempotency-Key was used; if it was for this token, its secret was shown once: revoke the token %s and issue another with a new key", token)
+			"this Idempotency-Key was used; if it was for this token, its secret was shown once: revoke token %s and issue another with a new key", token)
 	}
 	if err != nil {
 		return nil, a.asProblem(ctx, err)

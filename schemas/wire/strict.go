@@ -34,7 +34,7 @@ func (e *KeyError) Error() string {
 	if e.Wants == "" {
 		return e.Path + ": the field stands twice"
 	}
-	return fmt.Sprintf("%s: there is no such field; write %s", e.Path, e.Wants)
+	return fmt.Sprintf("%s: unknown field; write %s", e.Path, e.Wants)
 }
 
 // CheckText says where a JSON text has letters that a decoder would lose in silence, and
