@@ -35,7 +35,7 @@ func TestASpreadsheetIsImportedByWayOfItsRejects(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "Person;name;E-Mail;Phone;Birthday;;rejected because\n"+
 		"ben;Ben ;ben@example.com;4,9E+11;;;\"phone: 4,9E+11 is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again\"\n"+
-		"carl;\"Carl \"\"C\"\"\";anna@example.com;'4.9E+11;;;\"email_in_use: the e-mail address belongs to the person anna; a pending person becomes active by BindIdentity\"\n", string(text))
+		"carl;\"Carl \"\"C\"\"\";anna@example.com;'4.9E+11;;;\"email_in_use: the e-mail address belongs to person anna; if that person is pending, send BindIdentity\"\n", string(text))
 
 	mended := s.file("mended.csv", strings.NewReplacer("4,9E+11;;", "+49 30 456;;", "anna@", "carl@").Replace(string(text)))
 	again := s.at(t.Context(), "import", "people", mended, "--rejects", rejects)

@@ -74,7 +74,7 @@ func TestAListIsRefusedWhole(t *testing.T) {
 	assert.Equal(t, had+21, s.people())
 	second := s.at(t.Context(), "import", "people", path, "--skip-bad")
 	assert.Equal(t, imported{Lines: 23, There: 21, Refused: 2, Refusals: again}, lastLine[imported](t, second.stdout))
-	assert.Equal(t, 2, strings.Count(second.stderr, "person_exists"), "what is there already is no refusal: %s", second.stderr)
+	assert.Equal(t, 2, strings.Count(second.stderr, "person_exists"), "what already exists is no refusal: %s", second.stderr)
 	assert.Equal(t, before+1, s.head(), "the second time nothing is committed")
 	assert.Equal(t, had+21, s.people())
 }
@@ -109,9 +109,9 @@ func TestADryRunIsTheImport(t *testing.T) {
 	words := []string{"import", "people", path}
 	dry := s.at(t.Context(), append(words, "--dry-run")...)
 	assert.Equal(t, exitUsage, dry.code, "as the import, which ends at a line that cannot be read")
-	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: the person olga", domain.MaxList+7))
+	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: person olga", domain.MaxList+7))
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: it has 1 values", domain.MaxList+8))
-	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: the person p00004", domain.MaxList+9))
+	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: person p00004", domain.MaxList+9))
 	got := lastLine[imported](t, dry.stdout)
 	want := imported{Lines: domain.MaxList + 9, Accepted: domain.MaxList + 6, Refused: 2, Bad: 1, DryRun: true, Position: fmt.Sprintf("1-%d", before),
 		Refusals: []refusals{{"person_exists", 2, []int{domain.MaxList + 7, domain.MaxList + 9}}},
