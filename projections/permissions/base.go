@@ -11,12 +11,12 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// minBase is how many bytes of deltas a reader goes through at least before a
-// base is worth its writing. With twice the last base beside it, reading costs at
-// most three times the table, and bases at most half of what deltas cost.
+// minBase is the least number of bytes of deltas for which a base is worth writing. As
+// twice the last base is required as well, reading costs at most three times the table,
+// and bases cost at most half of what deltas cost.
 const minBase = 4 << 20
 
-// baseSubject is that of a site's bases.
+// baseSubject is the subject of a site's bases.
 func baseSubject(org, site domain.ID) string { return subject(org, site) + ".base" }
 
 // baseJob is a table to write as a base.
@@ -26,8 +26,8 @@ type baseJob struct {
 	head  wire.PermissionHead
 }
 
-// askBase has a base written when enough deltas stand behind the last one. When
-// many bases are asked for, a later delta asks again.
+// askBase requests a base when enough deltas follow the last one. If too many requests
+// are pending, a later delta asks again.
 func (p *Projector) askBase(s *site) {
 	if s.sinceBase < max(p.minBase, 2*int(s.baseSize.Load())) || !s.basing.CompareAndSwap(false, true) {
 		return
@@ -40,7 +40,7 @@ func (p *Projector) askBase(s *site) {
 	}
 }
 
-// baseLoop writes bases, one at a time, so that deltas go before them.
+// baseLoop writes bases, one at a time, so that deltas take precedence.
 func (p *Projector) baseLoop(ctx context.Context) error {
 	for {
 		select {
@@ -63,8 +63,8 @@ func (p *Projector) baseLoop(ctx context.Context) error {
 	}
 }
 
-// writeBase writes a base unless there is one of that commit or a later one, and
-// purges what it and the one before make needless.
+// writeBase writes a base unless one of that commit or a later one exists. It then
+// purges the messages that this base and the one before make needless.
 func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err error) {
 	o, s := job.site.org, job.site
 	subject := baseSubject(o.id, s.id)
@@ -97,8 +97,8 @@ func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err e
 	return size, err
 }
 
-// purge takes out the bases before the last but one, and the deltas before that
-// which are older than the horizon.
+// purge deletes the bases before the last but one. It also deletes the deltas before
+// that base that are older than the horizon.
 func (p *Projector) purge(ctx context.Context, org, site domain.ID, end uint64, before wire.PermissionHead) error {
 	keep, err := firstFrom(ctx, p.stream, baseSubject(org, site), end, func(m *jetstream.RawStreamMsg) (bool, error) {
 		h, err := headIn(m.Data)

@@ -27,7 +27,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// patience bounds what a test waits for on a machine that does much else.
+// patience bounds a wait of a test on a busy machine.
 const patience = time.Minute
 
 // bed is the servers of a ledger.
@@ -38,7 +38,7 @@ type bed struct {
 	vault  *vault.Vault
 	dir    string
 	nodes  int
-	memory int // orgs that each further node may hold; 0: many
+	memory int // orgs that each further node may hold; 0 means many
 	ids    atomic.Int64
 	now    atomic.Int64 // unix nanoseconds
 }
@@ -72,7 +72,7 @@ func (b *bed) clock() time.Time { return time.Unix(0, b.now.Load()).UTC() }
 type keys struct {
 	vault.Keeper
 	away    atomic.Bool
-	without string // a box whose key is lost; empty: none
+	without string // a box whose key is lost; empty means none
 }
 
 func (k *keys) Keys(ctx context.Context, org string, ids []string) (map[string]vault.Key, error) {
@@ -102,7 +102,7 @@ type node struct {
 	quit  func()
 }
 
-// node opens an instance with snapshots of its own that publishes nothing yet.
+// node opens an instance with its own snapshots. It does not publish yet.
 func (b *bed) node() *node {
 	b.nodes++
 	return b.nodeAt(fmt.Sprint("snapshots", b.nodes), &keys{Keeper: b.vault})
@@ -141,8 +141,8 @@ func (n *node) start() *node {
 	return n
 }
 
-// do sends commands, one a line: actor, name, fields. A line that begins with a
-// blank goes on with the one before.
+// do executes commands, one per line: actor, name, fields. A line that begins with a
+// blank continues the one before.
 func (n *node) do(org domain.ID, script string) {
 	n.b.t.Helper()
 	for line := range strings.Lines(strings.ReplaceAll(script, "\n ", " ")) {
@@ -183,7 +183,7 @@ func (b *bed) makeDigits(ptr any) {
 	c.SetCandidates(digits)
 }
 
-// house is an org with two sites and what two people may do there.
+// house is an org with two sites, and the access of two people there.
 const house = `
 bootstrap CreateOrg {"org":"acme","name":"Acme","owner":"olga","owner_name":"Olga Owner"}
 olga CreateSite {"site":"north","name":"North","zone":"UTC"}
@@ -201,7 +201,7 @@ olga GrantRight {"grant":"g-ben-n","person":"ben","right":"north-doors"}
 olga AssignFob {"credential":"f-anna","number":"1001","person":"anna","sites":["north","south"]}
 `
 
-// flush waits until all is published.
+// flush waits until everything is published.
 func (n *node) flush() {
 	n.b.t.Helper()
 	ctx, cancel := context.WithTimeout(n.b.t.Context(), patience)
@@ -209,7 +209,7 @@ func (n *node) flush() {
 	require.NoError(n.b.t, n.Flush(ctx))
 }
 
-// fromState makes the table of a site anew.
+// fromState builds the table of a site from the state.
 func (n *node) fromState(org, site domain.ID) *unlock.Table {
 	n.b.t.Helper()
 	var table *unlock.Table
@@ -227,7 +227,7 @@ func (n *node) fromState(org, site domain.ID) *unlock.Table {
 	return table
 }
 
-// load reads what is published of a site.
+// load reads the published table of a site.
 func (b *bed) load(org, site domain.ID) (*unlock.Table, wire.PermissionHead) {
 	b.t.Helper()
 	table, head, err := Load(b.t.Context(), b.js, org, site)
@@ -236,8 +236,8 @@ func (b *bed) load(org, site domain.ID) (*unlock.Table, wire.PermissionHead) {
 	return table, head
 }
 
-// agree checks that what is published of the sites, what the projector decides on
-// and what follows from the state are one.
+// agree checks that three tables of each site are the same: the published one, the
+// projector's, and the one that follows from the state.
 func (n *node) agree(org domain.ID, sites ...domain.ID) {
 	n.b.t.Helper()
 	for _, site := range sites {
@@ -259,7 +259,7 @@ func texts(t testing.TB, table *unlock.Table) []string {
 	return out
 }
 
-// deltas reads what stands on a site's subject.
+// deltas reads the messages on a site's subject.
 func (b *bed) deltas(org, site domain.ID) []*wire.PermissionDelta {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
@@ -278,7 +278,7 @@ func (b *bed) deltas(org, site domain.ID) []*wire.PermissionDelta {
 	return out
 }
 
-// told is the commits and causes of deltas: "3 begin".
+// told lists the commits and causes of deltas: "3 begin".
 func told(deltas []*wire.PermissionDelta) []string {
 	var out []string
 	for _, d := range deltas {
@@ -287,8 +287,7 @@ func told(deltas []*wire.PermissionDelta) []string {
 	return out
 }
 
-// forge publishes a delta that fits on what is published, but that no commit led
-// to.
+// forge publishes a delta that fits the published table, but belongs to no commit.
 func (b *bed) forge(org, site domain.ID, change func(*wire.PermissionDelta)) {
 	b.t.Helper()
 	table, head := b.load(org, site)
@@ -306,7 +305,7 @@ func (b *bed) forge(org, site domain.ID, change func(*wire.PermissionDelta)) {
 	require.NoError(b.t, err)
 }
 
-// turnOnce gives the first org in the turns a turn, as a worker does.
+// turnOnce gives the first org in the queue of turns a turn, as a worker does.
 func (n *node) turnOnce() bool {
 	n.turns.mu.Lock()
 	none := len(n.turns.list) == 0
@@ -321,13 +320,13 @@ func (n *node) turnOnce() bool {
 	return true
 }
 
-// turnAll gives turns until there is nothing to do.
+// turnAll gives turns until no work is left.
 func (n *node) turnAll() {
 	for n.turnOnce() {
 	}
 }
 
-// settle publishes everything, tags too.
+// settle publishes everything, including tags.
 func (n *node) settle(org domain.ID) {
 	n.b.t.Helper()
 	n.turnAll()
@@ -343,7 +342,7 @@ func count(t testing.TB, c prometheus.Counter) float64 {
 	return m.GetCounter().GetValue()
 }
 
-// caughtUp waits until the node has applied the ledger up to where another one is.
+// caughtUp waits until the node has applied the ledger up to the head of another node.
 func (n *node) caughtUp(org domain.ID, other *node) {
 	n.b.t.Helper()
 	head, err := other.store.Head(n.b.t.Context(), org)

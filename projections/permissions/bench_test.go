@@ -13,7 +13,7 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// crowded is a node with a site of so many people.
+// crowded is a node with a site of that number of people.
 func crowded(b *testing.B, people int) *node {
 	bed := newBed(b)
 	n := bed.node()
@@ -25,8 +25,8 @@ func crowded(b *testing.B, people int) *node {
 	return n
 }
 
-// BenchmarkPublish brings a change of one row from the queue to its durable place
-// in the stream, which costs the same whatever the size of the site.
+// BenchmarkPublish measures a change of one row from the queue to its durable place.
+// The cost does not depend on the size of the site.
 func BenchmarkPublish(b *testing.B) {
 	for _, people := range []int{100, 20_000} {
 		b.Run(fmt.Sprint(people), func(b *testing.B) {
@@ -40,7 +40,7 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
-// BenchmarkBarePublish publishes as many bytes, fsynced.
+// BenchmarkBarePublish publishes the same number of bytes, fsynced.
 func BenchmarkBarePublish(b *testing.B) {
 	n := crowded(b, 1)
 	deltas := n.b.deltas("acme", "north")
@@ -52,7 +52,7 @@ func BenchmarkBarePublish(b *testing.B) {
 	}
 }
 
-// BenchmarkLoad makes the table of a site of 20,000 rows of what is published.
+// BenchmarkLoad builds the table of a site of 20,000 rows from its published messages.
 func BenchmarkLoad(b *testing.B) {
 	n := crowded(b, 20_000)
 	for range b.N {
@@ -60,9 +60,10 @@ func BenchmarkLoad(b *testing.B) {
 	}
 }
 
-// BenchmarkStolen retires a stolen gateway of a site where 10,000 people have a fob
-// and a PIN each: the commit, what takes the PINs away published, and the tags of the
-// other key published. It reports each of these and how great they are.
+// BenchmarkStolen retires a stolen gateway of a site where 10,000 people have a fob and
+// a PIN each. It reports the time and the size of three steps: the commit, the
+// publication that withdraws the PINs, and the publication of the tags of the other
+// key.
 func BenchmarkStolen(b *testing.B) {
 	const people, list = 10_000, 500
 	bed := newBed(b)
@@ -103,7 +104,7 @@ func BenchmarkStolen(b *testing.B) {
 	}
 }
 
-// size is how many bytes the stream of permissions has.
+// size is the number of bytes of the stream of permissions.
 func (b *bed) size() uint64 {
 	stream, err := b.js.Stream(b.t.Context(), "PERMISSIONS")
 	require.NoError(b.t, err)

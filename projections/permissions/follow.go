@@ -12,9 +12,9 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// follow reads what another instance, or this one before its acknowledgement was
-// lost, has published of a site behind what is known of it, and compares it with
-// the own rows of the same commits.
+// follow reads what was published of a site after its known end, and compares it with
+// the own rows of the same commits. Another instance published it, or this one before
+// its acknowledgement was lost.
 func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 	subject := subject(o.id, s.id)
 	pub := s.published
@@ -23,7 +23,7 @@ func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 	for seq := first; ; {
 		msg, err := p.stream.GetMsg(ctx, seq, jetstream.WithGetMsgSubject(subject))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			if seq == first { // a write is still on its way
+			if seq == first { // a write is still in flight
 				return retry
 			}
 			s.endsAt(seq - 1)
@@ -52,16 +52,16 @@ func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
 	}
 }
 
-// endsAt notes where the subject ends, which may be behind parts of a delta that
-// was not finished.
+// endsAt notes the end of the subject. It may come after parts of a delta that was not
+// finished.
 func (s *site) endsAt(seq uint64) {
 	s.org.mu.Lock()
 	defer s.org.mu.Unlock()
 	s.published.seq = seq
 }
 
-// adopt takes what another instance published, to be compared. It reports whether
-// it is of a commit that this one has not applied yet.
+// adopt notes what another instance published, for comparison. It reports whether it
+// belongs to a commit that this instance has not applied yet.
 func (s *site) adopt(pub publishedSite, done uint64) (behind bool) {
 	o := s.org
 	o.mu.Lock()
@@ -71,7 +71,7 @@ func (s *site) adopt(pub publishedSite, done uint64) (behind bool) {
 	return o.position().Before(pub.head)
 }
 
-// beginAnew publishes the whole table behind something that cannot be read.
+// beginAnew publishes the whole table after a message that cannot be read.
 func (s *site) beginAnew(ctx context.Context, p *Projector, cause error) outcome {
 	o := s.org
 	last, err := p.stream.GetLastMsgForSubject(ctx, subject(o.id, s.id))
@@ -93,8 +93,8 @@ func (s *site) beginAnew(ctx context.Context, p *Projector, cause error) outcome
 	return more
 }
 
-// meet compares the published table of a commit with the own one, and takes the
-// own deltas up to that commit for published. The own head is there already.
+// meet compares the published table of a commit with the own one. It then counts the
+// own deltas up to that commit as published. The own head has reached that commit.
 func (s *site) meet() {
 	o, pub := s.org, s.published
 	if pub.head.Before(s.began) {
@@ -129,10 +129,10 @@ func (s *site) meet() {
 	}
 }
 
-// rebase takes what another instance published of a commit before this one began
-// with the site. The rows of that time were never made here, so that nothing can be
-// compared; what leads from the published table to the own one waits in place of
-// what led there from the table that was published before.
+// rebase accepts a table that another instance published of a commit before this one
+// began with the site. The rows of that time were never made here, so nothing can be
+// compared. The difference from the published table to the own one is queued, in place
+// of the difference from the table that was published before.
 func (s *site) rebase() {
 	o, pub := s.org, s.published
 	o.mu.Lock()
@@ -168,10 +168,10 @@ func (s *site) rebase() {
 	s.advance(pub.table, pub)
 }
 
-// reconcile says what is to be done about published rows that differ from the own
-// ones of the same commit: tags are taken over or published, and of the rest the
-// published ones stand, unless they belong to an epoch whose commits the ledger
-// has not. It returns the table to go on from.
+// reconcile handles published rows that differ from the own ones of the same commit.
+// Tags are copied or published. For the rest the published rows stand, unless they
+// belong to an epoch whose commits the ledger does not have. It returns the table for
+// the next delta.
 func (s *site) reconcile(mine *unlock.Table, pub publishedSite, forked bool) *unlock.Table {
 	o := s.org
 	o.mu.Lock()
@@ -193,9 +193,9 @@ func (s *site) reconcile(mine *unlock.Table, pub publishedSite, forked bool) *un
 	return mine
 }
 
-// replacePublished queues what leads from the published table to the present one,
-// in place of the site's deltas that wait. It returns the table to go on from. The
-// org is locked.
+// replacePublished queues the difference from the published table to the present one,
+// in place of the site's pending deltas. It returns the table for the next delta. The
+// caller holds the org's lock.
 func (s *site) replacePublished(pub publishedSite) *unlock.Table {
 	o := s.org
 	o.remove(func(q *entry) bool { return q.site == s })
@@ -208,7 +208,7 @@ func (s *site) replacePublished(pub publishedSite) *unlock.Table {
 	return pub.table
 }
 
-// report logs what differs at a commit, and counts it.
+// report logs and counts a difference at a commit.
 func (s *site) report(what string, at wire.PermissionHead, c domain.SiteChange) {
 	var keys []string
 	for _, r := range c.Put {

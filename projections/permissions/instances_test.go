@@ -39,7 +39,7 @@ olga SuspendPerson {"person":"anna"}`)
 		assert.Zero(t, n.divergence())
 	}
 
-	// The second one goes on where the first one left.
+	// The second one continues where the first one ended.
 	two.do("acme", `olga ReinstatePerson {"person":"anna"}`)
 	two.turnAll()
 	assert.Equal(t, after+2, b.published("acme"))
@@ -129,14 +129,14 @@ func TestOtherRowsOfAnotherInstanceStandAndAreReported(t *testing.T) {
 	assert.Equal(t, []domain.ID{"north"}, n.Lags()[0].Diverged)
 	assert.Equal(t, head.N-1, n.Settled("acme"), "no snapshot keeps what may be wrong")
 
-	// What takes access away goes out all the same.
+	// Changes that take access away are still published.
 	n.do("acme", `olga SuspendPerson {"person":"anna"}`)
 	n.turnAll()
 	table, _ := b.load("acme", "north")
 	row, _ := table.Row(unlock.Key{Kind: unlock.KindPerson, ID: "anna"})
 	assert.Equal(t, unlock.PersonSuspended, row.(*unlock.Person).State)
 
-	// The next start finds the difference and ends it.
+	// The next start finds the difference and removes it.
 	next := b.node()
 	next.caughtUp("acme", n)
 	next.turnAll()
@@ -171,8 +171,8 @@ olga EnableDoor {"door":"office"}`)
 	}
 }
 
-// TestInstancesInAnyOrderPublishEachCommitOnce has instances execute, publish,
-// stop and start in an order that is drawn.
+// TestInstancesInAnyOrderPublishEachCommitOnce lets instances execute, publish, stop
+// and start in a random order.
 func TestInstancesInAnyOrderPublishEachCommitOnce(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

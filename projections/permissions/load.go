@@ -17,12 +17,12 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// ErrNotPublished says that nothing is published of a site.
+// ErrNotPublished says that nothing has been published for a site.
 var ErrNotPublished = errors.New("permissions: nothing is published of the site")
 
-// Load makes the table of a site of what is published, and says where it stands:
-// from the newest base and the deltas behind it. What does not fit is an error
-// that wraps wire.ErrPermissions; there is never a partial table.
+// Load builds the table of a site from its newest base and the deltas after it. It also
+// returns the head of the table. A message that does not fit is an error that wraps
+// wire.ErrPermissions; there is never a partial table.
 func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*unlock.Table, wire.PermissionHead, error) {
 	stream, err := js.Stream(ctx, eventstore.StreamPermissions)
 	if err != nil {
@@ -35,7 +35,7 @@ func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*un
 	return pub.table, pub.head, nil
 }
 
-// published is what stands in the stream for an org.
+// published is the published state of an org.
 type published struct {
 	sites  map[domain.ID]publishedSite
 	cursor cursor
@@ -44,7 +44,7 @@ type published struct {
 
 func (p published) none() bool { return len(p.sites) == 0 && !p.cursor.known }
 
-// seen is the last commit that anything published tells of.
+// seen is the last commit that any published message names.
 func (p published) seen() wire.Position {
 	last := wire.Position{N: p.done}
 	for _, site := range p.sites {
@@ -54,14 +54,14 @@ func (p published) seen() wire.Position {
 	return last
 }
 
-// publishedSite is what stands in the stream for a site.
+// publishedSite is the published state of a site.
 type publishedSite struct {
 	table     *unlock.Table
 	head      wire.PermissionHead
 	seq       uint64 // of the last message of its deltas
-	done      uint64 // what that one says
-	sinceBase int    // when it was read: bytes of deltas behind the last base
-	baseSize  int    // and of that base
+	done      uint64 // its field done
+	sinceBase int    // at the time of reading: bytes of deltas after the last base
+	baseSize  int    // at the time of reading: bytes of that base
 	broken    bool   // it cannot be read
 	tooNew    bool   // by this code
 }
@@ -104,8 +104,8 @@ func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published
 	return pub, reading.Wait()
 }
 
-// readSite reads what is published of a site. What cannot be read is noted: it
-// must not keep the org from being served.
+// readSite reads the published state of a site. It only notes a fault of the messages,
+// which must not keep the org from being served.
 func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishedSite, error) {
 	found, err := loadSite(ctx, p.cfg.Bulk, p.stream, org, site)
 	switch {
@@ -121,7 +121,7 @@ func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishe
 	return found, nil
 }
 
-// deltaHead is what places a message of deltas or bases.
+// deltaHead holds the fields that give the position of a message of deltas or bases.
 type deltaHead struct {
 	Epoch  uint64        `json:"epoch"`
 	N      uint64        `json:"n"`
@@ -136,8 +136,7 @@ func headIn(body []byte) (wire.PermissionHead, error) {
 	return wire.PermissionHead{Epoch: h.Epoch, N: h.N, Digest: h.Digest}, nil
 }
 
-// loadSite reads a site. What it returns beside an error says where the subject
-// ends.
+// loadSite reads a site. Beside an error it returns the end of the subject.
 func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID) (publishedSite, error) {
 	pub := publishedSite{table: new(unlock.Table)}
 	deltas := subject(org, site)
@@ -184,8 +183,8 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	return pub, nil
 }
 
-// loadBase reads the newest whole base and finds the first delta that can be
-// behind it; 0 when there is no base.
+// loadBase reads the newest whole base and finds the first delta that may come after
+// it; 0 when there is no base.
 func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, pub *publishedSite) (*wire.SiteTable, uint64, error) {
 	none := wire.NewSiteTable(wire.ID(org), wire.ID(site))
 	last, err := stream.GetLastMsgForSubject(ctx, baseSubject(org, site))
@@ -218,10 +217,10 @@ func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	return table, from, err
 }
 
-// firstFrom finds the sequence of the first message of a subject, up to end, of
-// which something holds that holds of all behind it; end when it holds of none
-// before. Sequences are of no use to anybody but the stream, so they stand in no
-// body, and are found by halving.
+// firstFrom returns the sequence of the first message of a subject for which holds is
+// true. If it is true for a message, it must be true for all later ones. If it is true
+// for none before end, firstFrom returns end. Only the stream knows sequences, and no
+// body contains them, so it uses a binary search.
 func firstFrom(ctx context.Context, stream jetstream.Stream, subject string, end uint64, holds func(*jetstream.RawStreamMsg) (bool, error)) (uint64, error) {
 	low, high := uint64(1), end
 	for low < high {
@@ -243,8 +242,8 @@ func firstFrom(ctx context.Context, stream jetstream.Stream, subject string, end
 	return low, nil
 }
 
-// each gives the bodies of a subject's messages from one sequence to another, both
-// inclusive; until is that of a message of the subject.
+// each calls f with the bodies of a subject's messages from one sequence to another,
+// both inclusive. A message of the subject must have the sequence until.
 func each(ctx context.Context, js jetstream.JetStream, subject string, from, until uint64, f func(body []byte) error) error {
 	var failed error // what f answered
 	err := eventstore.ReadStream(ctx, js, eventstore.StreamPermissions, []string{subject}, from, until, func(_ uint64, body []byte) error {

@@ -15,8 +15,8 @@ import (
 	"gatehouse/eventstore"
 )
 
-// Three orgs in the memory of one, each written to while the others push it out:
-// everything is published once, and readers are known as before.
+// Three orgs share the memory of one, and each is written to while the others evict it.
+// Everything is published once, and readers are known as before.
 func TestPermissionsFlowWhileOrgsLeaveMemory(t *testing.T) {
 	b := newBed(t)
 	b.memory = 1
@@ -44,7 +44,7 @@ olga ReinstatePerson {"person":"anna"}`)
 	assert.Zero(t, n.divergence())
 	for _, org := range orgs {
 		require.Eventually(t, func() bool {
-			_, err := n.store.Head(t.Context(), orgs[(slices.Index(orgs, org)+1)%3]) // pushes the org out
+			_, err := n.store.Head(t.Context(), orgs[(slices.Index(orgs, org)+1)%3]) // evicts the org
 			return err == nil && n.Table(org, "north") == nil
 		}, patience, time.Millisecond)
 		release, err := n.store.Hold(t.Context(), org)
@@ -59,8 +59,8 @@ olga ReinstatePerson {"person":"anna"}`)
 	}
 }
 
-// An instance that loads an org while another has deltas of it to publish never
-// made the rows of those commits: it takes them as they are, and goes on to its own.
+// An instance may load an org while another still has deltas of it to publish. It never
+// made the rows of those commits: it accepts them unchanged, and continues to its own.
 func TestWhatIsPublishedOfCommitsBeforeTheLoadIsNotCompared(t *testing.T) {
 	b := newBed(t)
 	one := b.node()
@@ -86,8 +86,7 @@ olga SuspendPerson {"person":"anna"}`)
 	}
 }
 
-// A server allows a stream 1,000 consumers, and forgets one that is left behind
-// after minutes.
+// A server allows a stream 1,000 consumers, and removes an abandoned one after minutes.
 func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 	b := newBed(t)
 	n := b.node().start()

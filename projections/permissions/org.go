@@ -14,36 +14,36 @@ import (
 )
 
 const (
-	// maxWaiting is how many rows of an org may wait to be published before they
-	// are merged into one delta per site. A row is about 400 bytes.
+	// maxWaiting is how many rows of an org may wait to be published. If there are
+	// more, they are merged into one delta per site. A row is about 400 bytes.
 	maxWaiting = 100_000
-	// pinned is how many deltas of an org keep the table that they lead to while
-	// they wait. It saves making it again, but a table pins what later ones
-	// replaced, up to some 100 MB for a list of 1,000 at a site of a million.
+	// pinned is how many waiting deltas of an org keep their resulting table. That
+	// saves building it again. But a table retains memory that later ones replaced, up
+	// to some 100 MB for a list of 1,000 at a site of a million.
 	pinned = 4
 )
 
-// org is what the projector holds of one org, from one Begin to the next.
+// org is the projector's data of one org, from one Begin to the next.
 type org struct {
 	id domain.ID
 	p  *Projector
 
 	sites  atomic.Pointer[map[domain.ID]*site] // replaced as a whole
-	cursor cursor                              // of the turn
+	cursor cursor                              // used by the turn alone
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	head    eventstore.Head
 	found   map[domain.ID]publishedSite // of sites that are not in the state yet
 	queue   []*entry
 	rows    int    // in the queue
 	merged  int    // rows in it after the last merge
 	durable uint64 // the last commit that From would return
-	ended   bool   // another one took its place
-	queued  bool   // in the turns, or having one
-	woken   bool   // while it was
+	ended   bool   // the projector no longer uses it
+	queued  bool   // in the queue of turns, or having a turn
+	woken   bool   // asked for a further turn while queued
 	waiting bool   // for further commits
 	pause   time.Duration
-	asked   bool        // the cursor is to be written now
+	asked   bool        // the cursor must be written now
 	delay   *time.Timer // until it is written
 	moved   chan struct{}
 }
@@ -55,10 +55,10 @@ type entry struct {
 	head  wire.PermissionHead // without the digest
 	put   []unlock.Row
 	gone  []unlock.Key
-	key   uint32 // version of the key that its tags were made with
+	key   uint32 // version of the key of its tags
 	since time.Time
 
-	// The tables that it was made on and led to; nil when many wait.
+	// The tables before and after it; nil when many deltas wait.
 	before, after *unlock.Table
 }
 
@@ -72,7 +72,7 @@ func newOrg(p *Projector, id domain.ID, pub published, head eventstore.Head) *or
 	return o
 }
 
-// begin makes the tables of all sites at the state.
+// begin builds the tables of all sites from the state.
 func (o *org) begin(state *domain.State, keys tagKeys) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -91,14 +91,14 @@ func (o *org) begin(state *domain.State, keys tagKeys) {
 	o.p.tagging.ask(o)
 }
 
-// end takes the org out: another one is in its place.
+// end marks the org as ended, because another one takes its place.
 func (o *org) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.endLocked()
 }
 
-// endIdle takes the org out unless there is something to do for it.
+// endIdle marks the org as ended unless it has pending work.
 func (o *org) endIdle() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,7 +125,7 @@ func (o *org) endLocked() {
 
 func (o *org) site(id domain.ID) *site { return (*o.sites.Load())[id] }
 
-// newSite is a site without rows, with what is published of it.
+// newSite is a site without rows, with its published state.
 func (o *org) newSite(id domain.ID) *site {
 	s := &site{id: id, org: o, untagged: map[string]struct{}{}}
 	s.table.Store(new(unlock.Table))
@@ -139,7 +139,7 @@ func (o *org) newSite(id domain.ID) *site {
 	return s
 }
 
-// applied takes what a commit changed. The store holds the org meanwhile.
+// applied applies the changes of a commit. The store holds the org meanwhile.
 func (o *org) applied(state *domain.State, head eventstore.Head) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -165,7 +165,7 @@ func (o *org) applied(state *domain.State, head eventstore.Head) {
 	}
 }
 
-// tag makes a tag with the key of a site, if that is at hand.
+// tag makes a tag with the key of a site, if the key is available.
 func (o *org) tag(siteID domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
 	if s := o.site(siteID); s != nil {
 		return s.tag(siteID, kind, format, number)
@@ -173,12 +173,13 @@ func (o *org) tag(siteID domain.ID, kind domain.CredentialKind, format, number s
 	return unlock.Tag{}, false
 }
 
-// position is where the org stands, as a site's delta says it. The org is locked.
+// position is the org's position in the form of a delta's head. The caller holds the
+// org's lock.
 func (o *org) position() wire.PermissionHead {
 	return wire.PermissionHead{Epoch: o.head.Position().Epoch, N: o.head.N, Hash: o.head.Hash, At: o.head.At}
 }
 
-// enqueue adds a delta behind the others. The org is locked.
+// enqueue appends a delta to the queue. The caller holds the org's lock.
 func (o *org) enqueue(e *entry) {
 	e.since, e.key = o.p.cfg.Now(), e.site.tagVersion()
 	if len(o.queue) >= pinned {
@@ -188,7 +189,7 @@ func (o *org) enqueue(e *entry) {
 	o.rows += e.rows()
 }
 
-// remove takes deltas out of the queue. The org is locked.
+// remove removes deltas from the queue. The caller holds the org's lock.
 func (o *org) remove(drop func(*entry) bool) {
 	o.queue = slices.DeleteFunc(o.queue, func(e *entry) bool {
 		if !drop(e) {
@@ -200,8 +201,8 @@ func (o *org) remove(drop func(*entry) bool) {
 	o.merged = min(o.merged, o.rows)
 }
 
-// merge makes one delta per site of all that wait, when there are too many rows.
-// The first stays as it is, for it may be on its way. The org is locked.
+// merge merges the waiting deltas into one per site when there are too many rows. The
+// first stays unchanged, because it may be in flight. The caller holds the org's lock.
 func (o *org) merge() {
 	if o.rows <= max(o.p.maxWaiting, 2*o.merged) || len(o.queue) < 3 {
 		return
@@ -227,7 +228,7 @@ func (o *org) merge() {
 	o.p.metrics.jumps.Inc()
 }
 
-// lastRows gives what a site's deltas come to, one after the other.
+// lastRows merges the deltas of one site, in order: the last value of each row counts.
 func lastRows(deltas []*entry) (put []unlock.Row, gone []unlock.Key) {
 	last := map[unlock.Key]unlock.Row{}
 	for _, e := range deltas {
@@ -248,8 +249,8 @@ func lastRows(deltas []*entry) (put []unlock.Row, gone []unlock.Key) {
 	return put, gone
 }
 
-// publishedTo is the last commit up to which nothing waits. Tags that were made
-// late do not count: they give access and take none away. The org is locked.
+// publishedTo is the last commit up to which nothing waits. Late tags do not count:
+// they give access and take none away. The caller holds the org's lock.
 func (o *org) publishedTo() uint64 {
 	for _, e := range o.queue {
 		if e.cause != wire.CauseTags {
@@ -259,7 +260,8 @@ func (o *org) publishedTo() uint64 {
 	return o.head.N
 }
 
-// settled is how far From will know after a restart that everything is published.
+// settled is the commit up to which From will know after a restart that everything is
+// published.
 func (o *org) settled() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -276,7 +278,7 @@ func (o *org) settled() uint64 {
 	return n
 }
 
-// due reports whether a turn has something to do. The org is locked.
+// due reports whether the org needs a turn. The caller holds the org's lock.
 func (o *org) due() bool {
 	return !o.ended && (len(o.queue) > 0 || o.asked && o.durable < o.head.N)
 }

@@ -1,48 +1,48 @@
-// Package permissions publishes the permission rows that follow from the ledger:
-// for each site one delta per commit that changed its rows, and bases from which
-// a reader begins.
+// Package permissions publishes the permission rows that follow from the ledger. For
+// each site it publishes one delta per commit that changed its rows, and bases from
+// which a reader begins.
 //
-// # Order, and where a restart goes on
+// # Order, and restarts
 //
-// The deltas of an org are published in the order of its commits, whatever the
-// site. So each of them can say up to which commit everything stands in the
-// stream once it does (done), and the greatest done of an org is where a restart
-// has to go on. Commits that change no row say nothing; for their sake a small
-// cursor is written on permissions.<org>._ when an org is quiet. A snapshot of
-// the org is taken at a commit only when that is durable, see [Projector.Settled].
+// The deltas of an org are published in the order of its commits, across all its sites.
+// So each delta can state up to which commit everything is in the stream once it is
+// itself (done), and a restart continues at the greatest done of an org. Commits that
+// change no row publish nothing; for them a small cursor is written on
+// permissions.<org>._ when an org is idle. A snapshot of the org is taken at a commit
+// only when that is durable, see [Projector.Settled].
 //
 // # Two instances
 //
-// Every instance computes every delta and tries to append it under the guard of
-// the site's last sequence. Whoever is second reads what was published, compares
-// digests, and goes on behind it. Instances whose rows differ do not correct each
-// other: what is published stands, the difference is reported, and the site is
-// marked as diverged until the org is loaded anew. An instance that finds, when
-// it begins, that the table made from the ledger is another than the published
-// one reports it and publishes the difference once (cause rebuilt), since the
-// ledger is the truth and code that folds better must be able to say so.
+// Every instance computes every delta and tries to append it under the guard of the
+// site's last sequence. The one that comes second reads the published delta, compares
+// digests, and continues after it. Instances whose rows differ do not correct each
+// other: the published rows stand, the difference is reported, and the site is marked
+// as diverged until the org is loaded again. An instance may find when it begins that
+// the table built from the ledger differs from the published one. It reports that and
+// publishes the difference once (cause rebuilt), since the ledger is the truth, and
+// improved fold code must be able to correct the rows.
 //
 // # When too many deltas wait
 //
-// Applied may not wait for the stream, so deltas queue. When an org's queue holds
-// more than maxWaiting rows, what waits is merged into one delta per site (cause
-// jump) with the last value of each row: the queue is then bounded by the rows of
-// the org, and revocations reach the gateways sooner. The rows in between remain
-// computable from the ledger, but were never published.
+// Applied may not wait for the stream, so deltas queue. When an org's queue holds more
+// than maxWaiting rows, the waiting deltas are merged into one per site (cause jump)
+// with the last value of each row: the queue is then bounded by the rows of the org,
+// and revocations reach the gateways sooner. The rows in between remain computable from
+// the ledger, but were never published.
 //
 // # Tags
 //
-// A tag needs the key of the site and the number in clear, and both need the
-// vault. Without it nothing else waits: rows that were published keep their tags,
-// new credentials go out without one, and a delta of its own (cause tags) follows
-// when the vault answers. Zero never replaces a tag.
+// A tag needs the key of the site and the number in clear, and both need the vault.
+// Without the vault nothing else waits: published rows keep their tags, new credentials
+// are published without one, and a delta of its own (cause tags) follows when the vault
+// answers. Zero never replaces a tag.
 //
-// The row of the site names the version of the key, and all tags of a table are of
-// it. The ledger says which one is wanted: another one since a gateway was stolen.
-// What takes access away is published at once and under the key that is there. Then
-// all tags are made anew in one delta, with which those end whose numbers are known
-// no more; it may come late, when the vault is away. Until then a reader goes on by
-// the old key, and no new tag is made with it. Where two instances differ in the
+// The row of the site names the version of the key, and all tags of a table belong to
+// it. The ledger says which version is wanted: a new one after a gateway was stolen.
+// Changes that take access away are published at once and under the present key. Then
+// all tags are made again in one delta, which drops the tags whose numbers are no
+// longer known; it may come late, when the vault is away. Until then a reader continues
+// with the old key, and no new tag is made with it. If two instances differ in the
 // version, the later one stands.
 package permissions
 
@@ -68,26 +68,26 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Config is what a projector works with. What is not marked optional is required.
+// Config configures a Projector. A field that is not marked optional is required.
 type Config struct {
 	Store   *eventstore.Store
 	JS      jetstream.JetStream // of the account that holds the streams
-	Bulk    jetstream.JetStream // optional: the same by a connection of its own, for what is read in bulk
-	Keys    vault.Keeper        // of the keys of tags
+	Bulk    jetstream.JetStream // optional: the same over another connection, for bulk reads
+	Keys    vault.Keeper        // provides the keys of tags
 	Metrics prometheus.Registerer
 	Now     func() time.Time // the clock
 	Log     *slog.Logger
-	// Horizon is how long deltas are kept that no base needs. Optional; 0: 400 days.
+	// Horizon is how long deltas are kept that no base needs. It is optional; 0 means
+	// 400 days.
 	Horizon time.Duration
 }
 
-// workers is how many orgs publish at the same time. Each waits for an fsync most
-// of the time.
+// workers is how many orgs publish concurrently. Each waits for an fsync most of the
+// time.
 const workers = 8
 
 // A Projector keeps the tables of all sites of the orgs that its store holds, and
-// publishes how they change. It is an [eventstore.Observer]. Its methods may be
-// called from many goroutines.
+// publishes their changes. It is an [eventstore.Observer] and safe for concurrent use.
 type Projector struct {
 	cfg     Config
 	stream  jetstream.Stream
@@ -96,17 +96,17 @@ type Projector struct {
 	tagging tagging
 	bases   chan baseJob
 
-	maxWaiting, minBase int // the constants of these names
+	maxWaiting, minBase int // the constants of the same names
 
-	orgs atomic.Pointer[map[domain.ID]*org] // replaced as a whole, so that reading takes no lock
+	orgs atomic.Pointer[map[domain.ID]*org] // replaced as a whole, so that readers take no lock
 
-	mu    sync.Mutex // guards what follows, and the replacing of orgs
+	mu    sync.Mutex // guards the fields below, and the replacement of orgs
 	found map[domain.ID]published
-	kept  map[domain.ID]tagKeys // of orgs that left memory
+	kept  map[domain.ID]tagKeys // of evicted orgs
 }
 
-// New makes a projector and makes it an observer of its store. Nothing is
-// published before Run.
+// New makes a projector and registers it as an observer of its store. It publishes
+// nothing before Run.
 func New(ctx context.Context, cfg Config) (*Projector, error) {
 	stream, err := cfg.JS.Stream(ctx, eventstore.StreamPermissions)
 	if err != nil {
@@ -128,8 +128,8 @@ func New(ctx context.Context, cfg Config) (*Projector, error) {
 	return p, nil
 }
 
-// Run publishes until the context ends. What is not published then is published
-// after the next start.
+// Run publishes until the context ends. Everything that is not published then is
+// published after the next start.
 func (p *Projector) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	stop := context.AfterFunc(ctx, p.turns.close)
@@ -142,9 +142,9 @@ func (p *Projector) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Table is the table of a site as of the last commit that the store has applied,
-// for decisions of the service itself; nil when the store does not hold the org
-// (see [eventstore.Store.Hold]) or there is no such site. It takes no lock.
+// Table is the table of a site as of the last commit that the store has applied. The
+// service's own decisions use it. It is nil when the store does not hold the org (see
+// [eventstore.Store.Hold]) or there is no such site. It takes no lock.
 func (p *Projector) Table(orgID, siteID domain.ID) *unlock.Table {
 	if o := p.org(orgID); o != nil {
 		if s := o.site(siteID); s != nil {
@@ -156,9 +156,9 @@ func (p *Projector) Table(orgID, siteID domain.ID) *unlock.Table {
 
 func (p *Projector) org(id domain.ID) *org { return (*p.orgs.Load())[id] }
 
-// From implements [eventstore.Observer]. It reads what is published of the org,
-// and returns the last commit up to which nothing is missing; math.MaxUint64 when
-// nothing was ever published, so that the org begins with its whole tables.
+// From implements [eventstore.Observer]. It reads the published state of the org, and
+// returns the last commit up to which nothing is missing. It returns math.MaxUint64
+// when nothing was ever published, so that the org begins with its whole tables.
 func (p *Projector) From(ctx context.Context, id domain.ID) (uint64, error) {
 	if id == domain.SystemOrg {
 		return math.MaxUint64, nil
@@ -176,8 +176,8 @@ func (p *Projector) From(ctx context.Context, id domain.ID) (uint64, error) {
 	return pub.done, nil
 }
 
-// Seen implements [eventstore.Observer]: the last commit of which something is
-// published.
+// Seen implements [eventstore.Observer]: the last commit that any published message
+// names.
 func (p *Projector) Seen(id domain.ID) wire.Position {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -221,9 +221,9 @@ func (p *Projector) Applied(id domain.ID, state *domain.State, _ *schemas.Commit
 	}
 }
 
-// Settled implements [eventstore.Observer]: the last commit up to which everything
-// is published and From will know it after a restart. A site that diverged holds
-// it back, so that no snapshot keeps a state that may be wrong.
+// Settled implements [eventstore.Observer]: the last commit up to which everything is
+// published and From will know it after a restart. A site that diverged holds it back,
+// so that no snapshot keeps a state that may be wrong.
 func (p *Projector) Settled(id domain.ID) uint64 {
 	if o := p.org(id); o != nil {
 		return o.settled()
@@ -231,8 +231,8 @@ func (p *Projector) Settled(id domain.ID) uint64 {
 	return math.MaxUint64
 }
 
-// End implements [eventstore.Observer]. An org stays while a delta or a tag of it
-// waits, or something published of it differs.
+// End implements [eventstore.Observer]. An org stays while one of its deltas or tags
+// waits, or while its published rows differ.
 func (p *Projector) End(id domain.ID) bool {
 	o := p.org(id)
 	if o == nil {
@@ -251,9 +251,9 @@ func (p *Projector) End(id domain.ID) bool {
 	return true
 }
 
-// Published is the last commit of an org up to which every change of rows stands
-// in the stream, 0 for an org that the store does not hold: what a lease is
-// answered by, beside the ledger's head, while the store is made to hold the org.
+// Published is the last commit of an org up to which all row changes are in the stream.
+// It is 0 for an org that the store does not hold. A lease is answered by it and by the
+// ledger's head, while the store holds the org.
 func (p *Projector) Published(id domain.ID) uint64 {
 	o := p.org(id)
 	if o == nil {
@@ -274,9 +274,9 @@ func (p *Projector) Wait(ctx context.Context, id domain.ID, n uint64) error {
 	return p.await(ctx, id, func(o *org) bool { return o.publishedTo() >= n })
 }
 
-// Flush waits until everything that the store has applied is published and a
-// restart will know it, or the context ends: before the store is closed, so that
-// it can take its snapshots.
+// Flush waits until everything that the store has applied is published and a restart
+// will know it. It also returns when the context ends. Call it before the store is
+// closed, so that the store can take its snapshots.
 func (p *Projector) Flush(ctx context.Context) error {
 	for id, o := range *p.orgs.Load() {
 		o.askCursor()
@@ -287,12 +287,11 @@ func (p *Projector) Flush(ctx context.Context) error {
 	return nil
 }
 
-// await waits until something holds of an org, which it looks at while it has the
-// org's lock.
+// await waits until holds is true for an org. It calls holds with the org locked.
 func (p *Projector) await(ctx context.Context, id domain.ID, holds func(*org) bool) error {
 	for {
 		o := p.org(id)
-		if o == nil { // it left memory, when everything was published
+		if o == nil { // evicted, after everything was published
 			return nil
 		}
 		o.mu.Lock()

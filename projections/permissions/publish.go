@@ -11,12 +11,12 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// subject is that of a site's deltas.
+// subject is the subject of a site's deltas.
 func subject(org, site domain.ID) string {
 	return "permissions." + string(org) + "." + string(site)
 }
 
-// turn publishes at most one delta of an org. One turn of an org runs at a time.
+// turn publishes at most one delta of an org. An org has one turn at a time.
 func (p *Projector) turn(ctx context.Context, o *org) outcome {
 	o.mu.Lock()
 	if o.ended {
@@ -38,8 +38,8 @@ func (p *Projector) turn(ctx context.Context, o *org) outcome {
 	s := e.site
 	switch {
 	case !o.cursor.known:
-		// Without it a crash among the first deltas of the org would leave nothing
-		// that says where to go on.
+		// Without the cursor a crash among the first deltas of the org would leave
+		// nothing that says where to continue.
 		return p.writeCursor(ctx, o, e.doneBefore())
 	case s.frozen:
 		s.take(e, e.head)
@@ -58,7 +58,8 @@ func (p *Projector) turn(ctx context.Context, o *org) outcome {
 }
 
 // doneBefore is the commit up to which nothing is missing before the delta is
-// published, since a site of which nothing is published begins as a whole.
+// published. For a first delta that is its own commit, since an unpublished site begins
+// as a whole.
 func (e *entry) doneBefore() uint64 {
 	if e.cause == wire.CauseBegin {
 		return e.head.N
@@ -66,10 +67,10 @@ func (e *entry) doneBefore() uint64 {
 	return e.head.N - 1
 }
 
-// gather makes one of a site's first delta and those behind it up to the cursor, and
-// reports whether there were any. The cursor of another instance may be beyond the
-// first: it says that a site of which nothing is published begins as a whole at that
-// commit or later, and a start in between would take what is missing for a difference.
+// gather merges a site's first delta with its later ones up to the cursor. It reports
+// whether there were any. The cursor of another instance may be beyond the first delta:
+// it means that an unpublished site begins as a whole at that commit or later, and a
+// start in between would take the missing rows for a difference.
 func (o *org) gather(first *entry) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -91,7 +92,7 @@ func (o *org) gather(first *entry) bool {
 	return true
 }
 
-// publish appends a delta behind what is published of its site.
+// publish appends a delta after the published ones of its site.
 func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 	s := e.site
 	mine := s.step(s.mine, e)
@@ -100,7 +101,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		PrevN: s.published.head.N, PrevDigest: s.published.head.Digest, Put: e.put, Delete: e.gone, Done: o.doneWith(e),
 	}
 	next := mine
-	if e.before != s.mine || s.published.table != s.mine { // it was made on another table
+	if e.before != s.mine || s.published.table != s.mine { // it was made for another table
 		d.Put, d.Delete = differing(s.published.table, e.put, e.gone, e.key)
 		if len(d.Put)+len(d.Delete) == 0 {
 			s.advance(mine, s.published)
@@ -135,8 +136,8 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 	return more
 }
 
-// step is the table after a delta. A delta of this instance that was made on the
-// very table knows it.
+// step is the table after a delta. A delta that this instance made for this very table
+// has it cached.
 func (s *site) step(t *unlock.Table, e *entry) *unlock.Table {
 	if e.after != nil && e.before == t {
 		return e.after
@@ -146,9 +147,9 @@ func (s *site) step(t *unlock.Table, e *entry) *unlock.Table {
 	return s.change(e.head, t, &c)
 }
 
-// advance moves the site's turn on: mine is the table before its next delta, pub
-// what is published now. Tables of one digest become one, so that the next delta
-// is made once.
+// advance moves the site to its next delta: mine is the table before it, pub the
+// published state now. Tables with one digest become the same table, so that the next
+// delta is applied once.
 func (s *site) advance(mine *unlock.Table, pub publishedSite) {
 	o := s.org
 	o.mu.Lock()
@@ -159,8 +160,8 @@ func (s *site) advance(mine *unlock.Table, pub publishedSite) {
 	s.mine, s.published, s.known = mine, pub, true
 }
 
-// take removes the site's deltas from the queue up to e or, when that is no more
-// there, up to a head.
+// take removes the site's deltas from the queue up to e. If e is no longer there, it
+// removes those up to head.
 func (s *site) take(e *entry, head wire.PermissionHead) {
 	o := s.org
 	o.mu.Lock()
@@ -181,7 +182,7 @@ func (s *site) take(e *entry, head wire.PermissionHead) {
 	}
 }
 
-// has reports whether a delta of the site waits. The org is locked.
+// has reports whether a delta of the site waits. The caller holds the org's lock.
 func (o *org) has(s *site) bool {
 	for _, e := range o.queue {
 		if e.site == s {
@@ -205,7 +206,7 @@ func (o *org) doneWith(e *entry) uint64 {
 	return o.head.N
 }
 
-// madeDurable notes up to which commit a restart will know that everything is
+// madeDurable notes the commit up to which a restart will know that everything is
 // published.
 func (o *org) madeDurable(n uint64) {
 	o.mu.Lock()

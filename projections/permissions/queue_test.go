@@ -102,7 +102,7 @@ func TestLagTellsWhatWaits(t *testing.T) {
 	assert.NotZero(t, count(t, n.metrics.bytes))
 }
 
-// crowd is persons whose ids do not compress.
+// crowd is a list of persons whose ids do not compress.
 func crowd(n int) []unlock.Row {
 	rows := make([]unlock.Row, n)
 	for i := range rows {
@@ -112,7 +112,7 @@ func crowd(n int) []unlock.Row {
 	return rows
 }
 
-// push has a site's projector publish rows that no commit led to.
+// push lets a site's projector publish rows that belong to no commit.
 func (n *node) push(org, site domain.ID, put []unlock.Row, gone []unlock.Key) {
 	o := n.org(org)
 	o.mu.Lock()
@@ -143,7 +143,7 @@ func TestADeltaGreaterThanAMessageIsPublishedAsAWhole(t *testing.T) {
 	assert.Zero(t, two.Lags()[0].Waiting)
 	assert.Zero(t, two.divergence())
 
-	// What an instance that died left of a delta is passed over.
+	// The parts of a delta that an instance left when it died are skipped.
 	stream, err := b.js.Stream(t.Context(), eventstore.StreamPermissions)
 	require.NoError(t, err)
 	last, err := stream.GetLastMsgForSubject(t.Context(), subject("acme", "north"))
@@ -215,7 +215,7 @@ olga ReinstatePerson {"person":"anna"}`)
 	assert.Zero(t, next.divergence())
 }
 
-// count is how many messages a subject has.
+// count is the number of messages of a subject.
 func (b *bed) count(subject string) int {
 	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
 	require.NoError(b.t, err)

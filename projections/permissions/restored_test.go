@@ -11,7 +11,7 @@ import (
 	"gatehouse/eventstore"
 )
 
-// goOn goes on above numbers that a restore lost.
+// goOn continues above numbers that a restore lost.
 func (n *node) goOn(lost uint64) uint64 {
 	n.b.t.Helper()
 	head, err := n.store.Head(n.b.t.Context(), "acme")
@@ -21,8 +21,8 @@ func (n *node) goOn(lost uint64) uint64 {
 	return r.Position.N
 }
 
-// A key of tags that may have been stolen in the lost range is used for nothing more,
-// whatever its version was.
+// A tag key that may have been stolen in the lost range is never used again. That holds
+// for any version of it.
 func TestARestoredLedgerHasOtherKeysOfTags(t *testing.T) {
 	b := newBed(t)
 	n := b.node()
@@ -45,7 +45,7 @@ func TestARestoredLedgerHasOtherKeysOfTags(t *testing.T) {
 	assert.True(t, n.shows(domain.KindCard, after).Allowed)
 }
 
-// What is published goes on over a lost range, also after a crash.
+// Publication continues over a lost range, also after a crash.
 func TestAStartGoesOnOverALostRange(t *testing.T) {
 	b := newBed(t)
 	old := b.node()

@@ -14,35 +14,35 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// site is what the projector holds of one site. The org's lock guards what has no
-// other line.
+// site is the projector's data of one site. The org's lock guards the fields that do
+// not say otherwise.
 type site struct {
 	id  domain.ID
 	org *org
 
 	table atomic.Pointer[unlock.Table] // at the org's head; written under the org's lock
 
-	wanted   uint32        // version of the key that the ledger wants tags to be made with
-	since    time.Time     // when another one came to be wanted
-	key      *vault.TagKey // nil: not had yet
+	wanted   uint32        // version of the key that the ledger wants for tags
+	since    time.Time     // when wanted last changed
+	key      *vault.TagKey // nil means not received yet
 	tagger   *vault.Tagger // of key; for Begin and Applied alone
-	before   *vault.TagKey // for reads, until all tags are made with key; nil: none
-	keyed    time.Time     // since when key is there
+	before   *vault.TagKey // for reads, until all tags are made with key; nil means none
+	keyed    time.Time     // when key was received
 	untagged map[string]struct{}
-	diverged uint64 // since which commit other rows are published; 0: none
+	diverged uint64 // the commit since which other rows are published; 0 means none
 
-	began     wire.PermissionHead // where the org stood when its rows were first made here; zero: before the site was there
+	began     wire.PermissionHead // the org's position when its rows were first made here; zero means before the site existed
 	known     bool                // something is published
-	published publishedSite       // of the turn, but for table, which is read when tags are looked for
-	mine      *unlock.Table       // of the turn: the table before the site's first waiting delta
-	ahead     bool                // of the turn: published at a later commit than mine, and not compared yet
-	frozen    bool                // of the turn: later code published, which this code cannot read
-	sinceBase int                 // of the turn: bytes of deltas behind the last base
+	published publishedSite       // used by the turn, but for table, which the look-up of tags reads
+	mine      *unlock.Table       // used by the turn: the table before the site's first waiting delta
+	ahead     bool                // used by the turn: published at a later commit than mine, and not compared yet
+	frozen    bool                // used by the turn: later code published, which this code cannot read
+	sinceBase int                 // used by the turn: bytes of deltas after the last base
 	baseSize  atomic.Int64        // bytes of the last base
 	basing    atomic.Bool         // a base is being written
 }
 
-// begin takes all rows of the site as the state has them. The org is locked.
+// begin takes all rows of the site from the state. The caller holds the org's lock.
 func (s *site) begin(rows []unlock.Row, untagged []domain.ID) {
 	s.began = s.org.position()
 	s.ahead = s.known && s.org.position().Before(s.published.head)
@@ -57,8 +57,8 @@ func (s *site) begin(rows []unlock.Row, untagged []domain.ID) {
 	s.table.Store(s.mine)
 }
 
-// appear begins a site that the commit which is being applied has made. What is
-// published of it already came from that commit or later ones.
+// appear begins a site that the present commit has made. Its published rows, if any,
+// belong to that commit or later ones.
 func (s *site) appear() {
 	s.ahead = s.known
 	s.unreadable()
@@ -69,7 +69,7 @@ func (s *site) appear() {
 	s.table.Store(s.mine)
 }
 
-// unreadable begins anew where what is published cannot be read.
+// unreadable starts again if the published messages cannot be read.
 func (s *site) unreadable() {
 	pub := &s.published
 	if !pub.broken && !pub.tooNew {
@@ -77,14 +77,14 @@ func (s *site) unreadable() {
 	}
 	s.frozen, s.ahead = pub.tooNew, false
 	pub.table, pub.head = new(unlock.Table), wire.PermissionHead{}
-	s.sinceBase = math.MaxInt32 // a reader begins behind the damage
+	s.sinceBase = math.MaxInt32 // a reader begins after the damage
 	if s.frozen {
 		s.diverged = max(s.org.head.N, 1)
 	}
 }
 
-// compareAll compares the rows of the state with the published ones of the same
-// commit, and queues what differs.
+// compareAll compares the rows of the state with the published ones of the same commit,
+// and queues the difference.
 func (s *site) compareAll(c domain.SiteChange) {
 	o, pub := s.org, &s.published
 	c.Put, c.Delete = differing(pub.table, c.Put, everyKey(pub.table, c.Put), s.tagVersion())
@@ -121,7 +121,7 @@ func everyKey(t *unlock.Table, rows []unlock.Row) []unlock.Key {
 	return gone
 }
 
-// apply takes what a commit changed. The org is locked.
+// apply applies the changes of a commit. The caller holds the org's lock.
 func (s *site) apply(c domain.SiteChange) {
 	c = s.complete(c)
 	before := s.table.Load()
@@ -139,10 +139,9 @@ func (s *site) apply(c domain.SiteChange) {
 	s.org.enqueue(&entry{site: s, cause: cause, head: head, put: c.Put, gone: c.Delete, before: before, after: after})
 }
 
-// complete sets what the state does not know of rows: the version of the key that
-// the tags were made with, and tags that cannot be made now but were published. It
-// notes which credentials have none, and which key is wanted. The rows are those of
-// the change alone.
+// complete sets the fields of rows that the state does not have: the version of the tag
+// key, and published tags that cannot be made now. It notes which credentials have no
+// tag, and which key is wanted. The rows belong to the change alone.
 func (s *site) complete(c domain.SiteChange) domain.SiteChange {
 	for _, r := range c.Put {
 		switch r := r.(type) {
@@ -176,7 +175,7 @@ func (s *site) want(version uint32) {
 	}
 }
 
-// lastTag is the tag that a credential has in the table, or in the published one.
+// lastTag is the tag of a credential in the table, or in the published one.
 func (s *site) lastTag(k unlock.Key) unlock.Tag {
 	for _, t := range []*unlock.Table{s.table.Load(), s.published.table} {
 		if r, ok := t.Row(k); ok && r.(*unlock.Credential).Tag != (unlock.Tag{}) {
@@ -186,8 +185,8 @@ func (s *site) lastTag(k unlock.Key) unlock.Tag {
 	return unlock.Tag{}
 }
 
-// tagVersion is the version of the key that the tags in the table were made with;
-// while there is no table, the one that is wanted.
+// tagVersion is the version of the key of the tags in the table. While there is no
+// table, it is the version that is wanted.
 func (s *site) tagVersion() uint32 {
 	for _, t := range []*unlock.Table{s.table.Load(), s.published.table} {
 		if v := t.TagKey(); v > 0 {
@@ -205,9 +204,9 @@ func siteRow(t *unlock.Table, id domain.ID) (*unlock.Site, bool) {
 	return r.(*unlock.Site), true
 }
 
-// change makes the table after a change of rows. A row that no table can take is
-// a fault of this code: it is left out and deleted, since no row's absence ever
-// allows, and reported.
+// change returns the table after a change of rows. A row that no table can hold is a
+// fault of this code. It is reported, left out and deleted, since the absence of a row
+// never allows anything.
 func (s *site) change(head wire.PermissionHead, t *unlock.Table, c *domain.SiteChange) *unlock.Table {
 	after, err := t.Apply(head.Delta(c.Put, c.Delete))
 	if err == nil {
@@ -234,9 +233,9 @@ func (s *site) change(head wire.PermissionHead, t *unlock.Table, c *domain.SiteC
 	return after
 }
 
-// differing leaves out what a table has already. The tags of the rows were made with
-// the key of a version. Where the table has those of another, its own stay, unless the
-// rows replace them all: rows of two keys fit on no reader. A tag that is not known
+// differing leaves out the rows that a table already has. The tags of the rows were
+// made with the key of a version. If the table has tags of another version, it keeps
+// them, unless the rows replace them all: a reader has one key alone. An unknown tag
 // replaces none of the same key.
 func differing(t *unlock.Table, put []unlock.Row, gone []unlock.Key, key uint32) ([]unlock.Row, []unlock.Key) {
 	var rows []unlock.Row
@@ -262,7 +261,7 @@ func differing(t *unlock.Table, put []unlock.Row, gone []unlock.Key, key uint32)
 	return rows, keys
 }
 
-// replacesTags reports whether a change leaves no tag of a table as it is.
+// replacesTags reports whether a change replaces or deletes every tag of a table.
 func replacesTags(t *unlock.Table, put []unlock.Row, gone []unlock.Key) bool {
 	changes, site := make(map[string]struct{}, len(put)), false
 	for _, r := range put {
@@ -287,7 +286,7 @@ func replacesTags(t *unlock.Table, put []unlock.Row, gone []unlock.Key) bool {
 	return site
 }
 
-// keepTag gives a credential without a tag the one that it had.
+// keepTag copies the former tag to a credential that has none.
 func keepTag(r, was unlock.Row) unlock.Row {
 	if c, ok := r.(*unlock.Credential); ok && c.Tag == (unlock.Tag{}) {
 		return withTagOf(r, was, 0)
@@ -295,8 +294,8 @@ func keepTag(r, was unlock.Row) unlock.Row {
 	return r
 }
 
-// withTagOf gives a credential the tag that its row had before, none without one, and
-// the row of a site the version of the key.
+// withTagOf gives a credential the tag of its former row, or none if was is nil. It
+// gives the row of a site the version of the key.
 func withTagOf(r, was unlock.Row, key uint32) unlock.Row {
 	switch r := r.(type) {
 	case *unlock.Site:
@@ -318,8 +317,8 @@ func withTagOf(r, was unlock.Row, key uint32) unlock.Row {
 	return r
 }
 
-// same reports whether two rows are one on the wire, where an empty list and none
-// may be the same.
+// same reports whether two rows have the same encoding. An empty list and nil may be
+// the same.
 func same(a, b unlock.Row) bool {
 	if reflect.DeepEqual(a, b) {
 		return true

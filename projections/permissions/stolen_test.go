@@ -17,7 +17,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// cabinet gives the house a gateway, a PIN that both sites know, and a card of ben's.
+// cabinet adds a gateway to the house, a PIN that both sites know, and a card of ben's.
 const cabinet = `
 olga RegisterGateway {"gateway":"cabinet","site":"north","public_key":"UDHMYFIH3QO524UVSUOCSCEI6CK23OIEJUNXHVUW43PQMXLIHPKPY3OP"}
 olga AssignDoorToGateway {"gateway":"cabinet","door":"gate"}
@@ -33,7 +33,7 @@ func (b *bed) tagKey(site domain.ID) uint32 {
 	return table.TagKey()
 }
 
-// shows decides on a node's table for a number that a reader took at the gate.
+// shows decides by a node's table about a number that a reader read at the gate.
 func (n *node) shows(kind domain.CredentialKind, tag unlock.Tag) unlock.Answer {
 	local := unlock.Local{LeaseEnd: unlock.Held}
 	return unlock.Decide(n.Table("acme", "north"), &local, unlock.Request{Door: unlock.IDOf("gate"), Side: unlock.In, At: unlock.InstantOf(n.b.clock()), Tag: tag})
@@ -116,7 +116,8 @@ olga SuspendPerson {"person":"anna"}`)
 	assert.Equal(t, []domain.ID{"north"}, n.Lags()[0].Rekeying)
 	assert.Equal(t, time.Second, n.Lags()[0].RekeyingFor)
 
-	// An instance that starts meanwhile waits as well, and goes on when the vault is back.
+	// An instance that starts meanwhile waits as well, and continues when the vault is
+	// back.
 	next := b.node()
 	next.keys.away.Store(true)
 	next.caughtUp("acme", n)
@@ -145,8 +146,8 @@ func TestInstancesTakeTheTagsOfAnotherKeyOver(t *testing.T) {
 	two.caughtUp("acme", one)
 	two.settle("acme")
 
-	// The other one has commits from before and after the new tags waiting, with tags of
-	// the old key in them.
+	// The other one has waiting commits from before and after the new tags, which
+	// contain tags of the old key.
 	two.keys.away.Store(true)
 	one.do("acme", stolen)
 	one.settle("acme")
@@ -205,7 +206,7 @@ olga RetireGateway {"gateway":"second","reason":"stolen"}`)
 	assert.Zero(t, one.divergence()+two.divergence())
 }
 
-// The row of a PIN whose digits are gone keeps the tag that it had; not past its key.
+// The row of a PIN whose digits are erased keeps its tag, until the key changes.
 func TestTagsOfNumbersThatAreGoneEndWithTheirKey(t *testing.T) {
 	b := newBed(t)
 	n := b.node()
@@ -222,7 +223,7 @@ func TestTagsOfNumbersThatAreGoneEndWithTheirKey(t *testing.T) {
 	assert.Zero(t, n.divergence())
 }
 
-// A number that the vault does not open any more must not keep a stolen key in use.
+// A number that the vault can no longer open must not keep a stolen key in use.
 func TestANumberThatIsLostHoldsUpNoKey(t *testing.T) {
 	b := newBed(t)
 	old := b.node()
@@ -249,11 +250,11 @@ func TestANumberThatIsLostHoldsUpNoKey(t *testing.T) {
 	assert.Equal(t, wire.CauseTags, b.deltas("acme", "north")[len(b.deltas("acme", "north"))-1].Cause)
 }
 
-// TestEveryPublishedTableHasTagsOfOneKey has instances with and without the vault
-// execute, publish, make tags and start in an order that is drawn, while gateways are
-// stolen. Whatever table a reader has, its cards are those of its key or of none, and
-// no PIN that a thief knows is good in it. By the last seed an instance wrote the
-// cursor before another one published an earlier commit.
+// In every published table the tags belong to one key. Instances with and without the
+// vault execute, publish, make tags and start in a random order, while gateways are
+// stolen. In any table of a reader, cards have tags of its key or none, and no PIN that
+// a thief knows is valid. With the last seed an instance writes the cursor before
+// another one publishes an earlier commit.
 func TestEveryPublishedTableHasTagsOfOneKey(t *testing.T) {
 	for _, seed := range []uint64{0, 1, 2, 3, 4, 97} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
@@ -342,7 +343,7 @@ func TestEveryPublishedTableHasTagsOfOneKey(t *testing.T) {
 
 func draw(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 
-// gatewayKey is a public key that no other step has.
+// gatewayKey is a public key that is unique to the step.
 func gatewayKey(step int) string {
 	raw := make([]byte, 33, 35)
 	raw[0] = 20 << 3 // of a user
@@ -360,7 +361,7 @@ func gatewayKey(step int) string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(binary.LittleEndian.AppendUint16(raw, crc))
 }
 
-// tables gives every table that the deltas of a site lead to.
+// tables calls f with the table after each delta of a site.
 func (b *bed) tables(org, site domain.ID, f func(*unlock.Table)) {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)

@@ -21,7 +21,7 @@ func (s *site) queueTags(put []unlock.Row) {
 	s.org.enqueue(&entry{site: s, cause: wire.CauseTags, head: head, put: c.Put, before: before, after: after})
 }
 
-// changed leaves out the rows that a table has.
+// changed leaves out the rows that a table already has.
 func changed(t *unlock.Table, put []unlock.Row) []unlock.Row {
 	return slices.DeleteFunc(put, func(r unlock.Row) bool {
 		was, ok := t.Row(r.Key())
@@ -29,8 +29,8 @@ func changed(t *unlock.Table, put []unlock.Row) []unlock.Row {
 	})
 }
 
-// onlyTags reports whether a change of a table concerns tags alone, and could be
-// a tag that was missing or one of another key.
+// onlyTags reports whether a change of a table concerns tags alone. The changed tags
+// must have been missing, or the key must change.
 func onlyTags(t *unlock.Table, c domain.SiteChange) bool {
 	if len(c.Delete) > 0 {
 		return false
@@ -48,7 +48,7 @@ func onlyTags(t *unlock.Table, c domain.SiteChange) bool {
 	return true
 }
 
-// withoutTag is a row without what depends on the key of tags.
+// withoutTag is a row without the parts that depend on the tag key.
 func withoutTag(r unlock.Row) unlock.Row {
 	switch r := r.(type) {
 	case *unlock.Credential:
@@ -63,14 +63,14 @@ func withoutTag(r unlock.Row) unlock.Row {
 	return r
 }
 
-// takeTags gives a table the tags that the published one has and it lacks, or all
-// when they are of a later key, and does the same for the site's present table. The
-// org is locked.
+// takeTags copies the tags that a table lacks from the published one. It copies all
+// tags if they belong to a later key. It does the same for the site's present table.
+// The caller holds the org's lock.
 func (s *site) takeTags(mine, pub *unlock.Table) *unlock.Table {
 	now := s.takeInto(s.table.Load(), pub)
 	for r := range now.Rows(unlock.KindCredential) {
 		if r.(*unlock.Credential).Tag == (unlock.Tag{}) {
-			s.untagged[r.Key().ID] = struct{}{} // until it turns out to have no number
+			s.untagged[r.Key().ID] = struct{}{} // until it is found to have no number
 		} else {
 			delete(s.untagged, r.Key().ID)
 		}
@@ -95,7 +95,7 @@ func (s *site) takeInto(t, pub *unlock.Table) *unlock.Table {
 	return s.change(headOf(t), t, &domain.SiteChange{Put: changed(t, put)})
 }
 
-// headOf is where a table stands, as far as it knows.
+// headOf is the head of a table, without the fields that the table does not have.
 func headOf(t *unlock.Table) wire.PermissionHead {
 	head := wire.PermissionHead{N: t.N(), At: t.At().Time(), Digest: t.Digest()}
 	if at, err := wire.ParsePosition(t.Position()); err == nil {
@@ -104,8 +104,8 @@ func headOf(t *unlock.Table) wire.PermissionHead {
 	return head
 }
 
-// offerTags queues the tags that the published table lacks, unless those that it
-// has are of a newer key. The org is locked.
+// offerTags queues the tags that the published table lacks, unless its tags belong to a
+// newer key. The caller holds the org's lock.
 func (s *site) offerTags(pub *unlock.Table) {
 	now := s.table.Load()
 	if now.TagKey() < pub.TagKey() {

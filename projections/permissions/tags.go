@@ -14,16 +14,16 @@ import (
 	"gatehouse/eventstore/vault"
 )
 
-// What tags are made of beside the number: what a reader can tell. It reads a
-// fob, a card or a wristband alike, and a number that has no other format is raw.
+// The inputs of a tag beside the number are the properties that a reader can tell. It
+// reads a fob, a card or a wristband alike, and a number without another format is raw.
 const (
 	tagCard   = "card"
 	tagPin    = "pin"
 	rawFormat = "raw"
 )
 
-// TagKind is the kind under which the tag of a credential's number is made: "pin",
-// or "card" for all that a reader of cards takes.
+// TagKind is the kind under which the tag of a credential's number is made: "pin", or
+// "card" for everything that a card reader reads.
 func TagKind(kind domain.CredentialKind) string {
 	if kind == domain.KindPin {
 		return tagPin
@@ -39,8 +39,8 @@ func TagFormat(format string) string {
 	return format
 }
 
-// Tag makes the tag of a number as the rows of a site have it; false while the
-// key of the site is not at hand.
+// Tag makes the tag of a number as it is in the rows of a site; false means that the
+// key of the site is not available.
 func (p *Projector) Tag(orgID, siteID domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
 	o := p.org(orgID)
 	if o == nil {
@@ -59,7 +59,7 @@ func (p *Projector) Tag(orgID, siteID domain.ID, kind domain.CredentialKind, for
 	return key.Tag(TagKind(kind), TagFormat(format), number), true
 }
 
-// readKey is the key of the tags in the table; nil while it is not at hand.
+// readKey is the key of the tags in the table; nil while it is not available.
 func (s *site) readKey() *vault.TagKey {
 	for _, k := range []*vault.TagKey{s.key, s.before} {
 		if k != nil && uint32(k.Version) == s.tagVersion() {
@@ -69,14 +69,14 @@ func (s *site) readKey() *vault.TagKey {
 	return nil
 }
 
-// keyFits reports whether a tag may be made: the key is there, the one of the tags in
-// the table, and not given up.
+// keyFits reports whether a tag may be made: the key is available, it is the one of the
+// tags in the table, and the ledger still wants it.
 func (s *site) keyFits() bool {
 	return s.key != nil && uint32(s.key.Version) == s.tagVersion() && s.tagVersion() >= s.wanted
 }
 
-// needed is the version of the key with which tags are to be made. What is published
-// may be of a later commit than the one that stands here.
+// needed is the version of the key for new tags. The published table may belong to a
+// later commit than the present one.
 func (s *site) needed() uint32 { return max(s.wanted, s.tagVersion()) }
 
 // tag is the [domain.Tagger] of the site, for one goroutine.
@@ -90,7 +90,7 @@ func (s *site) tag(_ domain.ID, kind domain.CredentialKind, format, number strin
 // tagKeys are the keys of tags of an org's sites.
 type tagKeys map[domain.ID]vault.TagKey
 
-// tagKeys are those that the org has.
+// tagKeys are the keys that the org has.
 func (o *org) tagKeys() tagKeys {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -109,10 +109,10 @@ func (s *site) setKey(k vault.TagKey) {
 
 // tagging lists the orgs that lack keys of tags, or tags.
 type tagging struct {
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	orgs    map[*org]struct{}
-	resting map[*org]time.Duration // after a failure, until it is tried again
-	some    chan struct{}          // holds one while an org is listed
+	resting map[*org]time.Duration // the backoff after a failure, until the next try
+	some    chan struct{}          // capacity 1: full while an org is listed
 }
 
 func (t *tagging) init() {
@@ -144,7 +144,7 @@ func (t *tagging) take() []*org {
 	return orgs
 }
 
-// tried notes how a try went. After a failure the org rests.
+// tried notes the result of a try. After a failure the org waits.
 func (t *tagging) tried(o *org, done bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -175,8 +175,8 @@ const (
 	lastTagsPause  = 10 * time.Second
 )
 
-// tagLoop gets keys of tags and makes tags that are missing, in the background:
-// whoever applies a commit may not wait for the vault.
+// tagLoop fetches tag keys and makes missing tags in the background. The code that
+// applies a commit may not wait for the vault.
 func (p *Projector) tagLoop(ctx context.Context) error {
 	for {
 		select {
@@ -185,15 +185,15 @@ func (p *Projector) tagLoop(ctx context.Context) error {
 		case <-p.tagging.some:
 		}
 		for _, o := range p.tagging.take() {
-			done := false // as when it panics
+			done := false // stays false after a panic
 			_ = p.cfg.Store.Guard("tags", o.id, "", func() { done = p.makeTags(ctx, o) })
 			p.tagging.tried(o, done)
 		}
 	}
 }
 
-// makeTags gets the keys that the sites of an org lack, then makes the tags that
-// are missing. It reports whether none is missing any more.
+// makeTags fetches the keys that the sites of an org lack, then makes the missing tags.
+// It reports whether none is missing any longer.
 func (p *Projector) makeTags(ctx context.Context, o *org) bool {
 	if !p.fetchTagKeys(ctx, o) {
 		return false
@@ -223,7 +223,7 @@ func (p *Projector) makeTags(ctx context.Context, o *org) bool {
 	return !missing
 }
 
-// fetchTagKeys asks the vault for the keys that sites need and have not.
+// fetchTagKeys fetches the keys that sites need and lack.
 func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
 	lack := map[*site]uint32{}
 	o.mu.Lock()
@@ -250,8 +250,8 @@ func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
 	return true
 }
 
-// lacksTags reports whether a tag of any site is missing, or made with an older key
-// than the ledger wants. The org is locked.
+// lacksTags reports whether a tag of any site is missing, or was made with an older key
+// than the ledger wants. The caller holds the org's lock.
 func (o *org) lacksTags() bool {
 	if o.ended {
 		return false
@@ -266,8 +266,8 @@ func (o *org) lacksTags() bool {
 
 func (s *site) lacksTags() bool { return len(s.untagged) > 0 || s.wanted > s.tagVersion() }
 
-// retag makes the missing tags of a site, or all with another key. The state and the
-// org are held.
+// retag makes the missing tags of a site, or all of them with another key. The caller
+// holds the state and the org's lock.
 func (s *site) retag(state *domain.State) {
 	switch {
 	case s.key == nil || s.org.ended || s.table.Load().TagKey() == 0:
@@ -278,13 +278,14 @@ func (s *site) retag(state *domain.State) {
 	}
 }
 
-// sealedPatience is how long the tags of a site stay those of the key before while a
-// number cannot be read though the vault answers: long enough to ask it some times.
+// sealedPatience is how long a site waits for numbers that cannot be read before it
+// changes the key. The vault answers meanwhile, and the time is enough to ask it
+// several times.
 const sealedPatience = 30 * time.Second
 
-// rekey makes all tags with another key, in one delta: rows of two keys fit on no
-// reader. A number that cannot be read for long is lost with its key, and must not
-// keep the others from being told by a key that nobody stole.
+// rekey makes all tags with another key, in one delta, because a reader has one key
+// alone. A number that cannot be read for long is lost with its key. It must not keep
+// the other cards from a key that nobody stole.
 func (s *site) rekey(state *domain.State) {
 	now := s.table.Load()
 	row, _ := siteRow(now, s.id)
@@ -314,8 +315,8 @@ func (s *site) rekey(state *domain.State) {
 	s.before = nil
 }
 
-// tagged makes the rows of credentials with their tags, and notes those whose
-// number cannot be read.
+// tagged makes the rows of credentials with their tags, and notes those whose number
+// cannot be read.
 func (s *site) tagged(state *domain.State, ids []string) []unlock.Row {
 	var put []unlock.Row
 	tagger := s.key.Tagger()
