@@ -203,8 +203,8 @@ func TestWithoutPermissionsNothingIsTaken(t *testing.T) {
 	b.once(1)
 }
 
-// A time out of range is not taken for an allowed one, even if its nanoseconds since
-// 1970 would overflow to that.
+// A time out of range is not taken for an allowed one. Its nanoseconds since 1970 would
+// overflow to those of an allowed time.
 func TestTimesOutOfRangeAreNotTakenForOthers(t *testing.T) {
 	b := newBed(t)
 	far := monday
