@@ -16,8 +16,8 @@ import (
 	"gatehouse/eventstore/restore"
 )
 
-// rolledBack is a service that was stopped and whose ledger was put back to where it
-// was some commits of acme earlier; bolt lost nothing.
+// rolledBack is a stopped service whose ledger was put back to an earlier state. acme
+// lost some commits by it; bolt lost nothing.
 func rolledBack(t *testing.T) (b *backedUp, ends, lost eventstore.Head) {
 	t.Helper()
 	cfg := testConfig(t)
@@ -47,8 +47,8 @@ func served(t *testing.T, s *service, org domain.ID) error {
 	return s.Store.View(t.Context(), org, func(*domain.State, eventstore.Head) error { return nil })
 }
 
-// An org whose ledger lost its last commits goes on when an operator accepts that, and
-// then no position is used twice and what doors decide on is what the ledger says.
+// An org whose ledger lost its last commits goes on when an operator accepts that. No
+// position is then used twice, and doors decide on the state of the ledger.
 func TestALossIsAcceptedWithoutARestore(t *testing.T) {
 	alongside(t)
 	b, ends, lost := rolledBack(t)

@@ -25,7 +25,7 @@ func ledgerSize(t *testing.T, data string) int64 {
 }
 
 // acceptKilled accepts a loss in a process that is killed when the ledger has grown by
-// so many bytes, or was not begun yet with none.
+// some bytes. With none, it is killed at once.
 func acceptKilled(t *testing.T, data, loss string, grown int64) {
 	t.Helper()
 	before := ledgerSize(t, data)

@@ -17,8 +17,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// The gateway of a door is told by the service as it is wired, and do tells what
-// became of it.
+// The service as it is wired tells the gateway of a door. do tells the outcome.
 func TestDoTellsWhetherTheDoorOpened(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.NATS.Listen = "127.0.0.1:0"

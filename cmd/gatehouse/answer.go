@@ -35,8 +35,8 @@ func readTold(result []byte) (told, error) {
 	return t, nil
 }
 
-// tellAnswer tells in a sentence or two what a command led to, or for programs the
-// whole answer on one line.
+// tellAnswer tells in a sentence or two what a command led to. For programs it prints
+// the whole answer on one line.
 func (w *world) tellAnswer(result []byte, asJSON bool, sent sentCommand) error {
 	if asJSON {
 		return w.printJSON(result, true)

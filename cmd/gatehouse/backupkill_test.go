@@ -64,8 +64,8 @@ func (x *pressed) start() {
 	x.url.Store(&url)
 }
 
-// press sends about 500 commands a second, or as many as are taken, to both orgs until
-// it is told to end.
+// press sends about 500 commands a second to both orgs, or as many as are accepted. It
+// ends when the returned function is called.
 func (x *pressed) press() (end func()) {
 	ticks := time.NewTicker(2 * time.Millisecond)
 	over := make(chan struct{})

@@ -20,8 +20,8 @@ import (
 )
 
 const (
-	// bootstrapFile lies in the data directory. Who can read it may make an org, so
-	// it is of its owner alone.
+	// bootstrapFile lies in the data directory. Anybody who can read it may make an
+	// org, so it is readable by its owner alone.
 	bootstrapFile = "bootstrap.token"
 	// bootstrapLife is how long the token is good from when the file was written.
 	bootstrapLife = 24 * time.Hour

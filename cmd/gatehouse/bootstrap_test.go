@@ -31,8 +31,8 @@ func makesOrg(t *testing.T, s *service, token, org string) error {
 	return newClient(s.URL, token, org, "").ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: body}, new(json.RawMessage))
 }
 
-// A token that has made an org is no token for a further one, though nobody has
-// entered that org yet.
+// A token that has made an org is no token for a further one. That holds while nobody
+// has entered that org yet.
 func TestAFurtherOrgGetsABootstrapTokenOfItsOwn(t *testing.T) {
 	cfg := testConfig(t)
 	s := serveIn(t, cfg)

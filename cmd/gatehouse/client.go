@@ -157,9 +157,9 @@ type answer struct {
 	body   []byte
 }
 
-// send sends a request and returns its answer. What the service could not take
-// now, and what may have been lost on its way, is sent again a few times: a
-// question does no harm, and a command bears its key.
+// send sends a request and returns its answer. It retries a few times when the service
+// could not take the request now, or when the request may have been lost. Both are
+// safe: a question changes nothing, and a command carries its idempotency key.
 func (c *client) send(ctx context.Context, r request) (*answer, error) {
 	for try := 1; ; try++ {
 		a, err := c.sendOnce(ctx, r)
@@ -290,9 +290,9 @@ func (c *client) ask(ctx context.Context, r request, into any) error {
 	return nil
 }
 
-// command sends a command, or a list of them, with the fields as JSON, and
-// returns the answer as it came: {position, hash, at, events, warnings}. An empty
-// key is replaced by a new one.
+// command sends a command, or a list of them, with the fields as JSON. It returns the
+// answer as it came: {position, hash, at, events, warnings}. An empty key is replaced
+// by a new one.
 func (c *client) command(ctx context.Context, name string, fields []byte, key string, options url.Values) ([]byte, error) {
 	if err := c.authorized(); err != nil {
 		return nil, err

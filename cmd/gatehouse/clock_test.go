@@ -14,8 +14,9 @@ import (
 	"gatehouse/schemas"
 )
 
-// A wall clock that jumps is said by /readyz and the metrics and stops what is not
-// urgent, until it is right again or, across a restart, an operator gives word.
+// A wall clock that jumps is reported by /readyz and the metrics and stops commands
+// that are not urgent. They go on when the clock is right again or, across a restart,
+// when an operator confirms it.
 func TestAServiceSaysThatItsClockIsWrong(t *testing.T) {
 	var off atomic.Int64
 	began := time.Now()

@@ -122,7 +122,8 @@ func isIn(keys []string, env map[string]string) bool {
 	return false
 }
 
-// What else runs the program asks an instance where it listens.
+// Every service of the compose file that runs the program uses its verbs. Health checks
+// ask an instance where it listens.
 func TestTheComposeFileUsesTheVerbs(t *testing.T) {
 	c := loadCompose(t)
 	parsed(t, c.Services["keys"].Command, c.Services["keys"].Environment)

@@ -69,8 +69,8 @@ const (
 	statusEvery = time.Second
 )
 
-// play lets the site's time pass until the context ends. What has begun by then is
-// finished.
+// play lets the site's time pass until the context ends. It finishes a happening that
+// has begun by then.
 func (d *demo) play(ctx context.Context, speed time.Duration) error {
 	began, from := time.Now(), d.clock.now()
 	status, recorded := began, began

@@ -103,10 +103,10 @@ func (g *demoDoors) pass(person domain.ID, side unlock.Side, allowed bool) {
 
 func (g *demoDoors) onSite() int { return len(g.inside) }
 
-// measure times the decisions of the reads that wait, one by one and each once,
-// one behind the other as they come at a busy gateway. After a pause, the first has
-// to wait for memory and for the processor to wake, some microseconds. The times
-// include what it takes to read the clock.
+// measure times the decisions of the waiting reads, each once. They run one after the
+// other, as they come at a busy gateway: after a pause, the first has to wait for
+// memory and for the processor to wake, some microseconds. The times include the
+// reading of the clock.
 func (g *demoDoors) measure() {
 	for _, request := range g.asked {
 		began := time.Now()

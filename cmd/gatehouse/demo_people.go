@@ -91,7 +91,7 @@ func (d *demo) nameOf(id domain.ID) string {
 	return string(id)
 }
 
-// Who has something when the demo begins.
+// The numbers of people with access when the demo begins.
 const (
 	tenants   = 150
 	latecomer = 30 // every so manyth tenant's booking begins tomorrow

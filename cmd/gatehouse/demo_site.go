@@ -15,7 +15,7 @@ import (
 	"gatehouse/schemas"
 )
 
-// Who works for the operator.
+// The people who work for the operator.
 const (
 	owner   domain.ID = "owner"
 	manager domain.ID = "manager"

@@ -106,8 +106,8 @@ func (d *demo) shift() []leg {
 		{lift, unlock.In, d.between(20*time.Minute, time.Hour)}, {office, unlock.In, d.between(4*time.Hour, 6*time.Hour)}, {northGate, unlock.Out, 0}}
 }
 
-// walk takes the first leg of a way and plans the rest. Whoever is not let in goes
-// home, and whoever is held up inside makes for the gate.
+// walk takes the first leg of a way and plans the rest. A visitor who is not let in
+// goes home; one who is held up inside makes for the gate.
 func (d *demo) walk(v *visitor, way []leg) error {
 	here := way[0]
 	allowed, err := d.pass(v, here.door, here.side)

@@ -12,9 +12,9 @@ import (
 // destroyedAgain is when a copy of the destroyed keys to the witness is tried again.
 const destroyedAgain = 10 * time.Second
 
-// keepDestroyed returns what notes keys in the data directory before they are
-// destroyed, and copies the notes to the witness beside it: an erasure does not wait
-// for a disk that hangs, and a vault put back from a copy finds them there.
+// keepDestroyed returns a function that notes keys in the data directory before they
+// are destroyed. The notes are copied to the witness in the background: an erasure does
+// not wait for a disk that hangs, and a vault put back from a copy finds them there.
 func (s *service) keepDestroyed(witness string) func(domain.ID, []string) error {
 	more := make(chan struct{}, 1)
 	note := func(org domain.ID, keys []string) error {

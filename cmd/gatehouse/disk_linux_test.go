@@ -17,8 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A smallDisk is a file system of 48 MiB that a process of its own has alone, which
-// needs no rights where the kernel lets users have namespaces.
+// A smallDisk is a file system of 48 MiB that one process has to itself. It needs no
+// rights where the kernel lets users have namespaces.
 type smallDisk struct{ root string }
 
 // inSmallDisk makes a command whose directory $DIR is a small disk, and that runs the
@@ -52,9 +52,9 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
-// A service whose disk fills up says so, keeps what is left for what takes access
-// away, then commits nothing, and goes on by itself when there is room: everything
-// that was acknowledged is there, and what was turned away can be sent again.
+// A service whose disk fills up reports it and keeps the rest for commands that take
+// access away. It then commits nothing, and continues by itself when there is room.
+// Everything that was acknowledged is there, and refused commands can be sent again.
 func TestAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

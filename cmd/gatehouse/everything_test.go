@@ -132,9 +132,9 @@ func unlistedStreams(t *testing.T, s *service) (unlisted []string) {
 	return unlisted
 }
 
-// A new file in DATA, or a new stream, must be said to be backed up or derived, or a
-// restore would come back without it. What is derived is removed here, and the service
-// is as it was; a restore, which has nothing of it, is too.
+// A new file in DATA, or a new stream, must be listed as backed up or as derived.
+// Otherwise a restore would come back without it. The test removes everything derived,
+// and the service is as it was; so is a restored one, which has no derived data.
 func TestEverythingInDataIsBackedUpOrDerived(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.Elapsed, cfg.Synced = trusted.Elapsed, func() bool { return true }

@@ -19,9 +19,8 @@ import (
 	"gatehouse/domain"
 )
 
-// What is exported and imported into an empty org is exported there in the same
-// bytes: awkward names, both instants of an hour that comes twice, zones, empty
-// lists.
+// An export that is imported into an empty org is exported there in the same bytes. It
+// has awkward names, both instants of an hour that comes twice, zones and empty lists.
 func TestAnExportMakesTheSameInAnotherOrg(t *testing.T) {
 	s := newStation(t)
 	for _, words := range [][]string{

@@ -77,8 +77,8 @@ func (a *abuse) ask(ctx context.Context, client *http.Client, method, path, body
 	a.done.Add(1)
 }
 
-// hang opens a connection with a beginning that is not gone on with, as long as the
-// service leaves it open.
+// hang opens a connection and sends only the beginning of a request. It stays as long
+// as the service leaves the connection open.
 func (a *abuse) hang(ctx context.Context, beginning string) {
 	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", a.address)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // endOfFlags makes arguments of all words behind it.
 const endOfFlags = "--"
 
-// flagsLast puts flags that stand before the words of a verb, or between them, behind
-// these words, since the parser knows flags of a verb from its last word on alone.
+// flagsLast moves flags that come before or between the words of a verb behind them.
+// The parser knows the flags of a verb only after its last word.
 func flagsLast(root *kong.Node, args []string) []string {
 	var words, flags []string
 	node := root

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A token that one instance revokes ends at the other, too, within seconds, though the
-// server to which that one is connected hangs.
+// A token that one instance revokes ends at the other, too, within seconds. The server
+// to which the other is connected hangs meanwhile.
 func TestARevokedTokenEndsThoughAServerHangs(t *testing.T) {
 	if os.Getenv("GATEHOUSE_LONG") == "" {
 		t.Skip("it holds how long a token stays good: set GATEHOUSE_LONG")

@@ -62,7 +62,7 @@ Examples:
   gatehouse import people people.csv --rejects mend.csv && gatehouse import people mend.csv`
 }
 
-// importList bounds a list of commands in bytes, so that it fits a request and its
+// importList bounds a list of commands in bytes. The list must fit a request and its
 // events, with their boxes, a commit.
 const importList = 200 << 10
 
@@ -89,8 +89,8 @@ type refusals struct {
 	First []int  `json:"first"` // the first of the lines
 }
 
-// firstLines is how many lines a refusal code is shown with, and how many lines are
-// shown that cannot be read.
+// firstLines is how many lines are shown for each refusal code. It is also how many
+// unreadable lines are shown.
 const firstLines = 5
 
 // refuse counts a refused line.

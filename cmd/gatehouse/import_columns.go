@@ -220,7 +220,8 @@ func (i *importer) fieldsOf(ctx context.Context, t *tables.File, values []string
 	if err != nil {
 		return nil, err
 	}
-	// What the service could not read would end the list without its line.
+	// A line that the service could not read would end the list without its line
+	// number.
 	if _, err := schemas.DecodeCommands(i.typ, line); err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "json: "))
 	}

@@ -152,8 +152,8 @@ func (i *importer) rehearse() error {
 	return err
 }
 
-// goodbye is how long the end of a dry run may take, which the service finds by
-// itself a minute later.
+// goodbye is how long the end of a dry run may take. The service ends it by itself a
+// minute later.
 const goodbye = 2 * time.Second
 
 // endRehearsal lets the copy of the org go, also after an interruption.

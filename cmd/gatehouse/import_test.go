@@ -159,8 +159,8 @@ func TestColumnsGoToFields(t *testing.T) {
 	assert.Equal(t, exitUsage, s.at(t.Context(), "import", "windows", path).code)
 }
 
-// A file that was mended after a stop is imported again as a whole: what is there
-// already is passed over, wherever the lists begin now.
+// A file that was mended after a stop is imported again as a whole. Entries that
+// already exist are skipped, wherever the lists begin now.
 func TestAMendedFileIsImportedAgain(t *testing.T) {
 	s := newStation(t)
 	s.must("do", "CreateSite", "site=hq", "name=Headquarters", "zone=Europe/Berlin")
@@ -192,8 +192,8 @@ func TestAMendedFileIsImportedAgain(t *testing.T) {
 	assert.Equal(t, exitRefused, changed.code, "a thing that is there with other values is refused")
 }
 
-// An import that is killed, while it waits for an answer, leaves whole lists behind,
-// and is started again in the same words.
+// An import that is killed while it waits for an answer leaves whole lists behind. The
+// same command line then continues it.
 func TestAKilledImportGoesOn(t *testing.T) {
 	const lists = 12
 	s := newStation(t)
@@ -220,7 +220,7 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	assert.Equal(t, had+lists*domain.MaxList, s.people())
 }
 
-// What the service could not read is told by its line.
+// A line that the service could not read is reported by its number.
 func TestALineThatIsNoCommand(t *testing.T) {
 	s := newStation(t)
 	for text, want := range map[string]string{

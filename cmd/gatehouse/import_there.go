@@ -12,9 +12,10 @@ import (
 	"gatehouse/gateways/httpapi"
 )
 
-// passOver takes entries out of the list and of the refused that are refused since
-// the org has just what they ask for, from an earlier run. When it took any out, the
-// rest is sent again before anything is told: it is refused anew if it is at all.
+// passOver removes refused entries that the org has already, from an earlier run. It
+// removes them from the list and from the refused, when the org has just what they ask
+// for. When it removed any, the rest is sent again before anything is reported: it is
+// refused anew if at all.
 func (i *importer) passOver(refused map[int]httpapi.Entry) error {
 	named := map[int][]string{}
 	for n, e := range refused {

@@ -91,8 +91,9 @@ type commandAnswer struct {
 	Repeated bool   `json:"repeated"`
 }
 
-// A service that is killed under load has, after each restart, everything that it
-// acknowledged, in its place, and nothing twice. GATEHOUSE_LONG=N makes N rounds.
+// A service that is killed under load loses nothing that it acknowledged. After each
+// restart everything is in its place, and nothing is there twice. GATEHOUSE_LONG=N
+// makes N rounds.
 func TestKillUnderLoad(t *testing.T) {
 	alongside(t)
 	rounds := 3

@@ -47,8 +47,8 @@ func kindTable() string {
 	return out.String()
 }
 
-// idOf is the id of the thing that a line of the kind makes, as the fields of its
-// command name it; none where they leave it to the service.
+// idOf is the id of the thing that a line of the kind makes, by the fields of its
+// command. Empty means that they leave the id to the service.
 func (k kind) idOf(fields map[string]any) string {
 	var parts []string
 	for _, name := range k.ID {

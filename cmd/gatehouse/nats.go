@@ -244,8 +244,8 @@ func tlsOptions(ca, cert, key string) (options []nats.Option) {
 	return options
 }
 
-// master gives the master key of personal data, and makes one at the first start
-// of the instance that holds the vault.
+// master returns the master key of personal data. It makes one at the first start of
+// the instance that holds the vault.
 func (s *service) master() (vault.Master, error) {
 	master, made, err := vault.LoadOrCreateMaster(s.cfg.Data, s.cfg.VaultKey)
 	if made {

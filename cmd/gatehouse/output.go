@@ -45,8 +45,8 @@ func (w *world) progress(format string, args ...any) {
 	}
 }
 
-// onTerminal reports whether somebody may read at once what is written to a stream,
-// or write what is read from it.
+// onTerminal reports whether a stream is a terminal. Somebody may then read at once
+// what is written to it, or type what is read from it.
 func onTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	if !ok {

@@ -6,8 +6,8 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// What panics while the vault answers another instance is named as all other panics
-// are, with its org and without its cause.
+// A panic while the vault answers another instance is named as all other panics are. It
+// has its org and not its cause.
 func TestAPanicOfTheVaultIsNamedAndCounted(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.MetricsListen = "127.0.0.1:0"

@@ -10,8 +10,8 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-// placeFields are the fields that say at which site a command acts, the nearest first,
-// with the list that has what they name.
+// placeFields are the fields that tell at which site a command acts, the nearest first.
+// Each has the list of the things that it names.
 var placeFields = []struct{ field, list string }{
 	{"door", "doors"}, {"site", "sites"}, {"sites", "sites"}, {"unit", "units"}, {"booking", "bookings"}, {"bookings", "bookings"},
 	{"share", "shares"}, {"group", "groups"}, {"grant", "grants"}, {"right", "rights"}, {"credential", "credentials"},

@@ -49,8 +49,9 @@ func readmeWalk(t *testing.T) []string {
 	return nil
 }
 
-// The README leads from nothing to a tenant's open gate and unit in eight commands after
-// the start of the service, each with an answer that a person reads.
+// The README leads from nothing to a tenant's open gate and unit. It takes eight
+// commands at most after the start of the service, each with an answer that a person
+// reads.
 func TestTheWalkOfTheReadmeOpensTheGateAndTheUnit(t *testing.T) {
 	alongside(t)
 	walk := readmeWalk(t)

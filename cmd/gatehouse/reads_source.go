@@ -102,7 +102,8 @@ func (s *readSource) gatewaysOf() (ids []string, apart string, err error) {
 	return slices.Compact(ids), digits(told), nil
 }
 
-// copies matches what programs add to the name of a file that is there already.
+// copies matches what programs add to the name of a file that already exists: "report
+// (1)" or "copy of report".
 var copies = regexp.MustCompile(`(?i)(\s*\([0-9]+\)|\s*-\s*(copy|kopie)(\s*\([0-9]+\))?)+$|^(copy of|kopie von)\s+`)
 
 // each calls f for every read, numbered by its line, and bad for every line that

@@ -62,7 +62,7 @@ func (s *station) eachOnce(lines int) {
 }
 
 // TestReadsGoOnAfterAStop stops in the middle, with the answer to the last request
-// lost, starts again, and again when the file has grown.
+// lost. It starts again, and once more when the file has grown.
 func TestReadsGoOnAfterAStop(t *testing.T) {
 	s := newStation(t)
 	s.makeGate()
@@ -118,8 +118,8 @@ func TestAGatewayIsOfItsFile(t *testing.T) {
 	assert.Regexp(t, `^reads-x{40}-[0-9a-f]{8}$`, long[0])
 }
 
-// TestBadReadsAreToldAndNothingIsSent holds that a bad line at the very end leaves
-// nothing half done, and that the rest is sent when it is to be passed over.
+// TestBadReadsAreToldAndNothingIsSent checks that a bad line at the very end leaves
+// nothing half done. The rest is sent when the bad line is to be skipped.
 func TestBadReadsAreToldAndNothingIsSent(t *testing.T) {
 	s := newStation(t)
 	s.makeGate()
@@ -251,8 +251,9 @@ func TestAnUnfinishedLineWaits(t *testing.T) {
 	s.eachOnce(3)
 }
 
-// TestOneCardHasOneNumberInEveryFile gives cards in one file and reads them in another,
-// each written in its own way, and imports the cards again.
+// TestOneCardHasOneNumberInEveryFile imports cards from one file and reads of them from
+// another. Each file writes the numbers in its own way. The test then imports the cards
+// again.
 func TestOneCardHasOneNumberInEveryFile(t *testing.T) {
 	s := newStation(t)
 	s.makeGate()

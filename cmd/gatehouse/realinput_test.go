@@ -16,10 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestRealInput puts the badge reads of a building through the decision and
-// compares what comes out with a calculation straight from the files. Without the
-// published data, which GATEHOUSE_TEST_DATA finds, a small file of the same quirks
-// takes its place.
+// TestRealInput puts the badge reads of a building through the decision. It compares
+// the outcome with a calculation straight from the files. Without the published data,
+// which GATEHOUSE_TEST_DATA finds, a small file of the same quirks takes its place.
 func TestRealInput(t *testing.T) {
 	const small = "testdata/realinput"
 	dir := filepath.Join(os.Getenv("GATEHOUSE_TEST_DATA"), "vast2016")
@@ -89,8 +88,8 @@ func linesOf(t *testing.T, path string, values int) (out [][]string) {
 	return out
 }
 
-// makeBuilding makes the site hq with a door for each zone of each floor, and the
-// holders of the badges as staff with a right to all but the server room.
+// makeBuilding makes the site hq with a door for each zone of each floor. The holders
+// of the badges are staff with a right to all doors but the server room.
 func (s *station) makeBuilding(badges, reads [][]string) {
 	s.t.Helper()
 	var cards, people, roles, grants, doors strings.Builder

@@ -357,7 +357,7 @@ func TestAKilledRestoreIsNotServed(t *testing.T) {
 	assert.Equal(t, uint64(2), now.Epoch)
 }
 
-// What was not begun anew is not served either: each step may be the last one.
+// An unfinished restore is named and not served: each step may be the last one.
 func TestAnUnfinishedRestoreIsNamed(t *testing.T) {
 	b := newBackedUp(t)
 	b.run()

@@ -51,8 +51,9 @@ func (s *theSet) restore(args ...string) (string, error) {
 	return string(out), err
 }
 
-// A backup of one cluster is restored into another that is empty, also where a restore
-// was begun there and not ended; what is there already is not touched.
+// A backup of one cluster is restored into another that is empty. That works also where
+// a restore was begun there and not ended. A cluster with data already in it is not
+// touched.
 func TestARestoreIntoAnEmptyCluster(t *testing.T) {
 	s := startSet(t)
 	s.done(s.b, "RegisterPerson", `{"person":"anna","name":"Anna"}`)

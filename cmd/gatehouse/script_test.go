@@ -16,8 +16,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gatehouse": main})
 }
 
-// The scripts start the service as a process of its own, and drive it by the
-// command line as people and programs do.
+// TestScripts runs the scripts. They start the service as its own process, and drive it
+// by the command line as people and programs do.
 func TestScripts(t *testing.T) {
 	alongside(t)
 	testscript.Run(t, scripts(testscript.Params{Dir: "testdata/script"}))

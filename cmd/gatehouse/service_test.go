@@ -140,8 +140,8 @@ func TestAnAddressThatIsTakenEndsTheStartWithNothingLeft(t *testing.T) {
 	serveIn(t, cfg) // the directory was given free
 }
 
-// What keeps an instance from starting is told in one line, which names the flag, and
-// by the exit code.
+// A reason that keeps an instance from starting is told in one line, which names the
+// flag. The exit code tells it too.
 func TestStartsThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")

@@ -12,8 +12,8 @@ import (
 	"gatehouse/gateways/httpapi"
 )
 
-// serviceConfig says how to run the service in this process. What is not marked
-// optional is required.
+// serviceConfig says how to run the service in this process. Fields not marked optional
+// are required.
 type serviceConfig struct {
 	Data            string // directory
 	Witness         string // optional: directory on another disk

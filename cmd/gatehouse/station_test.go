@@ -25,8 +25,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// station is a service within the test with an org of its own, and the command
-// line that speaks to it.
+// station is a service within the test, with an org of its own. It has the command line
+// that speaks to the service.
 type station struct {
 	t       *testing.T
 	service *service
@@ -136,8 +136,8 @@ func (s *station) recorded(gateway string) (out []string) {
 	return out
 }
 
-// cutAfter puts something before the service that ends the caller's context once n
-// requests of a kind have been done, without handing over the answer to the last.
+// cutAfter puts a proxy before the service that ends the caller's context after n
+// requests of a kind. The answer to the last of them is not passed on.
 func (s *station) cutAfter(n int64, isKind func(*http.Request) bool) (ctx context.Context, uncut func()) {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())

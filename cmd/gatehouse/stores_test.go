@@ -39,8 +39,8 @@ type storedOrg struct {
 	Sites    map[string]string `json:"sites"` // digests of the permissions
 }
 
-// TestDataOfEarlierVersionsGoesOn opens each data directory of testdata/stores,
-// made by the version that names it, as it is and without its snapshots.
+// TestDataOfEarlierVersionsGoesOn opens each data directory of testdata/stores. The
+// version in the name made it. The test opens it as it is and without its snapshots.
 func TestDataOfEarlierVersionsGoesOn(t *testing.T) {
 	archives, err := filepath.Glob("../../testdata/stores/*.tar.gz")
 	require.NoError(t, err)
@@ -63,8 +63,9 @@ func TestDataOfEarlierVersionsGoesOn(t *testing.T) {
 	}
 }
 
-// continuesStored starts a service on the data, compares every org with what was
-// stored and the commits that were added since, and adds one more to most of them.
+// continuesStored starts a service on the data and compares every org with the stored
+// one. It takes the commits that were added since into account, and adds one more to
+// most orgs.
 func continuesStored(t *testing.T, data string, want storedData, added map[string]uint64) {
 	cfg := testConfig(t)
 	cfg.Data = data

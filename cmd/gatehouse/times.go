@@ -62,8 +62,9 @@ func zoneNamed(zone, of string) (*schedule.Zone, error) {
 	return rules.Compile(), nil
 }
 
-// read reads a time with its offset, or without one a time of the site's clock, as
-// 2026-03-02T08:30, 2026-03-02 8:30:15 or 2026-03-02, the beginning of that day.
+// read reads a time with its offset, or one of the site's clock without an offset. The
+// latter is written as 2026-03-02T08:30, 2026-03-02 8:30:15 or 2026-03-02, the
+// beginning of that day.
 func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
 	if at, ok := withOffset(text); ok {
 		return at, nil

@@ -74,8 +74,8 @@ func readJSON(text []byte) (value any, err error) {
 	return value, d.Decode(&value)
 }
 
-// below reads what stands in a JSON value as it would be read as a field of its own, and
-// refuses fields that the shape has not. What else is wrong the service tells.
+// below reads the values inside a JSON value as if each were a field of its own. It
+// refuses fields that the shape does not have. The service reports other errors.
 func (a *assigner) below(ctx context.Context, s *shape, key string, value any) (any, error) {
 	switch v := value.(type) {
 	case string:
@@ -162,8 +162,8 @@ const someTime, someDateTime, someDay = "08:30", "2026-03-02T08:30", "holiday/mo
 // shortTime is a time of day before ten without its zero.
 var shortTime = regexp.MustCompile(`^[0-9]:[0-5][0-9]$`)
 
-// dayNamed is the day of a schedule for the English name of a day of the week, in full
-// or short; what is none stays as it is.
+// dayNamed is the day of a schedule for the English name of a day of the week. The name
+// is in full or short; any other text stays as it is.
 func dayNamed(text string) string {
 	for day := schedule.Monday; day <= schedule.Sunday; day++ {
 		if name := day.Name(); strings.EqualFold(text, name) || strings.EqualFold(text, name[:3]) {
