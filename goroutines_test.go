@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// unguarded are the functions that start goroutines in which a panic is not caught by
-// the code that starts them, and why that ends no service.
+// unguarded are the functions that start goroutines without catching panics in them.
+// Each has the reason why that ends no service.
 var unguarded = map[string]string{
 	"cmd/gatehouse/backups.go offerBackups":     "the verb's socket is guarded, and each run on the schedule guards itself",
 	"cmd/gatehouse/destroyed.go keepDestroyed":  "it copies one small file, of which no byte is read as anything",

@@ -147,8 +147,8 @@ func (b *bed) execute(actor domain.Actor, name, fields string) eventstore.Result
 	return r
 }
 
-// said is what was logged, without the numbers that are made by chance and might
-// hold some digits that are looked for: instants, durations, ids of requests.
+// said returns the log without the numbers that are made by chance. Instants, durations
+// and ids of requests might hold some digits that a test looks for.
 func (b *bed) said() string {
 	b.t.Helper()
 	var out strings.Builder
@@ -365,7 +365,7 @@ func sumOf(secret [secretSize]byte) [32]byte { return sha256.Sum256(secret[:]) }
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
 
-// fill puts a pool without a free place and without a line in the place of another,
+// fill replaces a pool by one without a free place and without a queue. It does so
 // until leave is called.
 func (b *bed) fill(pool **budget.Pool) (leave func()) {
 	b.t.Helper()

@@ -80,8 +80,8 @@ func BootstrapRegisters(hash [sha256.Size]byte) domain.UUID {
 	return domain.DeriveUUID(bootstrapSpace(hash), "register")
 }
 
-// BootstrapCreates is the id of the command by which a bootstrap token makes its org,
-// and the cause of the owner's first tokens.
+// BootstrapCreates is the id of the command by which a bootstrap token makes its org.
+// It is also the cause of the owner's first tokens.
 func BootstrapCreates(hash [sha256.Size]byte) domain.UUID {
 	return domain.DeriveUUID(bootstrapSpace(hash), "create")
 }
@@ -144,8 +144,8 @@ func (a *API) registerBootstrap() {
 	}, a.newOrg)
 }
 
-// newOrg makes an org in three steps, each with an id that follows from the
-// bootstrap token, so that a crash between them is taken up by the same request.
+// newOrg makes an org in three steps, each with an id derived from the bootstrap token.
+// After a crash between them, the same request continues.
 func (a *API) newOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, error) {
 	if !callerOf(ctx).bootstrap {
 		return nil, problem(http.StatusForbidden, "scope_not_permitted", "creating an org requires the bootstrap token")
@@ -167,7 +167,7 @@ func (a *API) makeOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, erro
 	if err := domain.CheckID(b.Org); err != nil {
 		return nil, malformed("body.org", "%v", err)
 	}
-	// What would be refused is found out before the id of the org is reserved.
+	// A dry run finds a refusal before the id of the org is reserved.
 	try := create
 	try.DryRun = true
 	register := eventstore.Request{ID: BootstrapRegisters(a.cfg.Bootstrap.Hash), Command: "RegisterOrg", Actor: actor,
@@ -197,9 +197,9 @@ func (a *API) makeOrg(ctx context.Context, in *newOrgInput) (*newOrgOutput, erro
 	return a.firstToken(ctx, b.Org, b.Owner, create.ID)
 }
 
-// onlyTheFirst binds the registration of an org to a ledger that has none, unless
-// this token has made it, or is for a further org. On a ledger that has another org
-// the token ends.
+// onlyTheFirst binds the registration of an org to a ledger that has none. It lets
+// through an org that this token has made, and any further org when the token is for
+// one. On a ledger that has another org the token ends.
 func (a *API) onlyTheFirst(ctx context.Context, register *eventstore.Request) error {
 	if a.cfg.Bootstrap.Further {
 		return nil
@@ -233,8 +233,8 @@ func (a *API) problemOf(ctx context.Context, err error) error {
 // firstTokenLife is how long the owner's first token is good for.
 const firstTokenLife = 90 * 24 * time.Hour
 
-// firstToken gives the owner of a new org a token, in the owner's name, and
-// revokes what an answer that was lost had given.
+// firstToken gives the owner of a new org a token, in the owner's name. It revokes the
+// tokens of earlier answers that were lost.
 func (a *API) firstToken(ctx context.Context, org, owner domain.ID, cause domain.UUID) (*newOrgOutput, error) {
 	var lost []any
 	err := a.cfg.Store.View(ctx, org, func(s *domain.State, _ eventstore.Head) error {

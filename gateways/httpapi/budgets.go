@@ -15,10 +15,10 @@ import (
 
 // budgets are the places of one instance.
 //
-// A request takes room for its body, reads it, and only then a place to be answered:
-// who sends slowly holds up nobody. What takes access away has room and places of its
-// own for both. Beyond its places, a budget has a short line in which the orgs take
-// turns, but for what is held for minutes.
+// A request first takes room for its body and reads it, and only then takes a place to
+// be answered: a slow sender holds up nobody. Commands that take access away have room
+// and places of their own for both. Beyond its places, a budget has a short queue in
+// which the orgs take turns. Budgets that are held for minutes have no queue.
 type budgets struct {
 	bodies, urgentBodies *budget.Pool // bytes of bodies, from before they are read until the answer
 	requests, urgent     *budget.Pool // that are answered
@@ -80,8 +80,9 @@ func takesAway(r *http.Request) bool {
 	return !dry
 }
 
-// gives reports whether a command of a type that takes access away gives access by what
-// is in its body, which was read. What cannot be read is refused later.
+// gives reports whether a command of a type that takes access away gives access by its
+// body. It reads the body and puts it back. A body that cannot be read is refused
+// later.
 func gives(r *http.Request) bool {
 	typ, _ := domain.CommandNamed(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 	if !typ.TakesAway || !typ.MayGive() {

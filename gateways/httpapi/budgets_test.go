@@ -15,7 +15,8 @@ import (
 	"gatehouse/eventstore/budget"
 )
 
-// What takes access away has places that nothing else can fill, and room for its body.
+// Commands that take access away have places that nothing else can fill, and room for
+// their bodies.
 func TestWhatTakesAwayHasPlacesOfItsOwn(t *testing.T) {
 	b := newWorld(t, "house")
 	olga := b.token("olga", domain.ScopeFull)

@@ -103,8 +103,8 @@ func (cs *connections) admit(c net.Conn) *connection {
 	return bound
 }
 
-// victim is the connection that is to go for a new one of an address, and whose share
-// is used up; empty: none has to go. The caller holds mu.
+// victim is the connection to close for a new one of an address. It also returns whose
+// share is used up; nil and empty mean that none has to go. The caller holds mu.
 func (cs *connections) victim(address string) (*connection, budget.Share) {
 	if p := cs.peers[address]; p != nil && p.count >= cs.ofAddress {
 		return p.spare(), shareAddress

@@ -147,8 +147,8 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	require.Equal(t, 200, status, body)
 }
 
-// Whoever sends slowly takes no place, and no more room than their share; what is
-// refused is refused at once, though the body is not there.
+// A slow sender takes no place, and no more room than its share. A refusal is answered
+// at once, though the body has not arrived.
 func TestAnUnfinishedBodyHoldsUpNobody(t *testing.T) {
 	b := newWorld(t, "house")
 	b.api.budgets.bodies = budget.New(budget.Config{Name: "bodies", Places: budget.Shares{All: 10 * leastRoom, Person: 3 * leastRoom}}, b.store.Budgets())

@@ -97,9 +97,9 @@ func (a *API) registerDecisions() {
 	}, a.explain)
 }
 
-// decide answers from the permissions of the site, as a gateway has them. What is
-// asked of the past, or by somebody who may not see everything at the site, is
-// answered from the state.
+// decide answers from the permissions of the site, as a gateway has them. It answers
+// from the state when the question is about the past, or when the asker may not see
+// everything at the site.
 func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision], error) {
 	if err := in.check(); err != nil {
 		return nil, err
@@ -274,8 +274,8 @@ func (in *questionInput) check() error {
 	return nil
 }
 
-// mayAsk holds the asker to what they may see. What is hidden from them is answered as
-// what is not there, whoever asks; what there is denies or allows.
+// mayAsk limits the asker to what they may see. Hidden things are answered as unknown,
+// whoever asks; visible ones deny or allow.
 func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
 	if !s.MayKnowSite(person, domain.ID(in.Site)) {
 		return unknown("site", domain.ID(in.Site))

@@ -11,9 +11,9 @@ import (
 	"gatehouse/domain"
 )
 
-// An explanation tells of others' ways nothing that the asker may not see anyhow
-// (rule U2 and the privacy of units): vera is a user of anna's unit, has a grant of the operator, is a
-// user of a group and has a unit of her own.
+// An explanation tells nothing of others' ways that the asker may not see anyhow (rule
+// U2). The privacy of units limits it too. vera is a user of anna's unit, has a grant
+// of the operator, is a user of a group and has a unit of her own.
 func TestOthersLearnOfTheirOwnWaysAlone(t *testing.T) {
 	b := newWorld(t, "busy")
 	b.execute(domain.PersonActor("stan"), "CreateBooking", `{"booking":"book-vera","unit":"a3","person":"vera","from":"2026-03-01"}`)

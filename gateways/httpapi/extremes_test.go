@@ -75,8 +75,9 @@ var acceptable = map[string]string{
 	"UnlockFor":             `{"door":"porch","minutes":5}`,
 }
 
-// extremeBodies are a body of a command with each of its fields, and all that take it at
-// once, at each extreme.
+// extremeBodies returns bodies of a command with one field at an extreme, for each field
+// and extreme. Before these come an ordinary body, and bodies whose dates all lie far in
+// the future.
 func extremeBodies(t *testing.T, typ domain.CommandType) []string {
 	text, ok := schemas.CommandSchema(typ.Name)
 	require.True(t, ok)

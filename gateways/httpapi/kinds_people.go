@@ -42,8 +42,8 @@ var peopleKinds = []Kind{
 	kindOf("credentials", credentials, fobOf),
 }
 
-// groupKinds are groups with their settings and members. What a new group has by
-// itself needs no line.
+// groupKinds are groups with their settings and members. The defaults of a new group
+// need no line.
 var groupKinds = []Kind{
 	kindOf("groups", groups, func(v *exportView, r *domain.Group) (domain.CreateGroup, bool) {
 		return domain.CreateGroup{Group: r.ID, Name: r.Name, Doors: orEmpty(r.Doors), Owner: v.ownerOf(r.ID)}, !r.Ended

@@ -103,8 +103,8 @@ func newRates(l Limits, now func() time.Time) rates {
 	return rates{newLimiter(l.PerToken, now), newLimiter(l.PerPerson, now), newLimiter(l.PerOrg, now), newLimiter(l.PerUrgent, now), newLimiter(l.PerRemote, now)}
 }
 
-// exceeded names the rate that a caller's request is above; empty: none. What takes
-// access away has a rate of its own, and shares that of the rest beyond it.
+// exceeded names the rate that a caller's request exceeds; empty means none. Urgent
+// requests have a rate of their own, and share that of the rest beyond it.
 func (r *rates) exceeded(c *caller, urgent bool) budget.Share {
 	org := string(c.org)
 	person := org + "/" + string(c.person)
@@ -157,7 +157,7 @@ func network(address string) string {
 }
 
 // singleParameters refuses a query that cannot be read, and one that gives a parameter
-// twice, of which a reader would take the first or the last as it likes.
+// twice. Of two, one reader takes the first and another the last.
 func (a *API) singleParameters(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, err := url.ParseQuery(r.URL.RawQuery)

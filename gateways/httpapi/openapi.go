@@ -170,8 +170,8 @@ func generated(file string) (object, error) {
 	return schema, nil
 }
 
-// describeRecord gives the properties that a component shows of a record of the
-// domain as the generated schema of the record describes them.
+// describeRecord fills in the properties of a component that shows a record of the
+// domain. It takes them from the generated schema of the record.
 func describeRecord(component object, t reflect.Type) error {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil

@@ -243,8 +243,8 @@ func (c *contract) checkGet(b *bed, token, target, review string, op operation) 
 	c.holds(op, b.ask("", http.MethodGet, target, "").is(http.StatusUnauthorized))
 }
 
-// TestViewsHideWhatIsSealed holds every type of an answer to have no field that
-// could write a box, a hash of a token or the name of a key.
+// TestViewsHideWhatIsSealed checks that no type of an answer can show sealed data. It
+// has no field that could write a box, a hash of a token or the name of a key.
 func TestViewsHideWhatIsSealed(t *testing.T) {
 	b := newBed(t, Limits{})
 	registry := b.api.huma.OpenAPI().Components.Schemas

@@ -9,8 +9,8 @@ import (
 	"gatehouse/domain"
 )
 
-// People read of the doors that were given to them the name, the site and the clock, and
-// nothing of how they are installed, also not by what a list is filtered.
+// People read the name, the site and the clock of the doors that were given to them.
+// They learn nothing of how the doors are installed, also not by the filters of a list.
 func TestPeopleReadTheDoorsThatTheyMayOpen(t *testing.T) {
 	b := newWorld(t, "busy")
 	ben, olga := b.token("ben", domain.ScopeFull), b.token("olga", domain.ScopeFull)

@@ -37,8 +37,8 @@ func newPrivateUnit(t *testing.T) *bed {
 	return b
 }
 
-// hiddenThings are ids of what nobody who works at the site is told of while a1 is
-// private, by the routes that list such things.
+// hiddenThings are ids that are hidden from the staff of the site while a1 is private.
+// They are by the routes that list such things.
 var hiddenThings = map[string][]string{
 	"people":      {"zoe", "zoe-gone", "will"},
 	"credentials": {"zoe-pin", "zoe-phone", "key-1"},
@@ -219,7 +219,7 @@ func TestWhatWasPrivateStaysSo(t *testing.T) {
 		assert.NotContains(t, fmt.Sprint(then), "user:a1")
 		assert.NotContains(t, now, "partial", "nothing that opens is hidden any more")
 		assert.Equal(t, true, then["partial"])
-		// Who left while it was private is not known, now or then.
+		// A person who left during the privacy is unknown, both now and for the past.
 		b.ask(stan, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, question("person", "zoe-gone", "door-a1", "", "")).
 			problem(http.StatusNotFound, "unknown_person")
 		// The unit manager sees what they saw.

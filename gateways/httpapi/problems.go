@@ -167,8 +167,8 @@ var refusalStatus = map[string]int{
 	"capability_not_supported":    http.StatusUnprocessableEntity,
 }
 
-// asProblem says in HTTP what an error means. What has no meaning to the caller
-// is logged and answered without details.
+// asProblem turns an error into a problem of HTTP. An error that means nothing to the
+// caller is logged and answered without details.
 func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p

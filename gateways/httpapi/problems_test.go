@@ -16,8 +16,9 @@ import (
 
 var refusalInSource = regexp.MustCompile(`\brefuse\("([a-z_]+)"`)
 
-// TestEveryRefusalHasAStatus lists the codes that the rules refuse with, with the status
-// of each (with -v), and holds those that have one of their own to be among them.
+// TestEveryRefusalHasAStatus lists the codes that the rules refuse with, and their
+// statuses. With -v it prints them. Codes that have a status of their own must be among
+// those of the rules.
 func TestEveryRefusalHasAStatus(t *testing.T) {
 	files, err := filepath.Glob("../../domain/*.go")
 	require.NoError(t, err)

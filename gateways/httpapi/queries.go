@@ -197,8 +197,7 @@ func keeps[R any](filters []filter[R], row *R) bool {
 	return true
 }
 
-// cursorOf makes the cursor of the page behind an id. What is in it is our own
-// affair.
+// cursorOf makes the cursor of the page after an id. Clients must not look into it.
 func cursorOf(last domain.ID) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
 // after is the id behind which the page begins.

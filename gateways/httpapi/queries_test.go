@@ -278,7 +278,7 @@ func TestDecisions(t *testing.T) {
 		} {
 			b.ask(olga, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, body).problem(http.StatusNotFound, "unknown_"+noun)
 		}
-		// What is hidden is answered as what there never was.
+		// A hidden thing is answered as one that never existed.
 		for question, hidden := range map[string]string{`{"person":"anna","door":"%s"}`: "office", `{"person":"%s","door":"gate"}`: "ben"} {
 			about := func(id string) reply {
 				return b.ask(anna, http.MethodPost, "/v1/orgs/acme/sites/north/"+route, strings.ReplaceAll(question, "%s", id))

@@ -74,7 +74,7 @@ func TestARehearsalIsOfWhoBeganIt(t *testing.T) {
 	b.send(olga, "RegisterPerson"+on, `{"person":"ada"}`).problem(http.StatusServiceUnavailable, "rehearsal_lost")
 }
 
-// What nobody goes on with is forgotten.
+// A rehearsal that nobody continues is forgotten.
 func TestARehearsalIsForgotten(t *testing.T) {
 	b := newWorld(t, "house")
 	olga := b.token("olga", domain.ScopeFull)

@@ -13,8 +13,8 @@ import (
 	"gatehouse/domain"
 )
 
-// A token that may read is good for the routes that declare that they ask, and refused
-// at all others, whatever their methods and their paths.
+// A token that may read is good for the routes that declare that they only ask. All
+// others refuse it, whatever their methods and their paths.
 func TestATokenThatReadsIsRefusedWhereARouteDoesMore(t *testing.T) {
 	b := newWorld(t, "house")
 	b.takesReads()

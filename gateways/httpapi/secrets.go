@@ -40,10 +40,10 @@ func makeCandidates(fields []any) error {
 	return nil
 }
 
-// answer shows the events of a command to its sender, with the secrets that were
-// made for it while they may be told, but for what follows for users of a unit with
-// privacy that are hidden from them. Who repeats the command is its sender: the id is
-// bound to the actor and the fields.
+// answer shows the events of a command to its sender. It adds the secrets that were
+// made for the command while they may be told. It leaves out the consequences for users
+// of a unit with privacy that are hidden from the sender. A repeat of the command comes
+// from its sender too: the id is bound to the actor and the fields.
 func (a *API) answer(ctx context.Context, req eventstore.Request, result eventstore.Result) ([]Event, error) {
 	opened := result.Opened
 	if opened == nil {

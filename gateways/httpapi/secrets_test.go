@@ -44,7 +44,7 @@ func TestAPinIsToldOnceToItsSender(t *testing.T) {
 	require.Len(t, commits, 1)
 	assert.Nil(t, dataOf(t, commits[0])["number"])
 
-	// Whoever lost the answer asks again for a while, with the same id.
+	// A sender who lost the answer asks again for a while, with the same id.
 	b.set(b.clock().Add(10 * time.Minute))
 	again := b.send(anna, "IssuePin", body, key).is(http.StatusOK).json()
 	assert.Equal(t, true, again["repeated"])

@@ -42,7 +42,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Config is what the API needs. What is not marked optional is required.
+// Config is what the API needs. Fields not marked optional are required.
 type Config struct {
 	Store *eventstore.Store
 	// Open returns events as they are stored with the personal values in clear
