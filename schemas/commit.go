@@ -1,12 +1,12 @@
-// Package schemas speaks the wire contract of Gatehouse: the bodies of commits,
-// activity records, permission deltas and bases, how they are read and written,
-// and one JSON Schema for each command, event, row and record.
+// Package schemas reads and writes the wire contract of Gatehouse. It covers the bodies
+// of commits, activity records, permission deltas and bases, and has one JSON Schema
+// for each command, event, row and record.
 //
 // # Why the hash is not in the body
 //
-// A commit names the SHA-256 of the previous body as it is stored. It does not
-// hold its own: then nobody ever needs a canonical form of JSON, and the chain is
-// checked over bytes.
+// A commit names the SHA-256 of the previous body as it is stored. It does not contain
+// its own, so that nobody ever needs a canonical form of JSON, and the chain is checked
+// over bytes.
 package schemas
 
 import (
@@ -22,11 +22,12 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Format is the version of the stored form that this code writes and reads. A
-// commit whose MinReader is greater must not be folded by it.
+// Format is the version of the stored form that this code writes and reads. It must not
+// fold a commit whose MinReader is greater.
 const Format = 2
 
-// Formats from which a commit needs a reader: with Made of the second, else of the first.
+// The formats that a reader of a commit needs: the second one with Made, else the
+// first.
 const (
 	firstFormat = 1
 	madeFormat  = 2
@@ -35,14 +36,14 @@ const (
 // MaxCommit is the greatest size of a commit's body in bytes.
 const MaxCommit = 512 << 10
 
-// Commit is one accepted command as it stands in the ledger: one message, one
-// fsync, whole for every reader.
+// Commit is one accepted command as it is stored in the ledger. It is one message and
+// one fsync, and readers see all of it or nothing.
 type Commit struct {
 	ID         domain.UUID  `json:"id"`      // of the command
 	Request    wire.Hash    `json:"request"` // of actor, command and fields, see eventstore
 	Org        domain.ID    `json:"org"`
 	Epoch      uint64       `json:"epoch"`
-	N          uint64       `json:"n"`  // 1, 2, 3 … in the org, but for what LedgerRestored names as lost
+	N          uint64       `json:"n"`  // 1, 2, 3 … in the org, without the numbers that LedgerRestored names as lost
 	At         time.Time    `json:"at"` // UTC with nanoseconds, never before that of the previous commit
 	Actor      domain.Actor `json:"actor"`
 	OnBehalfOf domain.ID    `json:"on_behalf_of,omitempty"`
@@ -62,11 +63,11 @@ type Event struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-// Position is where the commit stands.
+// Position is the position of the commit.
 func (c *Commit) Position() wire.Position { return wire.Position{Epoch: c.Epoch, N: c.N} }
 
-// SetEvents puts events, whose personal values are sealed, into the commit in
-// their stored form.
+// SetEvents sets the events of the commit in their stored form. Their personal values
+// must be sealed.
 func (c *Commit) SetEvents(events []domain.Event, sites [][]domain.ID) error {
 	c.Events = make([]Event, len(events))
 	for i, e := range events {
@@ -88,7 +89,7 @@ func (c *Commit) SetEvents(events []domain.Event, sites [][]domain.ID) error {
 	return nil
 }
 
-// SetMade puts in the ids that were made, and says who can read the commit with them.
+// SetMade sets the ids that were made, and the format that a reader needs for them.
 func (c *Commit) SetMade(ids []domain.ID) {
 	c.Made, c.MinReader = ids, firstFormat
 	if len(ids) > 0 {
@@ -96,9 +97,9 @@ func (c *Commit) SetMade(ids []domain.ID) {
 	}
 }
 
-// Encode writes the body of the commit. It is what json.Marshal writes, put
-// together by hand: the data of the events is not read and compacted again, which
-// was a third of the time of a command.
+// Encode writes the body of the commit. It writes the same bytes as json.Marshal, but
+// does not read and compact the data of the events again, which took a third of the
+// time of a command.
 func (c *Commit) Encode() ([]byte, error) {
 	size := 600
 	for _, e := range c.Events {
@@ -161,8 +162,7 @@ func (c *Commit) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// append writes the event. Its texts are ids and names of types, which need no
-// escape.
+// append appends the event. Its texts are ids and names of types, which need no escape.
 func (e Event) append(b []byte) []byte {
 	b = append(b, `{"type":"`...)
 	b = append(b, e.Type...)
@@ -182,7 +182,7 @@ func (e Event) append(b []byte) []byte {
 	return append(b, '}')
 }
 
-// checkPlain refuses a text that could not stand between quotes as it is.
+// checkPlain refuses a text that would need an escape between quotes.
 func checkPlain(s string) error {
 	for _, c := range []byte(s) {
 		if c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
@@ -192,11 +192,10 @@ func checkPlain(s string) error {
 	return nil
 }
 
-// DecodeCommit reads a body as stored. Fields that this version does not know are
-// refused, unless a later format wrote the body: then only the envelope is read,
-// and TooNew reports it.
+// DecodeCommit reads a body as stored. Unknown fields are refused, unless a later
+// format wrote the body: then only the envelope is read, and TooNew reports it.
 //
-// The commit keeps parts of the body.
+// The commit refers to parts of the body.
 func DecodeCommit(body []byte) (*Commit, error) {
 	if len(body) > CommitBounds.Size {
 		return nil, fmt.Errorf("schemas: read a commit: %w", &wire.BoundError{What: "bytes", Most: CommitBounds.Size})
@@ -216,11 +215,11 @@ func DecodeCommit(body []byte) (*Commit, error) {
 	return &c, nil
 }
 
-// TooNew reports that only later code may fold this commit.
+// TooNew reports whether only later code may fold this commit.
 func (c *Commit) TooNew() bool { return c.MinReader > Format }
 
-// Applied returns the commit as the fold takes it, its events brought to their
-// present versions and their personal values sealed.
+// Applied returns the commit in the form that the fold takes. Its events have their
+// present versions, and their personal values are sealed.
 func (c *Commit) Applied() (domain.Applied, error) {
 	a := domain.Applied{Moment: domain.Moment{N: c.N, At: c.At, CommandID: c.ID, Actor: c.Actor}}
 	if c.TooNew() {
@@ -237,7 +236,7 @@ func (c *Commit) Applied() (domain.Applied, error) {
 	return a, nil
 }
 
-// Decode reads the event, brought to its present version. An unknown type is an
+// Decode reads the event and converts it to its present version. An unknown type is an
 // error: a fact is never skipped.
 func (e Event) Decode() (domain.Event, error) {
 	typ, ok := domain.EventNamed(e.Type)
@@ -256,8 +255,8 @@ func (e Event) Decode() (domain.Event, error) {
 	return typ.Event(ptr), nil
 }
 
-// DecodeCommands reads the body of a request: the fields of one command, or an
-// array of them. It returns pointers as [domain.CommandType.New] makes them.
+// DecodeCommands reads the body of a request: the fields of one command, or an array of
+// them. It returns pointers as [domain.CommandType.New] makes them.
 func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 	if err := CommandBounds.Check(body); err != nil {
 		return nil, fmt.Errorf("%s: %w", typ.Name, err)
@@ -291,8 +290,8 @@ func DecodeCommands(typ domain.CommandType, body []byte) ([]any, error) {
 	return ptrs, nil
 }
 
-// decodeFields reads the fields of one command, which are an object and nothing
-// else: null would be a command without fields.
+// decodeFields reads the fields of one command, which must be an object: null would be
+// a command without fields.
 func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
 	if len(fields) == 0 || fields[0] != '{' {
 		return nil, errors.New("the fields of a command are a JSON object")

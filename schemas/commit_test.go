@@ -40,7 +40,7 @@ func TestEncodeWritesWhatMarshalWrites(t *testing.T) {
 	assert.Error(t, err)
 }
 
-// What the quick reader takes, it takes as JSON means it.
+// The quick reader reads every body that it accepts as the JSON decoder does.
 func FuzzDecodeCommit(f *testing.F) {
 	cause := domain.DeriveUUID(domain.UUID{}, "cause")
 	for _, c := range []*Commit{

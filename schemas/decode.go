@@ -10,15 +10,16 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// scan reads a commit in the very form that Encode writes, which is three times as
-// quick as reading it as any JSON. Anything else makes it give up, and the caller
-// reads the body as JSON: it never decides that a body is bad.
+// scan reads a commit in exactly the form that Encode writes. That is three times as
+// fast as reading it as JSON. On any other form it gives up, and the caller reads the
+// body as JSON: scan never decides that a body is invalid.
 type scan struct {
 	rest []byte
 	bad  bool
 }
 
-// decodeEncoded reads a body as Encode writes it, and reports whether it was.
+// decodeEncoded reads a body in the form of Encode, and reports whether it had that
+// form.
 func decodeEncoded(body []byte) (*Commit, bool) {
 	s := &scan{rest: body}
 	var c Commit
@@ -79,7 +80,7 @@ func (s *scan) events() []Event {
 	return out
 }
 
-// ids reads the rest of a list of ids behind its bracket.
+// ids reads the rest of a list of ids after its bracket.
 func (s *scan) ids() []domain.ID {
 	out := []domain.ID{}
 	for !s.bad && !s.optional(`]`) {
@@ -153,8 +154,8 @@ func (s *scan) time() time.Time {
 	return t
 }
 
-// object reads one JSON object as it stands, by its braces; its content is judged
-// where the event is read.
+// object reads one JSON object unchanged, by its braces. Its content is checked when
+// the event is read.
 func (s *scan) object() json.RawMessage {
 	depth, quoted := 0, false
 	for i := 0; i < len(s.rest) && !s.bad; i++ {

@@ -9,13 +9,13 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// ErrDoesNotFollow says that a commit does not stand behind another one.
+// ErrDoesNotFollow says that a commit does not follow another one.
 var ErrDoesNotFollow = errors.New("it does not follow the commit before")
 
-// Follows tells why a commit cannot stand behind the one at a position with a hash,
-// both zero before the first. The number behind is the next one, and the epoch the
-// same, but for a commit with LedgerRestored: that goes on behind the range which it
-// names, of which the first number is the next one, in the next epoch.
+// Follows returns an error if the commit cannot come after the one at prev with hash.
+// Both are zero before the first commit. The number must be the next one, and the epoch
+// the same. A commit with LedgerRestored comes after the range that it names as lost,
+// whose first number is the next one, in the next epoch.
 func (c *Commit) Follows(prev wire.Position, hash wire.Hash) error {
 	if c.Prev != hash {
 		return fmt.Errorf("%w: it names another hash", ErrDoesNotFollow)
@@ -43,12 +43,12 @@ func (c *Commit) Follows(prev wire.Position, hash wire.Hash) error {
 // restoredEvent is the wire name of LedgerRestored.
 var restoredEvent = domain.EventName(domain.LedgerRestored{})
 
-// restores reports whether the commit says that a range was lost, which is always
-// its first event.
+// restores reports whether the commit declares a range as lost, which is always its
+// first event.
 func (c *Commit) restores() bool { return len(c.Events) > 0 && c.Events[0].Type == restoredEvent }
 
-// Lost is the range of numbers that a commit with LedgerRestored names as lost, zero
-// for any other. It fails when the commit contradicts its event.
+// Lost is the range of numbers that a commit with LedgerRestored names as lost. It is
+// zero for any other commit. It fails when the commit contradicts its event.
 func (c *Commit) Lost() (Range, error) {
 	if !c.restores() {
 		return Range{}, nil
@@ -70,10 +70,11 @@ type Range struct {
 	To   uint64 `json:"to"`
 }
 
-// Ranges are ranges that do not touch, in order: the numbers that an org has lost.
+// Ranges are ranges that do not touch, in order: the lost numbers of an org.
 type Ranges []Range
 
-// Count is how many commits an org with these lost ranges has up to a number, inclusive.
+// Count is how many commits an org with these lost ranges has up to a number,
+// inclusive.
 func (r Ranges) Count(n uint64) uint64 {
 	count := n
 	for _, lost := range r {
@@ -85,7 +86,7 @@ func (r Ranges) Count(n uint64) uint64 {
 	return count
 }
 
-// Number is the number of the commit that has so many up to and with it; 0 of none.
+// Number is the number of the commit that is the count-th of the org; 0 for count 0.
 func (r Ranges) Number(count uint64) uint64 {
 	if count == 0 {
 		return 0

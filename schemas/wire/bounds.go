@@ -6,13 +6,13 @@ import (
 	"io"
 )
 
-// # What foreign bytes may be
+// # Bounds of foreign input
 //
-// Everything that is read from outside the process passes one of the Bounds below
-// before a decoder sees it: a decoder's memory then grows with the size of what it is
-// given, and by no more than a factor that its fuzz test holds.
+// Everything that is read from outside the process is checked against one of the Bounds
+// below before a decoder sees it. The memory of a decoder then grows with the size of
+// its input, and by at most a factor that its fuzz test verifies.
 
-// Bounds say what a JSON text may be. Zero values set no bound, but for Depth.
+// Bounds limit a JSON text. A zero value sets no bound, but for Depth.
 type Bounds struct {
 	Size  int // bytes
 	Depth int // arrays and objects within each other; zero means MaxDepth
@@ -20,11 +20,11 @@ type Bounds struct {
 	Count int // values in all: fields and entries
 }
 
-// MaxDepth is how many arrays and objects stand within each other at most. No
-// message of Gatehouse has more than ten.
+// MaxDepth is the greatest nesting of arrays and objects. No message of Gatehouse has
+// more than ten levels.
 const MaxDepth = 50
 
-// The bounds of what gateways and the service read of each other.
+// The bounds of the messages between gateways and the service.
 var (
 	// ActivityBounds bound one record of a gateway.
 	ActivityBounds = Bounds{Size: 64 << 10, Items: 1000, Count: 10_000}
@@ -37,26 +37,26 @@ var (
 	RowBounds = Bounds{Size: 1 << 20}
 )
 
-// maxParts bounds of how many messages a base or a delta is put together, and
-// maxUnzipped how many bytes they hold when they are unzipped.
+// maxParts bounds the number of messages of one base or delta. maxUnzipped bounds their
+// size in bytes after decompression.
 const (
 	maxParts    = 1000
 	maxUnzipped = 1 << 30
 )
 
-// A BoundError tells which bound a JSON text is beyond.
+// A BoundError names the bound that a JSON text exceeds.
 type BoundError struct {
 	What string // "bytes", "levels", "entries in one list", "values"
 	Most int
 }
 
-// Error tells the bound and what to do.
+// Error names the bound and says what to do.
 func (e *BoundError) Error() string {
 	return fmt.Sprintf("it has more than %d %s, which are not read; send less at once", e.Most, e.What)
 }
 
-// Check reports with a [BoundError] the first bound that a text is beyond. It reads
-// the text once, builds nothing, and leaves to the decoder what else is wrong.
+// Check returns a [BoundError] for the first bound that a text exceeds. It reads the
+// text once, builds nothing, and leaves all other faults to the decoder.
 func (b Bounds) Check(data []byte) error {
 	if b.Size > 0 && len(data) > b.Size {
 		return &BoundError{"bytes", b.Size}
@@ -86,11 +86,11 @@ func (b Bounds) Check(data []byte) error {
 	return nil
 }
 
-// boundWalk is how far a text was read: how deep, and how much of each list above.
+// boundWalk is the state of a check: the depth, and the count of each list above.
 type boundWalk struct {
 	Bounds
 	depth, count int
-	lists        [MaxDepth + 1]int // by depth: commas of the array; -1: an object
+	lists        [MaxDepth + 1]int // by depth: commas of the array; -1 means an object
 }
 
 func (w *boundWalk) meet(c byte) error {
@@ -122,7 +122,7 @@ func (w *boundWalk) meet(c byte) error {
 	return nil
 }
 
-// unzipped reads what was zipped until that is more than is left.
+// unzipped reads decompressed bytes and fails when they exceed the rest of the bound.
 type unzipped struct {
 	from io.Reader
 	left int
@@ -136,7 +136,7 @@ func (u *unzipped) Read(to []byte) (int, error) {
 	return n, err
 }
 
-// Decode decodes a JSON text that is within bounds. Unknown fields are passed over.
+// Decode decodes a JSON text that is within bounds. Unknown fields are ignored.
 func (b Bounds) Decode(data []byte, into any) error {
 	if err := b.Check(data); err != nil {
 		return err

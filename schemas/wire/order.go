@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// OrderRemoteUnlock is the type of an order that a door opens once.
+// OrderRemoteUnlock is the type of an order to open a door once.
 const OrderRemoteUnlock = "remote_unlock"
 
 // Order is what the service tells a gateway to do now, as a request on
@@ -36,13 +36,13 @@ type Order struct {
 	ValidUntil time.Time `json:"valid_until"`
 }
 
-// Outcome is what a gateway did for an order.
+// Outcome is the result of an order at the gateway.
 type Outcome string
 
 // The outcomes of an order.
 const (
 	Executed Outcome = "executed" // the door opened
-	Refused  Outcome = "refused"  // the gateway decided that the door stays shut
+	Refused  Outcome = "refused"  // the gateway decided that the door stays closed
 )
 
 // RefusalCode is why a gateway did not open a door: deny_ and up to 59 lower case
@@ -62,9 +62,9 @@ type OrderAnswer struct {
 // MaxOrderAnswer is the greatest length of an answer to an order in bytes.
 const MaxOrderAnswer = 1024
 
-// DecodeOrderAnswer reads the answer to an order, and refuses one that is not of it
-// or does not say in so many words what the gateway did. Fields that a newer gateway
-// adds are passed over.
+// DecodeOrderAnswer reads the answer to an order. It refuses an answer to another
+// order, and one that does not state an outcome. Unknown fields, which a newer gateway
+// may add, are ignored.
 func DecodeOrderAnswer(order *Order, body []byte) (*OrderAnswer, error) {
 	if err := OrderAnswerBounds.Check(body); err != nil {
 		return nil, fmt.Errorf("wire: read the answer to an order: %w", err)

@@ -12,26 +12,26 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// PermissionsFormat is the version of the stored form of permissions that this
-// code writes, and the greatest that it reads.
+// PermissionsFormat is the version of the stored form of permissions that this code
+// writes, and the greatest that it reads.
 const PermissionsFormat = 1
 
 // MaxPermissionBody is the greatest size in bytes of one message of permissions.
 const MaxPermissionBody = 512 << 10
 
-// maxPartData is how much of a document one part holds: base64 makes 4 bytes of
-// 3, and the rest of the part needs less than 1 KiB.
+// maxPartData is the greatest amount of data in one part: base64 makes 4 bytes of 3,
+// and the rest of the part needs less than 1 KiB.
 const maxPartData = (MaxPermissionBody - 1024) / 4 * 3
 
-// ErrPermissions is wrapped by the refusal of a message of permissions that
-// cannot be read, or does not fit on the table that it is given to.
+// ErrPermissions is wrapped by the refusal of a message of permissions. The message
+// cannot be read, or does not fit the table to which it is applied.
 var ErrPermissions = errors.New("permissions refused")
 
-// ErrPermissionsTooNew is wrapped, beside ErrPermissions, where later code wrote
-// the message.
+// ErrPermissionsTooNew is wrapped, beside ErrPermissions, if later code wrote the
+// message.
 var ErrPermissionsTooNew = errors.New("later code wrote them")
 
-// DeltaCause says what a delta came from.
+// DeltaCause is the cause of a delta.
 type DeltaCause string
 
 // The causes of deltas.
@@ -75,27 +75,27 @@ type PermissionDelta struct {
 // Whole reports whether the delta has every row of its table.
 func (d *PermissionDelta) Whole() bool { return d.PrevN == 0 && d.PrevDigest == unlock.Digest{} }
 
-// Head is where a table stands after the delta.
+// Head is the head of the table after the delta.
 func (d *PermissionDelta) Head() PermissionHead {
 	return PermissionHead{Epoch: d.Epoch, N: d.N, Hash: d.Hash, At: d.At, Digest: d.Digest}
 }
 
-// Rows is the delta as tables take it.
+// Rows is the delta in the form that tables take.
 func (d *PermissionDelta) Rows() unlock.Delta { return d.Head().Delta(d.Put, d.Delete) }
 
-// PermissionHead is where the table of a site stands.
+// PermissionHead is the position and digest of the table of a site.
 type PermissionHead struct {
 	Epoch  uint64
-	N      uint64    // of the last commit that changed it; 0: it is empty
+	N      uint64    // of the last commit that changed it; 0 means it is empty
 	Hash   Hash      // of that commit
 	At     time.Time // of that commit
 	Digest unlock.Digest
 }
 
-// Position is that of the last commit that changed the table.
+// Position is the position of the last commit that changed the table.
 func (h PermissionHead) Position() Position { return Position{h.Epoch, h.N} }
 
-// Before reports whether the head is of an earlier commit than another.
+// Before reports whether the head belongs to an earlier commit than another.
 func (h PermissionHead) Before(o PermissionHead) bool {
 	return h.Epoch < o.Epoch || h.Epoch == o.Epoch && h.N < o.N
 }
@@ -104,7 +104,8 @@ func (h PermissionHead) delta(put []unlock.Row, gone []unlock.Key) unlock.Delta 
 	return unlock.Delta{Position: h.Position().String(), N: h.N, At: unlock.InstantOf(h.At), Put: put, Delete: gone}
 }
 
-// Delta is a change of rows that brings a table to this head, as tables take it.
+// Delta is a change of rows that brings a table to this head, in the form that tables
+// take.
 func (h PermissionHead) Delta(put []unlock.Row, gone []unlock.Key) unlock.Delta {
 	return h.delta(put, gone)
 }
@@ -125,7 +126,7 @@ type PermissionPart struct {
 	Data   []byte        `json:"data"`
 }
 
-// follows reports whether the part comes next behind those of one document.
+// follows reports whether the part comes next after those of one document.
 func (p *PermissionPart) follows(parts []PermissionPart) bool {
 	if p.Part != len(parts)+1 {
 		return false
@@ -137,8 +138,8 @@ func (p *PermissionPart) follows(parts []PermissionPart) bool {
 	return p.Org == a.Org && p.Site == a.Site && p.Epoch == a.Epoch && p.N == a.N && p.Digest == a.Digest
 }
 
-// Encode writes the bodies of the messages that the delta takes: itself, or its
-// parts when it is greater than MaxPermissionBody.
+// Encode writes the bodies of the messages of the delta: itself, or its parts when it
+// is greater than MaxPermissionBody.
 func (d *PermissionDelta) Encode() ([][]byte, error) {
 	d.Format = PermissionsFormat
 	body, err := json.Marshal(d)
@@ -244,7 +245,7 @@ func joinDelta(parts []PermissionPart) (*PermissionDelta, error) {
 	return d, nil
 }
 
-// unzip reads what parts hold, up to maxUnzipped.
+// unzip decompresses the content of parts, up to maxUnzipped.
 func unzip(parts []PermissionPart) (io.Reader, error) {
 	var rs []io.Reader
 	for i := range parts {
@@ -257,8 +258,8 @@ func unzip(parts []PermissionPart) (io.Reader, error) {
 	return &unzipped{z, maxUnzipped}, nil
 }
 
-// parts cuts what is written to it, gzipped, into parts. The last one comes with
-// Close and tells how many there are.
+// parts compresses the bytes written to it and cuts them into parts. Close emits the
+// last part, which states how many there are.
 type parts struct {
 	*gzip.Writer
 	cut *cutter
@@ -271,7 +272,7 @@ func newParts(org, site ID, h PermissionHead, emit func(PermissionPart) error) *
 	return &parts{gzip.NewWriter(c), c}
 }
 
-// Close gives the last part.
+// Close emits the last part.
 func (p *parts) Close() error {
 	if err := p.Writer.Close(); err != nil {
 		return err
@@ -288,7 +289,8 @@ type cutter struct {
 func (c *cutter) Write(b []byte) (int, error) {
 	written := len(b)
 	for len(b) > 0 {
-		// A full part goes when there is more: the last one has to tell that it is.
+		// A full part is emitted only when more data follows: the last one must be
+		// marked.
 		if len(c.next.Data) == maxPartData {
 			if err := c.flush(); err != nil {
 				return 0, err

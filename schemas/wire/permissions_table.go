@@ -11,23 +11,22 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// SiteTable makes the table of one site of what was published for it: from a base
-// or from nothing, delta by delta. A message that does not fit is refused and
-// leaves the table as it was; there is never a partial one. It is not safe for
-// concurrent use.
+// SiteTable builds the table of one site from its published messages: from a base or
+// from nothing, delta by delta. A message that does not fit is refused and leaves the
+// table unchanged; there is never a partial one. It is not safe for concurrent use.
 type SiteTable struct {
 	org, site ID
 	table     *unlock.Table
 	head      PermissionHead
-	parts     []PermissionPart // of the delta that is being read
+	parts     []PermissionPart // of an incomplete delta
 }
 
-// NewSiteTable begins at an empty table.
+// NewSiteTable begins with an empty table.
 func NewSiteTable(org, site ID) *SiteTable {
 	return &SiteTable{org: org, site: site, table: new(unlock.Table)}
 }
 
-// ResumeSiteTable goes on from a table that stands at a head.
+// ResumeSiteTable continues from a table with its head.
 func ResumeSiteTable(org, site ID, table *unlock.Table, head PermissionHead) *SiteTable {
 	return &SiteTable{org: org, site: site, table: table, head: head}
 }
@@ -35,11 +34,11 @@ func ResumeSiteTable(org, site ID, table *unlock.Table, head PermissionHead) *Si
 // Table is the table as of the last delta taken.
 func (t *SiteTable) Table() *unlock.Table { return t.table }
 
-// Head is where it stands.
+// Head is the head of the table.
 func (t *SiteTable) Head() PermissionHead { return t.head }
 
-// Take reads the next message of the deltas. It returns the delta that the table
-// took, or nil when more parts of it have to come. The error wraps ErrPermissions.
+// Take reads the next message of the deltas. It returns the delta that it applied, or
+// nil when more parts of it must come. The error wraps ErrPermissions.
 func (t *SiteTable) Take(body []byte) (*PermissionDelta, error) {
 	d, p, err := DecodePermission(body)
 	if err != nil {
@@ -57,8 +56,8 @@ func (t *SiteTable) Take(body []byte) (*PermissionDelta, error) {
 	return d, nil
 }
 
-// takePart returns the delta with its last part. A first part drops those of a
-// delta that was not finished.
+// takePart returns the delta when p is its last part. A first part drops the parts of
+// an unfinished delta.
 func (t *SiteTable) takePart(p *PermissionPart) (*PermissionDelta, error) {
 	if p.Part == 1 {
 		t.parts = nil
@@ -112,8 +111,8 @@ type baseHeader struct {
 	Rows   int           `json:"rows"`
 }
 
-// EncodeBase writes the parts of the base of a table, the bodies of the messages
-// one after the other, without holding them all.
+// EncodeBase writes the base of a table, part by part. It emits the bodies of the
+// messages one after the other, without holding them all.
 func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, emit func(body []byte) error) error {
 	w := newParts(org, site, head, func(p PermissionPart) error {
 		body, err := json.Marshal(p)
@@ -144,17 +143,17 @@ func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, emit fun
 	return w.Close()
 }
 
-// A BaseReader puts bases together from their messages, oldest first, and keeps
-// the newest one that is whole. The zero BaseReader has none.
+// A BaseReader assembles bases from their messages, oldest first, and keeps the newest
+// whole one. The zero BaseReader has none.
 type BaseReader struct {
 	whole, parts []PermissionPart
 	size         int
 }
 
-// Take reads the next message of the bases. It reports whether it ended a base. A
-// part that does not follow drops the base that it is a part of: two instances
-// that write one at a time leave such parts, and each base that was written alone
-// is whole. The error wraps ErrPermissions.
+// Take reads the next message of the bases. It reports whether it completed a base. A
+// part that does not follow drops its whole base: two instances that write at the same
+// time leave such parts, and each base that was written alone is whole. The error wraps
+// ErrPermissions.
 func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 	var p PermissionPart
 	if err := PermissionBounds.Decode(body, &p); err != nil {
@@ -181,11 +180,11 @@ func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 	return true, nil
 }
 
-// Size is how many bytes of messages the newest whole base takes, about; 0: there
-// is none.
+// Size is roughly how many bytes of messages the newest whole base takes; 0 means that
+// there is none.
 func (b *BaseReader) Size() int { return b.size / 3 * 4 }
 
-// SiteTable makes the table of the newest whole base; nil when there is none. The
+// SiteTable builds the table of the newest whole base; nil when there is none. The
 // error wraps ErrPermissions.
 func (b *BaseReader) SiteTable(org, site ID) (*SiteTable, error) {
 	if b.whole == nil {

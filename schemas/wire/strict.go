@@ -16,17 +16,17 @@ import (
 	"unicode/utf8"
 )
 
-// A KeyError is a field of a JSON object that is not taken: one that stands twice,
-// of which a reader takes the first or the last as it likes, one whose name differs
-// from that of a field by its case alone, which encoding/json would take, or null for a
-// field that a command may leave out but not clear.
+// A KeyError names a field of a JSON object that is refused. It occurs twice, and
+// readers differ in whether they take the first or the last; or its name differs from
+// that of a field by its case alone, which encoding/json would accept; or it is null,
+// while a command may leave it out but not clear it.
 type KeyError struct {
 	Path  string // of the field: windows[1].from
-	Wants string // the field as it is to be written; empty: it stands twice
-	Null  bool   // it may be left out, and not be null
+	Wants string // the correct name; empty means that the field occurs twice
+	Null  bool   // it may be left out, but must not be null
 }
 
-// Error tells what is wrong with the field.
+// Error says what is wrong with the field.
 func (e *KeyError) Error() string {
 	if e.Null {
 		return e.Path + ": it cannot be cleared, so that null says nothing; leave it out to keep what there is"
@@ -37,8 +37,9 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("%s: unknown field; write %s", e.Path, e.Wants)
 }
 
-// CheckText says where a JSON text has letters that a decoder would lose in silence, and
-// put U+FFFD in their place: bytes that are no UTF-8, and half of a surrogate pair.
+// CheckText refuses a JSON text with characters that a decoder would silently replace
+// by U+FFFD. These are bytes that are not UTF-8, and half of a surrogate pair. The
+// error names the place.
 func CheckText(data []byte) error {
 	if !utf8.Valid(data) {
 		at := 0
@@ -70,7 +71,7 @@ func CheckText(data []byte) error {
 	return nil
 }
 
-// escaped reads the four digits of an escape.
+// escaped parses the four digits of an escape.
 func escaped(digits []byte) (rune, bool) {
 	if len(digits) < 4 {
 		return 0, false
@@ -79,10 +80,10 @@ func escaped(digits []byte) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// CheckKeys reports with a KeyError the first field of a JSON text that stands twice
-// or, as the type of into tells, is written in another case. What else may be wrong
-// with the text is left to whoever decodes it. The caller has checked the [Bounds] of
-// the text; one that is deeper than MaxDepth is refused here in any case.
+// CheckKeys returns a KeyError for the first field that occurs twice or has the wrong
+// case. The type of into gives the correct names. All other faults of the text are left
+// to the decoder. The caller has checked the [Bounds] of the text; a text deeper than
+// MaxDepth is refused here in any case.
 func CheckKeys(data []byte, into any) error {
 	if err := (Bounds{}).Check(data); err != nil {
 		return err
@@ -96,18 +97,18 @@ func CheckKeys(data []byte, into any) error {
 	return nil
 }
 
-// keys walks through a JSON text beside the type that it is to be decoded into.
+// keys walks through a JSON text along with the type into which it is to be decoded.
 type keys struct{ d *json.Decoder }
 
-// place is where in a text a value stands: below another, as a field or an entry. A
-// path is made of it only when there is something to tell.
+// place is the position of a value in a text: below another, as a field or an entry.
+// The path is built from it only for an error.
 type place struct {
 	above *place
 	field string
-	entry int // of a list; -1: a field
+	entry int // of a list; -1 means a field
 }
 
-// path is the place in words: windows[1].from.
+// path is the place as text: windows[1].from.
 func (p *place) path() string {
 	var steps []string
 	for ; p != nil; p = p.above {
@@ -126,12 +127,12 @@ var (
 	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
-// readInto is the type without pointers; nil for one that reads its JSON itself, whose
-// fields are not known.
+// readInto is the type without pointers. It is nil for a type that reads its own JSON,
+// whose fields are not known.
 func readInto(t reflect.Type) reflect.Type {
 	for t != nil {
 		if g, ok := reflect.Zero(t).Interface().(interface{ ValueType() reflect.Type }); ok && t.Kind() == reflect.Struct {
-			t = g.ValueType() // of a field that a command may leave out
+			t = g.ValueType() // of an optional field of a command
 			continue
 		}
 		if p := reflect.PointerTo(t); p.Implements(unmarshaler) || p.Implements(textUnmarshaler) {
@@ -200,7 +201,7 @@ func (k keys) object(t reflect.Type, above *place) error {
 	return err
 }
 
-// fieldsOf remembers the fields of struct types: reflect.Type -> []namedField.
+// fieldsOf caches the fields of struct types: reflect.Type -> []namedField.
 var fieldsOf sync.Map
 
 type namedField struct {
@@ -223,8 +224,8 @@ func namedFields(t reflect.Type) []namedField {
 	return out
 }
 
-// fieldOf is the type of an object's field, nil when it is not known. For a name
-// that is none but for its case, wants is the right one.
+// fieldOf is the type of an object's field, nil when it is not known. For a name in the
+// wrong case, wants is the correct one.
 func fieldOf(t reflect.Type, name string) (field reflect.Type, wants string) {
 	switch {
 	case t == nil:
@@ -244,7 +245,7 @@ func fieldOf(t reflect.Type, name string) (field reflect.Type, wants string) {
 	return nil, ""
 }
 
-// jsonName is the name of a field in JSON; empty for one that has none.
+// jsonName is the name of a field in JSON, empty if it has none.
 func jsonName(f reflect.StructField) string {
 	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	switch {
