@@ -169,7 +169,7 @@ func (n *node) do(org domain.ID, script string) {
 	}
 }
 
-// makeDigits gives a command that makes PINs what to choose from.
+// makeDigits sets the candidates of a command that makes PINs.
 func (b *bed) makeDigits(ptr any) {
 	c, ok := ptr.(domain.Candidates)
 	if !ok {

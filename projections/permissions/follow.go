@@ -12,7 +12,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// follow reads what was published of a site after its known end, and compares it with
+// follow reads what was published of a site after its known end. It compares that with
 // the own rows of the same commits. Another instance published it, or this one before
 // its acknowledgement was lost.
 func (p *Projector) follow(ctx context.Context, o *org, s *site) outcome {
@@ -115,7 +115,7 @@ func (s *site) meet() {
 	for i, e := range own {
 		mine = s.step(mine, e)
 		if e.head.N == pub.head.N && mine.Digest() == pub.head.Digest {
-			own = own[:i+1] // tags that come later have a delta of their own
+			own = own[:i+1] // later tags have a delta of their own
 			break
 		}
 	}

@@ -250,8 +250,8 @@ func (p *Projector) fetchTagKeys(ctx context.Context, o *org) bool {
 	return true
 }
 
-// lacksTags reports whether a tag of any site is missing, or was made with an older key
-// than the ledger wants. The caller holds the org's lock.
+// lacksTags reports whether a site lacks a tag, or has one of an older key than wanted.
+// The ledger says which key is wanted. The caller holds the org's lock.
 func (o *org) lacksTags() bool {
 	if o.ended {
 		return false
