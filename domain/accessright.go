@@ -66,6 +66,17 @@ func (s *State) sitesOfDoors(doors []ID) []ID {
 	return sortedIDs(sites)
 }
 
+// atDoors is the scope of what concerns doors.
+func (s *State) atDoors(doors []ID) Scope {
+	sc := atSites(s.sitesOfDoors(doors)...)
+	for _, id := range doors {
+		if _, unknown := s.Doors.find(id, "door"); unknown != nil {
+			sc.Unknown = unknown
+		}
+	}
+	return sc
+}
+
 // DefineAccessRight makes an access right.
 type DefineAccessRight struct {
 	Right    ID     `json:"right,omitempty"` // empty: an id is made
@@ -75,7 +86,7 @@ type DefineAccessRight struct {
 }
 
 func (DefineAccessRight) permit() Permit         { return Permit{Role: RoleSystemManager} }
-func (c DefineAccessRight) scope(s *State) Scope { return atSites(s.sitesOfDoors(c.Doors)...) }
+func (c DefineAccessRight) scope(s *State) Scope { return s.atDoors(c.Doors) }
 func (c DefineAccessRight) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Right, "right")
 	if tx.AccessRights.Has(id) {
@@ -127,11 +138,9 @@ func (ChangeAccessRight) permit() Permit { return Permit{Role: RoleSystemManager
 
 // scope is the sites of the right as it is and as it would be.
 func (c ChangeAccessRight) scope(s *State) Scope {
-	sites := s.sitesOfDoors(slices.Concat(c.Doors.Value, c.AddDoors))
-	if right, ok := s.AccessRights.Get(c.Right); ok {
-		sites = append(sites, right.Sites...)
-	}
-	return atSites(sortedIDs(sites)...)
+	sc := s.atRight(c.Right)
+	sc.Sites = sortedIDs(append(sc.Sites, s.sitesOfDoors(slices.Concat(c.Doors.Value, c.AddDoors))...))
+	return sc
 }
 
 func (c ChangeAccessRight) decide(tx *Tx) *Refusal {
@@ -205,10 +214,11 @@ func (e AccessRightChanged) concerns(s *State) []ID {
 
 // atRight is the scope of what concerns an access right.
 func (s *State) atRight(right ID) Scope {
-	if r, ok := s.AccessRights.Get(right); ok {
-		return atSites(r.Sites...)
+	r, unknown := s.AccessRights.find(right, "right")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return atSites(r.Sites...)
 }
 
 // RetireAccessRight ends an access right for all who have it.

@@ -63,10 +63,11 @@ type RenameArea struct {
 
 func (RenameArea) permit() Permit { return Permit{Role: RoleSystemManager} }
 func (c RenameArea) scope(s *State) Scope {
-	if a, ok := s.Areas.Get(c.Area); ok {
-		return atSites(a.Site)
+	a, unknown := s.Areas.find(c.Area, "area")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return atSites(a.Site)
 }
 func (c RenameArea) decide(tx *Tx) *Refusal {
 	a, r := tx.Areas.find(c.Area, "area")

@@ -24,9 +24,9 @@ func (GrantAuctionAccess) permit() Permit { return Permit{Role: RoleStaff} }
 // scope is the site of the unit and every site of its rights, which are given with
 // all their doors.
 func (c GrantAuctionAccess) scope(s *State) Scope {
-	u, ok := s.Units.Get(c.Unit)
-	if !ok {
-		return Scope{}
+	u, unknown := s.Units.find(c.Unit, "unit")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
 	sites := []ID{u.Site}
 	for _, id := range u.rightIDs() {

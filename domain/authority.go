@@ -150,6 +150,9 @@ type Scope struct {
 	Group   ID
 	Person  ID
 	Also    ID // another person who counts as the person of the scope
+
+	// Unknown says that nothing has the id by which the command says what it concerns.
+	Unknown *Refusal
 }
 
 // atSites is the scope of what concerns sites. A site that was left out adds
@@ -208,7 +211,17 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 	if p.Service && p == (Permit{Service: true}) {
 		return refuse("role_not_permitted", "%s is sent by the service only", CommandName(cmd))
 	}
+	if sc.Unknown != nil && p.fits(tx.State, tx.Actor) {
+		return sc.Unknown
+	}
 	return refuse("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
+}
+
+// fits reports whether an actor may send a command of the kind at all, of some thing or
+// other, so that an id that nobody has is what is wrong.
+func (p Permit) fits(s *State, a Actor) bool {
+	return a.Kind == ActorPerson && (p.Primary || p.Sharee || p.UnitManager || p.GroupRole != "" || p.Self || p.Holder ||
+		p.Role != "" && s.HighestRole(a.ID).AtLeast(p.Role))
 }
 
 // place says where a role is needed; nothing where that is the org or any site.

@@ -69,6 +69,7 @@ func (tx *Tx) stands(b *Booking) *Refusal {
 // bookingScope is the scope of what concerns one booking.
 func (s *State) bookingScope(booking ID) Scope {
 	sc := atSites(s.sitesOfBooking(booking)...)
+	_, sc.Unknown = s.Bookings.find(booking, "booking")
 	sc.Booking = booking
 	return sc
 }

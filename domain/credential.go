@@ -125,9 +125,9 @@ func numberKey(site ID, format, number string) string {
 // at no site of its own is of the sites of its holder; one for duress is nothing to
 // tenants and unit managers.
 func (s *State) credentialScope(id ID) Scope {
-	c, ok := s.Credentials.Get(id)
-	if !ok {
-		return Scope{}
+	c, unknown := s.Credentials.find(id, "credential")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
 	sc := s.personScope(c.Person)
 	if len(c.Sites) > 0 {

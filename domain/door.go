@@ -283,10 +283,11 @@ func (e DoorChanged) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // atDoor is the scope of what concerns a door.
 func (s *State) atDoor(door ID) Scope {
-	if d, ok := s.Doors.Get(door); ok {
-		return atSites(d.Site)
+	d, unknown := s.Doors.find(door, "door")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return atSites(d.Site)
 }
 
 // DisableDoor shuts a door for everybody until it is enabled.

@@ -50,6 +50,9 @@ func (c AssignFob) scope(s *State) Scope {
 		unit = stock.Unit
 	}
 	sc := s.unitScope(unit)
+	if c.Booking != "" && sc.Unknown == nil {
+		_, sc.Unknown = s.Bookings.find(c.Booking, "booking")
+	}
 	sc.Booking = c.Booking
 	sc.Sites = append(append(sc.Sites, s.sitesOfBooking(c.Booking)...), c.Sites...)
 	return sc

@@ -310,8 +310,9 @@ func (e GatewayDoorRemoved) concerns(s *State) []ID { return s.atDoor(e.Door).Si
 
 // atGateway is the scope of what concerns a gateway.
 func (s *State) atGateway(id ID) Scope {
-	if g, ok := s.Gateways.Get(id); ok {
-		return atSites(g.Site)
+	g, unknown := s.Gateways.find(id, "gateway")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return atSites(g.Site)
 }

@@ -237,8 +237,9 @@ func (e RightRevoked) concerns(s *State) []ID { return s.atGrant(e.Grant).Sites 
 
 // atGrant is the scope of what concerns a grant.
 func (s *State) atGrant(grant ID) Scope {
-	if g, ok := s.Grants.Get(grant); ok {
-		return s.atRight(g.Right)
+	g, unknown := s.Grants.find(grant, "grant")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return s.atRight(g.Right)
 }

@@ -72,6 +72,7 @@ var groupWords = words{
 // atGroup is the scope of what concerns a group, at its sites and at others.
 func (s *State) atGroup(group ID, others ...ID) Scope {
 	sc := atSites(sortedIDs(append(others, s.sitesOfGroup(group)...))...)
+	_, sc.Unknown = s.Groups.find(group, "group")
 	sc.Group = group
 	return sc
 }
@@ -110,7 +111,7 @@ type CreateGroup struct {
 }
 
 func (CreateGroup) permit() Permit         { return Permit{Role: RoleSystemManager} }
-func (c CreateGroup) scope(s *State) Scope { return atSites(s.sitesOfDoors(c.Doors)...) }
+func (c CreateGroup) scope(s *State) Scope { return s.atDoors(c.Doors) }
 func (c CreateGroup) decide(tx *Tx) *Refusal {
 	id := tx.idFor(c.Group, "group")
 	if tx.Groups.Has(id) {

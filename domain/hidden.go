@@ -22,18 +22,41 @@ import (
 
 // tablesNamed are the tables whose rows the fields of commands name.
 var tablesNamed = map[string]func(*State) namedTable{
-	"Booking":    func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
-	"Bookings":   func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
-	"Credential": func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
-	"Grant":      func(s *State) namedTable { return namedIn(s, s.Grants, nil) },
-	"Group":      func(s *State) namedTable { return namedIn(s, s.Groups, (*State).wasIn) },
-	"Owner":      func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
-	"Person":     func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
-	"Pin":        func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
-	"Review":     func(s *State) namedTable { return namedIn(s, s.Reviews, nil) },
-	"Share":      func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
-	"Shares":     func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
-	"Token":      func(s *State) namedTable { return namedIn(s, s.Tokens, nil) },
+	"AddDoors":    doorsNamed,
+	"Area":        areasNamed,
+	"Booking":     func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
+	"Bookings":    func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
+	"Credential":  func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"Door":        doorsNamed,
+	"Doors":       doorsNamed,
+	"FobSchedule": schedulesNamed,
+	"Gateway":     func(s *State) namedTable { return namedIn(s, s.Gateways, nil) },
+	"Grant":       func(s *State) namedTable { return namedIn(s, s.Grants, nil) },
+	"Group":       func(s *State) namedTable { return namedIn(s, s.Groups, (*State).wasIn) },
+	"In":          areasNamed,
+	"Out":         areasNamed,
+	"Owner":       func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
+	"Person":      func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
+	"Pin":         func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"RemoveDoors": doorsNamed,
+	"Review":      func(s *State) namedTable { return namedIn(s, s.Reviews, nil) },
+	"Right":       rightsNamed,
+	"Rights":      rightsNamed,
+	"Schedule":    schedulesNamed,
+	"Share":       func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
+	"Shares":      func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
+	"Site":        sitesNamed,
+	"Sites":       sitesNamed,
+	"Token":       func(s *State) namedTable { return namedIn(s, s.Tokens, nil) },
+	"Unit":        func(s *State) namedTable { return namedIn(s, s.Units, (*State).wasInUnit) },
+}
+
+func areasNamed(s *State) namedTable     { return namedIn(s, s.Areas, nil) }
+func doorsNamed(s *State) namedTable     { return namedIn(s, s.Doors, (*State).wasGiven) }
+func rightsNamed(s *State) namedTable    { return namedIn(s, s.AccessRights, (*State).hadRight) }
+func schedulesNamed(s *State) namedTable { return namedIn(s, s.Schedules, nil) }
+func sitesNamed(s *State) namedTable {
+	return namedIn(s, s.Sites, func(s *State, viewer ID, r *Site) bool { return s.MayKnowSite(viewer, r.ID) })
 }
 
 // namedTable is a table as a command names its rows.
@@ -126,8 +149,8 @@ func (tx *Tx) hiddenNames(cmd Command) (out []hiddenName) {
 		}
 	}
 	eachField(reflect.ValueOf(cmd), look)
-	if len(out) == 0 {
-		return nil
+	if _, given := cmd.(ChangePerson); given || len(out) == 0 {
+		return out // its addresses are new ones, and find nobody
 	}
 	eachField(reflect.ValueOf(cmd), func(field string, v reflect.Value) {
 		if p, ok := v.Interface().(Personal); ok && p.Text() != "" {
@@ -147,6 +170,10 @@ func idsIn(v reflect.Value) []ID {
 	switch id := v.Interface().(type) {
 	case ID:
 		return []ID{id}
+	case *ID:
+		if id != nil {
+			return []ID{*id}
+		}
 	case []ID:
 		return id
 	}

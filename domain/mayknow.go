@@ -43,3 +43,23 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 			return ok && slices.Contains(g.Doors, d.ID)
 		})
 }
+
+// wasInUnit reports whether somebody has, or had, a booking of a unit, a share of one or
+// a place in the unit.
+func (s *State) wasInUnit(viewer ID, u *Unit) bool {
+	key := "person:" + string(viewer)
+	return some(s.Bookings, key, func(b *Booking) bool { return b.Unit == u.ID }) ||
+		some(s.Shares, key, func(sh *Share) bool { return sh.Unit == u.ID }) ||
+		some(s.UnitUsers, key, func(in *UnitUser) bool { return in.Unit == u.ID })
+}
+
+// hadRight reports whether somebody has, or had, an access right, or is or was in a unit
+// that has it.
+func (s *State) hadRight(viewer ID, r *AccessRight) bool {
+	key := "person:" + string(viewer)
+	return some(s.Grants, key, func(g *Grant) bool { return g.Right == r.ID }) ||
+		some(s.UnitUsers, key, func(u *UnitUser) bool {
+			return slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return a.Right == r.ID })
+		}) ||
+		some(s.Units, "right:"+string(r.ID), func(u *Unit) bool { return s.wasInUnit(viewer, u) })
+}

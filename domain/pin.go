@@ -72,6 +72,9 @@ func (IssuePin) permit() Permit {
 
 func (c IssuePin) scope(s *State) Scope {
 	sc := s.unitScope(c.Unit)
+	if c.Booking != "" && sc.Unknown == nil {
+		_, sc.Unknown = s.Bookings.find(c.Booking, "booking")
+	}
 	sc.Booking, sc.Person = c.Booking, c.Person
 	sc.Sites = append(append(sc.Sites, s.sitesOfBooking(c.Booking)...), c.Sites...)
 	return sc
@@ -83,7 +86,7 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 	}
 	e := PinIssued{Person: c.Person, From: c.From.UTC(), Until: c.Until.UTC(), Times: c.Times,
 		BufferBefore: c.BufferBefore, BufferAfter: c.BufferAfter, MaxUses: c.MaxUses}
-	if r := e.check(tx); r != nil {
+	if r := e.check(tx, tx.siteOfUse(c.Sites, c.Booking, c.Unit)); r != nil {
 		return r
 	}
 	if tx.Credentials.Has(c.Credential) {
@@ -111,8 +114,8 @@ func (c IssuePin) decide(tx *Tx) *Refusal {
 }
 
 // check refuses terms that cannot be, and gives those their one form.
-func (e *PinIssued) check(tx *Tx) *Refusal {
-	if r := tx.checkTerm(tx.siteOfUse(e.Sites, e.Booking, e.Unit), e.From, e.Until); r != nil {
+func (e *PinIssued) check(tx *Tx, site ID) *Refusal {
+	if r := tx.checkTerm(site, e.From, e.Until); r != nil {
 		return r
 	}
 	if r := checkTimes(e.Times); r != nil {

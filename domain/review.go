@@ -183,10 +183,11 @@ type AcknowledgeReview struct {
 
 func (AcknowledgeReview) permit() Permit { return Permit{Role: RoleStaff, UnitManager: true} }
 func (c AcknowledgeReview) scope(s *State) Scope {
-	if r, ok := s.Reviews.Get(c.Review); ok {
-		return s.unitScope(r.Unit)
+	r, unknown := s.Reviews.find(c.Review, "review")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return s.unitScope(r.Unit)
 }
 
 func (c AcknowledgeReview) decide(tx *Tx) *Refusal {

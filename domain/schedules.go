@@ -87,6 +87,9 @@ func (ChangeSchedule) permit() Permit { return Permit{Role: RoleSystemManager} }
 // scope is every site at which the schedule is used: who may change it for some
 // of them may not change it for all.
 func (c ChangeSchedule) scope(s *State) Scope {
+	if _, unknown := s.Schedules.find(c.Schedule, "schedule"); unknown != nil {
+		return Scope{Unknown: unknown}
+	}
 	sites := s.sitesOfSchedule(c.Schedule)
 	return Scope{Sites: sites, AnySite: len(sites) == 0}
 }

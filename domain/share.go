@@ -68,9 +68,9 @@ func (s *State) hasShare(booking, person ID) bool {
 // shareScope is the scope of what concerns one share; its person is the one who
 // shared on what had been shared with them.
 func (s *State) shareScope(share ID) Scope {
-	sh, ok := s.Shares.Get(share)
-	if !ok {
-		return Scope{}
+	sh, unknown := s.Shares.find(share, "share")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
 	sc := s.bookingScope(sh.Booking)
 	if parent, ok := s.Shares.Get(sh.Parent); ok {

@@ -39,7 +39,8 @@ func (c ShareAccess) scope(s *State) Scope {
 	var sc Scope
 	for i, id := range c.Bookings {
 		if i == 0 {
-			sc.Booking = id
+			sc = s.bookingScope(id)
+			continue
 		}
 		sc.Sites = append(sc.Sites, s.sitesOfBooking(id)...)
 	}

@@ -175,10 +175,11 @@ type RevokeToken struct {
 
 func (RevokeToken) permit() Permit { return Permit{Role: RoleSystemManager, Self: true} }
 func (c RevokeToken) scope(s *State) Scope {
-	if t, ok := s.Tokens.Get(c.Token); ok {
-		return Scope{Person: t.Person}
+	t, unknown := s.Tokens.find(c.Token, "token")
+	if unknown != nil {
+		return Scope{Unknown: unknown}
 	}
-	return Scope{}
+	return Scope{Person: t.Person}
 }
 
 func (c RevokeToken) decide(tx *Tx) *Refusal {

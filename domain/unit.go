@@ -70,6 +70,9 @@ func (u *Unit) rightIDs() []ID {
 // unitScope is the scope of what concerns one unit.
 func (s *State) unitScope(unit ID) Scope {
 	sc := atSites(s.sitesOfUnit(unit)...)
+	if unit != "" {
+		_, sc.Unknown = s.Units.find(unit, "unit")
+	}
 	sc.Unit = unit
 	return sc
 }
@@ -189,13 +192,12 @@ func (MapUnitAccess) permit() Permit { return Permit{Role: RoleSystemManager} }
 // scope is the site of the unit and every site of the rights: who maps a right
 // gives access to all its doors.
 func (c MapUnitAccess) scope(s *State) Scope {
-	sites := s.sitesOfUnit(c.Unit)
+	sc := s.unitScope(c.Unit)
 	for _, r := range c.Rights {
-		if right, ok := s.AccessRights.Get(r.Right); ok {
-			sites = append(sites, right.Sites...)
-		}
+		sc.Sites = append(sc.Sites, s.atRight(r.Right).Sites...)
 	}
-	return Scope{Sites: sortedIDs(sites)}
+	sc.Sites = sortedIDs(sc.Sites)
+	return sc
 }
 
 func (c MapUnitAccess) decide(tx *Tx) *Refusal {
