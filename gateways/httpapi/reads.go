@@ -134,13 +134,18 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 		return nil, "", malformed("path.gateway", "%v", err)
 	}
 	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-		if !s.Sites.Has(site) {
+		if !s.MayKnowSite(c.person, site) {
 			return unknown("site", site)
 		}
 		if !s.RoleAt(c.person, site).AtLeast(domain.RoleStaff) {
 			return problem(http.StatusForbidden, "role_not_permitted", "only staff, system managers and owners of the site may record reads")
 		}
-		if s.Gateways.Has(id) {
+		registered, ok := s.Gateways.Get(id)
+		v := viewer{s, c.person}
+		switch {
+		case ok && !v.sees(registered):
+			return problem(http.StatusConflict, "id_in_use", "the id %s cannot be taken; choose another for these reads", id)
+		case ok:
 			return problem(http.StatusConflict, "gateway_registered", "%s is a registered lock gateway, which records its own activity; choose another id for these reads", id)
 		}
 		return nil

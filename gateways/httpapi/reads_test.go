@@ -131,18 +131,35 @@ func TestReadsAreRecordedOnceAndCounted(t *testing.T) {
 	assert.Equal(t, more, b.countReads(b.token("stan", domain.ScopeRead)).tally())
 }
 
+func TestNobodyRecordsForARegisteredGateway(t *testing.T) {
+	b, _ := newReadsWorld(t)
+	olga := domain.PersonActor("olga")
+	b.execute(olga, "RegisterGateway", `{"gateway":"far","site":"south","public_key":"UBVXTRL6NIEVEOJIFQCIDDUWCEXT6A5EAAN2S6SWJQRYKKR7D2S7ZZV2"}`)
+	stan := b.token("stan", domain.ScopeFull)
+	for gateway, code := range map[string]string{"cabinet": "gateway_registered", "far": "id_in_use"} {
+		path := "/v1/orgs/acme/sites/north/reads/" + gateway
+		b.ask(stan, http.MethodPost, path, cardReads("1001", 1)).problem(http.StatusConflict, code)
+		b.ask(stan, http.MethodGet, path, "").problem(http.StatusConflict, code)
+	}
+	b.ask(b.token("olga", domain.ScopeFull), http.MethodGet, "/v1/orgs/acme/sites/north/reads/far", "").problem(http.StatusConflict, "gateway_registered")
+}
+
 func TestReadsAreOfStaffOfTheSite(t *testing.T) {
 	b, _ := newReadsWorld(t)
 	body := cardReads("1001", 1)
-	for who, status := range map[domain.ID]int{"olga": 200, "mara": 200, "stan": 200, "sue": 403, "gus": 403, "anna": 403} {
+	for who, code := range map[domain.ID]string{"olga": "", "mara": "", "stan": "", "gus": "role_not_permitted", "anna": "role_not_permitted", "sue": "unknown_site"} {
 		token := b.token(who, domain.ScopeFull)
-		if status == http.StatusOK {
+		if code == "" {
 			b.reads(token, body).tally()
 			b.countReads(token).tally()
 			continue
 		}
-		b.reads(token, body).problem(status, "role_not_permitted")
-		b.countReads(token).problem(status, "role_not_permitted")
+		status := http.StatusForbidden
+		if code == "unknown_site" {
+			status = http.StatusNotFound
+		}
+		b.reads(token, body).problem(status, code)
+		b.countReads(token).problem(status, code)
 	}
 	stan := b.token("stan", domain.ScopeFull)
 	b.reads(b.token("stan", domain.ScopeRead), body).problem(http.StatusForbidden, "scope_not_permitted")
