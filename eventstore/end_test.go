@@ -260,6 +260,27 @@ func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
 	}
 }
 
+// What was published of commits, or observed at doors, tells of a ledger where neither
+// a mark nor a snapshot nor a vault is left.
+func TestAnEmptyLedgerBesideOtherStreamsDoesNotStart(t *testing.T) {
+	for _, subject := range []string{"permissions.acme.north", "activity.acme.north.g1"} {
+		b := newR1(t)
+		cfg := b.config()
+		s := b.open(cfg)
+		newOrg(t, s, "acme")
+		_, err := s.js.Publish(t.Context(), subject, []byte("{}"))
+		require.NoError(t, err)
+		require.NoError(t, s.Close(t.Context()))
+		b.embedded.Stop()
+		require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", StreamLedger)))
+		require.NoError(t, os.RemoveAll(cfg.Snapshots))
+		b.startR1()
+		cfg.Conn, cfg.Embedded, cfg.Marks, cfg.Vault = b.connect("app"), b.embedded, nil, nil
+		_, err = Open(t.Context(), cfg, NewMetrics(prometheus.NewRegistry()))
+		require.ErrorIs(t, err, ErrLedgerLost, subject)
+	}
+}
+
 // A stream whose description is lost is not made anew over its messages.
 func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 	b := newR1(t)

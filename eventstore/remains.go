@@ -18,7 +18,7 @@ var ErrLedgerLost = errors.New("the ledger was there and is lost")
 
 // checkRemains finds a stream that was there and is not, before it is made anew: by
 // its folder where the server runs in this process, and the ledger by its marks, its
-// snapshots and the vault that followed it.
+// snapshots, the vault that followed it and what other streams hold.
 func (cfg *Config) checkRemains(ctx context.Context, js jetstream.JetStream) error {
 	for _, want := range wanted(cfg.Replicas) {
 		stream, err := lookFor(ctx, js, want.Name)
@@ -34,6 +34,9 @@ func (cfg *Config) checkRemains(ctx context.Context, js jetstream.JetStream) err
 			continue
 		}
 		remains, err := cfg.remains(ctx)
+		if err == nil && remains == "" {
+			remains, err = otherStreams(ctx, js)
+		}
 		if err != nil {
 			return err
 		}
@@ -43,6 +46,21 @@ func (cfg *Config) checkRemains(ctx context.Context, js jetstream.JetStream) err
 		}
 	}
 	return nil
+}
+
+// otherStreams tells which stream beside an empty ledger holds what only a ledger
+// brings about; empty when none does.
+func otherStreams(ctx context.Context, js jetstream.JetStream) (string, error) {
+	for _, name := range []string{StreamPermissions, StreamActivity} {
+		stream, err := lookFor(ctx, js, name)
+		if err != nil {
+			return "", fmt.Errorf("eventstore: stream %s: %w", name, err)
+		}
+		if stream != nil && stream.CachedInfo().State.LastSeq > 0 {
+			return fmt.Sprintf("%s goes up to message %d", name, stream.CachedInfo().State.LastSeq), nil
+		}
+	}
+	return "", nil
 }
 
 // lookFor returns a stream; nil when it is not there. It waits for a cluster that is
