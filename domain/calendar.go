@@ -27,7 +27,7 @@ var calendarWords = words{
 // SetHolidayCalendar sets the special days of a site as a whole.
 type SetHolidayCalendar struct {
 	Site ID                `json:"site"`
-	Days schedule.Calendar `json:"days"` // at most 2,000 entries; each may be several dates
+	Days schedule.Calendar `json:"days"` // at most 1,000 entries; each may be several dates
 }
 
 func (SetHolidayCalendar) permit() Permit       { return Permit{Role: RoleSystemManager} }
