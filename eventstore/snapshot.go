@@ -251,6 +251,11 @@ func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte,
 	if err != nil {
 		return h, nil, nil, err
 	}
+	return decodeSnapshot(file, id)
+}
+
+// decodeSnapshot takes the file of an org's snapshot apart.
+func decodeSnapshot(file []byte, id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
 	n := len(file) - sha256.Size
 	if n < 0 || sha256.Sum256(file[:n]) != [sha256.Size]byte(file[n:]) {
 		return h, nil, nil, errors.New("its checksum is wrong")
@@ -270,7 +275,8 @@ func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte,
 	if err != nil {
 		return h, nil, nil, err
 	}
-	if h.Format != snapshotFormat || h.Org != id || len(rest) != h.StateSize+h.IDs*idSize {
+	if h.Format != snapshotFormat || h.Org != id || h.StateSize < 0 || h.StateSize > len(rest) ||
+		(len(rest)-h.StateSize)%idSize != 0 || (len(rest)-h.StateSize)/idSize != h.IDs {
 		return h, nil, nil, errors.New("it is of another format, org or size")
 	}
 	return h, rest[:h.StateSize], rest[h.StateSize:], nil
