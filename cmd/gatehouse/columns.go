@@ -40,11 +40,8 @@ func (c *client) tellList(ctx context.Context, w *world, items []json.RawMessage
 		if err := json.Unmarshal(item, &rows[i]); err != nil {
 			return fmt.Errorf("the answer cannot be read: %w", err)
 		}
-		for _, key := range fields {
-			if !slices.Contains(keys, key) {
-				keys = append(keys, key)
-			}
-		}
+		keys = withFields(keys, fields)
+		asItIs(rows[i])
 	}
 	zones := c.zonesOf(ctx, rows)
 	var heads []string
@@ -94,6 +91,40 @@ func fieldsOf(object json.RawMessage) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// withFields adds the fields of a row to those of the rows before it, each behind the one
+// that it follows, so that a field that the first row lacks is not cut off.
+func withFields(keys, fields []string) []string {
+	at := 0
+	for _, field := range fields {
+		if strings.HasPrefix(field, effectively) {
+			continue
+		}
+		if i := slices.Index(keys, field); i >= 0 {
+			at = max(at, i+1)
+			continue
+		}
+		keys = slices.Insert(keys, at, field)
+		at++
+	}
+	return keys
+}
+
+// effectively begins the name of a field that says what holds in the end, as the state of
+// a share whose booking is suspended.
+const effectively = "effective_"
+
+// asItIs puts what holds in the end in the place of what was said of a row alone.
+func asItIs(row map[string]any) {
+	for key, value := range row {
+		if name, ok := strings.CutPrefix(key, effectively); ok {
+			row[name] = value
+		}
+	}
+	if row["denied"] == true {
+		row["state"] = fmt.Sprint(row["state"], ", denied")
+	}
 }
 
 // inOrder puts what tells things apart at the beginning, and leaves out the zone,

@@ -41,6 +41,18 @@ func TestAListIsPrintedInColumns(t *testing.T) {
 	assert.Equal(t, "There are none.\n", columns(t, `[]`))
 }
 
+func TestAListShowsWhatHoldsInTheEnd(t *testing.T) {
+	assert.Equal(t, "ID  STATE      FROM        UNTIL\ns1  suspended  2026-12-01  2026-12-20\ns2  active     2026-12-01  2026-12-30\n",
+		columns(t, `[{"id":"s1","from":"2026-12-01","until":"2026-12-30","state":"active","effective_from":"2026-12-01","effective_until":"2026-12-20","effective_state":"suspended"},
+			{"id":"s2","from":"2026-12-01","until":"2026-12-30","state":"active","effective_state":"active"}]`))
+	assert.Equal(t, "ID  STATE           DENIED\nf1  active, denied  yes\n", columns(t, `[{"id":"f1","state":"active","denied":true}]`))
+}
+
+func TestAFieldThatTheFirstRowLacksKeepsItsPlace(t *testing.T) {
+	assert.Equal(t, "ID  KIND  PERSON  SITES\nc1  fob           north\nc2  fob   anna    north\n",
+		columns(t, `[{"id":"c1","kind":"fob","sites":["north"]},{"id":"c2","kind":"fob","person":"anna","sites":["north"]}]`))
+}
+
 func TestTimesOfAListAreOfTheClockOfTheSite(t *testing.T) {
 	assert.Equal(t, "ID  SITE   AT (Europe/Berlin)\nk   north  2026-07-01 08:00\n",
 		columns(t, `[{"id":"k","site":"north","at":"2026-07-01T06:00:00Z"}]`))
