@@ -9,10 +9,10 @@ var auctionWords = words{
 	events: []EventType{event[AuctionAccessGranted](1)},
 }
 
-// GrantAuctionAccess gives a person the rights of a unit up to a day, past the
-// overlock of its booking: they hang on no booking. It ends as soon as the tenant
-// is in good standing again or the unit is let anew, and RevokeRight takes back
-// each right. How often it may be used a PIN with max_uses says, not a grant.
+// GrantAuctionAccess gives a person the rights of a unit up to a day, past the overlock
+// of its booking: these grants do not depend on a booking. It ends as soon as the
+// tenant is in good standing again or the unit is let anew, and RevokeRight takes back
+// each right. The number of uses is limited by a PIN with max_uses, not by a grant.
 type GrantAuctionAccess struct {
 	Unit   ID            `json:"unit"`
 	Person ID            `json:"person"`

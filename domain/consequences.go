@@ -113,8 +113,8 @@ func (tx *Tx) settleShares(b *Booking) {
 	}
 }
 
-// shareFallsFor says whether an active share has ended by what it hangs on, and
-// why; without a cause it ended by time.
+// shareFallsFor reports whether an active share has ended because its booking or parent
+// share did, and why. Without a cause it ended by time.
 func (s *State) shareFallsFor(sh *Share, b *Booking) (ShareCause, bool) {
 	switch b.State {
 	case BookingStateRevoked:
@@ -172,8 +172,8 @@ const (
 	reasonUnitUserRemoved = "unit_user_removed"
 )
 
-// credentialFallsFor says why a live credential that is bound to a booking may
-// no longer be held; empty: it may.
+// credentialFallsFor returns why a live credential that is bound to a booking may no
+// longer be held. Empty means that it may.
 func (s *State) credentialFallsFor(c *Credential, b *Booking) string {
 	switch {
 	case b.over():

@@ -216,7 +216,7 @@ func (e CredentialRevoked) fold(s *State, _ Moment) {
 }
 func (e CredentialRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
-// ReportedAs is what became of a credential.
+// ReportedAs is what happened to a credential: lost, stolen or damaged.
 type ReportedAs string
 
 // The values of ReportedAs.
@@ -228,8 +228,8 @@ const (
 
 func (r ReportedAs) check() error { return oneOf(r, ReportedLost, ReportedStolen, ReportedDamaged) }
 
-// ReportCredential says what became of a credential. Its number stays taken until
-// it is removed or revoked.
+// ReportCredential reports a credential as lost, stolen or damaged. Its number stays
+// taken until it is removed or revoked.
 type ReportCredential struct {
 	Credential ID         `json:"credential"`
 	As         ReportedAs `json:"as"`
@@ -251,7 +251,7 @@ func (c ReportCredential) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// CredentialReported says what became of a credential.
+// CredentialReported records that a credential is lost, stolen or damaged.
 type CredentialReported struct {
 	Credential ID         `json:"credential"`
 	As         ReportedAs `json:"as"`

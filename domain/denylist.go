@@ -21,9 +21,8 @@ func (c AddToDenyList) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// checkNumberNotReused refuses to deny a credential whose number another one has
-// by now: the other would go on opening, and whoever denies the number would not
-// expect that.
+// checkNumberNotReused refuses to deny a credential whose number another one has by
+// now. The other would go on opening, and the sender would not expect that.
 func (tx *Tx) checkNumberNotReused(id ID, c *Credential) *Refusal {
 	for _, site := range c.Sites {
 		for other, o := range tx.Credentials.Each(numberKey(site, c.Format, c.Number.Text())) {

@@ -25,8 +25,8 @@ import (
 	"time"
 )
 
-// A Command asks for a change. It is a plain struct whose JSON form is the body
-// of the request; the rules hang on its methods.
+// A Command asks for a change. It is a plain struct whose JSON form is the body of the
+// request; its methods are the rules.
 type Command interface {
 	// permit says who may send it, whatever the state.
 	permit() Permit

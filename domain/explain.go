@@ -307,7 +307,7 @@ func references(r unlock.Row, out keySet) {
 	}
 }
 
-// kind is the kind of credential that is judged; none: whatever the person has.
+// kind is the kind of credential that is judged. Empty means any that the person has.
 func (x *explainer) kind() CredentialKind {
 	switch {
 	case x.credential != nil:
@@ -318,8 +318,8 @@ func (x *explainer) kind() CredentialKind {
 	return x.q.Kind
 }
 
-// fobSchedule is the one schedule that counts when it is a fob or a card; none: the
-// user's.
+// fobSchedule is the one schedule that counts for a fob or a card. Empty means that the
+// user's schedules count.
 func (x *explainer) fobSchedule() ID {
 	if k := x.kind(); k != KindFob && k != KindCard {
 		return ""

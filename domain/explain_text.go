@@ -64,7 +64,7 @@ func (e Explanation) asked() string {
 	return fmt.Sprintf("%s at the door %s, %s, on %s, as of commit %d", who, q.Door, side, at, e.N)
 }
 
-// verdict says what became of a way.
+// verdict tells the outcome of a way.
 func (e Explanation) verdict(w Way) string {
 	switch {
 	case w.Grant == e.Grant && e.Allowed:

@@ -155,8 +155,9 @@ func (x *explainer) shareSteps(id ID) (steps []Step, opens bool) {
 	return slices.Concat(steps, x.bookingSteps(booking), rights), opens
 }
 
-// sharer is whoever shared: what they share opens while they are in good standing.
-// It gives the share that they have themselves; nil: they are the tenant.
+// sharer is the step of the person who shared: their share opens while they are in good
+// standing. It also returns the share that they have themselves; nil means that they
+// are the tenant.
 func (x *explainer) sharer(sh *Share) (Step, *Share) {
 	id, parent := ID(""), (*Share)(nil)
 	if sh.Parent == "" {

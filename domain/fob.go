@@ -101,7 +101,8 @@ func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
 		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
 			switch {
 			case !tx.operates(site):
-				// Whose number it is would tell tenants about their neighbours.
+				// The message does not name the holder, which would tell tenants about
+				// their neighbours.
 				return refuse("number_in_use", "at site %s the number is taken", site).about(site)
 			case !c.live():
 				return refuse("number_denied", "at site %s the number is on the deny list under %s", site, id).about(id, site)

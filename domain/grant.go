@@ -149,7 +149,8 @@ func (s *State) grantOver(g *Grant, right *AccessRight) bool {
 	return len(right.Sites) > 0
 }
 
-// sameGrant finds a grant that gives the same with the same terms; empty: there is none.
+// sameGrant finds a grant that gives the same with the same terms. Empty means that
+// there is none.
 func (tx *Tx) sameGrant(c GrantRight) ID {
 	for id, g := range tx.Grants.Each("person:" + string(c.Person)) {
 		if !g.Revoked && g.Auction == "" && g.Right == c.Right && g.From == c.From && g.Until == c.Until && g.Schedule == c.Schedule &&

@@ -74,8 +74,8 @@ var groupMemberWords = words{
 	},
 }
 
-// RoleInGroup returns the role of a person in a group; none: "". The person may be
-// suspended: that stands in the person's state.
+// RoleInGroup returns the role of a person in a group; empty means none. The person may
+// be suspended: that is in the person's state.
 func (s *State) RoleInGroup(person, group ID) GroupRole {
 	if m, ok := s.GroupMembers.Get(memberKey(group, person)); ok && !m.Removed {
 		return m.Role

@@ -121,7 +121,7 @@ type CredentialChange struct {
 	Beside []CredentialKind `json:"beside,omitempty"`
 }
 
-// DoorChanges are those of doors, whoever comes.
+// DoorChanges are the changes of doors that count for everybody who comes.
 type DoorChanges struct {
 	Count  int `json:"count"`
 	Hidden int `json:"hidden"`
@@ -190,9 +190,9 @@ func (s *State) Foresee(c Context, cmds ...Command) (Decision, Impact, *Refusal)
 	return d, impact, r
 }
 
-// ForeseeWithin is Foresee unless more people than a number hang on what the commands
-// change: then it returns false, and no impact, before it looks at each of them. The
-// caller may want a [State.Fork] for that.
+// ForeseeWithin is Foresee unless a change affects more people than a number. Then it
+// returns false, and no impact, before it looks at each of them. The caller may want a
+// [State.Fork] for that.
 func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision, Impact, bool, *Refusal) {
 	d, r := s.Decide(c, cmds...)
 	if r != nil {
@@ -252,9 +252,9 @@ func (f *foresight) suppose(look func()) {
 	look()
 }
 
-// look compares the state as it is with the one to come: first which rows differ,
-// then who hangs on them, on either side, then what those can open. It reports false when
-// there are too many of them to look at.
+// look compares the state as it is with the one to come. It finds which rows differ,
+// then the people who depend on them, on either side, then what those can open. It
+// reports false when there are too many people to look at.
 func (f *foresight) look() bool {
 	f.suppose(f.rowsAfter)
 	if !f.rowsBefore() {

@@ -228,7 +228,7 @@ func (l *changeList) through(before, after []passage) []string {
 	return out
 }
 
-// remains lists the grants that open something before and after, beside those through
+// remains lists the grants that open something before and after, without those through
 // which there is a change.
 func (l *changeList) remains(before, after []passage, through []string) []string {
 	var out []string

@@ -94,8 +94,8 @@ func (o *outlook) joined(key, more string) string {
 	return o.join(append(strings.Split(key, " "), more)...)
 }
 
-// ofToken gives the passages of a person at which a credential is looked at: of one that
-// the sender may read, without those that privacy hides.
+// ofToken gives the passages of a person that count for a credential. For a credential
+// that the sender may read, those that privacy hides are left out.
 func (o *outlook) ofToken(t *token, person ID) map[string][]passage {
 	if t != nil && t.seen {
 		return o.shownOf(person)
@@ -113,9 +113,8 @@ func (o *outlook) works(t *token, person ID) bool {
 	return false
 }
 
-// credentials adds what becomes of the credentials of one person: of those that stop
-// or begin to work or get another number, and of those that open less or more at a door
-// where their holder does not.
+// credentials adds the changes of the credentials of one person. These stop or begin to
+// work, get another number, or open less or more at a door where their holder does not.
 func (f *foresight) credentials(p *prospect, person ID, forth, back *clock) {
 	var ids []string
 	for _, o := range []*outlook{p.before, p.after} {

@@ -7,7 +7,7 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// doorTimes are when a door does something whoever comes, by one state.
+// doorTimes are when a door does something for everybody who comes, by one state.
 type doorTimes struct {
 	row  *unlock.Door
 	shut string // lockdown or disabled; empty: it is not

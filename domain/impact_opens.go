@@ -95,7 +95,8 @@ func both(a, b map[string][]choice) map[string][]choice {
 	return out
 }
 
-// join gives the key of the intersection of schedules; empty: it always holds.
+// join gives the key of the intersection of schedules. Empty means that it always
+// holds.
 func (o *outlook) join(ids ...string) string {
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
 	slices.Sort(ids)

@@ -10,8 +10,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// passage is one chain of facts that lets a person through a door, with all that
-// bounds it. It says of all instants at once what [unlock.Decide] says of one.
+// passage is one chain of facts that lets a person through a door, with all its bounds.
+// It tells for all instants at once what [unlock.Decide] tells for one.
 type passage struct {
 	grant   string // id of the permission row
 	booking string // the one that it hangs on; empty: none
@@ -310,7 +310,8 @@ func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatel
 	return gatelocked
 }
 
-// sharerCode is what stands against whoever lets others use what is theirs.
+// sharerCode is the denial that follows from the state of the person who shared; NoCode
+// means none.
 func (o *outlook) sharerCode(id string) unlock.Code {
 	if o.personCode(id) != unlock.NoCode {
 		return unlock.DenySharerSuspended

@@ -11,7 +11,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// rowChange is a permission row as it is and as it would be; nil: there is none.
+// rowChange is a permission row as it is and as it would be. A nil row means that there
+// is none.
 type rowChange struct {
 	key           unlock.Key
 	before, after unlock.Row
@@ -101,7 +102,7 @@ func (p *prospect) reach(s *State) {
 	}
 }
 
-// reach finds who hangs on what, by one state.
+// reach finds the people who depend on a row, by one state.
 type reach struct {
 	s  *State
 	p  *prospect
@@ -137,7 +138,7 @@ func (r reach) site(c rowChange) {
 	}
 }
 
-// everybody adds whoever has anything of the site.
+// everybody adds all people who have anything at the site.
 func (r reach) everybody() {
 	m, ok := newRowMaker(r.s, r.p.site, noTags)
 	if !ok {
@@ -248,7 +249,8 @@ func (r reach) schedule(id string) {
 	}
 }
 
-// person adds a person, and whoever has what they let others use.
+// person adds a person, and all people who have access through their bookings and
+// shares.
 func (r reach) person(id ID) {
 	r.add(id)
 	key := "person:" + string(id)

@@ -78,7 +78,8 @@ func (e LockdownStarted) fold(s *State, m Moment) {
 }
 func (e LockdownStarted) concerns(s *State) []ID { return s.sitesOfLockdown(e.Site, e.Area, e.Door) }
 
-// setLockdown notes by which command a place was locked down; by none: it is not.
+// setLockdown notes the command by which a place was locked down. An empty id means
+// that the place is not locked down.
 func (s *State) setLockdown(site, area, door ID, by string) {
 	s.Sites.Update(site, func(x *Site) { x.Lockdown = by })
 	s.Areas.Update(area, func(a *Area) { a.Lockdown = by })

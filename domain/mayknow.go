@@ -2,16 +2,16 @@ package domain
 
 import "slices"
 
-// MayKnowDoor reports whether somebody may know that there is a door: whoever may read
-// its record, and whom something was given that opens it, be it over by now. To all
-// others it is as a door that there never was.
+// MayKnowDoor reports whether somebody may know that a door exists. They may when they
+// may read its record, or were ever given something that opens it. To all others the
+// door is as one that never existed.
 func (s *State) MayKnowDoor(viewer, door ID) bool {
 	d, ok := s.Doors.Get(door)
 	return ok && s.reads(viewer, RecordOf(s, d)) && (Visible(s, viewer, RecordOf(s, d)) || s.wasGiven(viewer, d))
 }
 
-// MayKnowSite reports whether somebody may know that there is a site: whoever may read
-// its record, and whom something of it was ever given.
+// MayKnowSite reports whether somebody may know that a site exists. They may when they
+// may read its record, or were ever given something of it.
 func (s *State) MayKnowSite(viewer, site ID) bool {
 	r, ok := s.Sites.Get(site)
 	if !ok || !s.reads(viewer, RecordOf(s, r)) {

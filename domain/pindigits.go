@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Candidates is what a command bears that needs secrets, which the domain cannot
-// make and no client may choose: whoever reads the request makes them at random
-// and gives them before the command is decided. They are no field of the request,
-// so that they are in none of its records; those that are not taken are forgotten.
+// Candidates is a command that needs secrets, which the domain cannot make and no
+// client may choose. The reader of the request makes them at random and passes them on
+// before the command is decided. They are no field of the request, so that no record
+// contains them; unused candidates are forgotten.
 type Candidates interface {
 	// Candidates says how many are needed, and of how many decimal digits.
 	Candidates() (n, digits int)
@@ -28,8 +28,8 @@ const (
 	maxPinDigits = 12
 )
 
-// madeDigits are the candidates of a command that needs PINs. They are as long as
-// any PIN; what is taken is as much of one as the crowd asks for.
+// madeDigits are the candidates of a command that needs PINs. They are as long as the
+// longest PIN; a PIN takes as many of the digits as the crowd requires.
 type madeDigits struct{ digits []Personal }
 
 // Candidates asks for PINs of the greatest length.

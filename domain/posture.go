@@ -173,9 +173,9 @@ func (s *State) setPosture(site, door ID, p DoorPosture) {
 	s.Doors.Update(door, func(d *Door) { d.Posture = p })
 }
 
-// ClearPosture ends the posture of a door or a site. Beside staff whoever let the
-// door stand open may; to end another posture may open the door by its schedule, so
-// that it takes the role still.
+// ClearPosture ends the posture of a door or a site. Beside staff, the person who let
+// the door stand open may send it. Ending another posture may open the door by its
+// schedule, so that it still takes the role.
 type ClearPosture struct {
 	Door ID `json:"door,omitempty"` // one of door and site
 	Site ID `json:"site,omitempty"`

@@ -266,7 +266,8 @@ func (s *State) privateUnitOf(person ID, at time.Time) ID {
 	return ""
 }
 
-// idIn is the id in a field of an event or a command; empty: it has no such field.
+// idIn is the id in a field of an event or a command. Empty means that it has no such
+// field.
 func idIn(of any, field string) ID {
 	f := reflect.Indirect(reflect.ValueOf(of)).FieldByName(field)
 	if !f.IsValid() {

@@ -12,7 +12,7 @@ import (
 
 const (
 	// RemoteUnlockValid is for how long after its commit a door may open for a remote
-	// unlock: whoever asked stands before it.
+	// unlock: its sender stands before it.
 	RemoteUnlockValid = 5 * time.Second
 	// remoteUnlockGrace is how long after that an outcome may be put on record still.
 	// Then it is unknown, as when the instance that asked the gateway has ended.
@@ -202,9 +202,9 @@ func (s *State) forgetUnlocks() {
 	}
 }
 
-// SettleRemoteUnlock puts on record what became of a remote unlock: by the instance
-// that told the gateway, or when that says nothing for [RemoteUnlockValid] and some
-// seconds, as unknown. The first outcome stays.
+// SettleRemoteUnlock records the outcome of a remote unlock. The instance that told the
+// gateway sends it. When that instance reports nothing for [RemoteUnlockValid] and some
+// seconds, the outcome is unknown. The first outcome stays.
 type SettleRemoteUnlock struct {
 	Request ID            `json:"request"`
 	Outcome UnlockOutcome `json:"outcome"`

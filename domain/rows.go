@@ -39,11 +39,11 @@ const (
 	leaseCritical = 30
 )
 
-// Rows returns the permission rows of a site, sorted by key; none when there is
-// no such site. The site's row has the version of the key that tags are to be made
-// with; whoever keeps the keys says there the one that they were made with.
-// untagged lists the credentials that have a number whose tag could not be made,
-// sorted: their rows have no tag, and whoever published one before keeps it.
+// Rows returns the permission rows of a site, sorted by key; none when there is no such
+// site. The site's row has the version of the key that tags are to be made with; the
+// keeper of the keys sets there the one that they were made with. untagged lists the
+// credentials that have a number whose tag could not be made, sorted: their rows have
+// no tag, and a publisher keeps the tag that it published before.
 func (s *State) Rows(site ID, tags Tagger) (rows []unlock.Row, untagged []ID) {
 	m, ok := newRowMaker(s, site, tags)
 	if !ok {

@@ -22,9 +22,9 @@ func (l LockLevel) rank() int {
 	return map[LockLevel]int{LevelGatelock: 1, LevelOverlock: 2}[l]
 }
 
-// Suspension shuts the tenant of a booking out for one cause. A booking has one
-// for each cause, so that whoever lifts what an unpaid bill brought about lifts
-// nothing that a person imposed; the strongest of them counts.
+// Suspension shuts the tenant of a booking out for one cause. A booking has one for
+// each cause, so that lifting the suspension for an unpaid bill lifts nothing that a
+// person imposed. The strongest of them counts.
 type Suspension struct {
 	Cause ID        `json:"cause,omitempty"` // a short word as unpaid; empty: none was named
 	Level LockLevel `json:"level"`

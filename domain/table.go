@@ -219,8 +219,8 @@ func (t *table[T]) HasBy(key string) bool {
 	return some(t, key, func(*T) bool { return true })
 }
 
-// Each yields the rows with a further key in the order of their ids. Rows that go
-// meanwhile are passed over.
+// Each yields the rows with a further key in the order of their ids. It skips rows that
+// are deleted meanwhile.
 func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
 		for _, id := range t.By(key) {
@@ -332,7 +332,7 @@ type anyTable interface {
 
 func (t *table[T]) tableName() string { return t.name }
 
-// holds reports whether there is a row, whoever may see it.
+// holds reports whether a row exists, whether or not anybody may see it.
 func (t *table[T]) holds(id ID) bool { return t.rows[id] != nil }
 
 // touch names a row that changed.

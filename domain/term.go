@@ -39,8 +39,8 @@ func (s *State) clockText(site ID, at time.Time) string {
 	return local.Date.String() + " " + local.Time.String() + " (" + zone.Name() + ")"
 }
 
-// siteOfUse is the site of which a credential or another thing is: the first of some,
-// else that of its booking or its unit; none: it is of the whole org.
+// siteOfUse is the site of a credential or another thing. It is the first of the sites,
+// else that of the booking or the unit. Empty means the whole org.
 func (s *State) siteOfUse(sites []ID, booking, unit ID) ID {
 	if len(sites) > 0 {
 		return sites[0]

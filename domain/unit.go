@@ -280,8 +280,8 @@ func (c ReleaseUnit) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// moved reports whether a unit is moved in under a booking that still stands at
-// the moment of the command.
+// moved reports whether a unit is moved in under a booking that is not over at the
+// command's moment.
 func (tx *Tx) moved(u *Unit) bool {
 	b, ok := tx.Bookings.Get(u.Booking)
 	return ok && u.State == UnitOccupied && tx.stands(b) == nil

@@ -46,8 +46,8 @@ func (s *State) PresentAccess(u *UnitUser) []UnitAccess {
 	return out
 }
 
-// OpenReview finds the review of a unit user's limited schedule that nobody has
-// closed yet (rule U12); empty: there is none.
+// OpenReview finds the review of a unit user's limited schedule that is not closed yet
+// (rule U12). Empty means that there is none.
 func (s *State) OpenReview(unit, person, right ID) ID {
 	for id := range s.Reviews.Each(openReview(unitUserKey(unit, person), right)) {
 		return id

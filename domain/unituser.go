@@ -190,8 +190,8 @@ func (e UnitUserCreated) fold(s *State, m Moment) {
 }
 func (e UnitUserCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
-// place puts a person's place in a unit, in place of one that they had: of an
-// earlier tenancy, or as a unit user. Reviews of access that goes are closed.
+// place gives a person a place in a unit. It replaces a place that they had under an
+// earlier tenancy or as a unit user. Reviews of access that goes are closed.
 func (s *State) place(u UnitUser, m Moment) {
 	key := unitUserKey(u.Unit, u.Person)
 	old, replaced := s.UnitUsers.Get(key)

@@ -25,8 +25,8 @@ func (tx *Tx) warn(code, format string, args ...any) {
 	tx.decision.Warnings = append(tx.decision.Warnings, Warning{Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
-// warnOf adds a warning about things, whose ids stand behind its text; none: no
-// warning.
+// warnOf adds a warning about things, whose ids are appended to its text. Without ids
+// it adds none.
 func (tx *Tx) warnOf(ids []ID, code, format string, args ...any) {
 	if len(ids) == 0 {
 		return
