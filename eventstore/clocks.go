@@ -15,8 +15,8 @@ import (
 	"gatehouse/eventstore/clock"
 )
 
-// ErrClock says that the wall clock is not trusted, so that nothing is committed but
-// what takes access away. The error that wraps it is a [*clock.Untrusted].
+// ErrClock says that the wall clock is not trusted. Only commands that take access away
+// are committed then. The error that wraps it is a [*clock.Untrusted].
 var ErrClock = errors.New("the clock is not trusted")
 
 const (
@@ -57,8 +57,8 @@ func (s *Store) beginClock(ctx context.Context, last uint64) error {
 	return nil
 }
 
-// ClockTrusted tells why nothing is committed but what takes access away; nil when the
-// clock is trusted.
+// ClockTrusted returns why only commands that take access away are committed. It
+// returns nil when the clock is trusted.
 func (s *Store) ClockTrusted() error {
 	if s.cfg.Clock == nil {
 		return nil

@@ -22,11 +22,11 @@ var ErrStorageFull = errors.New("the disk of the ledger is full")
 const (
 	// diskEvery is the pause between two looks at the disk.
 	diskEvery = time.Second
-	// reserve is how much room, in bytes, is kept for what takes access away: with less,
-	// nothing else is taken. It holds 32 of the largest commits.
+	// reserve is the room, in bytes, kept for commands that take access away: with less,
+	// no others are accepted. It holds 32 of the largest commits.
 	reserve = 16 << 20
 	// probeSize is how much must fit on a disk that was full before the server is
-	// started anew: in bytes, what it writes at a start and some commits.
+	// restarted: in bytes, what it writes at a start and some commits.
 	probeSize = 4 << 20
 )
 

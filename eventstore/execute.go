@@ -347,7 +347,7 @@ func (x *execution) fold(p prepared, seq uint64) (ends bool) {
 		// and this commit.
 		moment := domain.Moment{N: p.commit.N, At: p.commit.At, CommandID: p.commit.ID, Actor: p.commit.Actor}
 		x.store.fold(o, p.commit, domain.Applied{Moment: moment, Events: p.events}, p.hash, seq, true)
-	} else { // the commit is marked before it is acknowledged, whoever folds it
+	} else { // the commit is marked before it is acknowledged, whether or not it is folded here
 		x.store.mark(o.id, Head{Epoch: p.commit.Epoch, N: p.commit.N, Hash: p.hash, seq: seq})
 	}
 	for _, e := range p.commit.Events {

@@ -9,8 +9,8 @@ import (
 	"gatehouse/eventstore/budget"
 )
 
-// manyPeople is on how many people a dry run may hang that is looked at while the
-// org is held: some 10 ms. A lockdown must not wait for more.
+// manyPeople is how many people a dry run may affect that is computed while the org is
+// held. That takes some 10 ms; a lockdown must not wait for more.
 const manyPeople = 100
 
 // copyBudget bounds the large dry runs that are looked at on one instance at the same
@@ -25,9 +25,9 @@ const lookTimeout = 50 * time.Second
 // the org: nobody waits for one while the org is held.
 var errNeedsCopy = errors.New("eventstore: many people hang on the dry run")
 
-// foresee answers a dry run: with what the commit would be and with what it would do.
-// When many people hang on it, the latter is found on a copy of the state, once the
-// org goes on. The org is held.
+// foresee answers a dry run with the commit and with its impact. When the command
+// affects many people, the impact is found on a copy of the state, after the org was
+// released. The org is held.
 func (x *execution) foresee(ctx context.Context, asked domain.Context) (prepared, error) {
 	x.forget()
 	decision, impact, whole, refusal := x.org.state.ForeseeWithin(manyPeople, asked, x.commands()...)
@@ -84,7 +84,7 @@ func whoOf(org domain.ID, actor domain.Actor) budget.Who {
 	return budget.Who{Org: string(org), Person: actor.String()}
 }
 
-// forget lets the copy of the state go.
+// forget releases the copy of the state.
 func (x *execution) forget() {
 	if x.look != nil {
 		x.look = nil

@@ -84,8 +84,8 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 		s.beginObserving(o)
 	}
 	s.openState(ctx, o)
-	// The tail waits for no load, so it has passed over what came in meanwhile. From
-	// here on it waits for the org.
+	// The tail waits for no load, so it has skipped the commits that came in meanwhile.
+	// From here on it waits for the org.
 	o.loaded.Store(true)
 	s.mark(o.id, o.head)
 	if err := s.catchUp(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {

@@ -145,8 +145,8 @@ func (s *Store) Damaged() map[domain.ID]error {
 	return out
 }
 
-// Visit is View for whoever goes through all orgs: it makes room for the org
-// before, so that those which are visited do not pile up in memory.
+// Visit is View for a caller that goes through all orgs. It first makes room for the
+// org, so that visited orgs do not pile up in memory.
 func (s *Store) Visit(ctx context.Context, id domain.ID, f func(*domain.State, Head) error) error {
 	if o := s.present(id); o != nil {
 		s.release(o)

@@ -34,8 +34,8 @@ type org struct {
 	loading  sync.Mutex // held while the org is loaded, so that one load runs at a time
 	snapping sync.Mutex // held while a snapshot is written, so that an older one never replaces a newer
 
-	// loaded is written under mu. It becomes true when the state is whole but for
-	// what the tail has passed over meanwhile, which is read before mu is let go.
+	// loaded is written under mu. It becomes true when the state is whole but for the
+	// commits that the tail has skipped meanwhile, which are read before mu is released.
 	loaded atomic.Bool
 
 	hold       atomic.Pointer[holding]       // what has the org alone now; nil: nothing is noted
@@ -47,7 +47,7 @@ type org struct {
 	users   int                    // guarded by the store's mutex: who has it now; more than none keeps it in memory
 	lastUse uint64                 // guarded by the store's mutex
 
-	mu         sync.RWMutex // guards what follows; whoever locks it is among the users
+	mu         sync.RWMutex // guards what follows; a goroutine that locks it is among the users
 	state      *domain.State
 	head       Head
 	ids        map[domain.UUID]uint64 // command id -> sequence of its commit
@@ -168,7 +168,7 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 // whole state for keys that are gone must not hold up the org.
 func (s *Store) openAgain(ctx context.Context, o *org) {
 	if s.rlock(ctx, o) != nil {
-		return // whoever asks next looks again
+		return // the next caller looks again
 	}
 	again := o.sealed > 0 && s.cfg.Now().After(o.vaultRetry)
 	o.mu.RUnlock()

@@ -66,8 +66,8 @@ type job struct {
 	panicked any // what run panicked with, for the caller
 }
 
-// work runs the job. A panic is the caller's, whoever runs it: it must not end the
-// service or leave the queue standing.
+// work runs the job. A panic is reported to the caller, whichever goroutine runs the
+// job: it must not end the service or stop the queue.
 func (j *job) work() {
 	defer func() {
 		j.panicked = recover()

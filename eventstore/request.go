@@ -81,7 +81,7 @@ func (req Request) context(at time.Time, salt [16]byte) domain.Context {
 }
 
 // newSalt makes the salt of a command. The hash of the head would not do, although it
-// differs as well: whoever sent the command before was told it.
+// differs as well: the sender of the command before knows it.
 func newSalt() (salt [16]byte) {
 	_, _ = rand.Read(salt[:]) // it never fails
 	return salt

@@ -371,7 +371,7 @@ func (s *Store) Close(ctx context.Context) error {
 	return err
 }
 
-// Budgets are the metrics of all budgets, for whoever has further ones.
+// Budgets are the metrics of all budgets, for a caller that has further ones.
 func (s *Store) Budgets() *budget.Metrics { return s.metrics.Budgets }
 
 // Core is what heavy work shares.

@@ -46,8 +46,8 @@ func (s *Store) Streams() (unsafe, differs []UnsafeSetting) {
 	return slices.Clone(s.streams.found.unsafe), slices.Clone(s.streams.found.differs)
 }
 
-// watchStreams looks at the settings of the streams again and again: whoever has
-// the operator's seed may change them while the store runs.
+// watchStreams looks at the settings of the streams at an interval. Anybody who has the
+// operator's seed may change them while the store runs.
 func (s *Store) watchStreams() {
 	tick, glance := time.NewTicker(streamsEvery), time.NewTicker(ledgerEvery)
 	defer tick.Stop()

@@ -62,7 +62,7 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 	stop := context.AfterFunc(s.ctx, msgs.Stop)
 	defer stop()
 	for {
-		// The context ends it as well: a stop in the midst of a reset of the consumer is lost.
+		// The context ends it as well: a stop during a reset of the consumer is lost.
 		msg, err := msgs.Next(jetstream.NextContext(s.ctx))
 		if err != nil {
 			if s.ctx.Err() == nil {

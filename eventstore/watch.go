@@ -53,8 +53,8 @@ func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
 	return slices.Clone(s.servers.silent), roll{told: s.servers.unsafe}.unsafe()
 }
 
-// mayTakeAway tells why nothing may be appended now, not even what takes access away;
-// nil when it may.
+// mayTakeAway returns why nothing may be appended now, not even commands that take
+// access away. It returns nil when they may be.
 func (s *Store) mayTakeAway() error {
 	if _, full := s.Disk(); full != nil {
 		return fmt.Errorf("%w: %w", ErrStorageFull, full)
