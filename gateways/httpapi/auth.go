@@ -181,9 +181,10 @@ func unauthenticated() *Problem {
 		"send Authorization: Bearer with a token that is good: known, not expired, not revoked, of a person who is active")
 }
 
-// tokenCaller finds the person for whom a token speaks, or nil; by the latest that
-// other instances have committed, or by what is known here. Orgs that the ledger does
-// not list are not loaded, whatever a token says, and others only where it may be good.
+// tokenCaller finds the person for whom a token speaks, or nil. With latest it asks for
+// what other instances have committed; else it answers by what is known here. Orgs that
+// the ledger does not list are not loaded, whatever a token says, and others only where
+// the token may be good.
 func (a *API) tokenCaller(ctx context.Context, p presented, latest bool) (*caller, eventstore.Head, error) {
 	var head eventstore.Head
 	var registered time.Time

@@ -95,8 +95,8 @@ func leaveOutZoneRules(events []Event) {
 // zoneRulesSet is the event that carries the rules of a zone.
 var zoneRulesSet = domain.EventName(domain.ZoneRulesSet{})
 
-// commandRequest is a request for a command, on which rehearsal it is tried (on
-// none: it is executed), and how much its answer tells.
+// commandRequest is a request for a command, and how much its answer tells. It names
+// the rehearsal on which it is tried; none means that it is executed.
 type commandRequest struct {
 	eventstore.Request
 	rehearsal domain.UUID

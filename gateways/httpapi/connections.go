@@ -124,7 +124,8 @@ func (cs *connections) victim(address string) (*connection, budget.Share) {
 	return most.spare(), budget.ShareAll
 }
 
-// spare is the connection of a peer that least is lost with; nil: all are busy.
+// spare is the connection of a peer that costs least to close. It returns nil when all
+// are busy.
 func (p *peer) spare() *connection {
 	for _, l := range []*list.List{&p.unproven, &p.idle} {
 		if e := l.Front(); e != nil {

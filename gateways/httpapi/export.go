@@ -130,7 +130,7 @@ func (e *export) begin(k Kind, ids []string) error {
 	return err
 }
 
-// write writes the rows in chunks, and lets the org go on between them.
+// write writes the rows in chunks, and releases the org between them.
 func (e *export) write(w io.Writer) error {
 	for last := false; !last; {
 		n := min(len(e.rows), exportChunk)

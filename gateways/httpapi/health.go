@@ -86,14 +86,14 @@ func (a *API) mayOperate(r *http.Request) bool {
 	return c.scope == domain.ScopeMetrics && a.rates.exceeded(c, false) == ""
 }
 
-// ReadinessHandler serves the whole readiness to whoever reaches it: for a listener of
-// its own.
+// ReadinessHandler serves the whole readiness to anybody who reaches it. It is for a
+// listener of its own.
 func (a *API) ReadinessHandler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		r := a.readiness()
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(r.status())
-		_ = json.NewEncoder(w).Encode(r) // whoever asked has gone
+		_ = json.NewEncoder(w).Encode(r) // the caller has gone
 	})
 }
 

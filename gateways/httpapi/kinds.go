@@ -10,20 +10,21 @@ import (
 	"gatehouse/domain"
 )
 
-// Kinds lists what is exported and imported, in the order in which the files make
-// the same in another org. A kind stands here once, for both directions: its rows,
-// and the command by which import makes each again, in the words of [domain].
+// Kinds lists what is exported and imported, in the order in which the files make the
+// same in another org. A kind is defined once, for both directions: its rows, and the
+// command by which import makes each again, in the words of [domain].
 //
-// What was taken away does not come back by an import: what is over, lost or on the
-// deny list is left out, and so are suspended credentials. People, bookings, doors
-// and sites that are shut out or shut have lines, or what hangs on them could not be
-// made; that they are is said by kinds of their own. Of doors these come first, so
-// that nothing opens on the way.
+// An import does not bring back access that was taken away: things that are over, lost
+// or on the deny list are left out, and so are suspended credentials. People, bookings,
+// doors and sites that are suspended or shut have lines, or the things that depend on
+// them could not be made; kinds of their own tell that they are suspended or shut. Of
+// doors these come first, so that nothing opens on the way.
 //
-// Some has no kind, since no command that people send makes it from a line: PINs and
-// mobile keys, whose secrets leave the service once at most; the deny list and what
-// is in stock, which ended with the number; privacy of units, which is their users'
-// alone; access of an auction; what time and people did: reviews, activity, refusals.
+// Some things have no kind, since no command that people send makes them from a line:
+// PINs and mobile keys, whose secrets leave the service once at most; the deny list and
+// the stock, which ended with the number; the privacy of units, which is their users'
+// alone; access of an auction; and the records of time and people: reviews, activity,
+// refusals.
 var Kinds = slices.Concat(placeKinds, peopleKinds, groupKinds, shutKinds)
 
 // Kind is a kind of thing that is exported and imported.

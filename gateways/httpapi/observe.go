@@ -50,8 +50,8 @@ func newMeters(reg prometheus.Registerer) *meters {
 	return m
 }
 
-// MetricsHandler serves the metrics to whoever reaches it: for a listener of its
-// own. GET /metrics of the API asks for a token of the scope metrics.
+// MetricsHandler serves the metrics to anybody who reaches it. It is for a listener of
+// its own. GET /metrics of the API asks for a token of the scope metrics.
 func (a *API) MetricsHandler() http.Handler {
 	return promhttp.HandlerFor(a.cfg.Metrics, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn)})
 }

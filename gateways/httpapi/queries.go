@@ -77,7 +77,8 @@ type noun[R, V any] struct {
 	brief func(v *viewer, row *R) *R
 }
 
-// shown gives a row as a viewer may see it; nil: to them it does not exist.
+// shown gives a row as a viewer may see it. It returns nil when the row does not exist
+// for the viewer.
 func (n noun[R, V]) shown(v *viewer, row *R) *R {
 	switch {
 	case v.sees(row):
@@ -229,7 +230,8 @@ func (a *API) reach(ctx context.Context, in AtLeast) error {
 	return a.orProblem(ctx, err)
 }
 
-// waitFor waits until this instance stands at n. Only who has to wait takes a place.
+// waitFor waits until this instance is at n. Only a request that has to wait takes a
+// place.
 func (a *API) waitFor(ctx context.Context, n uint64) (head eventstore.Head, err error) {
 	c := callerOf(ctx)
 	_, err = a.view(ctx, func(_ *domain.State, h eventstore.Head) error {
