@@ -101,7 +101,8 @@ func (t told) tellWarnings(out io.Writer) {
 // maxSentences bounds what an answer tells one by one: of more, it counts the rest.
 const maxSentences = 4
 
-// sentences tells of events: of one of its type by its id, of several by their number.
+// sentences tells of events: a single event of a type by its id, several by their
+// number.
 func sentences(events []toldEvent) []string {
 	var order []string
 	known := addresses(events)
@@ -194,8 +195,8 @@ func (e toldEvent) text(field string) string {
 	return text
 }
 
-// about tells whom and what an event concerns beside its own id. The site is told of
-// what has no id of its own.
+// about tells whom and what an event concerns beside its own id. It names the site for
+// a thing that has no id of its own.
 func (e toldEvent) about(own string, known map[string]string) string {
 	out := ""
 	if person := e.text("person"); person != "" && own != "person" {

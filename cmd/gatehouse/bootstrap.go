@@ -88,8 +88,9 @@ func (s *service) bootstrap(ctx context.Context) (*httpapi.Bootstrap, error) {
 		Used: func() error { return os.Remove(path) }}, nil
 }
 
-// madeBy is the org that a bootstrap token has made, none: it has made no org; and
-// whether somebody has sent anything to it since, as a token of its owner allows.
+// madeBy is the org that a bootstrap token has made; empty means that it has made none.
+// It also reports whether somebody has sent anything to the org since, as a token of
+// its owner allows.
 func (s *service) madeBy(ctx context.Context, hash [sha256.Size]byte) (org domain.ID, used bool, err error) {
 	id := httpapi.BootstrapRegisters(hash)
 	if made, err := s.Store.Accepted(ctx, domain.SystemOrg, id); err != nil || !made {

@@ -158,8 +158,8 @@ func (c cell) in(head string) string {
 	return c.text + " " + c.zone
 }
 
-// oneZone is the zone of all times of a column; none: they have several, or there is
-// no time.
+// oneZone is the zone of all times of a column. Empty means that they have several, or
+// that there is no time.
 func oneZone(cells []cell) string {
 	zone := ""
 	for _, c := range cells {

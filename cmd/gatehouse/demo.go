@@ -93,7 +93,7 @@ func (c *demoCmd) Run(w *world) (err error) {
 		}
 	}
 	if errors.Is(err, syscall.EPIPE) {
-		return nil // whoever reads the output has seen enough
+		return nil // the reader of the output has gone
 	}
 	return err
 }
@@ -112,7 +112,7 @@ func (d *demo) show(ctx context.Context, lasts, speed time.Duration) error {
 	return d.play(ctx, speed)
 }
 
-// demo is a running demo. It is of one goroutine, but for the clock.
+// demo is a running demo. One goroutine alone uses it, but for the clock.
 type demo struct {
 	service *service
 	dir     string

@@ -90,8 +90,8 @@ func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, numbe
 	return answer, nil
 }
 
-// pass counts who is on the site: whoever was let in by a gate, until they leave by
-// one. To leave they need nobody's permission: a gate opens from within by hand.
+// pass counts the people on the site. A person is on it from entering by a gate until
+// leaving by one. To leave they need no permission: a gate opens from within by hand.
 func (g *demoDoors) pass(person domain.ID, side unlock.Side, allowed bool) {
 	switch {
 	case side == unlock.Out:

@@ -236,7 +236,7 @@ func (d *demo) moveOut(ctx context.Context) error {
 	return err
 }
 
-// over lets everybody who hangs on a booking come once more at most.
+// over lets everybody with access under a booking come once more at most.
 func (d *demo) over(booking domain.ID) {
 	for _, v := range d.house.people {
 		if v.booking == booking && !v.gone {

@@ -37,7 +37,8 @@ func flagsLast(root *kong.Node, args []string) []string {
 	return slices.Concat(words, flags)
 }
 
-// childNamed finds the verb that a word names below another; nil: there is none.
+// childNamed finds the verb that a word names below another. It returns nil when there
+// is none.
 func childNamed(node *kong.Node, word string) *kong.Node {
 	i := slices.IndexFunc(node.Children, func(c *kong.Node) bool {
 		return c.Type == kong.CommandNode && (c.Name == word || slices.Contains(c.Aliases, word))
@@ -48,8 +49,8 @@ func childNamed(node *kong.Node, word string) *kong.Node {
 	return node.Children[i]
 }
 
-// takesValue reports whether the value of a flag is the word behind it. A flag that
-// several verbs have is of one kind in all of them.
+// takesValue reports whether the value of a flag is the word after it. A flag that
+// several verbs have is of the same kind in all of them.
 func takesValue(node *kong.Node, arg string) bool {
 	if strings.Contains(arg, "=") {
 		return false

@@ -158,7 +158,7 @@ type importLine struct {
 	text   string          // as it stands in the file
 }
 
-// passes reports whether lines that cannot be read or are refused are passed over.
+// passes reports whether lines that cannot be read or are refused are skipped.
 func (c *importCmd) passes() bool { return c.SkipBad || c.Rejects != "" }
 
 func (i *importer) run() (err error) {
@@ -233,8 +233,8 @@ func (i *importer) verdict() error {
 	return nil
 }
 
-// badLine tells of a line that cannot be read, and ends the import unless bad
-// lines are passed over.
+// badLine reports a line that cannot be read, and ends the import unless bad lines are
+// skipped.
 func (i *importer) badLine(t *tables.File, err error) error {
 	if _, ok := errors.AsType[*answerError](err); ok {
 		return err // the zone of the site could not be asked for
@@ -260,7 +260,7 @@ func (i *importer) badLine(t *tables.File, err error) error {
 	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, t.Line)
 }
 
-// reject writes a line that is passed over to the file of rejects.
+// reject writes a skipped line to the file of rejects.
 func (i *importer) reject(row, reason string) error {
 	if i.rejects == nil {
 		return nil

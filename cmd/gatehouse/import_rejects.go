@@ -12,9 +12,9 @@ import (
 	"gatehouse/gateways/tables"
 )
 
-// rejects is the file of the lines that an import passed over. It has the columns of
-// the imported file and one more with the reason, so that it can be mended and
-// imported as it is. It is there once the import has come to its end.
+// rejects is the file of the lines that an import skipped. It has the columns of the
+// imported file and one more with the reason, so that it can be mended and imported as
+// it is. It exists once the import has come to its end.
 type rejects struct {
 	path      string
 	file      *os.File

@@ -17,8 +17,8 @@ import (
 	"gatehouse/gateways/tables"
 )
 
-// send sends the list. Entries that are refused are told by their lines; the rest
-// is sent without them when bad lines are passed over.
+// send sends the list. Refused entries are reported by their lines; when bad lines are
+// skipped, the rest is sent without them.
 func (i *importer) send() error {
 	defer func() { i.list, i.size = i.list[:0], 0 }()
 	for len(i.list) > 0 {
@@ -42,7 +42,8 @@ func (i *importer) send() error {
 	return nil
 }
 
-// sendOnce sends the list and returns which entries are refused; none: it is done.
+// sendOnce sends the list and returns the refused entries. None means that the list is
+// done.
 func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 	var list []json.RawMessage
 	for _, line := range i.list {
@@ -156,7 +157,7 @@ func (i *importer) rehearse() error {
 // minute later.
 const goodbye = 2 * time.Second
 
-// endRehearsal lets the copy of the org go, also after an interruption.
+// endRehearsal releases the copy of the org, also after an interruption.
 func (i *importer) endRehearsal() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.w.ctx), goodbye)
 	defer cancel()

@@ -25,8 +25,8 @@ type vaultKeyFlag struct {
 	VaultKeyFile string `env:"GATEHOUSE_VAULT_KEY_FILE" placeholder:"FILE" help:"Read the master key of personal data here instead of from GATEHOUSE_VAULT_KEY."`
 }
 
-// text is the master key as it was given; empty: it is in the data directory, if
-// anywhere.
+// text is the master key as it was given. Empty means that it is in the data directory,
+// if anywhere.
 func (f vaultKeyFlag) text() (string, error) {
 	if f.VaultKeyFile == "" {
 		return os.Getenv("GATEHOUSE_VAULT_KEY"), nil

@@ -63,7 +63,7 @@ Examples:
   gatehouse restore s3://backups/gatehouse --identity key.txt --no-erased --accept-loss @losses.txt`
 }
 
-// Run restores, or accepts losses, and lists what became of each org.
+// Run restores, or accepts losses, and lists the outcome of each org.
 func (c *restoreCmd) Run(w *world) error {
 	data, err := filepath.Abs(c.Data)
 	if err != nil {
@@ -232,7 +232,7 @@ func (c *restoreCmd) losses() (map[domain.ID]wire.Position, error) {
 	return all, nil
 }
 
-// tell says what became of each org, and what to look at.
+// tell prints the outcome of each org, and what to look at.
 func (c *restoreCmd) tell(w *world, r *restore.Record) {
 	if r.Backup.IsZero() {
 		w.say("Orgs whose ledger ended before what is known of it:")
