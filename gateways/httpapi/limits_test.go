@@ -116,6 +116,24 @@ func TestTheServerBoundsRequests(t *testing.T) {
 	assert.Equal(t, http.StatusRequestHeaderFieldsTooLarge, ask(strings.Repeat("x", 64<<10)))
 }
 
+// An answer repeats no more than a little of the names that it was sent.
+func TestAnAnswerAboutUnknownFieldsIsShort(t *testing.T) {
+	b := newWorld(t, "busy")
+	b.takesReads()
+	token := b.token("olga", domain.ScopeFull)
+	var many []string
+	for n := range 5000 {
+		many = append(many, fmt.Sprintf(`"k%d":1`, n))
+	}
+	for _, body := range []string{`{"` + strings.Repeat("ü", 200_000) + `":1}`, `{` + strings.Join(many, ",") + `}`} {
+		for _, path := range []string{"commands/CreateDoor", "commands/SetSitePolicy", "sites/north/decisions", "sites/north/reads/till", "tokens"} {
+			r := b.ask(token, http.MethodPost, "/v1/orgs/acme/"+path, body)
+			r.problem(http.StatusBadRequest, "malformed")
+			assert.Less(t, len(r.body), 32<<10, path)
+		}
+	}
+}
+
 func TestEveryRouteBoundsWhatItReads(t *testing.T) {
 	b := newWorld(t, "busy")
 	b.takesReads()

@@ -87,10 +87,27 @@ func unknown(noun string, id domain.ID) *Problem {
 }
 
 func malformed(name, format string, args ...any) *Problem {
-	f := Field{name, fmt.Sprintf(format, args...)}
+	f := said(name, fmt.Sprintf(format, args...))
 	p := problem(http.StatusBadRequest, "malformed", "%s: %s", f.Name, f.Detail)
 	p.Fields = []Field{f}
 	return p
+}
+
+// What is said of a body's fields is bounded: their names come from whoever sent it.
+const (
+	maxSaid   = 500 // bytes of a name, and of what is wrong with it
+	maxFields = 20
+)
+
+// said is a field and what is wrong with it, cut where that is long.
+func said(name, detail string) Field {
+	cut := func(text string) string {
+		if len(text) <= maxSaid {
+			return text
+		}
+		return strings.ToValidUTF8(text[:maxSaid], "") + "…"
+	}
+	return Field{cut(name), cut(detail)}
 }
 
 // The typed routes make their errors through this hook. It says in our words what
@@ -102,7 +119,7 @@ func init() {
 		switch status {
 		case http.StatusUnprocessableEntity, http.StatusBadRequest:
 			p := problem(http.StatusBadRequest, "malformed", "%s", message)
-			for _, err := range errs {
+			for _, err := range errs[:min(len(errs), maxFields)] {
 				f := Field{Name: "body", Detail: err.Error()}
 				if d, ok := errors.AsType[*huma.ErrorDetail](err); ok {
 					f = Field{d.Location, d.Message}
@@ -110,7 +127,7 @@ func init() {
 				if name, twice := strings.CutSuffix(f.Detail, twiceSays); twice && f.Name == "body" {
 					f = Field{"body." + name, twiceSays[2:]}
 				}
-				p.Fields = append(p.Fields, f)
+				p.Fields = append(p.Fields, said(f.Name, f.Detail))
 			}
 			if len(p.Fields) > 0 {
 				p.Detail = p.Fields[0].Name + ": " + p.Fields[0].Detail
