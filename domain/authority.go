@@ -217,8 +217,8 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 	return refuse("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
 }
 
-// fits reports whether an actor may send a command of the kind at all, of some thing or
-// other, so that an id that nobody has is what is wrong.
+// fits reports whether an actor may send a command of the kind at all, about any thing.
+// If so, an unknown id is the error to report, not the role.
 func (p Permit) fits(s *State, a Actor) bool {
 	return a.Kind == ActorPerson && (p.Primary || p.Sharee || p.UnitManager || p.GroupRole != "" || p.Self || p.Holder ||
 		p.Role != "" && s.HighestRole(a.ID).AtLeast(p.Role))

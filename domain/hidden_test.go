@@ -100,8 +100,8 @@ func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
 	}
 }
 
-// readableBy is everything of the state that somebody may read, and the ids of the doors,
-// units, rights and sites of what they were given.
+// readableBy is everything of the state that somebody may read. It includes the ids of
+// the doors, units, rights and sites of what they were given.
 func (w *world) readableBy(who ID) []byte {
 	var out bytes.Buffer
 	for _, t := range w.state.journal.tables {

@@ -44,8 +44,7 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 		})
 }
 
-// wasInUnit reports whether somebody has, or had, a booking of a unit, a share of one or
-// a place in the unit.
+// wasInUnit reports whether somebody ever had a booking, a share or a place in a unit.
 func (s *State) wasInUnit(viewer ID, u *Unit) bool {
 	key := "person:" + string(viewer)
 	return some(s.Bookings, key, func(b *Booking) bool { return b.Unit == u.ID }) ||

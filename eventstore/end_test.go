@@ -260,8 +260,8 @@ func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
 	}
 }
 
-// What was published of commits, or observed at doors, tells of a ledger where neither
-// a mark nor a snapshot nor a vault is left.
+// An empty ledger beside other streams does not start. Published permissions or
+// activity show that there was a ledger, where no mark, snapshot or vault is left.
 func TestAnEmptyLedgerBesideOtherStreamsDoesNotStart(t *testing.T) {
 	for _, subject := range []string{"permissions.acme.north", "activity.acme.north.g1"} {
 		b := newR1(t)

@@ -24,8 +24,9 @@ func snapshotBytes(header, state string, ids []byte) []byte {
 // field of a few letters becomes an entry of a map, an empty object a struct.
 const perSnapshotByte = 1000
 
-// Whoever can write a snapshot can give it a good checksum too: sizes that do not add
-// up, and states that no fold makes, are refused.
+// A snapshot with sizes that do not add up, or with a state that no fold makes, is
+// refused. Its checksum proves nothing: anybody who can write a snapshot can give it a
+// good one.
 func FuzzDecodeSnapshot(f *testing.F) {
 	for _, header := range []string{
 		`{"format":"gatehouse snapshot 1","org":"acme","state_size":2}`,

@@ -93,8 +93,9 @@ func fieldsOf(object json.RawMessage) ([]string, error) {
 	return out, nil
 }
 
-// withFields adds the fields of a row to those of the rows before it, each behind the one
-// that it follows, so that a field that the first row lacks is not cut off.
+// withFields adds the fields of a row to those of the rows before it. Each comes after
+// the field that it follows in its row. So a field that the first row lacks is not cut
+// off.
 func withFields(keys, fields []string) []string {
 	at := 0
 	for _, field := range fields {
@@ -111,8 +112,8 @@ func withFields(keys, fields []string) []string {
 	return keys
 }
 
-// effectively begins the name of a field that says what holds in the end, as the state of
-// a share whose booking is suspended.
+// effectively is the prefix of fields that tell what counts in the end. An example is
+// the state of a share whose booking is suspended.
 const effectively = "effective_"
 
 // asItIs puts what holds in the end in the place of what was said of a row alone.
