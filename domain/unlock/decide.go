@@ -5,20 +5,20 @@ import "gatehouse/domain/schedule"
 // beforeWho are the denials that no posture of the door lifts.
 const beforeWho Checks = 1<<(DenyWrongFacilityCode-firstDenial) - 1
 
-// neverOut are the checks that only mark for side out: a way out never depends on
-// the service, on counts, on where somebody was seen last, on what others typed or
-// on a debt.
+// neverOut are the checks that deny nothing for side out. A way out never depends on
+// the service, on counts, on where somebody was last seen, on codes that others typed,
+// or on a debt.
 const neverOut Checks = 1<<(DenyLeaseEnded-firstDenial) | 1<<(DenyProjectionStale-firstDenial) |
 	1<<(DenyFirstInPending-firstDenial) | 1<<(DenyPassback-firstDenial) | 1<<(DenyOccupancyLimit-firstDenial) |
 	1<<(DenyLockout-firstDenial) | 1<<(DenyGatelock-firstDenial) | 1<<(DenyOverlock-firstDenial)
 
-// nothingKnown is what a nil Local stands for.
+// nothingKnown is the Local that a nil Local means.
 var nothingKnown Local
 
-// Decide answers a request from a table and from what the gateway of the door
-// knows; a nil local is the zero Local. It takes no lock, does not allocate,
-// reads no clock and does no I/O: the same arguments give the same answer for
-// ever. Precedence is the order of the codes, and fire comes before all of them.
+// Decide answers a request from a table and the local state of the gateway. A nil local
+// is the zero Local. It takes no lock, does not allocate, reads no clock and does no
+// I/O: the same arguments always give the same answer. Precedence is the order of the
+// codes, and fire comes before all of them.
 func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
@@ -72,7 +72,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	return a
 }
 
-// question is one request on its way to an answer.
+// question is one request while it is decided.
 type question struct {
 	table   *Table
 	site    *site
@@ -84,7 +84,7 @@ type question struct {
 	day     schedule.Kind
 	command Command
 	posture Posture
-	// escorted says that somebody comes along who makes an escort unnecessary.
+	// escorted says that an accompanying person makes an escort unnecessary.
 	escorted     bool
 	secondDuress bool
 }
@@ -97,7 +97,8 @@ func (q *question) read() {
 	}
 }
 
-// atDoor checks the door, its lease and who is where, and sets what only marks.
+// atDoor checks the door, its lease and its presence rules, and sets the checks that
+// only mark.
 func (q *question) atDoor(side Side) Checks {
 	d, local := q.door, q.local
 	var failed Checks
@@ -138,7 +139,7 @@ func (q *question) atDoor(side Side) Checks {
 	return failed
 }
 
-// afterLease checks what a door may do without a lease.
+// afterLease checks whether a door may decide without a lease.
 func (q *question) afterLease(unsure bool) Checks {
 	failed := check(DenyLeaseEnded)
 	if q.door.afterLease == LastTable && !unsure {

@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Digest is a root over the rows of a table: the same rows give the same digest,
-// in whatever order they came. Its text is 64 hexadecimal digits.
+// Digest is a root over the rows of a table: the same rows give the same digest, in any
+// order. Its text is 64 hexadecimal digits.
 //
-// The hash of a row is the SHA-256 of its encoding. It lies in the bucket that
-// the first four hexadecimal digits of the SHA-256 of its key ("door/d1") name.
-// The digest of a bucket is the SHA-256 of its hashes in ascending order, that of
-// a prefix of up to three digits the SHA-256 of the digests of the 16 prefixes
-// one digit longer; where there are no rows it is 32 zero bytes.
+// The hash of a row is the SHA-256 of its encoding. It lies in the bucket named by the
+// first four hexadecimal digits of the SHA-256 of its key ("door/d1"). The digest of a
+// bucket is the SHA-256 of its hashes in ascending order. That of a prefix of up to
+// three digits is the SHA-256 of the digests of the 16 prefixes one digit longer.
+// Without rows it is 32 zero bytes.
 type Digest [32]byte
 
 // String gives the text.
@@ -47,8 +47,7 @@ type digests struct {
 	hashes []Digest // ascending
 }
 
-// rehash takes the hash of one row out of the tree and another one in; zero:
-// none.
+// rehash removes the hash of one row from the tree and adds another; zero means none.
 type rehash struct {
 	bucket   uint16
 	old, new Digest

@@ -1,14 +1,14 @@
 package unlock
 
-// holder is all about one person: the person, what they hold and what lets them
-// through, with bookings, units and parents resolved, so that a decision finds
-// them in one place of memory. It is made anew when one of these changes. Rights,
-// schedules and the site are not resolved here, for half a site may hang on one.
+// holder is the compiled access of one person: the person, their credentials and their
+// grants, with bookings, units and parents resolved, so that a decision finds them in
+// one place of memory. It is recompiled when one of these changes. Rights, schedules
+// and the site are not resolved here, because half a site may depend on one of them.
 type holder struct {
-	person *Person // nil: credentials or grants are somebody's who is not known
-	fixed  Checks  // of the person
-	// Most people have one credential, one grant and one booking at most: the first
-	// of each lies here, the others in more.
+	person *Person // nil if the person of credentials or grants is not known
+	fixed  Checks  // denials because of the person
+	// Most people have at most one credential, one grant and one booking: the first of
+	// each is stored here, the others in more.
 	more        *further
 	credentials uint32
 	links       uint32
@@ -17,67 +17,67 @@ type holder struct {
 	link1       link
 }
 
-// further are the credentials, links and bookings of a holder from the second on.
+// further are the credentials, links and bookings of a holder after the first of each.
 type further struct {
 	credentials []credential
 	links       []link
 	bookings    []booking
 }
 
-// credential is the row of a credential made quick to ask.
+// credential is the row of a credential in a form that is quick to query.
 type credential struct {
 	tag            key
 	from, until    Instant // never zero
 	suspendedUntil Instant // never zero; the first instant when not suspended
-	fixed          Checks  // at every instant
+	fixed          Checks  // denials at every instant
 	row            *Credential
 	maxUses        uint32
-	booking        uint16 // by number; 0: none
+	booking        uint16 // by number; 0 means none
 	kind           CredentialKind
 	marks          credentialMarks
 }
 
-// credentialMarks are bits, so that a credential fills one line of memory.
+// credentialMarks are bits, so that a credential fills one cache line.
 type credentialMarks uint8
 
 const (
-	takesNumber credentialMarks = 1 << iota // nobody else may have the tag meanwhile
+	takesNumber credentialMarks = 1 << iota // nobody else may have the tag in the meantime
 	scheduled                               // it has a schedule of its own, which its row names
 )
 
-// booking is the row of a booking, with its unit, made quick to ask.
+// booking is the row of a booking, with its unit, in a form that is quick to query.
 type booking struct {
 	from, until Instant // never zero
-	fixed       Checks  // at every instant
+	fixed       Checks  // denials at every instant
 	gatelocked  bool
 }
 
-// link is one grant of a chain: that of the holder, or a parent that adds
-// something to the link before.
+// link is one grant of a chain: that of the holder, or a parent that restricts the link
+// before.
 type link struct {
 	from, until  Instant // never zero
-	fixed        Checks  // at every instant
-	right        key     // zero: none
+	fixed        Checks  // denials at every instant
+	right        key     // zero means none
 	grant        *Grant
-	narrow       *narrow // nil: nothing
-	booking      uint16  // by number; 0: none
+	narrow       *narrow // nil means no further restriction
+	booking      uint16  // by number; 0 means none
 	source       Source  // of the grant with which the chain begins
 	kinds        uint8   // every bit when none is named
 	capabilities uint8
 	parent       bool // of the link before
 }
 
-// narrow is what many links do not have.
+// narrow holds the restrictions that many links do not have.
 type narrow struct {
-	schedule key      // of the grant; zero: none
-	mapped   key      // schedule for the right within the unit; zero: none
-	others   []mapped // what else the unit has mapped
+	schedule key      // of the grant; zero means none
+	mapped   key      // schedule for the right within the unit; zero means none
+	others   []mapped // further rights mapped to the unit
 }
 
-// mapped is a right with the schedule that narrows it; zero: none.
+// mapped is a right with the schedule that restricts it; zero means none.
 type mapped struct{ right, schedule key }
 
-// Things are counted from 1, as 0 is none.
+// Numbers start at 1, because 0 means none.
 
 func (h *holder) credential(n uint32) *credential {
 	if n == 1 {
@@ -100,7 +100,7 @@ func (h *holder) booking(n uint16) *booking {
 	return &h.more.bookings[n-2]
 }
 
-// rows gives the rows of which the holder was made.
+// rows gives the rows from which the holder was compiled.
 func (h *holder) rows() (credentials []*Credential, grants []*Grant) {
 	if h == nil {
 		return nil, nil

@@ -2,15 +2,16 @@ package unlock
 
 import "slices"
 
-// stir is one reason to make the holder of a person anew: a row of theirs that
-// changed, or, where it has none, a row on which they depend.
+// stir is one reason to recompile the holder of a person. It is a changed row of
+// theirs, or, without one, a change of a row on which they depend.
 type stir struct {
 	person                    key
 	oldCredential, credential *Credential
 	oldGrant, grant           *Grant
 }
 
-// remake makes the holders anew that the changes concern, and what finds them.
+// remake recompiles the holders that the changes affect, and updates the indexes of
+// them.
 func (e *edit) remake() {
 	stirs := e.stirs()
 	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
@@ -27,8 +28,8 @@ func (e *edit) remake() {
 		}
 		old := e.before.holders.get(k)
 		credentials, grants := old.rows()
-		// The old holder is made again to learn on what it depended: cheaper than to
-		// keep that for everybody.
+		// The old holder is compiled again to find its dependencies. That is cheaper
+		// than to keep them for everybody.
 		before.holder(e.before.persons.get(k), credentials, grants)
 		credentials, grants = stirred(credentials, grants, stirs[:n])
 		made := after.holder(e.after.persons.get(k), credentials, grants)
@@ -45,7 +46,7 @@ func (e *edit) remake() {
 	e.after.dependants = depend(e.after.dependants, needs)
 }
 
-// stirs collects what concerns holders.
+// stirs collects the changes that affect holders.
 func (e *edit) stirs() []stir {
 	stirs := make([]stir, 0, len(e.persons)+len(e.credentials)+len(e.grants))
 	for _, c := range e.persons {
@@ -88,7 +89,7 @@ func (e *edit) hanging(stirs []stir, kind Kind, k key) []stir {
 	return stirs
 }
 
-// stirred gives the rows of a holder after the stirs, sorted.
+// stirred gives the rows of a holder after the changes, sorted.
 func stirred(credentials []*Credential, grants []*Grant, stirs []stir) ([]*Credential, []*Grant) {
 	for _, s := range stirs {
 		credentials = swap(credentials, s.oldCredential, s.credential)
@@ -110,8 +111,8 @@ func swap[R any](rows []*R, old, new *R) []*R {
 	return rows
 }
 
-// retagged is one tag of a holder that was made anew; nil: it is not theirs
-// before, or after.
+// retagged is one tag of a recompiled holder. A nil holder means that the tag was not
+// theirs before, or is not theirs after.
 type retagged struct {
 	tag       key
 	old, made *holder
@@ -136,9 +137,8 @@ func retags(old, made *holder) []retagged {
 	return all
 }
 
-// retag gives the updates of the index of tags, and sorts its argument. A gist
-// stands beside a tag that one holder alone has, so that whoever finds it need
-// not look for others.
+// retag gives the updates of the index of tags, and sorts its argument. A tag gets a
+// gist only if one holder alone has it, so that a look-up need not search for others.
 func (t *Table) retag(all []retagged) []update[holder, gist] {
 	slices.SortFunc(all, func(a, b retagged) int { return a.tag.compare(b.tag) })
 	updates := make([]update[holder, gist], 0, len(all))
@@ -174,14 +174,13 @@ func (t *Table) retag(all []retagged) []update[holder, gist] {
 	return updates
 }
 
-// need says that a holder comes to depend on a row, or no longer does.
+// need says that a holder begins or ceases to depend on a row.
 type need struct {
 	on, person key
 	gone       bool
 }
 
-// reneed appends what a holder needs now and did not before, and the reverse. It
-// sorts both.
+// reneed appends the dependencies that a holder gained and lost. It sorts both lists.
 func reneed(needs []need, person key, before, after []key) []need {
 	slices.SortFunc(before, key.compare)
 	slices.SortFunc(after, key.compare)

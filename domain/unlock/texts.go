@@ -1,7 +1,7 @@
 package unlock
 
-// Every enumeration has the same four methods: its text, its wire form both ways,
-// and the list of its texts for whoever describes the wire form.
+// Every enumeration has the same four methods: its text, its wire form both ways, and
+// the list of its texts for descriptions of the wire form.
 
 // String gives the text.
 func (k Kind) String() string { return enumString(kindTexts, k) }

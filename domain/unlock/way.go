@@ -2,7 +2,8 @@ package unlock
 
 import "math/bits"
 
-// granted checks what lets the holder of an answer through, and sets the link.
+// granted checks whether a grant lets the holder of an answer through, and sets the
+// link.
 func (q *question) granted(a *Answer, r *Request) (failed Checks) {
 	q.read()
 	var c *credential
@@ -21,10 +22,10 @@ func (q *question) granted(a *Answer, r *Request) (failed Checks) {
 	return failed | granted
 }
 
-// grants finds the grant that opens the door for the holder, and what fails of
-// it. Grants add up: any that opens is enough. Where none does, the one that got
-// furthest in order of precedence gives the reasons; of equal ones the first by
-// id. Link 0: none is for this door.
+// grants finds the grant that opens the door for the holder, and the checks that it
+// fails. Grants add up: one that opens is enough. If none does, the one whose first
+// denial comes last in order of precedence gives the reasons; of equal ones the first
+// by id. Link 0 means that none is for this door.
 func (q *question) grants(h *holder, c *credential, kind CredentialKind) (best uint32, failed Checks) {
 	failed = check(DenyNoAccessRight)
 	got := -1
@@ -66,15 +67,14 @@ func (q *question) blackout() Checks {
 	return 0
 }
 
-// fobHours reports whether the one schedule of fobs counts in place of all
-// others. A card is a fob of another shape: who would bind the one and not the other
-// would be passed by whoever asks for the other.
+// fobHours reports whether the one schedule of fobs replaces all others. A card is a
+// fob of another shape: a rule for fobs alone could be avoided by asking for a card.
 func (q *question) fobHours(kind CredentialKind) bool {
 	return q.site.fobSchedule != key{} && physical(kind)
 }
 
-// leaf checks what concerns the holder's own grant only, not its parents: whether
-// this credential may use it, and what it lets its holder do.
+// leaf checks the properties of the holder's own grant that its parents need not have:
+// whether this credential may use it, and its capabilities.
 func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	var failed Checks
 	switch {
@@ -95,8 +95,8 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	return failed
 }
 
-// physical reports whether a kind can change hands without the service: what a
-// person without a tenancy is not given (rule F1).
+// physical reports whether a kind can change hands without the service. A person
+// without a tenancy is not given such a credential (rule F1).
 func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
 
 // link checks one grant of a chain; opens says whether the door is among its own.
@@ -131,7 +131,7 @@ func outOfWindow(of Source, share Code) Checks {
 	return check(DenyNoAccessRight)
 }
 
-// lent are the capabilities that a grant has from the right that it names.
+// lent are the capabilities that a grant gets from the right that it names.
 func (q *question) lent(l *link) uint8 {
 	if r := q.table.rights.get(l.right); r != nil && l.grant.Right != "" {
 		return r.capabilities
@@ -148,8 +148,8 @@ func (q *question) mapped(k key) (times Checks, opens bool) {
 	return q.times(r.schedule), true
 }
 
-// narrowed takes into account what narrows a link, and what else a unit has
-// mapped: any of that is enough.
+// narrowed applies the restrictions of a link, and the further rights mapped to a unit:
+// any of these is enough.
 func (q *question) narrowed(n *narrow, times Checks, opens bool) (Checks, bool) {
 	if opens {
 		times |= q.times(n.mapped)
@@ -165,7 +165,7 @@ func (q *question) narrowed(n *narrow, times Checks, opens bool) (Checks, bool) 
 	return times | q.times(n.schedule), opens
 }
 
-// times checks a schedule; the zero key is that of none.
+// times checks a schedule; the zero key means none.
 func (q *question) times(k key) Checks {
 	if k == (key{}) {
 		return 0
