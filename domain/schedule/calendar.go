@@ -113,8 +113,7 @@ func (d *Days) Kind(date Date) Kind {
 	return d.ranges[low-1].kind
 }
 
-// A Blackout closes a site from one reading of its calendar and clock to
-// another, whatever the schedules say.
+// A Blackout closes a site between two local times, under any schedule.
 type Blackout struct {
 	Name string   `json:"name,omitempty"`
 	From DateTime `json:"from"`

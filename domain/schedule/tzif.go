@@ -13,8 +13,8 @@ import (
 // TZDataVersion is the version of the IANA database in tzdata/zoneinfo.zip.
 const TZDataVersion = "2025c"
 
-// zoneinfo is embedded rather than taken from where time.LoadLocation looks,
-// which is first what the host has, of whatever version.
+// zoneinfo is embedded and not taken from the places where time.LoadLocation looks. The
+// first of these is the host's database, which may have any version.
 //
 //go:embed tzdata/zoneinfo.zip
 var zoneinfo string
