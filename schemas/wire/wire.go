@@ -1,11 +1,11 @@
-// Package wire speaks what gateways and the service write for each other: activity
-// records, orders and their answers, permission deltas and bases, positions and hashes,
-// and the bounds of every byte that is read.
+// Package wire encodes and decodes the messages between gateways and the service:
+// activity records, orders and their answers, permission deltas and bases, positions
+// and hashes. It also has the bounds of every byte that is read.
 //
-// # Why it stands apart from schemas
+// # Why it is separate from schemas
 //
-// A gateway is a small program that decides on tables. Package schemas knows every
-// command and event, and with them all rules of the domain; whoever imports wire links
+// A gateway is a small program that decides by tables. Package schemas knows every
+// command and event, and with them all rules of the domain; an importer of wire links
 // the unlock decision and nothing else.
 package wire
 
