@@ -22,7 +22,7 @@ type crowd struct {
 	since map[gatewayName]int
 }
 
-// gatewayName names a gateway whatever key it came by.
+// gatewayName names a gateway with any key.
 type gatewayName struct{ org, gateway string }
 
 func (p passport) gatewayName() gatewayName { return gatewayName{string(p.org), string(p.gateway)} }
