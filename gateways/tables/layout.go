@@ -40,7 +40,7 @@ var elements = []struct {
 	{"15", hour}, {"PM", half}, {"pm", half}, {"_2", day}, {"1", months}, {"2", day}, {"3", hour}, {"4", minute}, {"5", second},
 }
 
-// part is an element of a layout, or what stands between: then is is empty.
+// part is an element of a layout, or the text between two; then is is empty.
 type part struct {
 	text string
 	is   element
