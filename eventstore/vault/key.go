@@ -18,8 +18,8 @@ const keyIDSize = 16
 // boxText is how a box writes its bytes. Strict refuses other texts of the same bytes.
 var boxText = base64.RawURLEncoding.Strict()
 
-// A Key seals the personal fields of one person, one PIN, or whatever the ledger gave
-// it to. It is 256 random bits, and safe for use by many goroutines. It prints as its
+// A Key seals the personal fields of one person, one PIN, or another use that the
+// ledger names. It is 256 random bits, and safe for concurrent use. It prints as its
 // id.
 type Key struct {
 	// ID is 16 lower-case hexadecimal digits, random, not made from the key. It is no

@@ -52,11 +52,12 @@ func ParseMaster(text string) (Master, error) {
 	return Master{s}, err
 }
 
-// LoadOrCreateMaster gives the master key: env (the value of GATEHOUSE_VAULT_KEY) when
-// it is not empty, else what vault.key in dataDir holds, else a new one that it writes
-// there with mode 0600, durable before it returns. made tells the last case: the caller
-// warns to keep a copy of vault.key away from the backups of dataDir, because whoever
-// has both reads everything, and whoever loses it reads nothing.
+// LoadOrCreateMaster returns the master key. It is env (the value of
+// GATEHOUSE_VAULT_KEY) when that is not empty, else the content of vault.key in
+// dataDir, else a new one that it writes there with mode 0600, durable before it
+// returns. made reports the last case: the caller then warns to keep a copy of
+// vault.key apart from the backups of dataDir. Anybody with both can read everything,
+// and without the key nothing can be read.
 //
 // It never makes a key beside a vault.db that was made with another one (ErrNoMaster),
 // and refuses a vault.key that others than its owner may read or write.
