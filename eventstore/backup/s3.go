@@ -145,8 +145,8 @@ func (b *bucket) Remove(ctx context.Context, name string) error {
 
 var errLeaseLost = errors.New("the lock is lost")
 
-// Lock implements [Target]. A lock that nobody renews for the length of a lease, by the
-// clock of whoever waits for it, is of a writer that is gone.
+// Lock implements [Target]. A lock that was not renewed for the length of a lease, by
+// the clock of the waiting writer, belongs to a writer that is gone.
 func (b *bucket) Lock(ctx context.Context) (context.Context, func() error, error) {
 	_, was, err := b.lockNow(ctx)
 	if err != nil {
