@@ -56,12 +56,12 @@ func (m Mark) Beyond(head wire.Position) bool {
 	return m.N > 0 && (at.N > head.N || at.Epoch > head.Epoch)
 }
 
-// streamSign begins what stands in the place of an org's id in a mark of a stream. No id
-// of an org begins with it.
+// streamSign begins the text that replaces an org's id in a mark of a stream. No id of
+// an org begins with it.
 const streamSign = "$"
 
-// OfStream is what stands in the place of the org's id in the mark of a whole stream. N
-// then counts the marks, and Hash holds what their writer likes.
+// OfStream is the text that replaces the org's id in the mark of a whole stream. N then
+// counts the marks, and the writer is free to use Hash.
 func OfStream(name string) domain.ID { return domain.ID(streamSign + name) }
 
 // IsStream reports whether a mark is of a whole stream, not of an org.
