@@ -44,14 +44,15 @@ func (x *explainer) use(step *Step, kinds []CredentialKind, may []DoorCapability
 		wrong = true
 		step.Says += fmt.Sprintf(", not with a credential of the booking %s", x.credential.Booking)
 	}
-	step.fail(wrong, unlock.DenyCredentialTypeNotPermitted, step.thing()+": "+x.wrongKind(kinds))
+	step.fail(wrong, unlock.DenyCredentialTypeNotPermitted, step.thing()+": "+x.wrongKind(kinds, booking))
 	step.fail(x.q.Command != "" && !slices.Contains(may, x.q.Command), unlock.DenyRemoteUnlockNotPermitted,
 		fmt.Sprintf("%s: does not include %s", step.thing(), x.q.Command))
 }
 
-// wrongKind says why the credential does not serve for a way of so many kinds.
-func (x *explainer) wrongKind(kinds []CredentialKind) string {
-	if c := x.credential; c != nil && c.Booking != "" {
+// wrongKind says why the credential does not serve for a way of these kinds, under a
+// booking.
+func (x *explainer) wrongKind(kinds []CredentialKind, booking ID) string {
+	if c := x.credential; c != nil && c.Booking != "" && c.Booking != booking {
 		return fmt.Sprintf("%s %s is for booking %s", c.Kind, c.ID, c.Booking)
 	}
 	if len(kinds) > 0 {

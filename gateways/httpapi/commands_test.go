@@ -189,6 +189,8 @@ func TestRefusalsSayWhoAndWhat(t *testing.T) {
 	p = b.send(anna, "ShareAccess", `{"bookings":["book-zz"],"sharees":[{"email":"will@example.com"}],"from":"2026-03-02","until":"2026-03-09"}`).
 		problem(http.StatusNotFound, "unknown_booking")
 	assert.Contains(t, p.Detail, "book-zz")
+	p = b.send(b.token("stan", domain.ScopeFull), "SetPosture", `{"door":"gate","posture":"unlocked","until":"tomorrow"}`).problem(http.StatusBadRequest, "malformed")
+	assert.Contains(t, p.Detail, `"tomorrow" is not a time; write it as in 2026-03-02`)
 	stan := b.token("stan", domain.ScopeFull)
 	p = b.send(stan, "AssignFob", `{"person":"nobody","number":"1","sites":["north"]}`).problem(http.StatusNotFound, "unknown_person")
 	assert.Equal(t, []domain.ID{"nobody"}, p.IDs)
