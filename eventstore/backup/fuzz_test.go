@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// requireMemory fails when f allocates more than some bytes for each byte of its input,
-// and one part of a message.
+// requireMemory fails when f allocates too much for its input. The bound is some bytes
+// for each byte of the input, and one part of a message.
 func requireMemory(t *testing.T, input []byte, f func()) {
 	t.Helper()
 	var before, after runtime.MemStats
@@ -22,7 +22,7 @@ func requireMemory(t *testing.T, input []byte, f func()) {
 	require.LessOrEqual(t, after.TotalAlloc-before.TotalAlloc, uint64(len(input))*400+maxBody+4<<20)
 }
 
-// Whoever can write the target can give a manifest a good checksum too.
+// A manifest with a good checksum is not trusted: a writer of the target can make one.
 func FuzzDecodeManifest(f *testing.F) {
 	for _, body := range []string{
 		``, `null`, `{}`, `[]`, `{"streams":null}`, `{"streams":[null]}`, `{"vault":[{}]}`, `{"streams":[{"name":"LEDGER","segments":[null]}]}`,
