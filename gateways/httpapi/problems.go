@@ -93,7 +93,8 @@ func malformed(name, format string, args ...any) *Problem {
 	return p
 }
 
-// What is said of a body's fields is bounded: their names come from whoever sent it.
+// These bound what a problem says of the fields of a body, as the sender chose their
+// names.
 const (
 	maxSaid   = 500 // bytes of a name, and of what is wrong with it
 	maxFields = 20
