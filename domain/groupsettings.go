@@ -126,6 +126,7 @@ func (c SetGroupSchedule) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if !reflect.DeepEqual(g.Times, c.Times) {
+		tx.warnOfKinds(c.Times)
 		tx.emit(GroupScheduleSet(c))
 	}
 	return nil
@@ -178,6 +179,7 @@ func (c SetGroupBusinessHours) decide(tx *Tx) *Refusal {
 		e.Hours = nil
 	}
 	if !reflect.DeepEqual(g.Hours, e.Hours) {
+		tx.warnOfKinds(hours.Times)
 		tx.emit(e)
 	}
 	return nil

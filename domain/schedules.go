@@ -40,6 +40,25 @@ func checkTimes(times schedule.Schedule) *Refusal {
 	return refuse("invalid_field", "times: %v", err)
 }
 
+// warnOfKinds names the days of a schedule that are neither days of the week nor of a
+// kind that any calendar has: a mistyped day opens nothing.
+func (tx *Tx) warnOfKinds(times schedule.Schedule) {
+	known := map[schedule.Kind]bool{"": true, schedule.Holiday: true}
+	for _, site := range tx.Sites.All() {
+		for _, d := range site.Calendar {
+			known[d.Kind] = true
+		}
+	}
+	for _, w := range times.Windows {
+		for _, d := range w.Days {
+			if kind := d.KindOf(); !known[kind] {
+				known[kind] = true
+				tx.warn("unknown_kind_of_day", "%q is not a day of the week (mon to sun), and no calendar has a day of that kind; until one does, nothing opens on it", d)
+			}
+		}
+	}
+}
+
 // DefineSchedule makes a schedule that others refer to.
 type DefineSchedule struct {
 	Schedule ID                `json:"schedule,omitempty"` // empty: an id is made
@@ -60,6 +79,7 @@ func (c DefineSchedule) decide(tx *Tx) *Refusal {
 	if r := checkTimes(c.Times); r != nil {
 		return r
 	}
+	tx.warnOfKinds(c.Times)
 	tx.emit(ScheduleDefined{ID: id, Name: c.Name, Schedule: c.Times})
 	return nil
 }
@@ -113,6 +133,7 @@ func (c ChangeSchedule) decide(tx *Tx) *Refusal {
 	if schedule.Equal(old.Schedule, times) && name == old.Name {
 		return nil
 	}
+	tx.warnOfKinds(times)
 	tx.emit(ScheduleChanged{Schedule: c.Schedule, Name: name, Times: times})
 	tx.requireReviews(tx.rightsUnder(c.Schedule)...)
 	return nil

@@ -123,6 +123,15 @@ func (k Kind) Day() Day { return Day(k) }
 // On gives the days of the kind that fall on w, as a window names them.
 func (k Kind) On(w Weekday) Day { return Day(string(k) + "/" + w.String()) }
 
+// KindOf gives the kind of special day that the text names, empty for a day of the week.
+func (d Day) KindOf() Kind {
+	t, err := d.parse()
+	if err != nil {
+		return ""
+	}
+	return t.kind
+}
+
 // dayType is a Day taken apart: kind is empty for a day of the week, every says
 // that a kind's days count on whichever day of the week they fall.
 type dayType struct {
