@@ -52,7 +52,7 @@ func CheckInstant(t time.Time) error {
 
 func checkDate(d schedule.Date) error {
 	if year, _, _ := d.Civil(); !d.IsZero() && year > lastYear {
-		return fmt.Errorf("it is not in the years 1970 to %d; leave it out for no end", lastYear)
+		return fmt.Errorf("it is not before the year 9000, as %d-12-31 is; leave it out for no end", lastYear)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 
@@ -69,6 +70,9 @@ func (r remote) client() (*client, error) {
 		token = string(text)
 	}
 	token = strings.TrimSpace(token)
+	if strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
+		return nil, usage("--token: a token is one word, as gh.<org>.<token>.<secret>; this one has a blank or a line end within it")
+	}
 	org := r.Org
 	// A token is gh.<org>.<id>.<secret>, so its org need not be named again.
 	if parts := strings.Split(token, "."); org == "" && len(parts) == 4 {

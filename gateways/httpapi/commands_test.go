@@ -157,8 +157,10 @@ func TestMalformedCommands(t *testing.T) {
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/tokens", `{"person":"`+strings.Repeat("x", maxBody)+`"}`).
 		problem(http.StatusRequestEntityTooLarge, "body_too_large")
 	for body, field := range map[string]string{
-		`{"door":"gate","side":"in","person":"olga","person":"anna"}`: "body.person",
-		`{"Door":"gate","side":"in","person":"olga"}`:                 "body.Door",
+		`{"door":"gate","side":"in","person":"olga","person":"anna"}`:      "body.person",
+		`{"Door":"gate","side":"in","person":"olga"}`:                      "body.Door",
+		`{"door":"gate","person":"olga","at":"2026-12-01T00:00:00+24:00"}`: "body.at",
+		`{"door":"gate","person":"olga","at":"9500-01-01T00:00:00Z"}`:      "body.at",
 	} {
 		p := b.ask(token, http.MethodPost, "/v1/orgs/acme/sites/north/decisions", body).problem(http.StatusBadRequest, "malformed")
 		var names []string

@@ -271,6 +271,11 @@ func (in *questionInput) check() error {
 	if (in.Body.Person == "") == (in.Body.Credential == "") {
 		return malformed("body.person", "give person or credential, and not both")
 	}
+	if in.Body.At != nil {
+		if err := domain.CheckInstant(*in.Body.At); err != nil {
+			return malformed("body.at", "%v", err)
+		}
+	}
 	return nil
 }
 
