@@ -162,7 +162,7 @@ func (c AssignFob) forUnitUser(tx *Tx, e *FobAssigned) *Refusal {
 		return r
 	}
 	if !tx.operates(unit.Site) {
-		return refuse("not_from_stock", "unit managers give keys from the stock of unit %s; give the id of one of them", unit.ID).about(unit.ID)
+		return tx.notFromStock(unit.ID)
 	}
 	e.Unit, e.Booking, e.Sites = unit.ID, unit.Booking, []ID{unit.Site}
 	return tx.hasPlace(unit, c.Person)

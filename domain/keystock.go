@@ -1,6 +1,11 @@
 package domain
 
-import "gatehouse/domain/cardnumber"
+import (
+	"fmt"
+	"strings"
+
+	"gatehouse/domain/cardnumber"
+)
 
 var keyStockWords = words{
 	commands: []CommandType{
@@ -96,4 +101,24 @@ func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
 	tx.emit(FobAssigned{Credential: stock.ID, Kind: stock.Kind, Format: stock.Format, Person: c.Person, Booking: unit.Booking,
 		Unit: unit.ID, Sites: stock.Sites, From: c.From.UTC(), Until: c.Until.UTC(), ConsentRef: c.ConsentRef})
 	return nil
+}
+
+// notFromStock refuses a key that a unit manager does not give from the stock, and lists
+// the stock.
+func (tx *Tx) notFromStock(unit ID) *Refusal {
+	var stock []string
+	for _, id := range tx.Credentials.By("unit:" + string(unit)) {
+		if c, ok := tx.Credentials.Get(id); ok && c.State == CredentialStateStock {
+			stock = append(stock, string(id))
+		}
+	}
+	if len(stock) == 0 {
+		return refuse("not_from_stock", "unit managers give keys from the stock of unit %s, which is empty; staff fill it with AddKeyStock", unit).about(unit)
+	}
+	more := ""
+	if n := len(stock) - maxWarned; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return refuse("not_from_stock", "unit managers give keys from the stock of unit %s; give the id of one of them: %s%s",
+		unit, strings.Join(stock[:min(len(stock), maxWarned)], ", "), more).about(unit)
 }

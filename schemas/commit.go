@@ -300,7 +300,13 @@ func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
 	if err := wire.CheckKeys(fields, ptr); err != nil {
 		return nil, err
 	}
-	return ptr, strict(fields, ptr)
+	err := strict(fields, ptr)
+	if _, typed := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !typed {
+		if at := wire.FindValue(fields, typ.New()); at != nil {
+			return nil, at
+		}
+	}
+	return ptr, err
 }
 
 // strict reads exactly one JSON value without unknown fields.

@@ -247,14 +247,18 @@ func notDecoded(err error) *Problem {
 	if s, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return malformed("body", "not valid JSON at byte %[2]d: %[1]v", s, s.Offset)
 	}
+	where := "body"
+	if v, ok := errors.AsType[*wire.ValueError](err); ok {
+		where, err = "body."+v.Path, v.Err
+	}
 	if t, ok := errors.AsType[*time.ParseError](err); ok {
-		return malformed("body", "%s is not a time; write it as in 2026-03-02T08:30:00+01:00", strconv.Quote(strings.Trim(t.Value, `"`)))
+		return malformed(where, "%s is not a time; write it as in 2026-03-02T08:30:00+01:00", strconv.Quote(strings.Trim(t.Value, `"`)))
 	}
 	text := err.Error()
 	if _, field, ok := strings.Cut(text, "unknown field "); ok {
 		return malformed("body."+strings.Trim(field, `"`), "unknown field")
 	}
-	return malformed("body", "%s", strings.Replace(text, "json: ", "", 1))
+	return malformed(where, "%s", strings.Replace(text, "json: ", "", 1))
 }
 
 // keyTaken refuses a field that stands twice or is written in another case.

@@ -174,6 +174,22 @@ func TestMalformedCommands(t *testing.T) {
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/nothing", "{}").problem(http.StatusNotFound, "unknown_path")
 }
 
+// A value that its type refuses is named by its field, however deep.
+func TestAValueThatCannotBeIsNamedByItsField(t *testing.T) {
+	b := newWorld(t, "house")
+	token := b.token("olga", domain.ScopeFull)
+	for _, c := range []struct{ command, body, field string }{
+		{"ChangeBookingWindow", `{"booking":"b-a1","until":"2026-13-01"}`, "body.until"},
+		{"SetPosture", `{"door":"gate","posture":"unlocked","until":"tomorrow"}`, "body.until"},
+		{"DefineSchedule", `{"name":"N","times":{"windows":[{"days":["mon"],"from":"08:00","to":"9:99"}]}}`, "body.times.windows[0].to"},
+		{"SetHolidayCalendar", `{"site":"north","days":[{"date":"2026-05-01","kind":"holiday"},{"date":"1.5.2026","kind":"holiday"}]}`, "body.days[1].date"},
+	} {
+		p := b.send(token, c.command, c.body).problem(http.StatusBadRequest, "malformed")
+		require.Len(t, p.Fields, 1, c.body)
+		assert.Equal(t, c.field, p.Fields[0].Name, c.body)
+	}
+}
+
 func TestUnknownCommandsNameTheNearOnes(t *testing.T) {
 	b := newWorld(t, "house")
 	token := b.token("olga", domain.ScopeFull)

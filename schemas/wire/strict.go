@@ -97,6 +97,65 @@ func CheckKeys(data []byte, into any) error {
 	return nil
 }
 
+// ValueError is a value that its type refuses, as a date that the calendar does not have.
+type ValueError struct {
+	Path string // of the field: windows[1].from
+	Err  error
+}
+
+// Error tells the field and what is wrong with its value.
+func (e *ValueError) Error() string { return e.Path + ": " + e.Err.Error() }
+
+// Unwrap gives what the type said.
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// FindValue says which field of a JSON text a decoder of into failed at. The decoder
+// itself tells no path where a type reads its text; nil where each field by itself is
+// readable.
+func FindValue(data []byte, into any) *ValueError {
+	e := refusedValue(data, reflect.TypeOf(into).Elem())
+	if e == nil || e.Path == "" {
+		return nil
+	}
+	return e
+}
+
+func refusedValue(data []byte, t reflect.Type) *ValueError {
+	err := json.Unmarshal(data, reflect.New(t).Interface())
+	if err == nil {
+		return nil
+	}
+	inner := readInto(t)
+	switch {
+	case inner != nil && inner.Kind() == reflect.Struct:
+		var parts map[string]json.RawMessage
+		if json.Unmarshal(data, &parts) != nil {
+			break
+		}
+		for _, f := range namedFields(inner) {
+			if part, given := parts[f.name]; given {
+				if e := refusedValue(part, f.typ); e != nil {
+					e.Path = strings.TrimSuffix(f.name+"."+e.Path, ".")
+					e.Path = strings.ReplaceAll(e.Path, ".[", "[")
+					return e
+				}
+			}
+		}
+	case inner != nil && inner.Kind() == reflect.Slice:
+		var parts []json.RawMessage
+		if json.Unmarshal(data, &parts) != nil {
+			break
+		}
+		for i, part := range parts {
+			if e := refusedValue(part, inner.Elem()); e != nil {
+				e.Path = strings.TrimSuffix(fmt.Sprintf("[%d].%s", i, e.Path), ".")
+				return e
+			}
+		}
+	}
+	return &ValueError{Err: err}
+}
+
 // keys walks through a JSON text along with the type into which it is to be decoded.
 type keys struct{ d *json.Decoder }
 
