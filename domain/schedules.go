@@ -40,8 +40,8 @@ func checkTimes(times schedule.Schedule) *Refusal {
 	return refuse("invalid_field", "times: %v", err)
 }
 
-// warnOfKinds names the days of a schedule that are neither days of the week nor of a
-// kind that any calendar has: a mistyped day opens nothing.
+// warnOfKinds warns of days that are neither of the week nor of a kind in any calendar.
+// A mistyped day opens nothing.
 func (tx *Tx) warnOfKinds(times schedule.Schedule) {
 	known := map[schedule.Kind]bool{"": true, schedule.Holiday: true}
 	for _, site := range tx.Sites.All() {
@@ -92,7 +92,7 @@ type ScheduleDefined struct {
 }
 
 func (e ScheduleDefined) fold(s *State, _ Moment) { s.Schedules.Put(e.ID, NamedSchedule(e)) }
-func (ScheduleDefined) concerns(*State) []ID      { return nil }
+func (ScheduleDefined) affectedSites(*State) []ID      { return nil }
 
 // ChangeSchedule changes a schedule for all that refer to it; what is left out
 // stays.
@@ -151,7 +151,7 @@ func (e ScheduleChanged) fold(s *State, _ Moment) {
 		s.Schedules.Update(e.Schedule, func(n *NamedSchedule) { n.Name, n.Schedule = e.Name, e.Times })
 	})
 }
-func (e ScheduleChanged) concerns(s *State) []ID { return s.sitesOfSchedule(e.Schedule) }
+func (e ScheduleChanged) affectedSites(s *State) []ID { return s.sitesOfSchedule(e.Schedule) }
 
 // sitesOfSchedule returns the sites at which a schedule is used, sorted. A right, a
 // unit, a grant, a door or a policy may use it.

@@ -42,12 +42,25 @@ func rolledBack(t *testing.T, b *testbed, cfg Config) Config {
 	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
 	s = b.open(cfg)
 	fill(t, s, "acme", 2)
+	vaultFollowed(t, s)
 	require.NoError(t, s.Close(t.Context()))
 	b.embedded.Stop()
 	put()
 	b.startR1()
 	cfg.Conn, cfg.Embedded = b.connect("app"), b.embedded
 	return cfg
+}
+
+// vaultFollowed waits until the vault has followed the ledger to its end, as it does
+// behind the commits.
+func vaultFollowed(t *testing.T, s *Store) {
+	t.Helper()
+	if s.fences == nil {
+		return
+	}
+	stream, err := s.js.Stream(t.Context(), StreamLedger)
+	require.NoError(t, err)
+	require.NoError(t, s.fences.wait(t.Context(), stream.CachedInfo().State.LastSeq))
 }
 
 func TestALedgerBehindItsMarkServesNothing(t *testing.T) {
@@ -241,9 +254,7 @@ func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
 			cfg := b.holder()
 			s := b.open(cfg)
 			newOrg(t, s, "acme")
-			if s.fences != nil { // the vault's cursor follows the tail
-				require.NoError(t, s.fences.wait(t.Context(), 1))
-			}
+			vaultFollowed(t, s)
 			require.NoError(t, s.Close(t.Context()))
 			b.embedded.Stop()
 			require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "jetstream")))
