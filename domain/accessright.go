@@ -117,7 +117,7 @@ func (e AccessRightDefined) fold(s *State, _ Moment) {
 	s.AccessRights.Put(e.Right, AccessRight{ID: e.Right, Name: e.Name, Doors: e.Doors,
 		Sites: s.sitesOfDoors(e.Doors), Schedule: e.Schedule})
 }
-func (e AccessRightDefined) concerns(s *State) []ID { return s.sitesOfDoors(e.Doors) }
+func (e AccessRightDefined) affectedSites(s *State) []ID { return s.sitesOfDoors(e.Doors) }
 
 // ChangeAccessRight changes an access right for all who have it; what is left out
 // stays. Doors replaces the whole set; a set of more than 1,000 doors is made by
@@ -203,8 +203,8 @@ func (e AccessRightChanged) fold(s *State, _ Moment) {
 	})
 }
 
-// concerns adds the sites of doors that are no longer in the right.
-func (e AccessRightChanged) concerns(s *State) []ID {
+// affectedSites adds the sites of doors that are no longer in the right.
+func (e AccessRightChanged) affectedSites(s *State) []ID {
 	sites := s.sitesOfDoors(e.Removed)
 	if right, ok := s.AccessRights.Get(e.Right); ok {
 		sites = append(sites, right.Sites...)
@@ -244,4 +244,4 @@ type AccessRightRetired struct {
 func (e AccessRightRetired) fold(s *State, _ Moment) {
 	s.AccessRights.Update(e.Right, func(r *AccessRight) { r.Retired, r.Doors = true, []ID{} })
 }
-func (e AccessRightRetired) concerns(s *State) []ID { return s.atRight(e.Right).Sites }
+func (e AccessRightRetired) affectedSites(s *State) []ID { return s.atRight(e.Right).Sites }

@@ -53,7 +53,7 @@ type AreaCreated struct {
 func (e AreaCreated) fold(s *State, _ Moment) {
 	s.Areas.Put(e.Area, Area{ID: e.Area, Site: e.Site, Name: e.Name})
 }
-func (e AreaCreated) concerns(*State) []ID { return []ID{e.Site} }
+func (e AreaCreated) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // RenameArea gives an area another name.
 type RenameArea struct {
@@ -92,7 +92,7 @@ type AreaRenamed struct {
 func (e AreaRenamed) fold(s *State, _ Moment) {
 	s.Areas.Update(e.Area, func(a *Area) { a.Name = e.Name })
 }
-func (e AreaRenamed) concerns(s *State) []ID {
+func (e AreaRenamed) affectedSites(s *State) []ID {
 	if a, ok := s.Areas.Get(e.Area); ok {
 		return []ID{a.Site}
 	}

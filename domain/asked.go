@@ -52,7 +52,7 @@ func (s *State) seesWhole(viewer, site ID) bool {
 
 // hasPrivate reports whether a unit of a site has privacy.
 func (s *State) hasPrivate(site ID) bool {
-	return some(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site && u.private() })
+	return anyRow(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site && u.private() })
 }
 
 // view is who looks, at what was, and when.

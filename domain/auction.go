@@ -54,11 +54,11 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 	if b := tx.letUntil(unit.ID, c.Until); b != nil {
 		return refuse("booking_not_overlocked", "booking %[3]s of unit %[1]s, %[2]s, has no overlock; suspend it with the level overlock first", c.Unit, daysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
 	}
-	if r := tx.outranks(c.Person, c.scope(tx.State).Sites); r != nil {
+	if r := tx.requireOutranks(c.Person, c.scope(tx.State).Sites); r != nil {
 		return r
 	}
 	for _, ur := range unit.Rights {
-		if some(tx.Grants, auctionKey(c.Unit), func(g *Grant) bool { return g.Person == c.Person && g.Right == ur.Right && g.Until == c.Until }) {
+		if anyRow(tx.Grants, auctionKey(c.Unit), func(g *Grant) bool { return g.Person == c.Person && g.Right == ur.Right && g.Until == c.Until }) {
 			continue
 		}
 		tx.emit(AuctionAccessGranted{Grant: tx.idFor("", "grant"), Unit: c.Unit, Person: c.Person, Right: ur.Right, Schedule: ur.Schedule, Until: c.Until})
@@ -103,4 +103,4 @@ type AuctionAccessGranted struct {
 func (e AuctionAccessGranted) fold(s *State, m Moment) {
 	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, Until: e.Until, Schedule: e.Schedule, Auction: e.Unit, By: m.Actor})
 }
-func (e AuctionAccessGranted) concerns(s *State) []ID { return s.atRight(e.Right).Sites }
+func (e AuctionAccessGranted) affectedSites(s *State) []ID { return s.atRight(e.Right).Sites }

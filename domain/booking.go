@@ -132,7 +132,7 @@ func (c CreateBooking) decide(tx *Tx) *Refusal {
 	if tx.Bookings.Has(id) {
 		return refuse("booking_exists", "booking %s already exists", id).about(id)
 	}
-	if r := tx.outranks(c.Person, []ID{unit.Site}); r != nil {
+	if r := tx.requireOutranks(c.Person, []ID{unit.Site}); r != nil {
 		return r
 	}
 	if r := tx.bookable(id, unit, c.From, c.Until); r != nil {
@@ -198,7 +198,7 @@ func (e BookingCreated) fold(s *State, _ Moment) {
 	}
 	s.Bookings.Put(e.Booking, b)
 }
-func (e BookingCreated) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingCreated) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // ChangeBookingWindow changes the first and the last day of a booking. It extends no
 // share but those that were cut short by the booking, which a warning names, and brings
@@ -220,7 +220,7 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
+	if r := tx.requireOutranks(b.Person, []ID{b.Site}); r != nil {
 		return r
 	}
 	if c.Until.Named && !c.Until.Null && c.Until.Value.IsZero() {
@@ -264,7 +264,7 @@ type BookingWindowChanged struct {
 func (e BookingWindowChanged) fold(s *State, _ Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.From, b.Until = e.From, e.Until })
 }
-func (e BookingWindowChanged) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingWindowChanged) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // RevokeBooking takes a booking away for good: its shares, fobs and unit users
 // end with it (rule B6). Where nothing is left to take away it has no effect, so
@@ -309,7 +309,7 @@ type BookingRevoked struct {
 func (e BookingRevoked) fold(s *State, m Moment) {
 	s.endBooking(e.Booking, BookingStateRevoked, e.Cause, m)
 }
-func (e BookingRevoked) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingRevoked) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // endBooking puts the end of a booking on record. The unit is to be looked over
 // before anybody else gets it.
@@ -359,4 +359,4 @@ type BookingEnded struct {
 func (e BookingEnded) fold(s *State, m Moment) {
 	s.endBooking(e.Booking, BookingStateEnded, e.Cause, m)
 }
-func (e BookingEnded) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingEnded) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }

@@ -70,7 +70,7 @@ type HolidayCalendarSet struct {
 func (e HolidayCalendarSet) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.Calendar = e.Days })
 }
-func (e HolidayCalendarSet) concerns(*State) []ID { return []ID{e.Site} }
+func (e HolidayCalendarSet) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // SetBlackout closes a site from one reading of its calendar and clock to
 // another. The id of a blackout that is there changes that one.
@@ -146,7 +146,7 @@ func (e BlackoutSet) fold(s *State, _ Moment) {
 		site.Blackouts = all
 	})
 }
-func (e BlackoutSet) concerns(*State) []ID { return []ID{e.Site} }
+func (e BlackoutSet) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // without is a copy of the site's blackouts but for one.
 func (s *Site) without(id ID) []SiteBlackout {
@@ -183,4 +183,4 @@ type BlackoutCleared struct {
 func (e BlackoutCleared) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.Blackouts = site.without(e.Blackout) })
 }
-func (e BlackoutCleared) concerns(*State) []ID { return []ID{e.Site} }
+func (e BlackoutCleared) affectedSites(*State) []ID { return []ID{e.Site} }

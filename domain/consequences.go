@@ -214,8 +214,8 @@ func (s *State) owes(b *Booking) bool {
 	if b.over() && (s.Shares.HasBy("active:"+string(b.ID)) || s.UnitUsers.HasBy("active:"+string(b.ID))) {
 		return true
 	}
-	return some(s.Credentials, "bound:"+string(b.ID), func(c *Credential) bool { return s.credentialFallsFor(c, b) != "" }) ||
-		some(s.Shares, "reshared:"+string(b.ID), func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
+	return anyRow(s.Credentials, "bound:"+string(b.ID), func(c *Credential) bool { return s.credentialFallsFor(c, b) != "" }) ||
+		anyRow(s.Shares, "reshared:"+string(b.ID), func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
 }
 
 // passed reports whether the last day of a period at a site is over. It compares with

@@ -185,9 +185,9 @@ var credentialWords = words{
 	},
 }
 
-// anyKeeper may take a credential out of use: staff, the tenant of its booking, a
+// credentialManagers may take a credential out of use: staff, the tenant of its booking, a
 // unit manager of its unit, and its holder.
-var anyKeeper = Permit{Role: RoleStaff, Primary: true, UnitManager: true, Self: true}
+var credentialManagers = Permit{Role: RoleStaff, Primary: true, UnitManager: true, Self: true}
 
 // RevokeCredential takes a credential away for good; its number may be given anew.
 type RevokeCredential struct {
@@ -195,7 +195,7 @@ type RevokeCredential struct {
 	Cause      ID `json:"cause,omitempty"` // a short word; it must say nothing about a person
 }
 
-func (RevokeCredential) permit() Permit         { return anyKeeper }
+func (RevokeCredential) permit() Permit         { return credentialManagers }
 func (c RevokeCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RevokeCredential) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
@@ -214,7 +214,7 @@ type CredentialRevoked struct {
 func (e CredentialRevoked) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
 }
-func (e CredentialRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialRevoked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // ReportedAs is what happened to a credential: lost, stolen or damaged.
 type ReportedAs string
@@ -235,7 +235,7 @@ type ReportCredential struct {
 	As         ReportedAs `json:"as"`
 }
 
-func (ReportCredential) permit() Permit         { return anyKeeper }
+func (ReportCredential) permit() Permit         { return credentialManagers }
 func (c ReportCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c ReportCredential) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
@@ -262,7 +262,7 @@ func (e CredentialReported) fold(s *State, _ Moment) {
 		c.State, c.Reason, c.SuspendedUntil = CredentialState(e.As), string(e.As), time.Time{}
 	})
 }
-func (e CredentialReported) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialReported) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // SuspendCredential lets a credential open nothing until an instant, or until
 // ReinstateCredential. One that is lost or over is left as it is, and a suspension
@@ -272,7 +272,7 @@ type SuspendCredential struct {
 	Until      time.Time `json:"until,omitzero"` // exclusive
 }
 
-func (SuspendCredential) permit() Permit         { return anyKeeper }
+func (SuspendCredential) permit() Permit         { return credentialManagers }
 func (c SuspendCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c SuspendCredential) decide(tx *Tx) *Refusal {
 	cr, r := tx.Credentials.find(c.Credential, "credential")
@@ -302,7 +302,7 @@ type CredentialSuspended struct {
 func (e CredentialSuspended) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.SuspendedUntil = CredentialStateSuspended, e.Until })
 }
-func (e CredentialSuspended) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialSuspended) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // ReinstateCredential lets a credential open again after a suspension or a report. The
 // credential was suspended, found again or mended, and its holder may still hold it.
@@ -353,7 +353,7 @@ func (e CredentialReinstated) fold(s *State, _ Moment) {
 		}
 	})
 }
-func (e CredentialReinstated) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialReinstated) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // ExpireCredential puts on record that the time of a credential is over. It has
 // opened nothing since, record or not.
@@ -388,4 +388,4 @@ func (e CredentialExpired) fold(s *State, _ Moment) {
 	s.endSecrets(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State = CredentialStateExpired })
 }
-func (e CredentialExpired) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialExpired) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

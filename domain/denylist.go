@@ -42,7 +42,7 @@ type CredentialDenied struct {
 func (e CredentialDenied) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.Denied = true })
 }
-func (e CredentialDenied) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialDenied) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // RemoveFromDenyList takes a credential off the deny list; what it opens follows
 // from its state again.
@@ -77,7 +77,9 @@ func (e CredentialDenialLifted) fold(s *State, _ Moment) {
 		}
 	})
 }
-func (e CredentialDenialLifted) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialDenialLifted) affectedSites(s *State) []ID {
+	return s.sitesOfCredential(e.Credential)
+}
 
 // keepDenied emits the numbers of a person's credentials that stay on the deny list.
 // They would be lost with the key that seals them when the person is erased. They are
@@ -103,4 +105,4 @@ type CredentialNumberKept struct {
 func (e CredentialNumberKept) fold(s *State, _ Moment) {
 	s.Credentials.Update(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, OrgSubject })
 }
-func (e CredentialNumberKept) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e CredentialNumberKept) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -142,7 +142,7 @@ func (tx *Tx) filledBy(e Event) filling {
 			return filling{doors: tx.doorsOfUnit(b.Unit)}
 		}
 	case UnitAccessMapped:
-		if some(tx.Bookings, "unit:"+string(e.Unit), func(b *Booking) bool { return !b.over() }) {
+		if anyRow(tx.Bookings, "unit:"+string(e.Unit), func(b *Booking) bool { return !b.over() }) {
 			return filling{doors: tx.doorsOfUnit(e.Unit)}
 		}
 	case AccessRightChanged:

@@ -42,9 +42,9 @@ type Event interface {
 	// fold changes the state. It may not fail, refuse, or read anything but the
 	// state, the event and the moment.
 	fold(s *State, m Moment)
-	// concerns lists the sites whose doors or people the event is about, after
+	// affectedSites lists the sites whose doors or people the event is about, after
 	// it was folded; none for a fact of the whole org.
-	concerns(s *State) []ID
+	affectedSites(s *State) []ID
 }
 
 // Moment is when and by what an event came to be.
@@ -238,7 +238,7 @@ func (tx *Tx) emit(e Event) {
 	tx.journal.n = m.N
 	e.fold(tx.State, m)
 	tx.decision.Events = append(tx.decision.Events, e)
-	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.concerns(tx.State)))
+	tx.decision.Sites = append(tx.decision.Sites, sortedIDs(e.affectedSites(tx.State)))
 }
 
 // Applied is a commit as the fold sees it: the moment and its events.

@@ -211,7 +211,7 @@ func (e DoorCreated) fold(s *State, _ Moment) {
 	s.Doors.Put(e.Door, Door{ID: e.Door, Site: e.Site, Name: e.Name, Kind: e.Kind, Unit: e.Unit, In: e.In, Out: e.Out,
 		Class: e.Class, FireRelease: e.FireRelease, AfterLease: e.AfterLease, Capabilities: e.Capabilities, Capacity: e.Capacity})
 }
-func (e DoorCreated) concerns(*State) []ID { return []ID{e.Site} }
+func (e DoorCreated) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // ChangeDoor changes what is said about a door; what is left out stays. Kind,
 // site and unit are for ever: a door that was moved is another door.
@@ -279,7 +279,7 @@ func (e DoorChanged) fold(s *State, _ Moment) {
 		d.FireRelease, d.AfterLease, d.Capabilities, d.Capacity = e.FireRelease, e.AfterLease, e.Capabilities, e.Capacity
 	})
 }
-func (e DoorChanged) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e DoorChanged) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // atDoor is the scope of what concerns a door.
 func (s *State) atDoor(door ID) Scope {
@@ -313,7 +313,7 @@ type DoorDisabled struct {
 func (e DoorDisabled) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) { d.Disabled = true })
 }
-func (e DoorDisabled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e DoorDisabled) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // EnableDoor lets a disabled door decide again.
 type EnableDoor struct {
@@ -338,4 +338,4 @@ type DoorEnabled struct {
 func (e DoorEnabled) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) { d.Disabled = false })
 }
-func (e DoorEnabled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e DoorEnabled) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }

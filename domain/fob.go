@@ -204,33 +204,33 @@ func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {
 			return refuse("service_fobs_forbidden", "site %s does not allow fobs for staff and vendors; its policy service_fobs says so", id).about(id)
 		}
 	}
-	return tx.mayEquip(c.Person, e.Sites)
+	return tx.checkMayIssueTo(c.Person, e.Sites)
 }
 
 // servesAt reports whether a person is staff or a vendor at a site: has a role
 // there or at the org, or a grant to doors there.
 func (s *State) servesAt(person, site ID) bool {
 	return s.RoleAssignments.Has(roleKey(person, "")) || s.RoleAssignments.Has(roleKey(person, site)) ||
-		some(s.Grants, "person:"+string(person), func(g *Grant) bool { return !g.Revoked && s.rightAt(g.Right, site) })
+		anyRow(s.Grants, "person:"+string(person), func(g *Grant) bool { return !g.Revoked && s.rightAt(g.Right, site) })
 }
 
 // notInService says why somebody who is neither staff nor a vendor at a site gets
 // no fob for it.
 func (tx *Tx) notInService(person, site ID) *Refusal {
 	key := "person:" + string(person)
-	if some(tx.Bookings, key, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
+	if anyRow(tx.Bookings, key, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
 		return refuse("booking_missing", "person %s is a tenant at site %s: name the booking that the fob is for", person, site).about(person)
 	}
-	if some(tx.Shares, key, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
+	if anyRow(tx.Shares, key, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
 		return sharedUserFob(person)
 	}
 	return refuse("fob_holder_not_permitted", "at site %s only primary tenants, staff and vendors hold fobs; person %s is none of these", site, person).about(person, site)
 }
 
-// mayEquip refuses to issue a credential to a person whose role is above the sender's
+// checkMayIssueTo refuses to issue a credential to a person whose role is above the sender's
 // (rule L1). It compares the roles at each site where the credential opens: a sender
 // who holds the credential would have the access of the higher role.
-func (tx *Tx) mayEquip(person ID, sites []ID) *Refusal {
+func (tx *Tx) checkMayIssueTo(person ID, sites []ID) *Refusal {
 	if tx.isActor(person) || tx.Actor.Kind != ActorPerson {
 		return nil
 	}
@@ -281,7 +281,7 @@ func (e FobAssigned) fold(s *State, m Moment) {
 	}
 	s.Credentials.Put(e.Credential, c)
 }
-func (e FobAssigned) concerns(*State) []ID { return e.Sites }
+func (e FobAssigned) affectedSites(*State) []ID { return e.Sites }
 
 // RemoveFob takes a fob or card back. Its number may be given anew; a key of a
 // unit's stock that still works returns there, and one that is suspended with it, until
@@ -337,4 +337,4 @@ func (c *Credential) returnToStock(was CredentialState, until, at time.Time) {
 		c.State = CredentialStateSuspended
 	}
 }
-func (e FobRemoved) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e FobRemoved) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -15,7 +15,7 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 	owner := PersonActor("olga")
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
-		some := func(h *history) {
+		anyRow := func(h *history) {
 			for range rapid.IntRange(1, 10).Draw(t, "commands") {
 				h.pass()
 				h.send(owner, h.command())
@@ -31,11 +31,11 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 			require.NoError(t, err)
 			return d
 		}
-		some(h)
+		anyRow(h)
 		first, second, frozen := h.s.Fork(), h.s.Fork(), h.s.Freeze()
 		was := digest(h.s)
 		require.Equal(t, was, digest(first))
-		some(h)
+		anyRow(h)
 		require.Equal(t, was, digest(first), "what happened since is not in the fork")
 		written, err := frozen.MarshalJSON()
 		require.NoError(t, err)

@@ -140,7 +140,7 @@ type GatewayRegistered struct {
 func (e GatewayRegistered) fold(s *State, _ Moment) {
 	s.Gateways.Put(e.Gateway, Gateway{ID: e.Gateway, Site: e.Site, Name: e.Name, PublicKey: e.PublicKey})
 }
-func (e GatewayRegistered) concerns(*State) []ID { return []ID{e.Site} }
+func (e GatewayRegistered) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // RotateGatewayKey gives a gateway another public key.
 type RotateGatewayKey struct {
@@ -187,7 +187,7 @@ func (e GatewayKeyRotated) fold(s *State, _ Moment) {
 		g.PublicKey = e.PublicKey
 	})
 }
-func (e GatewayKeyRotated) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }
+func (e GatewayKeyRotated) affectedSites(s *State) []ID { return s.atGateway(e.Gateway).Sites }
 
 // RetireGateway takes a gateway out of service for good. Its doors are without a
 // gateway until another is assigned, and PINs end whose uses it counted. With the
@@ -236,7 +236,7 @@ func (e GatewayRetired) fold(s *State, _ Moment) {
 	}
 	s.noteOwedGateway(e.Gateway)
 }
-func (e GatewayRetired) concerns(s *State) []ID { return s.atGateway(e.Gateway).Sites }
+func (e GatewayRetired) affectedSites(s *State) []ID { return s.atGateway(e.Gateway).Sites }
 
 // AssignDoorToGateway says which gateway opens a door. A door that another gateway
 // of the site opens is taken from that.
@@ -275,7 +275,7 @@ type GatewayDoorAssigned struct {
 func (e GatewayDoorAssigned) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) { d.Gateway = e.Gateway })
 }
-func (e GatewayDoorAssigned) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e GatewayDoorAssigned) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // RemoveDoorFromGateway leaves a door without a gateway.
 type RemoveDoorFromGateway struct {
@@ -306,7 +306,7 @@ type GatewayDoorRemoved struct {
 func (e GatewayDoorRemoved) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) { d.Gateway = "" })
 }
-func (e GatewayDoorRemoved) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e GatewayDoorRemoved) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // atGateway is the scope of what concerns a gateway.
 func (s *State) atGateway(id ID) Scope {

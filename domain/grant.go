@@ -90,7 +90,7 @@ func (c GrantRight) decide(tx *Tx) *Refusal {
 	if r := tx.checkCapabilities(right, c.Capabilities); r != nil {
 		return r
 	}
-	if r := tx.outranks(c.Person, right.Sites); r != nil {
+	if r := tx.requireOutranks(c.Person, right.Sites); r != nil {
 		return r
 	}
 	if same := tx.sameGrant(c); same != "" {
@@ -175,12 +175,12 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 	return nil
 }
 
-// outranks refuses staff to give access to themselves or to a person of their role or
+// requireOutranks refuses staff to give access to themselves or to a person of their role or
 // above (rule L1). The access may come by a grant, a booking, a share or a place in a
 // unit. Those who may change the access rights, system managers and owners, may give
 // them to anybody. Tenants and unit managers are checked earlier: their access is
 // theirs to share.
-func (tx *Tx) outranks(person ID, sites []ID) *Refusal {
+func (tx *Tx) requireOutranks(person ID, sites []ID) *Refusal {
 	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, sites) {
 		return nil
 	}
@@ -209,7 +209,7 @@ func (e RightGranted) fold(s *State, m Moment) {
 	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, From: e.From, Until: e.Until,
 		BufferBefore: e.BufferBefore, BufferAfter: e.BufferAfter, Schedule: e.Schedule, Kinds: e.Kinds, Capabilities: e.Capabilities, By: m.Actor})
 }
-func (e RightGranted) concerns(s *State) []ID { return s.atRight(e.Right).Sites }
+func (e RightGranted) affectedSites(s *State) []ID { return s.atRight(e.Right).Sites }
 
 // RevokeRight takes a granted access right back.
 type RevokeRight struct {
@@ -234,7 +234,7 @@ type RightRevoked struct {
 func (e RightRevoked) fold(s *State, _ Moment) {
 	s.Grants.Update(e.Grant, func(g *Grant) { g.Revoked = true })
 }
-func (e RightRevoked) concerns(s *State) []ID { return s.atGrant(e.Grant).Sites }
+func (e RightRevoked) affectedSites(s *State) []ID { return s.atGrant(e.Grant).Sites }
 
 // atGrant is the scope of what concerns a grant.
 func (s *State) atGrant(grant ID) Scope {

@@ -143,7 +143,7 @@ func (e GroupCreated) fold(s *State, _ Moment) {
 	s.Groups.Put(e.Group, Group{ID: e.Group, Name: e.Name, Doors: e.Doors, Sites: s.sitesOfDoors(e.Doors),
 		Options: []GroupOption{OptionAdminsModifySettings}, Times: always})
 }
-func (e GroupCreated) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupCreated) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // RenameGroup gives a group another name.
 type RenameGroup struct {
@@ -176,7 +176,7 @@ type GroupRenamed struct {
 func (e GroupRenamed) fold(s *State, _ Moment) {
 	s.Groups.Update(e.Group, func(g *Group) { g.Name = e.Name })
 }
-func (e GroupRenamed) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupRenamed) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // AddDoorToGroup puts a door into a group: from now on every member has it (rule
 // G2).
@@ -214,7 +214,7 @@ type GroupDoorAdded struct {
 func (e GroupDoorAdded) fold(s *State, _ Moment) {
 	s.setDoors(e.Group, func(doors []ID) []ID { return append(doors, e.Door) })
 }
-func (e GroupDoorAdded) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupDoorAdded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // RemoveDoorFromGroup takes a door out of a group: no member has it by the group
 // any more. Those who run the door's site may do so whatever else is in the group.
@@ -256,7 +256,7 @@ func (e GroupDoorRemoved) fold(s *State, _ Moment) {
 		return slices.DeleteFunc(doors, func(d ID) bool { return d == e.Door })
 	})
 }
-func (e GroupDoorRemoved) concerns(s *State) []ID {
+func (e GroupDoorRemoved) affectedSites(s *State) []ID {
 	return append(s.atDoor(e.Door).Sites, s.sitesOfGroup(e.Group)...)
 }
 
@@ -295,4 +295,4 @@ type GroupEnded struct {
 func (e GroupEnded) fold(s *State, _ Moment) {
 	s.Groups.Update(e.Group, func(g *Group) { g.Ended, g.Doors = true, []ID{} })
 }
-func (e GroupEnded) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupEnded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }

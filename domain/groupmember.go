@@ -116,8 +116,8 @@ func (s *State) lastGroupOwner(group, person ID) *Refusal {
 	return refuse("last_owner", "%s is the only owner of group %s; make somebody else owner first", person, group).about(person, group)
 }
 
-// owesOwner refuses to erase the last owner of a group.
-func (s *State) owesOwner(person ID) *Refusal {
+// checkNotLastOwner refuses to erase the last owner of a group.
+func (s *State) checkNotLastOwner(person ID) *Refusal {
 	for _, m := range s.GroupMembers.Each("person:" + string(person)) {
 		if r := s.lastGroupOwner(m.Group, person); r != nil {
 			return r
@@ -199,7 +199,7 @@ type GroupMemberAdded struct {
 func (e GroupMemberAdded) fold(s *State, m Moment) {
 	s.GroupMembers.Put(memberKey(e.Group, e.Person), GroupMember{Group: e.Group, Person: e.Person, Role: e.Role, Since: m.At, By: m.Actor, Unconfirmed: e.Unconfirmed})
 }
-func (e GroupMemberAdded) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupMemberAdded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // ChangeMemberRole gives a member another role in the group.
 type ChangeMemberRole struct {
@@ -246,8 +246,8 @@ type GroupMemberRoleChanged struct {
 	Role   GroupRole `json:"role"`
 }
 
-func (e GroupMemberRoleChanged) fold(s *State, _ Moment) { s.setMemberRole(e.Group, e.Person, e.Role) }
-func (e GroupMemberRoleChanged) concerns(s *State) []ID  { return s.sitesOfGroup(e.Group) }
+func (e GroupMemberRoleChanged) fold(s *State, _ Moment)     { s.setMemberRole(e.Group, e.Person, e.Role) }
+func (e GroupMemberRoleChanged) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 func (s *State) setMemberRole(group, person ID, role GroupRole) {
 	s.GroupMembers.Update(memberKey(group, person), func(m *GroupMember) { m.Role = role })
@@ -303,7 +303,7 @@ type GroupMemberRemoved struct {
 func (e GroupMemberRemoved) fold(s *State, _ Moment) {
 	s.GroupMembers.Update(memberKey(e.Group, e.Person), func(m *GroupMember) { m.Removed = true })
 }
-func (e GroupMemberRemoved) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupMemberRemoved) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // TransferGroupOwnership hands the sender's ownership of a group over. The next
 // owner is an admin of it before.
@@ -345,4 +345,4 @@ func (e GroupOwnershipTransferred) fold(s *State, _ Moment) {
 	s.setMemberRole(e.Group, e.From, GroupAdmin)
 	s.setMemberRole(e.Group, e.To, GroupOwner)
 }
-func (e GroupOwnershipTransferred) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupOwnershipTransferred) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }

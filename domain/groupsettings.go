@@ -107,7 +107,7 @@ func (e GroupOptionSet) fold(s *State, _ Moment) {
 		g.Options = sortedSet(on)
 	})
 }
-func (e GroupOptionSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupOptionSet) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // SetGroupSchedule sets when the members pass the doors.
 type SetGroupSchedule struct {
@@ -141,7 +141,7 @@ type GroupScheduleSet struct {
 func (e GroupScheduleSet) fold(s *State, _ Moment) {
 	s.Groups.Update(e.Group, func(g *Group) { g.Times = e.Times })
 }
-func (e GroupScheduleSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupScheduleSet) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // SetGroupBusinessHours sets when the doors stand open, or changes how those hours
 // begin.
@@ -194,7 +194,7 @@ type GroupBusinessHoursSet struct {
 func (e GroupBusinessHoursSet) fold(s *State, _ Moment) {
 	s.Groups.Update(e.Group, func(g *Group) { g.Hours = e.Hours })
 }
-func (e GroupBusinessHoursSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupBusinessHoursSet) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // SetGroupBlackout closes the doors of a group to its members and ends their business
 // hours. It lasts from one local date and time of each site to another. Others pass as
@@ -254,7 +254,7 @@ func (e GroupBlackoutSet) fold(s *State, _ Moment) {
 		g.Blackouts = all
 	})
 }
-func (e GroupBlackoutSet) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupBlackoutSet) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // ClearGroupBlackout takes a blackout of a group back.
 type ClearGroupBlackout struct {
@@ -286,4 +286,4 @@ type GroupBlackoutCleared struct {
 func (e GroupBlackoutCleared) fold(s *State, _ Moment) {
 	s.Groups.Update(e.Group, func(g *Group) { g.Blackouts = g.without(e.Blackout) })
 }
-func (e GroupBlackoutCleared) concerns(s *State) []ID { return s.sitesOfGroup(e.Group) }
+func (e GroupBlackoutCleared) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }

@@ -93,14 +93,14 @@ func (s *State) meets(viewer ID, p *Person) bool {
 }
 
 func seesAny[T any](s *State, t *table[T], viewer ID, key string) bool {
-	return some(t, key, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
+	return anyRow(t, key, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
 }
 
 // meetsBooking reports whether somebody has, or had, a share of a booking, or a place in
 // its unit under it.
 func (s *State) meetsBooking(viewer ID, b *Booking) bool {
 	key := "person:" + string(viewer)
-	return some(s.Shares, key, func(sh *Share) bool { return sh.Booking == b.ID }) || some(s.UnitUsers, key, func(u *UnitUser) bool { return u.Booking == b.ID })
+	return anyRow(s.Shares, key, func(sh *Share) bool { return sh.Booking == b.ID }) || anyRow(s.UnitUsers, key, func(u *UnitUser) bool { return u.Booking == b.ID })
 }
 
 // keyOfTenancy reports whether a credential belongs to a booking of which the viewer is

@@ -204,7 +204,7 @@ func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision,
 			return Decision{}, Impact{}, true, r
 		}
 	}
-	f := &foresight{s: s, at: c.At, events: whole.Events, sites: map[ID]*prospect{}, most: people, losing: map[ID]bool{}, gaining: map[ID]bool{}}
+	f := &impactBuilder{s: s, at: c.At, events: whole.Events, sites: map[ID]*siteDiff{}, most: people, losing: map[ID]bool{}, gaining: map[ID]bool{}}
 	f.moment = Moment{N: s.N + 1, At: c.At, CommandID: c.ID, Actor: c.Actor}
 	f.impact = Impact{
 		Lost: AccessChanges{List: []AccessChange{}}, Gained: AccessChanges{List: []AccessChange{}},
@@ -221,14 +221,14 @@ func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision,
 	return d, f.impact, true, nil
 }
 
-// foresight is the making of an impact.
-type foresight struct {
+// impactBuilder is the making of an impact.
+type impactBuilder struct {
 	s      *State
 	viewer ID // empty: sees nobody
 	at     time.Time
 	moment Moment
 	events []Event
-	sites  map[ID]*prospect
+	sites  map[ID]*siteDiff
 	most   int // people to look at
 	impact Impact
 	// losing and gaining are the people who were found to, at any site.
@@ -236,7 +236,7 @@ type foresight struct {
 }
 
 // suppose folds the events, looks, and takes them back.
-func (f *foresight) suppose(look func()) {
+func (f *impactBuilder) suppose(look func()) {
 	j := f.s.journal
 	start, n := j.begin(), j.n
 	j.supposed = map[touch]any{}
@@ -255,7 +255,7 @@ func (f *foresight) suppose(look func()) {
 // look compares the state as it is with the one to come. It finds which rows differ,
 // then the people who depend on them, on either side, then what those can open. It
 // reports false when there are too many people to look at.
-func (f *foresight) look() bool {
+func (f *impactBuilder) look() bool {
 	f.suppose(f.rowsAfter)
 	if !f.rowsBefore() {
 		return true
@@ -283,11 +283,11 @@ const together = 500
 
 // compare adds the differences at a site to the impact. The access of many people takes
 // much memory, so it is computed for one batch of people at a time.
-func (f *foresight) compare(p *prospect) {
+func (f *impactBuilder) compare(p *siteDiff) {
 	var c *comparison
-	p.before = p.outlook(f)
+	p.before = p.siteView(f)
 	f.suppose(func() {
-		p.after = p.outlook(f)
+		p.after = p.siteView(f)
 		c = newComparison(f, p)
 	})
 	for people := range slices.Chunk(p.everybody(), together) {
@@ -302,7 +302,7 @@ func (f *foresight) compare(p *prospect) {
 
 // consequences lists the reviews and the ends among all events; recorded are those
 // of the commit itself.
-func (f *foresight) consequences(recorded []Event) {
+func (f *impactBuilder) consequences(recorded []Event) {
 	reviews, ends := &f.impact.Reviews, &f.impact.Ends
 	f.suppose(func() {
 		for _, e := range f.events {
@@ -340,7 +340,7 @@ func (f *foresight) consequences(recorded []Event) {
 }
 
 // ending says what ends by an event, and where that belongs.
-func (f *foresight) ending(e Event) (Ending, Record, bool) {
+func (f *impactBuilder) ending(e Event) (Ending, Record, bool) {
 	var share ID
 	var cause string
 	switch e := e.(type) {
@@ -363,4 +363,4 @@ func (f *foresight) ending(e Event) (Ending, Record, bool) {
 }
 
 // sees reports whether the sender may read a record.
-func (f *foresight) sees(r Record) bool { return Visible(f.s, f.viewer, r) }
+func (f *impactBuilder) sees(r Record) bool { return Visible(f.s, f.viewer, r) }

@@ -10,20 +10,20 @@ import (
 // comparison compares what the people of a prospect can open by two states. The state
 // is the one to come while it does.
 type comparison struct {
-	f            *foresight
-	p            *prospect
-	forth, back  *clock
+	f            *impactBuilder
+	p            *siteDiff
+	forth, back  *scheduleDiff
 	lost, gained *changeList
 	doors        []foundDoor
 }
 
-func newComparison(f *foresight, p *prospect) *comparison {
-	forth := newClock(p.before, p.after)
+func newComparison(f *impactBuilder, p *siteDiff) *comparison {
+	forth := newScheduleDiff(p.before, p.after)
 	back := forth.turned()
 	return &comparison{f: f, p: p, forth: forth, back: back, doors: p.doorChanges(forth, back),
-		lost: &changeList{to: &f.impact.Lost, people: f.losing, clock: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed},
+		lost: &changeList{to: &f.impact.Lost, people: f.losing, scheduleDiff: forth, before: p.before, after: p.after, effects: [2]Effect{EffectLost, EffectNarrowed},
 			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
-		gained: &changeList{to: &f.impact.Gained, people: f.gaining, clock: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened},
+		gained: &changeList{to: &f.impact.Gained, people: f.gaining, scheduleDiff: back, before: p.after, after: p.before, effects: [2]Effect{EffectGained, EffectWidened},
 			doors: map[string]bool{}, known: map[[2]shape]verdict{}},
 	}
 }
@@ -49,7 +49,7 @@ func (c *comparison) add(people []ID) {
 // it already.
 func (c *comparison) hide(person ID) {
 	hidden := map[string]bool{}
-	for _, o := range []*outlook{c.p.after, c.p.before} {
+	for _, o := range []*siteView{c.p.after, c.p.before} {
 		if a := o.people[person]; a != nil {
 			maps.Copy(hidden, a.private) // as it was before, where it was there
 		}
@@ -58,11 +58,11 @@ func (c *comparison) hide(person ID) {
 	if len(hidden) == 0 {
 		return
 	}
-	for _, o := range []*outlook{c.p.before, c.p.after} {
+	for _, o := range []*siteView{c.p.before, c.p.after} {
 		if a := o.people[person]; a != nil {
-			a.shown = map[string][]passage{}
-			for door, list := range a.passages {
-				if left := slices.DeleteFunc(slices.Clone(list), func(w passage) bool { return hidden[w.grant] }); len(left) > 0 {
+			a.shown = map[string][]accessPath{}
+			for door, list := range a.accessPaths {
+				if left := slices.DeleteFunc(slices.Clone(list), func(w accessPath) bool { return hidden[w.grant] }); len(left) > 0 {
 					a.shown[door] = left
 				}
 			}
@@ -83,8 +83,8 @@ func (c *comparison) end() {
 // places: to gain is to lose it the other way round.
 type changeList struct {
 	to            *AccessChanges
-	clock         *clock
-	before, after *outlook
+	scheduleDiff  *scheduleDiff
+	before, after *siteView
 	effects       [2]Effect   // all of it, some of it
 	people        map[ID]bool // of all sites: somebody who loses at two is one
 	doors         map[string]bool
@@ -92,7 +92,7 @@ type changeList struct {
 }
 
 // shape is all of a passage that a verdict depends on. It covers the case of one
-// passage at most, with nothing cut out of it. Many people have the same shape.
+// accessPath at most, with nothing cut out of it. Many people have the same shape.
 type shape struct {
 	any             bool
 	from, until     unlock.Instant
@@ -101,12 +101,12 @@ type shape struct {
 	code            unlock.Code
 }
 
-func shapeOf(passages []passage) (shape, bool) {
-	if len(passages) == 0 {
+func shapeOf(accessPaths []accessPath) (shape, bool) {
+	if len(accessPaths) == 0 {
 		return shape{}, true
 	}
-	w := passages[0]
-	return shape{true, w.from, w.until, w.times, w.fobTimes, w.kinds, w.may, w.code}, len(passages) == 1 && len(w.closed) == 0
+	w := accessPaths[0]
+	return shape{true, w.from, w.until, w.times, w.fobTimes, w.kinds, w.may, w.code}, len(accessPaths) == 1 && len(w.closed) == 0
 }
 
 // verdict is an answer of changeList.difference.
@@ -116,15 +116,15 @@ type verdict struct {
 }
 
 // of gives the passages of a person by door.
-func (o *outlook) of(person ID) map[string][]passage {
+func (o *siteView) of(person ID) map[string][]accessPath {
 	if a := o.people[person]; a != nil {
-		return a.passages
+		return a.accessPaths
 	}
 	return nil
 }
 
 // shownOf gives the passages of a person without those that privacy hides.
-func (o *outlook) shownOf(person ID) map[string][]passage {
+func (o *siteView) shownOf(person ID) map[string][]accessPath {
 	if a := o.people[person]; a != nil && a.shown != nil {
 		return a.shown
 	}
@@ -172,7 +172,7 @@ func (l *changeList) person(site, id ID) {
 
 // difference says whether anything is left of what a door opened, and which aspects
 // of it are open less.
-func (l *changeList) difference(before, after []passage) (open bool, less []aspect) {
+func (l *changeList) difference(before, after []accessPath) (open bool, less []aspect) {
 	was, one := shapeOf(before)
 	is, other := shapeOf(after)
 	if !one || !other {
@@ -187,41 +187,41 @@ func (l *changeList) difference(before, after []passage) (open bool, less []aspe
 }
 
 // differ answers difference.
-func (l *changeList) differ(before, after []passage) (open bool, less []aspect) {
+func (l *changeList) differ(before, after []accessPath) (open bool, less []aspect) {
 	if l.alike(before, after) {
 		return true, nil
 	}
 	for _, a := range aspects {
-		was, is := a.stretches(before), a.stretches(after)
-		if !l.clock.within(was, is) {
+		was, is := a.intervals(before), a.intervals(after)
+		if !l.scheduleDiff.within(was, is) {
 			less = append(less, a)
 		}
 	}
 	if len(less) > 0 {
 		// Fobs and cards may follow a schedule of their own.
-		open = !l.after.never(aspect{}.stretches(after)) || !l.after.never(aspect{kind: unlock.Fob}.stretches(after))
+		open = !l.after.never(aspect{}.intervals(after)) || !l.after.never(aspect{kind: unlock.Fob}.intervals(after))
 	}
 	return open, less
 }
 
 // alike reports that passages are the same, at a glance.
-func (l *changeList) alike(before, after []passage) bool {
-	return slices.EqualFunc(before, after, func(a, b passage) bool {
+func (l *changeList) alike(before, after []accessPath) bool {
+	return slices.EqualFunc(before, after, func(a, b accessPath) bool {
 		return a.grant == b.grant && a.code == b.code && a.kinds == b.kinds && a.may == b.may && a.from == b.from && a.until == b.until &&
-			slices.Equal(a.closed, b.closed) && l.clock.equal(a.times, b.times) && l.clock.equal(a.fobTimes, b.fobTimes) &&
-			l.clock.steady(a.times) && l.clock.steady(a.fobTimes)
+			slices.Equal(a.closed, b.closed) && l.scheduleDiff.equal(a.times, b.times) && l.scheduleDiff.equal(a.fobTimes, b.fobTimes) &&
+			l.scheduleDiff.steady(a.times) && l.scheduleDiff.steady(a.fobTimes)
 	})
 }
 
 // through lists the grants by which less is open than before, at a door where less is.
-func (l *changeList) through(before, after []passage) []string {
+func (l *changeList) through(before, after []accessPath) []string {
 	if len(before) == 1 && (len(after) == 0 || len(after) == 1 && after[0].grant == before[0].grant) {
 		return []string{before[0].grant}
 	}
 	var out []string
 	for _, grant := range grantsIn(before) {
 		was, is := ofGrant(before, grant), ofGrant(after, grant)
-		if slices.ContainsFunc(aspects, func(a aspect) bool { return !l.clock.within(a.stretches(was), a.stretches(is)) }) {
+		if slices.ContainsFunc(aspects, func(a aspect) bool { return !l.scheduleDiff.within(a.intervals(was), a.intervals(is)) }) {
 			out = append(out, grant)
 		}
 	}
@@ -230,32 +230,32 @@ func (l *changeList) through(before, after []passage) []string {
 
 // remains lists the grants that open something before and after, without those through
 // which there is a change.
-func (l *changeList) remains(before, after []passage, through []string) []string {
+func (l *changeList) remains(before, after []accessPath, through []string) []string {
 	var out []string
 	for _, grant := range grantsIn(before) {
-		if !slices.Contains(through, grant) && !l.before.never(aspect{}.stretches(ofGrant(before, grant))) &&
-			!l.after.never(aspect{}.stretches(ofGrant(after, grant))) {
+		if !slices.Contains(through, grant) && !l.before.never(aspect{}.intervals(ofGrant(before, grant))) &&
+			!l.after.never(aspect{}.intervals(ofGrant(after, grant))) {
 			out = append(out, grant)
 		}
 	}
 	return out
 }
 
-func grantsIn(passages []passage) []string {
+func grantsIn(accessPaths []accessPath) []string {
 	var out []string
-	for _, w := range passages {
+	for _, w := range accessPaths {
 		out = append(out, w.grant)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-func ofGrant(passages []passage, grant string) []passage {
-	return slices.DeleteFunc(slices.Clone(passages), func(w passage) bool { return w.grant != grant })
+func ofGrant(accessPaths []accessPath, grant string) []accessPath {
+	return slices.DeleteFunc(slices.Clone(accessPaths), func(w accessPath) bool { return w.grant != grant })
 }
 
 // describe says what is less. Of what is gained it says how it is then.
-func (l *changeList) describe(c *AccessChange, before, after []passage, less []aspect) {
+func (l *changeList) describe(c *AccessChange, before, after []accessPath, less []aspect) {
 	if c.Effect == EffectLost {
 		c.Code = furthest(after)
 		return
@@ -265,11 +265,11 @@ func (l *changeList) describe(c *AccessChange, before, after []passage, less []a
 		o, then, past = l.before, before, after
 	}
 	if slices.Contains(less, aspect{}) {
-		c.times(o, aspect{}.stretches(past), aspect{}.stretches(then))
-		c.Calendar = len(l.clock.changed) > 0 && l.clock.withoutDays().within(aspect{}.stretches(before), aspect{}.stretches(after))
+		c.times(o, aspect{}.intervals(past), aspect{}.intervals(then))
+		c.Calendar = len(l.scheduleDiff.changed) > 0 && l.scheduleDiff.withoutDays().within(aspect{}.intervals(before), aspect{}.intervals(after))
 	}
 	for _, a := range less {
-		text := o.text(a.stretches(then))
+		text := o.text(a.intervals(then))
 		if text != c.Times && a != (aspect{}) || a.capability != 0 && c.Effect == EffectGained {
 			c.Uses = append(c.Uses, UseChange{a.String(), text})
 		}
@@ -278,14 +278,14 @@ func (l *changeList) describe(c *AccessChange, before, after []passage, less []a
 		return
 	}
 	for _, a := range aspects {
-		if a.capability == 0 && len(a.stretches(then)) == 0 {
+		if a.capability == 0 && len(a.intervals(then)) == 0 {
 			c.Uses = append(c.Uses, UseChange{a.String(), o.text(nil)})
 		}
 	}
 }
 
 // times says when a door opens next.
-func (c *AccessChange) times(o *outlook, past, then []stretch) {
+func (c *AccessChange) times(o *siteView, past, then []interval) {
 	c.Times = o.text(then)
 	from, until := extent(then)
 	oldFrom, oldUntil := extent(past)
@@ -298,9 +298,9 @@ func (c *AccessChange) times(o *outlook, past, then []stretch) {
 }
 
 // furthest is the denial of the passage that comes closest, as a gateway answers it.
-func furthest(passages []passage) unlock.Code {
+func furthest(accessPaths []accessPath) unlock.Code {
 	code := unlock.DenyNoAccessRight
-	for i, w := range passages {
+	for i, w := range accessPaths {
 		c := w.code
 		if c == unlock.NoCode {
 			c = unlock.DenyOutsideSchedule

@@ -8,8 +8,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// token is a credential with what bounds it beside the grants of its holder.
-type token struct {
+// credentialView is a credential with what bounds it beside the grants of its holder.
+type credentialView struct {
 	row    *unlock.Credential
 	from   unlock.Instant
 	until  unlock.Instant // exclusive
@@ -19,8 +19,8 @@ type token struct {
 	duress bool // it is for duress
 }
 
-func (o *outlook) token(c *unlock.Credential) *token {
-	t := &token{row: c, from: max(o.now, c.Window.From), until: bound(c.Window.Until)}
+func (o *siteView) credentialView(c *unlock.Credential) *credentialView {
+	t := &credentialView{row: c, from: max(o.now, c.Window.From), until: bound(c.Window.Until)}
 	o.get(unlock.KindSchedule, c.Schedule) // by this state: it is asked for when the other one holds
 	if t.until <= o.now {
 		t.code = unlock.DenyCredentialExpired
@@ -56,20 +56,20 @@ func (o *outlook) token(c *unlock.Credential) *token {
 	return t
 }
 
-// stretches are when the credential opens a door by passages of its holder.
-func (o *outlook) stretches(t *token, door string, passages []passage) []stretch {
+// intervals are when the credential opens a door by passages of its holder.
+func (o *siteView) intervals(t *credentialView, door string, accessPaths []accessPath) []interval {
 	if t == nil || t.code != unlock.NoCode || t.gate && o.door(door).Entry || t.row.Home != "" && o.door(door).Gateway != t.row.Home {
 		return nil
 	}
-	var fit []passage
-	for _, w := range passages {
+	var fit []accessPath
+	for _, w := range accessPaths {
 		if t.row.Booking != "" && t.row.Booking != w.booking && !w.free {
 			continue
 		}
 		w.from, w.until = max(w.from, t.from), min(w.until, t.until)
 		fit = append(fit, w)
 	}
-	out := aspect{kind: t.row.Kind}.stretches(fit)
+	out := aspect{kind: t.row.Kind}.intervals(fit)
 	for i := range out {
 		out[i].times = o.joined(out[i].times, t.row.Schedule)
 	}
@@ -77,9 +77,9 @@ func (o *outlook) stretches(t *token, door string, passages []passage) []stretch
 }
 
 // credentialOf finds a credential among those of a person.
-func (o *outlook) credentialOf(person ID, id string) *token {
+func (o *siteView) credentialOf(person ID, id string) *credentialView {
 	if a := o.people[person]; a != nil {
-		if i, ok := slices.BinarySearchFunc(a.credentials, id, func(t *token, id string) int { return cmp.Compare(t.row.ID, id) }); ok {
+		if i, ok := slices.BinarySearchFunc(a.credentials, id, func(t *credentialView, id string) int { return cmp.Compare(t.row.ID, id) }); ok {
 			return a.credentials[i]
 		}
 	}
@@ -87,16 +87,16 @@ func (o *outlook) credentialOf(person ID, id string) *token {
 }
 
 // joined is join of a key with one more schedule.
-func (o *outlook) joined(key, more string) string {
+func (o *siteView) joined(key, more string) string {
 	if more == "" {
 		return key
 	}
 	return o.join(append(strings.Split(key, " "), more)...)
 }
 
-// ofToken gives the passages of a person that count for a credential. For a credential
+// ofCredential gives the passages of a person that count for a credential. For a credential
 // that the sender may read, those that privacy hides are left out.
-func (o *outlook) ofToken(t *token, person ID) map[string][]passage {
+func (o *siteView) ofCredential(t *credentialView, person ID) map[string][]accessPath {
 	if t != nil && t.seen {
 		return o.shownOf(person)
 	}
@@ -104,9 +104,9 @@ func (o *outlook) ofToken(t *token, person ID) map[string][]passage {
 }
 
 // works reports whether a credential opens any door of the site, now or later.
-func (o *outlook) works(t *token, person ID) bool {
-	for door, passages := range o.ofToken(t, person) {
-		if !o.never(o.stretches(t, door, passages)) {
+func (o *siteView) works(t *credentialView, person ID) bool {
+	for door, accessPaths := range o.ofCredential(t, person) {
+		if !o.never(o.intervals(t, door, accessPaths)) {
 			return true
 		}
 	}
@@ -115,9 +115,9 @@ func (o *outlook) works(t *token, person ID) bool {
 
 // credentials adds the changes of the credentials of one person. These stop or begin to
 // work, get another number, or open less or more at a door where their holder does not.
-func (f *foresight) credentials(p *prospect, person ID, forth, back *clock) {
+func (f *impactBuilder) credentials(p *siteDiff, person ID, forth, back *scheduleDiff) {
 	var ids []string
-	for _, o := range []*outlook{p.before, p.after} {
+	for _, o := range []*siteView{p.before, p.after} {
 		if a := o.people[person]; a != nil {
 			for _, t := range a.credentials {
 				ids = append(ids, t.row.ID)
@@ -149,25 +149,25 @@ func (f *foresight) credentials(p *prospect, person ID, forth, back *clock) {
 // fewer lists the doors at which a credential opens less than before. It also reports
 // whether, at one of them, the credential alone is the cause and not what its holder
 // may do with a credential of its kind.
-func fewer(before, after *outlook, c *clock, person ID, was, is *token) (doors []ID, alone bool) {
+func fewer(before, after *siteView, c *scheduleDiff, person ID, was, is *credentialView) (doors []ID, alone bool) {
 	if was == nil {
 		return nil, false
 	}
 	own := aspect{kind: was.row.Kind}
-	old, now := before.ofToken(was, person), after.ofToken(was, person)
+	old, now := before.ofCredential(was, person), after.ofCredential(was, person)
 	for _, door := range sortedKeysOf(old) {
-		if c.within(before.stretches(was, door, old[door]), after.stretches(is, door, now[door])) {
+		if c.within(before.intervals(was, door, old[door]), after.intervals(is, door, now[door])) {
 			continue
 		}
 		doors = append(doors, ID(door))
-		alone = alone || c.within(own.stretches(old[door]), own.stretches(now[door]))
+		alone = alone || c.within(own.intervals(old[door]), own.intervals(now[door]))
 	}
 	return doors, alone
 }
 
 // credential adds one change. A PIN for duress is not even counted for those who
 // may not read it: the number would tell of it.
-func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, doors []ID, renumbered bool) {
+func (f *impactBuilder) credential(p *siteDiff, person ID, t *credentialView, effect Effect, doors []ID, renumbered bool) {
 	if t.duress && !t.seen {
 		return
 	}
@@ -186,7 +186,7 @@ func (f *foresight) credential(p *prospect, person ID, t *token, effect Effect, 
 
 // beside lists the kinds of the person's other credentials that still work. It includes
 // only those that the sender may read.
-func (o *outlook) beside(person ID, t *token) []CredentialKind {
+func (o *siteView) beside(person ID, t *credentialView) []CredentialKind {
 	var kinds []CredentialKind
 	if a := o.people[person]; a != nil {
 		for _, other := range a.credentials {

@@ -13,16 +13,16 @@ type doorTimes struct {
 	shut string // lockdown or disabled; empty: it is not
 	// anybody is when the door is unlocked without waiting for anybody, firstIn with
 	// business hours that wait for the first in.
-	anybody, firstIn []stretch
-	posture          []stretch       // of these by posture, not by business hours
-	free             []stretch       // when it lets in any live credential
+	anybody, firstIn []interval
+	posture          []interval      // of these by posture, not by business hours
+	free             []interval      // when it lets in any live credential
 	closed           []unlock.Window // blackouts of the site
 	grace            uint32          // the longest of its business hours, in seconds
 	seen             bool            // the sender may read it
 }
 
 // seesDoor reports whether the sender may read a door, or a group that has it.
-func (f *foresight) seesDoor(id ID) bool {
+func (f *impactBuilder) seesDoor(id ID) bool {
 	if f.sees(recordIn(f.s, f.s.Doors, id)) {
 		return true
 	}
@@ -34,7 +34,7 @@ func (f *foresight) seesDoor(id ID) bool {
 	return false
 }
 
-func (o *outlook) doorTimes(id ID) *doorTimes {
+func (o *siteView) doorTimes(id ID) *doorTimes {
 	d := o.door(string(id))
 	if d == nil {
 		return nil
@@ -61,7 +61,7 @@ func (o *outlook) doorTimes(id ID) *doorTimes {
 			continue
 		}
 		c := o.and(choice{}, r.Hours.Schedule)
-		hours := stretch{from: opens, until: forEver, times: o.join(c.schedules...), closed: c.closed}
+		hours := interval{from: opens, until: forEver, times: o.join(c.schedules...), closed: c.closed}
 		if r.Hours.FirstIn {
 			t.firstIn, t.grace = append(t.firstIn, hours), max(t.grace, r.Hours.Grace)
 		} else {
@@ -75,10 +75,10 @@ func (o *outlook) doorTimes(id ID) *doorTimes {
 // postures returns when a door is unlocked and when it lets in any live credential. The
 // door's own posture counts first, then that of the site. It also returns the instant
 // from which neither counts.
-func (o *outlook) postures(d *unlock.Door) (unlocked, free []stretch, over unlock.Instant) {
+func (o *siteView) postures(d *unlock.Door) (unlocked, free []interval, over unlock.Instant) {
 	over = o.now
 	take := func(p unlock.Posture, until unlock.Instant) {
-		s := stretch{from: over, until: bound(until)}
+		s := interval{from: over, until: bound(until)}
 		if p == unlock.Normal || p == unlock.Lockdown || s.until <= s.from {
 			return
 		}
@@ -114,7 +114,7 @@ type foundDoor struct {
 }
 
 // doorChanges finds what becomes of the doors of the site for everybody, but for whom.
-func (p *prospect) doorChanges(forth, back *clock) (all []foundDoor) {
+func (p *siteDiff) doorChanges(forth, back *scheduleDiff) (all []foundDoor) {
 	for _, id := range sortedKeysOf(p.doors) {
 		was, is := p.before.doors[id], p.after.doors[id]
 		if was == nil || is == nil {
@@ -156,7 +156,7 @@ func (p *prospect) doorChanges(forth, back *clock) (all []foundDoor) {
 }
 
 // listDoors adds the changes of doors to the impact.
-func (f *foresight) listDoors(found []foundDoor) {
+func (f *impactBuilder) listDoors(found []foundDoor) {
 	to := &f.impact.Doors
 	to.Count += len(found)
 	for _, c := range found {
@@ -171,8 +171,8 @@ func (f *foresight) listDoors(found []foundDoor) {
 
 // opensLess says why a door that stands open to anybody, or to any live credential,
 // does so less than before; and the bounds of the time in which it did.
-func (c *clock) opensLess(was, is *doorTimes) (reason string, w unlock.Window) {
-	lets := func(d *doorTimes) []stretch { return slices.Concat(d.free, d.anybody) }
+func (c *scheduleDiff) opensLess(was, is *doorTimes) (reason string, w unlock.Window) {
+	lets := func(d *doorTimes) []interval { return slices.Concat(d.free, d.anybody) }
 	switch {
 	case !c.within(was.posture, is.anybody):
 		reason = reasonUnlocked
@@ -210,7 +210,7 @@ func beyond(windows, others []unlock.Window) []unlock.Window {
 }
 
 // who counts and names people whom the change of a door concerns.
-func (c *foundDoor) who(p *prospect, people []ID) {
+func (c *foundDoor) who(p *siteDiff, people []ID) {
 	o := p.before
 	if c.Effect == EffectReopens || c.Effect == EffectStandsOpen {
 		o = p.after
@@ -231,9 +231,9 @@ func (c *foundDoor) who(p *prospect, people []ID) {
 			continue
 		}
 		open, visible := false, a.visible
-		for _, w := range a.passages[string(c.Door)] {
+		for _, w := range a.accessPaths[string(c.Door)] {
 			w.from, w.until = max(w.from, from), min(w.until, until)
-			if list := (aspect{}).stretches([]passage{w}); len(list) > 0 && !o.never(list) {
+			if list := (aspect{}).intervals([]accessPath{w}); len(list) > 0 && !o.never(list) {
 				open, visible = true, visible || a.seen[w.grant]
 			}
 		}

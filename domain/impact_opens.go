@@ -15,7 +15,7 @@ type choice struct {
 }
 
 // opens gives the doors of a grant with the schedules that bound each.
-func (o *outlook) opens(g *unlock.Grant) map[string][]choice {
+func (o *siteView) opens(g *unlock.Grant) map[string][]choice {
 	var doors map[string][]choice
 	if g.Right != "" {
 		doors = o.right(g.Right, "")
@@ -35,7 +35,7 @@ func (o *outlook) opens(g *unlock.Grant) map[string][]choice {
 }
 
 // and bounds a choice by one more schedule.
-func (o *outlook) and(c choice, more string) choice {
+func (o *siteView) and(c choice, more string) choice {
 	if more == "" {
 		return c
 	}
@@ -46,7 +46,7 @@ func (o *outlook) and(c choice, more string) choice {
 	return c
 }
 
-func (o *outlook) right(id, narrower string) map[string][]choice {
+func (o *siteView) right(id, narrower string) map[string][]choice {
 	key := "right/" + id + "/" + narrower
 	doors, known := o.opened[key]
 	if known {
@@ -64,7 +64,7 @@ func (o *outlook) right(id, narrower string) map[string][]choice {
 }
 
 // unit gives the doors of what is mapped to a unit.
-func (o *outlook) unit(id string) map[string][]choice {
+func (o *siteView) unit(id string) map[string][]choice {
 	key := "unit/" + id
 	doors, known := o.opened[key]
 	if known {
@@ -97,7 +97,7 @@ func both(a, b map[string][]choice) map[string][]choice {
 
 // join gives the key of the intersection of schedules. Empty means that it always
 // holds.
-func (o *outlook) join(ids ...string) string {
+func (o *siteView) join(ids ...string) string {
 	ids = slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == "" })
 	slices.Sort(ids)
 	ids = slices.Compact(ids)

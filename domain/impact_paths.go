@@ -10,12 +10,12 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// passage is one chain of facts that lets a person through a door, with all its bounds.
+// accessPath is one chain of facts that lets a person through a door, with all its bounds.
 // It tells for all instants at once what [unlock.Decide] tells for one.
-type passage struct {
+type accessPath struct {
 	grant   string // id of the permission row
 	booking string // the one that it hangs on; empty: none
-	stretch
+	interval
 	fobTimes string // in the place of times where it is a fob or a card
 	kinds    uint8  // bits of unlock.CredentialKind
 	may      uint8  // bits of unlock.Capability
@@ -23,8 +23,8 @@ type passage struct {
 	free     bool // the door lets in any live credential
 }
 
-// stretch is a part of time: an interval in which a schedule holds.
-type stretch struct {
+// interval is a part of time: an interval in which a schedule holds.
+type interval struct {
 	from, until unlock.Instant  // until is exclusive; none is the last instant
 	times       string          // key of outlook.times
 	closed      []unlock.Window // without these
@@ -36,18 +36,18 @@ const forEver unlock.Instant = math.MaxInt64
 // whatever the person may carry.
 const allKinds uint8 = 1<<unlock.AnyKind | 1<<unlock.Fob | 1<<unlock.Card | 1<<unlock.Pin | 1<<unlock.MobileKey
 
-// prospect is one site in an impact.
-type prospect struct {
+// siteDiff is one site in an impact.
+type siteDiff struct {
 	site          ID
 	changed       []rowChange
 	people        map[ID]struct{} // whose access may differ
 	crowd         map[ID]struct{} // whom the doors concern
 	doors         map[ID]struct{} // that may differ for everybody
-	before, after *outlook
+	before, after *siteView
 }
 
-// outlook is what the people of a prospect can open by one state, from an instant on.
-type outlook struct {
+// siteView is what the people of a site can open by one state, from an instant on.
+type siteView struct {
 	m    *rowMaker // nil: there is no such site
 	row  *unlock.Site
 	zone *schedule.Zone
@@ -56,39 +56,39 @@ type outlook struct {
 	// times are intersections of schedules, by the joined ids of their rows.
 	times  map[string]schedule.Schedule
 	opened map[string]map[string][]choice // by right or unit: its doors with the schedules that bound each
-	open   map[string][]stretch           // when doors that are not in the prospect let in any live credential
+	open   map[string][]interval          // when doors that are not in the prospect let in any live credential
 	people map[ID]*abilities
 	doors  map[ID]*doorTimes
-	self   *clock // of this outlook with itself
+	self   *scheduleDiff // of this outlook with itself
 }
 
 // abilities are what one person can open.
 type abilities struct {
 	active      bool
-	passages    map[string][]passage // by door
-	shown       map[string][]passage // without those that privacy hides from the sender; nil: it hides none
-	credentials []*token             // sorted by id
-	seen        map[string]bool      // the grants of which the sender may know
-	private     map[string]bool      // the grants, with whether the privacy of a unit hides them from the sender
-	visible     bool                 // the sender may read the person
+	accessPaths map[string][]accessPath // by door
+	shown       map[string][]accessPath // without those that privacy hides from the sender; nil: it hides none
+	credentials []*credentialView       // sorted by id
+	seen        map[string]bool         // the grants of which the sender may know
+	private     map[string]bool         // the grants, with whether the privacy of a unit hides them from the sender
+	visible     bool                    // the sender may read the person
 }
 
 // everybody lists the people and the crowd, sorted.
-func (p *prospect) everybody() []ID {
+func (p *siteDiff) everybody() []ID {
 	all := maps.Clone(p.people)
 	maps.Copy(all, p.crowd)
 	return sortedKeysOf(all)
 }
 
-// outlook looks at the site of the prospect by the state as it is now, but at nobody yet.
-func (p *prospect) outlook(f *foresight) *outlook {
-	o := &outlook{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
+// siteView looks at the site by the state as it is now, but at nobody yet.
+func (p *siteDiff) siteView(f *impactBuilder) *siteView {
+	o := &siteView{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
 	m, ok := newRowMaker(f.s, p.site, numberTags)
 	if !ok {
 		return o
 	}
 	o.m, o.row, o.zone = m, m.siteRow(), f.s.zone(p.site)
-	o.open = map[string][]stretch{}
+	o.open = map[string][]interval{}
 	o.rows, o.times, o.opened = map[unlock.Key]unlock.Row{}, map[string]schedule.Schedule{"": always}, map[string]map[string][]choice{}
 	for id := range f.s.Doors.index["site:"+string(p.site)] {
 		if _, apart := p.doors[id]; !apart {
@@ -108,7 +108,7 @@ func (p *prospect) outlook(f *foresight) *outlook {
 
 // lookAt looks at what people can open, and forgets whom it looked at before. The
 // state is the one of the outlook.
-func (o *outlook) lookAt(f *foresight, people []ID) {
+func (o *siteView) lookAt(f *impactBuilder, people []ID) {
 	clear(o.people)
 	if o.m == nil {
 		return
@@ -119,7 +119,7 @@ func (o *outlook) lookAt(f *foresight, people []ID) {
 	for _, id := range people {
 		if a := o.abilities(id); a != nil {
 			a.visible = f.sees(recordIn(f.s, f.s.People, id))
-			for _, list := range a.passages {
+			for _, list := range a.accessPaths {
 				for _, w := range list {
 					if _, known := a.seen[w.grant]; !known {
 						a.seen[w.grant] = f.s.SeesGrant(f.viewer, w.grant) || w.free && a.visible
@@ -136,7 +136,7 @@ func (o *outlook) lookAt(f *foresight, people []ID) {
 	}
 }
 
-func (o *outlook) get(kind unlock.Kind, id string) unlock.Row {
+func (o *siteView) get(kind unlock.Kind, id string) unlock.Row {
 	k := unlock.Key{Kind: kind, ID: id}
 	r, known := o.rows[k]
 	if !known && id != "" {
@@ -146,12 +146,12 @@ func (o *outlook) get(kind unlock.Kind, id string) unlock.Row {
 	return r
 }
 
-func (o *outlook) door(id string) *unlock.Door {
+func (o *siteView) door(id string) *unlock.Door {
 	d, _ := o.get(unlock.KindDoor, id).(*unlock.Door)
 	return d
 }
 
-func (o *outlook) grant(id string) *unlock.Grant {
+func (o *siteView) grant(id string) *unlock.Grant {
 	g, _ := o.get(unlock.KindGrant, id).(*unlock.Grant)
 	return g
 }
@@ -165,7 +165,7 @@ func first(a, b unlock.Code) unlock.Code {
 }
 
 // personCode is what stands against a person.
-func (o *outlook) personCode(id string) unlock.Code {
+func (o *siteView) personCode(id string) unlock.Code {
 	p, ok := o.get(unlock.KindPerson, id).(*unlock.Person)
 	switch {
 	case !ok:
@@ -179,30 +179,30 @@ func (o *outlook) personCode(id string) unlock.Code {
 }
 
 // abilities finds what a person can open; nil when the site does not know them.
-func (o *outlook) abilities(person ID) *abilities {
+func (o *siteView) abilities(person ID) *abilities {
 	if _, known := o.get(unlock.KindPerson, string(person)).(*unlock.Person); !known {
 		return nil
 	}
-	a := &abilities{passages: map[string][]passage{}, seen: map[string]bool{}, private: map[string]bool{}}
+	a := &abilities{accessPaths: map[string][]accessPath{}, seen: map[string]bool{}, private: map[string]bool{}}
 	who := o.personCode(string(person))
 	a.active = who == unlock.NoCode
 	for _, id := range o.m.s.grantsAt(person, o.m.site.ID) {
 		if g := o.grant(id); g != nil {
-			o.passages(a.passages, g, who)
+			o.accessPaths(a.accessPaths, g, who)
 		}
 	}
-	for door, stretches := range o.open {
-		for _, s := range stretches {
-			free := passage{stretch: s, grant: posturePrefix + door, kinds: allKinds, may: ^uint8(0), code: who, free: true}
-			a.passages[door] = append(a.passages[door], free)
+	for door, intervals := range o.open {
+		for _, s := range intervals {
+			free := accessPath{interval: s, grant: posturePrefix + door, kinds: allKinds, may: ^uint8(0), code: who, free: true}
+			a.accessPaths[door] = append(a.accessPaths[door], free)
 		}
 	}
 	for id := range o.m.s.Credentials.index["person:"+string(person)] {
 		if c, ok := o.get(unlock.KindCredential, string(id)).(*unlock.Credential); ok {
-			a.credentials = append(a.credentials, o.token(c))
+			a.credentials = append(a.credentials, o.credentialView(c))
 		}
 	}
-	slices.SortFunc(a.credentials, func(a, b *token) int { return strings.Compare(a.row.ID, b.row.ID) })
+	slices.SortFunc(a.credentials, func(a, b *credentialView) int { return strings.Compare(a.row.ID, b.row.ID) })
 	return a
 }
 
@@ -218,17 +218,17 @@ func bound(until unlock.Instant) unlock.Instant {
 }
 
 // narrowTo narrows a passage to a window; over is what the door says after it.
-func (w *passage) narrowTo(window unlock.Window, now unlock.Instant, over unlock.Code) {
+func (w *accessPath) narrowTo(window unlock.Window, now unlock.Instant, over unlock.Code) {
 	w.from, w.until = max(w.from, window.From), min(w.until, bound(window.Until))
 	if bound(window.Until) <= now {
 		w.code = first(w.code, over)
 	}
 }
 
-// passages adds those of a grant at all of its doors.
-func (o *outlook) passages(to map[string][]passage, leaf *unlock.Grant, who unlock.Code) {
-	base := passage{grant: leaf.ID, booking: leaf.Booking, kinds: o.kindsOf(leaf), code: who}
-	base.stretch, base.may = stretch{from: o.now, until: forEver}, capabilityBits(leaf.Capabilities)
+// accessPaths adds those of a grant at all of its doors.
+func (o *siteView) accessPaths(to map[string][]accessPath, leaf *unlock.Grant, who unlock.Code) {
+	base := accessPath{grant: leaf.ID, booking: leaf.Booking, kinds: o.kindsOf(leaf), code: who}
+	base.interval, base.may = interval{from: o.now, until: forEver}, capabilityBits(leaf.Capabilities)
 	if right, ok := o.get(unlock.KindRight, leaf.Right).(*unlock.Right); ok {
 		base.may |= capabilityBits(right.Capabilities)
 	}
@@ -275,7 +275,7 @@ func capabilityBits(list []unlock.Capability) (set uint8) {
 }
 
 // kindsOf are the kinds of credential that may use a grant.
-func (o *outlook) kindsOf(g *unlock.Grant) uint8 {
+func (o *siteView) kindsOf(g *unlock.Grant) uint8 {
 	kinds := allKinds
 	if len(g.Kinds) > 0 {
 		kinds = 1 << unlock.AnyKind
@@ -291,7 +291,7 @@ func (o *outlook) kindsOf(g *unlock.Grant) uint8 {
 
 // link narrows a passage by one grant of its chain and reports whether gatelock
 // applies. The source is that of the first grant of the chain.
-func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatelocked bool) {
+func (o *siteView) link(w *accessPath, g *unlock.Grant, source unlock.Source) (gatelocked bool) {
 	over := unlock.DenyNoAccessRight
 	if source == unlock.SourceShare {
 		over = unlock.DenyShareEnded
@@ -312,7 +312,7 @@ func (o *outlook) link(w *passage, g *unlock.Grant, source unlock.Source) (gatel
 
 // sharerCode is the denial that follows from the state of the person who shared; NoCode
 // means none.
-func (o *outlook) sharerCode(id string) unlock.Code {
+func (o *siteView) sharerCode(id string) unlock.Code {
 	if o.personCode(id) != unlock.NoCode {
 		return unlock.DenySharerSuspended
 	}
@@ -334,7 +334,7 @@ func notInForce(source unlock.Source, state unlock.GrantState) unlock.Code {
 }
 
 // booking says what stands against a booking and its unit.
-func (o *outlook) booking(id string) (code unlock.Code, window unlock.Window, gatelocked bool) {
+func (o *siteView) booking(id string) (code unlock.Code, window unlock.Window, gatelocked bool) {
 	b, ok := o.get(unlock.KindBooking, id).(*unlock.Booking)
 	if !ok {
 		return unlock.DenyBookingRevoked, unlock.Window{}, false

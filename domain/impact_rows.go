@@ -25,7 +25,7 @@ func numberTags(_ ID, _ CredentialKind, format, number string) (unlock.Tag, bool
 }
 
 // rowsAfter makes the rows that may differ, as they would be.
-func (f *foresight) rowsAfter() {
+func (f *impactBuilder) rowsAfter() {
 	c := &changes{s: f.s, touched: f.s.journal.supposed, keys: map[ID]keySet{}, moved: map[ID]map[ID]struct{}{}}
 	for t, before := range c.touched {
 		c.touch(t, before)
@@ -36,7 +36,7 @@ func (f *foresight) rowsAfter() {
 		if !ok {
 			continue
 		}
-		p := &prospect{site: site, people: map[ID]struct{}{}, crowd: map[ID]struct{}{}, doors: map[ID]struct{}{}}
+		p := &siteDiff{site: site, people: map[ID]struct{}{}, crowd: map[ID]struct{}{}, doors: map[ID]struct{}{}}
 		for k := range keys {
 			p.changed = append(p.changed, rowChange{key: k, after: m.row(k)})
 		}
@@ -46,7 +46,7 @@ func (f *foresight) rowsAfter() {
 
 // rowsBefore makes the same rows as they are, drops those that stay, and reports
 // whether any is left.
-func (f *foresight) rowsBefore() bool {
+func (f *impactBuilder) rowsBefore() bool {
 	for site, p := range f.sites {
 		if m, ok := newRowMaker(f.s, site, numberTags); ok {
 			for i := range p.changed {
@@ -66,7 +66,7 @@ func (f *foresight) rowsBefore() bool {
 
 // reach adds whom the changed rows concern by one of the two states: whose access
 // may differ, and which doors may for everybody.
-func (p *prospect) reach(s *State) {
+func (p *siteDiff) reach(s *State) {
 	for _, c := range p.changed {
 		r := reach{s, p, p.people}
 		id := ID(c.key.ID)
@@ -105,7 +105,7 @@ func (p *prospect) reach(s *State) {
 // reach finds the people who depend on a row, by one state.
 type reach struct {
 	s  *State
-	p  *prospect
+	p  *siteDiff
 	to map[ID]struct{} // people
 }
 

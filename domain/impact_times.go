@@ -28,14 +28,14 @@ func (a aspect) String() string {
 	return a.kind.String()
 }
 
-// stretches are the times of passages in which an aspect is open.
-func (a aspect) stretches(passages []passage) []stretch {
-	var out []stretch
-	for _, w := range passages {
+// intervals are the times of passages in which an aspect is open.
+func (a aspect) intervals(accessPaths []accessPath) []interval {
+	var out []interval
+	for _, w := range accessPaths {
 		if w.code != unlock.NoCode || w.until <= w.from || w.kinds&(1<<a.kind) == 0 || a.capability != 0 && w.may&(1<<a.capability) == 0 {
 			continue
 		}
-		s := w.stretch
+		s := w.interval
 		if a.kind == unlock.Fob || a.kind == unlock.Card {
 			s.times = w.fobTimes
 		}
@@ -44,9 +44,9 @@ func (a aspect) stretches(passages []passage) []stretch {
 	return out
 }
 
-// clock compares times of two outlooks of one site.
-type clock struct {
-	a, b      *outlook
+// scheduleDiff compares times of two outlooks of one site.
+type scheduleDiff struct {
+	a, b      *siteView
 	now       unlock.Instant
 	changed   []dayChange       // days that the calendars of the two mark differently
 	moved     bool              // the zones read different clocks
@@ -63,7 +63,7 @@ type plain struct {
 }
 
 // plainly gives the only stretch of a list, if that is plain.
-func plainly(list []stretch) (plain, bool) {
+func plainly(list []interval) (plain, bool) {
 	if len(list) == 0 {
 		return plain{}, true
 	}
@@ -81,8 +81,8 @@ type dayChange struct {
 // by one; of the later ones nothing is taken to be left that holidays can take away.
 const maxChangedDays = 1000
 
-func newClock(a, b *outlook) *clock {
-	c := &clock{a: a, b: b, now: b.now, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
+func newScheduleDiff(a, b *siteView) *scheduleDiff {
+	c := &scheduleDiff{a: a, b: b, now: b.now, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 	if a.m == nil || b.m == nil {
 		return c
 	}
@@ -124,8 +124,8 @@ func changedDays(was, is schedule.Calendar, today schedule.Date) (changed []dayC
 }
 
 // turned compares the other way round.
-func (c *clock) turned() *clock {
-	t := &clock{a: c.b, b: c.a, now: c.now, moved: c.moved, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
+func (c *scheduleDiff) turned() *scheduleDiff {
+	t := &scheduleDiff{a: c.b, b: c.a, now: c.now, moved: c.moved, same: map[string]bool{}, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 	for _, d := range c.changed {
 		t.changed = append(t.changed, dayChange{d.date, d.is, d.was})
 	}
@@ -133,12 +133,12 @@ func (c *clock) turned() *clock {
 }
 
 // withoutDays compares as if the calendars marked the same days.
-func (c *clock) withoutDays() *clock {
-	return &clock{a: c.a, b: c.b, now: c.now, moved: c.moved, same: c.same, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
+func (c *scheduleDiff) withoutDays() *scheduleDiff {
+	return &scheduleDiff{a: c.a, b: c.b, now: c.now, moved: c.moved, same: c.same, intervals: map[string]bool{}, pairs: map[[2]plain]bool{}}
 }
 
 // equal reports whether times of a and of b are the same schedule.
-func (c *clock) equal(a, b string) bool {
+func (c *scheduleDiff) equal(a, b string) bool {
 	if a == "" || b == "" {
 		return a == b
 	}
@@ -152,12 +152,14 @@ func (c *clock) equal(a, b string) bool {
 }
 
 // steady reports whether the same schedule holds at the same instants in both.
-func (c *clock) steady(times string) bool { return times == "" || !c.moved && len(c.changed) == 0 }
+func (c *scheduleDiff) steady(times string) bool {
+	return times == "" || !c.moved && len(c.changed) == 0
+}
 
 // within reports whether some of b is open whenever any of a is.
-func (c *clock) within(a, b []stretch) bool {
+func (c *scheduleDiff) within(a, b []interval) bool {
 	for _, x := range a {
-		if !c.steady(x.times) || !slices.ContainsFunc(b, func(y stretch) bool { return c.holds(y, x) }) {
+		if !c.steady(x.times) || !slices.ContainsFunc(b, func(y interval) bool { return c.holds(y, x) }) {
 			return c.everywhere(a, b)
 		}
 	}
@@ -165,12 +167,12 @@ func (c *clock) within(a, b []stretch) bool {
 }
 
 // holds reports whether a stretch of b has a stretch of a in it, at a glance.
-func (c *clock) holds(y, x stretch) bool {
+func (c *scheduleDiff) holds(y, x interval) bool {
 	return y.from <= x.from && x.until <= y.until && (len(y.closed) == 0 || slices.Equal(x.closed, y.closed)) && (y.times == "" || c.equal(x.times, y.times))
 }
 
 // everywhere is within without a short cut.
-func (c *clock) everywhere(a, b []stretch) bool {
+func (c *scheduleDiff) everywhere(a, b []interval) bool {
 	x, one := plainly(a)
 	y, other := plainly(b)
 	if !one || !other {
@@ -185,7 +187,7 @@ func (c *clock) everywhere(a, b []stretch) bool {
 }
 
 // cut answers everywhere: it cuts time where anything begins or ends.
-func (c *clock) cut(a, b []stretch) bool {
+func (c *scheduleDiff) cut(a, b []interval) bool {
 	cuts := []unlock.Instant{c.now, forEver}
 	for _, s := range slices.Concat(a, b) {
 		cuts = append(cuts, s.from, s.until)
@@ -204,7 +206,7 @@ func (c *clock) cut(a, b []stretch) bool {
 }
 
 // inForce gives the times of the stretches that an instant is in.
-func inForce(list []stretch, at unlock.Instant) (times []string) {
+func inForce(list []interval, at unlock.Instant) (times []string) {
 	for _, s := range list {
 		if s.from <= at && at < s.until && !slices.ContainsFunc(s.closed, func(w unlock.Window) bool { return w.From <= at && at < bound(w.Until) }) {
 			times = append(times, s.times)
@@ -215,7 +217,7 @@ func inForce(list []stretch, at unlock.Instant) (times []string) {
 }
 
 // interval is within for an interval in which the same times are in force all along.
-func (c *clock) interval(from, until unlock.Instant, a, b []string) bool {
+func (c *scheduleDiff) interval(from, until unlock.Instant, a, b []string) bool {
 	if len(a) == 0 || slices.Contains(b, "") {
 		return true
 	}
@@ -228,7 +230,7 @@ func (c *clock) interval(from, until unlock.Instant, a, b []string) bool {
 	return answer
 }
 
-func (c *clock) dates(from, until unlock.Instant, a, b []string) bool {
+func (c *scheduleDiff) dates(from, until unlock.Instant, a, b []string) bool {
 	zone := c.a.zone
 	if c.a.m == nil {
 		zone = c.b.zone
@@ -261,18 +263,18 @@ func (c *clock) dates(from, until unlock.Instant, a, b []string) bool {
 }
 
 // never reports whether stretches hold nothing.
-func (o *outlook) never(list []stretch) bool {
-	if slices.ContainsFunc(list, func(s stretch) bool { return s.times == "" && len(s.closed) == 0 }) {
+func (o *siteView) never(list []interval) bool {
+	if slices.ContainsFunc(list, func(s interval) bool { return s.times == "" && len(s.closed) == 0 }) {
 		return false
 	}
 	if o.self == nil {
-		o.self = newClock(o, o)
+		o.self = newScheduleDiff(o, o)
 	}
 	return len(list) == 0 || o.self.everywhere(list, nil)
 }
 
 // extent gives the first instant of stretches and the one at which they are over.
-func extent(list []stretch) (from, until unlock.Instant) {
+func extent(list []interval) (from, until unlock.Instant) {
 	from = forEver
 	for _, s := range list {
 		from, until = min(from, s.from), max(until, s.until)
@@ -281,7 +283,7 @@ func extent(list []stretch) (from, until unlock.Instant) {
 }
 
 // text says in words when stretches are open, whatever their bounds.
-func (o *outlook) text(list []stretch) string {
+func (o *siteView) text(list []interval) string {
 	if len(list) == 0 {
 		return schedule.Schedule{}.String()
 	}

@@ -74,7 +74,7 @@ func (e CredentialStocked) fold(s *State, m Moment) {
 	s.Credentials.Put(e.Credential, Credential{ID: e.Credential, Kind: e.Kind, Format: e.Format, Number: e.Number,
 		Subject: OrgSubject, Unit: e.Unit, Sites: []ID{e.Site}, State: CredentialStateStock, SharedBy: m.Actor})
 }
-func (e CredentialStocked) concerns(*State) []ID { return []ID{e.Site} }
+func (e CredentialStocked) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // assignStock gives a key of a unit's stock (rule U10).
 func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {

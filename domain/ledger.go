@@ -99,7 +99,7 @@ func (c RestoreLedger) endSealed(tx *Tx) {
 		if !slices.Contains(c.DestroyedKeys, tx.KeyOf(subject)) {
 			continue // one that ended with its holder is there no more
 		}
-		if p, ok := tx.People.Get(subject); ok && p.State != PersonStateErased && tx.owner() != subject && tx.owesOwner(subject) == nil {
+		if p, ok := tx.People.Get(subject); ok && p.State != PersonStateErased && tx.owner() != subject && tx.checkNotLastOwner(subject) == nil {
 			tx.emit(PersonErased{Person: subject, Keys: tx.keysOf(subject)})
 			for _, b := range tx.bookingsOf(subject) {
 				tx.settle(b)
@@ -147,7 +147,7 @@ func (e LedgerRestored) fold(s *State, _ Moment) {
 		s.Sites.Update(id, func(site *Site) { site.StolenKeys = max(site.StolenKeys+1, uint32(e.Epoch-1)*tagVersions) })
 	}
 }
-func (LedgerRestored) concerns(*State) []ID { return nil }
+func (LedgerRestored) affectedSites(*State) []ID { return nil }
 
 // Lost names the positions that are lost, for people.
 func (e LedgerRestored) Lost() string { return fmt.Sprintf("%d to %d", e.LostFrom, e.LostTo) }

@@ -76,7 +76,9 @@ type LockdownStarted struct {
 func (e LockdownStarted) fold(s *State, m Moment) {
 	s.setLockdown(e.Site, e.Area, e.Door, m.CommandID.String())
 }
-func (e LockdownStarted) concerns(s *State) []ID { return s.sitesOfLockdown(e.Site, e.Area, e.Door) }
+func (e LockdownStarted) affectedSites(s *State) []ID {
+	return s.sitesOfLockdown(e.Site, e.Area, e.Door)
+}
 
 // setLockdown notes the command by which a place was locked down. An empty id means
 // that the place is not locked down.
@@ -114,7 +116,9 @@ type LockdownReleased struct {
 }
 
 func (e LockdownReleased) fold(s *State, _ Moment) { s.setLockdown(e.Site, e.Area, e.Door, "") }
-func (e LockdownReleased) concerns(s *State) []ID  { return s.sitesOfLockdown(e.Site, e.Area, e.Door) }
+func (e LockdownReleased) affectedSites(s *State) []ID {
+	return s.sitesOfLockdown(e.Site, e.Area, e.Door)
+}
 
 // lockedAreas are the areas behind and before a door that are locked down.
 func (s *State) lockedAreas(d *Door) (locked []*Area) {

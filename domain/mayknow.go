@@ -18,7 +18,7 @@ func (s *State) MayKnowSite(viewer, site ID) bool {
 		return false
 	}
 	return Visible(s, viewer, RecordOf(s, r)) || len(s.grantsAt(viewer, site)) > 0 ||
-		some(s.UnitUsers, "person:"+string(viewer), func(u *UnitUser) bool { return u.Site == site })
+		anyRow(s.UnitUsers, "person:"+string(viewer), func(u *UnitUser) bool { return u.Site == site })
 }
 
 // wasGiven reports whether anything that was ever given to a person opens a door.
@@ -32,13 +32,13 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 		u, ok := s.Units.Get(unit)
 		return ok && site == d.Site && slices.ContainsFunc(u.Rights, func(r UnitRight) bool { return opens(r.Right) })
 	}
-	return some(s.Bookings, key, func(b *Booking) bool { return ofUnit(b.Unit, b.Site) }) ||
-		some(s.Shares, key, func(sh *Share) bool { return ofUnit(sh.Unit, sh.Site) }) ||
-		some(s.UnitUsers, key, func(u *UnitUser) bool {
+	return anyRow(s.Bookings, key, func(b *Booking) bool { return ofUnit(b.Unit, b.Site) }) ||
+		anyRow(s.Shares, key, func(sh *Share) bool { return ofUnit(sh.Unit, sh.Site) }) ||
+		anyRow(s.UnitUsers, key, func(u *UnitUser) bool {
 			return u.Site == d.Site && slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return opens(a.Right) })
 		}) ||
-		some(s.Grants, key, func(g *Grant) bool { return opens(g.Right) }) ||
-		some(s.GroupMembers, key, func(m *GroupMember) bool {
+		anyRow(s.Grants, key, func(g *Grant) bool { return opens(g.Right) }) ||
+		anyRow(s.GroupMembers, key, func(m *GroupMember) bool {
 			g, ok := s.Groups.Get(m.Group)
 			return ok && slices.Contains(g.Doors, d.ID)
 		})
@@ -47,18 +47,18 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 // wasInUnit reports whether somebody ever had a booking, a share or a place in a unit.
 func (s *State) wasInUnit(viewer ID, u *Unit) bool {
 	key := "person:" + string(viewer)
-	return some(s.Bookings, key, func(b *Booking) bool { return b.Unit == u.ID }) ||
-		some(s.Shares, key, func(sh *Share) bool { return sh.Unit == u.ID }) ||
-		some(s.UnitUsers, key, func(in *UnitUser) bool { return in.Unit == u.ID })
+	return anyRow(s.Bookings, key, func(b *Booking) bool { return b.Unit == u.ID }) ||
+		anyRow(s.Shares, key, func(sh *Share) bool { return sh.Unit == u.ID }) ||
+		anyRow(s.UnitUsers, key, func(in *UnitUser) bool { return in.Unit == u.ID })
 }
 
 // hadRight reports whether somebody has, or had, an access right, or is or was in a unit
 // that has it.
 func (s *State) hadRight(viewer ID, r *AccessRight) bool {
 	key := "person:" + string(viewer)
-	return some(s.Grants, key, func(g *Grant) bool { return g.Right == r.ID }) ||
-		some(s.UnitUsers, key, func(u *UnitUser) bool {
+	return anyRow(s.Grants, key, func(g *Grant) bool { return g.Right == r.ID }) ||
+		anyRow(s.UnitUsers, key, func(u *UnitUser) bool {
 			return slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return a.Right == r.ID })
 		}) ||
-		some(s.Units, "right:"+string(r.ID), func(u *Unit) bool { return s.wasInUnit(viewer, u) })
+		anyRow(s.Units, "right:"+string(r.ID), func(u *Unit) bool { return s.wasInUnit(viewer, u) })
 }

@@ -44,7 +44,7 @@ func (c IssueMobileKey) decide(tx *Tx) *Refusal {
 	}
 	e := MobileKeyIssued{Person: c.Person, Unit: c.Unit, Device: c.Device, From: c.From.UTC(), Until: c.Until.UTC()}
 	if c.Unit == "" {
-		if r := tx.mayEquip(c.Person, tx.sitesOfPerson(c.Person)); r != nil {
+		if r := tx.checkMayIssueTo(c.Person, tx.sitesOfPerson(c.Person)); r != nil {
 			return r
 		}
 	} else {
@@ -110,4 +110,4 @@ func (e MobileKeyIssued) fold(s *State, m Moment) {
 		Unit: e.Unit, Booking: e.Booking, Device: e.Device, State: CredentialStateActive, From: e.From, Until: e.Until,
 		SharedBy: m.Actor})
 }
-func (e MobileKeyIssued) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e MobileKeyIssued) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

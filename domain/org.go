@@ -76,7 +76,7 @@ type OrgCreated struct {
 }
 
 func (e OrgCreated) fold(s *State, m Moment) { s.Orgs.Put(e.Org, Org{e.Org, e.Name, m.At}) }
-func (OrgCreated) concerns(*State) []ID      { return nil }
+func (OrgCreated) affectedSites(*State) []ID { return nil }
 
 // RegisterOrg reserves the id of an org, in _system. It is idempotent for the
 // same id while the org is not complete, so that a crash between the two commits
@@ -106,7 +106,7 @@ type OrgRegistered struct {
 }
 
 func (e OrgRegistered) fold(s *State, m Moment) { s.Orgs.Put(e.Org, Org{e.Org, e.Name, m.At}) }
-func (OrgRegistered) concerns(*State) []ID      { return nil }
+func (OrgRegistered) affectedSites(*State) []ID { return nil }
 
 // RenameOrg gives the org another name.
 type RenameOrg struct {
@@ -136,7 +136,7 @@ type OrgRenamed struct {
 func (e OrgRenamed) fold(s *State, _ Moment) {
 	s.Orgs.Update(e.Org, func(o *Org) { o.Name = e.Name })
 }
-func (OrgRenamed) concerns(*State) []ID { return nil }
+func (OrgRenamed) affectedSites(*State) []ID { return nil }
 
 // RecordOverride records in _system that the service was started on an unsafe setting.
 // Such a setting could lose or rewrite what the service acknowledged.
@@ -166,5 +166,5 @@ type OverrideRecorded struct {
 	Reason  Personal `json:"reason,omitzero" personal:"org"`
 }
 
-func (OverrideRecorded) fold(*State, Moment)  {}
-func (OverrideRecorded) concerns(*State) []ID { return nil }
+func (OverrideRecorded) fold(*State, Moment)       {}
+func (OverrideRecorded) affectedSites(*State) []ID { return nil }

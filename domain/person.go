@@ -183,7 +183,7 @@ func (e PersonRegistered) fold(s *State, m Moment) {
 	}
 	s.People.Put(e.Person, p)
 }
-func (PersonRegistered) concerns(*State) []ID { return nil }
+func (PersonRegistered) affectedSites(*State) []ID { return nil }
 
 // PersonField names a personal field of a person.
 type PersonField string
@@ -281,7 +281,7 @@ func (e PersonChanged) fold(s *State, _ Moment) {
 		}
 	})
 }
-func (PersonChanged) concerns(*State) []ID { return nil }
+func (PersonChanged) affectedSites(*State) []ID { return nil }
 
 // BindIdentity makes a pending person active, once they have shown that the
 // address by which they are known is theirs.
@@ -328,4 +328,4 @@ func (e IdentityBound) fold(s *State, _ Moment) {
 		}
 	})
 }
-func (e IdentityBound) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+func (e IdentityBound) affectedSites(s *State) []ID { return s.sitesOfPerson(e.Person) }

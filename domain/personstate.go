@@ -47,7 +47,7 @@ type PersonSuspended struct {
 func (e PersonSuspended) fold(s *State, _ Moment) {
 	s.People.Update(e.Person, func(p *Person) { p.State = PersonStateSuspended })
 }
-func (e PersonSuspended) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+func (e PersonSuspended) affectedSites(s *State) []ID { return s.sitesOfPerson(e.Person) }
 
 // ReinstatePerson ends a suspension.
 type ReinstatePerson struct {
@@ -84,7 +84,7 @@ func (e PersonReinstated) fold(s *State, _ Moment) {
 		}
 	})
 }
-func (e PersonReinstated) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+func (e PersonReinstated) affectedSites(s *State) []ID { return s.sitesOfPerson(e.Person) }
 
 // ErasePerson forgets a person. It is final.
 type ErasePerson struct {
@@ -107,7 +107,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 			return refuse("booking_active", "person %s is the primary tenant of booking %s; end or revoke it first", c.Person, id).about(id)
 		}
 	}
-	if r := tx.owesOwner(c.Person); r != nil {
+	if r := tx.checkNotLastOwner(c.Person); r != nil {
 		return r
 	}
 	tx.keepDenied(c.Person)
@@ -213,7 +213,7 @@ func (s *State) eraseCredentials(person ID) {
 // reasonPersonErased is why the credentials of an erased person are revoked.
 const reasonPersonErased = "person_erased"
 
-func (e PersonErased) concerns(s *State) []ID { return s.sitesOfPerson(e.Person) }
+func (e PersonErased) affectedSites(s *State) []ID { return s.sitesOfPerson(e.Person) }
 
 // personScope is the scope of a record of one person: the sites at which they have or
 // had something. Staff of other sites have no business with the person. A person who

@@ -197,12 +197,12 @@ func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {
 			return refuse("pin_holder_not_permitted", "at site %s person %s has neither a role nor a grant nor a group; name the booking or the unit that the PIN is for", id, c.Person).about(c.Person, id)
 		}
 	}
-	return tx.mayEquip(c.Person, e.Sites)
+	return tx.checkMayIssueTo(c.Person, e.Sites)
 }
 
 // inGroupAt reports whether a person is in a group with doors at a site.
 func (s *State) inGroupAt(person, site ID) bool {
-	return some(s.GroupMembers, "person:"+string(person), func(m *GroupMember) bool {
+	return anyRow(s.GroupMembers, "person:"+string(person), func(m *GroupMember) bool {
 		g, ok := s.Groups.Get(m.Group)
 		return ok && !m.Removed && !g.Ended && slices.Contains(g.Sites, site)
 	})
@@ -242,7 +242,7 @@ func (e PinIssued) fold(s *State, m Moment) {
 	}
 	s.Credentials.Put(e.Credential, c)
 }
-func (e PinIssued) concerns(*State) []ID { return e.Sites }
+func (e PinIssued) affectedSites(*State) []ID { return e.Sites }
 
 // IssueOneTimePin makes a PIN that opens once, as [IssuePin] does with one use.
 type IssueOneTimePin struct {
@@ -277,7 +277,7 @@ type RotatePin struct {
 	madeDigits
 }
 
-func (RotatePin) permit() Permit         { return anyKeeper }
+func (RotatePin) permit() Permit         { return credentialManagers }
 func (c RotatePin) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RotatePin) decide(tx *Tx) *Refusal {
 	cr, r := tx.livePin(c.Credential)
@@ -314,7 +314,7 @@ func (tx *Tx) livePin(id ID) (*Credential, *Refusal) {
 // the holder: the sender is told the digits and has that access too.
 func (tx *Tx) mayRotate(cr *Credential) *Refusal {
 	if cr.Booking == "" {
-		return tx.mayEquip(cr.Person, cr.Sites)
+		return tx.checkMayIssueTo(cr.Person, cr.Sites)
 	}
 	b, r := tx.standing(cr.Booking)
 	if r != nil {
@@ -341,4 +341,4 @@ func (e PinRotated) fold(s *State, _ Moment) {
 	s.endSecret(e.Credential)
 	s.Credentials.Update(e.Credential, func(c *Credential) { c.Number, c.Subject = e.Number, e.Secret })
 }
-func (e PinRotated) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e PinRotated) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

@@ -154,10 +154,10 @@ func (c *Credential) pinKeys() (k []string) {
 		}
 	}
 	if live && c.Home != "" {
-		k = append(k, homeKey(c.Home))
+		k = append(k, countedByKey(c.Home))
 	}
 	if live && c.MaxUses > 0 && c.Home == "" {
-		k = append(k, homelessKey)
+		k = append(k, perGatewayKey)
 	}
 	if c.DuressOf != "" && (live || c.leakOpen()) {
 		k = append(k, duressKey(c.DuressOf))

@@ -15,7 +15,7 @@ func (e PinRevoked) fold(s *State, _ Moment) {
 	s.endSecrets(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
 }
-func (e PinRevoked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e PinRevoked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // revocation is the event that takes a credential away for good.
 func (s *State) revocation(c *Credential, cause string) Event {

@@ -17,12 +17,12 @@ import "slices"
 // a door. The PINs that a retired gateway counted end, as nobody else knows how often
 // they were used.
 
-// homeKey finds the live PINs that a gateway counts.
-func homeKey(gateway ID) string { return "home:" + string(gateway) }
+// countedByKey finds the live PINs that a gateway counts.
+func countedByKey(gateway ID) string { return "home:" + string(gateway) }
 
-// homelessKey finds the live PINs with a number of uses that each gateway counts for
+// perGatewayKey finds the live PINs with a number of uses that each gateway counts for
 // itself.
-const homelessKey = "homeless"
+const perGatewayKey = "homeless"
 
 // maxHomeless is how many PINs a refusal names.
 const maxHomeless = 100
@@ -74,7 +74,7 @@ func usesNeedOneGateway(d *Door, home ID) *Refusal {
 // site. It does so while the site has PINs whose uses each gateway counts for itself.
 func (tx *Tx) refuseHomeless(site ID) *Refusal {
 	var there []ID
-	for id, c := range tx.Credentials.Each(homelessKey) {
+	for id, c := range tx.Credentials.Each(perGatewayKey) {
 		if slices.Contains(c.Sites, site) && (c.Until.IsZero() || tx.At.Before(c.Until)) && len(there) < maxHomeless {
 			there = append(there, id)
 		}
@@ -91,7 +91,7 @@ func (tx *Tx) warnOfHome(d *Door) {
 	if d.Gateway == "" {
 		return
 	}
-	if n := len(tx.Credentials.index[homeKey(d.Gateway)]); n > 0 {
+	if n := len(tx.Credentials.index[countedByKey(d.Gateway)]); n > 0 {
 		tx.warn("uses_counted_elsewhere", "%d PINs have a number of uses that the gateway %s counts; they do not open the door %s any more", n, d.Gateway, d.ID)
 	}
 }
@@ -106,7 +106,7 @@ func owedGateway(id ID) ID { return "gateway/" + id }
 // when it was stolen.
 func (s *State) noteOwedGateway(id ID) {
 	g, ok := s.Gateways.Get(id)
-	owed := ok && g.Retired != "" && (s.Credentials.HasBy(homeKey(id)) || s.Credentials.HasBy(leakedKey(id)))
+	owed := ok && g.Retired != "" && (s.Credentials.HasBy(countedByKey(id)) || s.Credentials.HasBy(leakedKey(id)))
 	switch has := s.Owed.Has(owedGateway(id)); {
 	case owed && !has:
 		s.Owed.Put(owedGateway(id), Owed{Gateway: id})
@@ -125,7 +125,7 @@ func (tx *Tx) settlePins(gateway ID) {
 		}
 		tx.follow(PinLeaked{Credential: id, Gateway: gateway})
 	}
-	for _, c := range tx.Credentials.Each(homeKey(gateway)) {
+	for _, c := range tx.Credentials.Each(countedByKey(gateway)) {
 		if tx.room <= 0 {
 			return
 		}

@@ -85,4 +85,4 @@ func (e PinLeaked) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.Reason = reasonGatewayStolen })
 	s.noteOwedGateway(e.Gateway)
 }
-func (e PinLeaked) concerns(s *State) []ID { return s.sitesOfCredential(e.Credential) }
+func (e PinLeaked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

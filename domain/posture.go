@@ -166,7 +166,7 @@ type PostureSet struct {
 func (e PostureSet) fold(s *State, m Moment) {
 	s.setPosture(e.Site, e.Door, DoorPosture{e.Posture, e.Until, m.Actor, m.CommandID.String()})
 }
-func (e PostureSet) concerns(s *State) []ID { return s.atPlace(e.Site, e.Door).Sites }
+func (e PostureSet) affectedSites(s *State) []ID { return s.atPlace(e.Site, e.Door).Sites }
 
 func (s *State) setPosture(site, door ID, p DoorPosture) {
 	s.Sites.Update(site, func(at *Site) { at.Posture = p })
@@ -204,8 +204,8 @@ type PostureCleared struct {
 	Site ID `json:"site,omitempty"`
 }
 
-func (e PostureCleared) fold(s *State, _ Moment) { s.setPosture(e.Site, e.Door, DoorPosture{}) }
-func (e PostureCleared) concerns(s *State) []ID  { return s.atPlace(e.Site, e.Door).Sites }
+func (e PostureCleared) fold(s *State, _ Moment)     { s.setPosture(e.Site, e.Door, DoorPosture{}) }
+func (e PostureCleared) affectedSites(s *State) []ID { return s.atPlace(e.Site, e.Door).Sites }
 
 // UnlockFor lets a door stand open for some minutes from the command on. It is a
 // posture with an end, so that a gateway that hears of it late shuts in time. The
@@ -279,4 +279,4 @@ type PostureScheduled struct {
 func (e PostureScheduled) fold(s *State, _ Moment) {
 	s.Doors.Update(e.Door, func(d *Door) { d.Hours = e.Schedule })
 }
-func (e PostureScheduled) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e PostureScheduled) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }

@@ -68,7 +68,7 @@ func (e UnitPrivacySet) fold(s *State, m Moment) {
 		}
 	})
 }
-func (e UnitPrivacySet) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitPrivacySet) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // endPrivacy ends the privacy of a unit that has it.
 func (s *State) endPrivacy(unit ID, at time.Time) {
@@ -82,7 +82,7 @@ func (s *State) endPrivacy(unit ID, at time.Time) {
 
 // keepPrivacy ends the privacy of a unit that has no unit manager any more.
 func (s *State) keepPrivacy(unit ID, at time.Time) {
-	if !some(s.UnitUsers, "unit:"+string(unit), func(u *UnitUser) bool { return u.Manager && s.inPlace(u) }) {
+	if !anyRow(s.UnitUsers, "unit:"+string(unit), func(u *UnitUser) bool { return u.Manager && s.inPlace(u) }) {
 		s.endPrivacy(unit, at)
 	}
 }
@@ -152,8 +152,8 @@ func (s *State) usedPrivate(person ID, sites []ID, at time.Time) ID {
 func (s *State) onlyPrivate(person ID) bool {
 	key := "person:" + string(person)
 	if !s.onlyUser(person) ||
-		some(s.UnitUsers, key, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
-		some(s.Shares, key, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
+		anyRow(s.UnitUsers, key, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
+		anyRow(s.Shares, key, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
 		return false
 	}
 	return s.UnitUsers.HasBy(key) || s.Shares.HasBy(key)
@@ -164,7 +164,7 @@ func (s *State) onlyPrivate(person ID) bool {
 func (s *State) onlyUser(person ID) bool {
 	key := "person:" + string(person)
 	return person != "" && !s.RoleAssignments.HasBy(key) && !s.Bookings.HasBy(key) && !s.Grants.HasBy(key) && !s.GroupMembers.HasBy(key) &&
-		!some(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
+		!anyRow(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
 }
 
 // CommitRecord says where a commit belongs as a whole: what a user of a unit with

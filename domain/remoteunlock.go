@@ -186,7 +186,7 @@ func (e RemoteUnlockRequested) fold(s *State, m Moment) {
 		s.forgetUnlocks()
 	}
 }
-func (e RemoteUnlockRequested) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e RemoteUnlockRequested) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // forgetUnlocks forgets the remote unlocks with an outcome but for the latest.
 func (s *State) forgetUnlocks() {
@@ -242,7 +242,7 @@ type RemoteUnlockExecuted struct {
 func (e RemoteUnlockExecuted) fold(s *State, m Moment) {
 	s.settleUnlock(e.Request, UnlockExecuted, "", m)
 }
-func (e RemoteUnlockExecuted) concerns(s *State) []ID { return s.atDoor(e.Door).Sites }
+func (e RemoteUnlockExecuted) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // RemoteUnlockFailed says that a door did not open for a remote unlock, or that
 // nobody knows whether it did.
@@ -254,8 +254,8 @@ type RemoteUnlockFailed struct {
 	Code    RefusalCode   `json:"code,omitempty"` // of a gateway that refused
 }
 
-func (e RemoteUnlockFailed) fold(s *State, m Moment) { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
-func (e RemoteUnlockFailed) concerns(s *State) []ID  { return s.atDoor(e.Door).Sites }
+func (e RemoteUnlockFailed) fold(s *State, m Moment)     { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
+func (e RemoteUnlockFailed) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 func (s *State) settleUnlock(request ID, outcome UnlockOutcome, code RefusalCode, m Moment) {
 	s.UnlockRequests.Update(request, func(r *UnlockRequest) { r.Outcome, r.Code, r.SettledAt = outcome, code, m.At })

@@ -173,7 +173,7 @@ func (e ReviewRequired) fold(s *State, m Moment) {
 		ID: e.Review, Unit: e.Unit, Person: e.Person, Right: e.Right, Since: m.At, Message: e.Message,
 	})
 }
-func (e ReviewRequired) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e ReviewRequired) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // AcknowledgeReview closes a review after the unit user's access was checked and
 // left as it is (rule U13). Changing that access closes it as well.
@@ -207,7 +207,7 @@ type ReviewAcknowledged struct {
 }
 
 func (e ReviewAcknowledged) fold(s *State, m Moment) { s.closeReview(e.Review, m) }
-func (e ReviewAcknowledged) concerns(s *State) []ID {
+func (e ReviewAcknowledged) affectedSites(s *State) []ID {
 	if r, ok := s.Reviews.Get(e.Review); ok {
 		return s.sitesOfUnit(r.Unit)
 	}

@@ -154,7 +154,7 @@ type RoleAssigned struct {
 func (e RoleAssigned) fold(s *State, _ Moment) {
 	s.RoleAssignments.Put(roleKey(e.Person, e.Site), RoleAssignment(e))
 }
-func (e RoleAssigned) concerns(*State) []ID { return siteOrNone(e.Site) }
+func (e RoleAssigned) affectedSites(*State) []ID { return siteOrNone(e.Site) }
 
 // RevokeRole takes the role from a person that they hold at the org or at a site.
 type RevokeRole struct {
@@ -193,8 +193,8 @@ type RoleRevoked struct {
 	Site   ID `json:"site,omitempty"`
 }
 
-func (e RoleRevoked) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
-func (e RoleRevoked) concerns(*State) []ID    { return siteOrNone(e.Site) }
+func (e RoleRevoked) fold(s *State, _ Moment)   { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
+func (e RoleRevoked) affectedSites(*State) []ID { return siteOrNone(e.Site) }
 
 // roleOver reports whether the time of a role is over, whether that is on record or
 // not: presently.
@@ -234,8 +234,8 @@ type RoleExpired struct {
 	Site   ID `json:"site,omitempty"`
 }
 
-func (e RoleExpired) fold(s *State, _ Moment) { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
-func (e RoleExpired) concerns(*State) []ID    { return siteOrNone(e.Site) }
+func (e RoleExpired) fold(s *State, _ Moment)   { s.RoleAssignments.Delete(roleKey(e.Person, e.Site)) }
+func (e RoleExpired) affectedSites(*State) []ID { return siteOrNone(e.Site) }
 
 // TransferOwnership hands the org over. The next owner is a system manager of the
 // org before.
@@ -270,7 +270,7 @@ func (e OwnershipTransferred) fold(s *State, _ Moment) {
 	s.RoleAssignments.Put(roleKey(e.From, ""), RoleAssignment{Person: e.From, Role: RoleSystemManager})
 	s.RoleAssignments.Put(roleKey(e.To, ""), RoleAssignment{Person: e.To, Role: RoleOwner})
 }
-func (OwnershipTransferred) concerns(*State) []ID { return nil }
+func (OwnershipTransferred) affectedSites(*State) []ID { return nil }
 
 // siteOrNone is the list of one site, or none for the org.
 func siteOrNone(site ID) []ID {

@@ -342,19 +342,19 @@ func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
 // usesSchedule reports whether a row of the site refers to the schedule.
 func (m *rowMaker) usesSchedule(id ID) bool {
 	s, site, key := m.s, m.site.ID, "schedule:"+string(id)
-	if m.site.Policy.FobSchedule == id || some(s.Doors, key, func(d *Door) bool { return d.Site == site }) {
+	if m.site.Policy.FobSchedule == id || anyRow(s.Doors, key, func(d *Door) bool { return d.Site == site }) {
 		return true
 	}
 	if id == AlwaysID {
 		return false
 	}
-	return some(s.AccessRights, key, func(r *AccessRight) bool { return slices.Contains(r.Sites, site) }) ||
-		some(s.Units, key, func(u *Unit) bool { return u.Site == site }) ||
-		some(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
+	return anyRow(s.AccessRights, key, func(r *AccessRight) bool { return slices.Contains(r.Sites, site) }) ||
+		anyRow(s.Units, key, func(u *Unit) bool { return u.Site == site }) ||
+		anyRow(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
 }
 
-// some reports whether any row with a further key is as asked.
-func some[T any](t *table[T], key string, is func(*T) bool) bool {
+// anyRow reports whether any row with a further key is as asked.
+func anyRow[T any](t *table[T], key string, is func(*T) bool) bool {
 	for id := range t.index[key] {
 		if !t.hides(id) && is(&t.rows[id].v) {
 			return true

@@ -92,7 +92,7 @@ type ScheduleDefined struct {
 }
 
 func (e ScheduleDefined) fold(s *State, _ Moment) { s.Schedules.Put(e.ID, NamedSchedule(e)) }
-func (ScheduleDefined) affectedSites(*State) []ID      { return nil }
+func (ScheduleDefined) affectedSites(*State) []ID { return nil }
 
 // ChangeSchedule changes a schedule for all that refer to it; what is left out
 // stays.

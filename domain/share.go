@@ -62,7 +62,7 @@ func (s *Share) keys() []string {
 
 // hasShare reports whether a person has an active share of a booking.
 func (s *State) hasShare(booking, person ID) bool {
-	return some(s.Shares, "active:"+string(booking), func(sh *Share) bool { return sh.Person == person })
+	return anyRow(s.Shares, "active:"+string(booking), func(sh *Share) bool { return sh.Person == person })
 }
 
 // shareScope is the scope of what concerns one share; its person is the one who
@@ -130,7 +130,7 @@ func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if !tx.isActor(b.Person) && !tx.isActor(c.scope(tx.State).Person) {
-		if r := tx.outranks(sh.Person, []ID{b.Site}); r != nil {
+		if r := tx.requireOutranks(sh.Person, []ID{b.Site}); r != nil {
 			return r
 		}
 	}
@@ -156,7 +156,7 @@ type ShareWindowChanged struct {
 func (e ShareWindowChanged) fold(s *State, _ Moment) {
 	s.Shares.Update(e.Share, func(sh *Share) { sh.From, sh.Until = e.From, e.Until })
 }
-func (e ShareWindowChanged) concerns(s *State) []ID { return s.sitesOfShare(e.Share) }
+func (e ShareWindowChanged) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 // RevokeShare takes a share away (rule B5). The tenant, a person who shared on, staff,
 // or the sharee, who leaves, may send it. It has no effect on a share that is over
@@ -204,8 +204,8 @@ type ShareRevoked struct {
 	Cause ShareCause `json:"cause"`
 }
 
-func (e ShareRevoked) fold(s *State, _ Moment) { s.endShare(e.Share, ShareStateRevoked, e.Cause) }
-func (e ShareRevoked) concerns(s *State) []ID  { return s.sitesOfShare(e.Share) }
+func (e ShareRevoked) fold(s *State, _ Moment)     { s.endShare(e.Share, ShareStateRevoked, e.Cause) }
+func (e ShareRevoked) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 func (s *State) endShare(id ID, state ShareState, cause ShareCause) {
 	s.Shares.Update(id, func(sh *Share) { sh.State, sh.Cause = state, cause })
@@ -240,5 +240,5 @@ type ShareEnded struct {
 	Share ID `json:"share"`
 }
 
-func (e ShareEnded) fold(s *State, _ Moment) { s.endShare(e.Share, ShareStateEnded, "") }
-func (e ShareEnded) concerns(s *State) []ID  { return s.sitesOfShare(e.Share) }
+func (e ShareEnded) fold(s *State, _ Moment)     { s.endShare(e.Share, ShareStateEnded, "") }
+func (e ShareEnded) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }

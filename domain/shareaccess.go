@@ -250,7 +250,7 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 		return "", refuse("manager_share_forbidden", "at site %s tenants may not share with staff", b.Site).about(person)
 	}
 	if b.parent == nil && !tx.isActor(b.Person) {
-		if r := tx.outranks(person, []ID{b.Site}); r != nil {
+		if r := tx.requireOutranks(person, []ID{b.Site}); r != nil {
 			return "", r
 		}
 	}
@@ -291,7 +291,7 @@ func (e ShareCreated) fold(s *State, m Moment) {
 	}
 	s.Shares.Put(e.Share, sh)
 }
-func (e ShareCreated) concerns(s *State) []ID { return s.sitesOfShare(e.Share) }
+func (e ShareCreated) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 // requestNotifications asks to tell a person of new shares, once for each site
 // that has the message set up.
@@ -319,8 +319,8 @@ type NotificationRequested struct {
 	Shares []ID             `json:"shares"`
 }
 
-func (NotificationRequested) fold(*State, Moment)    {}
-func (e NotificationRequested) concerns(*State) []ID { return []ID{e.Site} }
+func (NotificationRequested) fold(*State, Moment)         {}
+func (e NotificationRequested) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // warnAbout says what the sender may not expect of shares that were made.
 func (tx *Tx) warnAbout(bookings []sharedBooking, from, until schedule.Date) {

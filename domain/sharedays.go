@@ -4,7 +4,7 @@ import "gatehouse/domain/schedule"
 
 // OpenDays gives the days on which a share can open anything: its own, within those of
 // the booking and of the shares that it was shared on from. None: no day is left.
-func (s *State) OpenDays(sh *Share) (from, until schedule.Date, some bool) {
+func (s *State) OpenDays(sh *Share) (from, until schedule.Date, anyRow bool) {
 	b, ok := s.Bookings.Get(sh.Booking)
 	if !ok {
 		return schedule.Date{}, schedule.Date{}, false
@@ -13,7 +13,7 @@ func (s *State) OpenDays(sh *Share) (from, until schedule.Date, some bool) {
 }
 
 // openDays is OpenDays with other days of the booking.
-func (s *State) openDays(sh *Share, first, last schedule.Date) (from, until schedule.Date, some bool) {
+func (s *State) openDays(sh *Share, first, last schedule.Date) (from, until schedule.Date, anyRow bool) {
 	from, until = laterDay(sh.From, first), sh.Until
 	if !last.IsZero() && last.Before(until) {
 		until = last
@@ -45,9 +45,9 @@ func (tx *Tx) changeShareDays(b *Booking, from, until schedule.Date) (ended []ID
 	var longer, shorter []ID
 	for id, sh := range tx.Shares.Each("active:" + string(b.ID)) {
 		oldFrom, oldUntil, _ := tx.openDays(sh, b.From, b.Until)
-		newFrom, newUntil, some := tx.openDays(sh, from, until)
+		newFrom, newUntil, anyRow := tx.openDays(sh, from, until)
 		switch {
-		case !some:
+		case !anyRow:
 			ended = append(ended, id)
 		case newFrom.Before(oldFrom) || oldUntil.Before(newUntil):
 			longer = append(longer, id)

@@ -99,7 +99,7 @@ type SiteCreated struct {
 func (e SiteCreated) fold(s *State, _ Moment) {
 	s.Sites.Put(e.Site, Site{ID: e.Site, Name: e.Name, Zone: e.Zone})
 }
-func (e SiteCreated) concerns(*State) []ID { return []ID{e.Site} }
+func (e SiteCreated) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // SetZoneRules takes over the rules of the site's zone from the embedded time zone
 // database. It changes nothing unless the database is newer and the clock differs.
@@ -136,7 +136,7 @@ type ZoneRulesSet struct {
 func (e ZoneRulesSet) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.Rules = e.Rules })
 }
-func (e ZoneRulesSet) concerns(*State) []ID { return []ID{e.Site} }
+func (e ZoneRulesSet) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // RenameSite gives a site another name.
 type RenameSite struct {
@@ -169,7 +169,7 @@ type SiteRenamed struct {
 func (e SiteRenamed) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.Name = e.Name })
 }
-func (e SiteRenamed) concerns(*State) []ID { return []ID{e.Site} }
+func (e SiteRenamed) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // ConnectSite says which lock system serves a site (rule B1).
 type ConnectSite struct {
@@ -202,7 +202,7 @@ type SiteConnected struct {
 func (e SiteConnected) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.LockSystem = e.LockSystem })
 }
-func (e SiteConnected) concerns(*State) []ID { return []ID{e.Site} }
+func (e SiteConnected) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // SetNotification says whether a message is set up in the system that sends the site's
 // messages (rule B2). That system has its text and sender.
@@ -245,4 +245,4 @@ func (e NotificationSet) fold(s *State, _ Moment) {
 		site.Notifications = kinds
 	})
 }
-func (e NotificationSet) concerns(*State) []ID { return []ID{e.Site} }
+func (e NotificationSet) affectedSites(*State) []ID { return []ID{e.Site} }

@@ -189,4 +189,4 @@ type SitePolicySet struct {
 func (e SitePolicySet) fold(s *State, _ Moment) {
 	s.Sites.Update(e.Site, func(site *Site) { site.Policy = e.Policy })
 }
-func (e SitePolicySet) concerns(*State) []ID { return []ID{e.Site} }
+func (e SitePolicySet) affectedSites(*State) []ID { return []ID{e.Site} }

@@ -114,7 +114,7 @@ func (e BookingSuspended) fold(s *State, _ Moment) {
 		b.suspend(all)
 	})
 }
-func (e BookingSuspended) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingSuspended) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // ReinstateBooking lifts the suspension of a booking for a cause, and none that
 // has another one: who pays a bill is not let in past a lock for damage. Software
@@ -158,7 +158,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 	if len(b.Suspensions) == 0 {
 		return nil
 	}
-	if r := tx.outranks(b.Person, []ID{b.Site}); r != nil {
+	if r := tx.requireOutranks(b.Person, []ID{b.Site}); r != nil {
 		return r
 	}
 	tx.emit(e)
@@ -198,4 +198,4 @@ type BookingReinstated struct {
 func (e BookingReinstated) fold(s *State, _ Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.suspend(e.Left) })
 }
-func (e BookingReinstated) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingReinstated) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }

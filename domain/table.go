@@ -216,7 +216,7 @@ func (t *table[T]) HasBy(key string) bool {
 	if t.hidden == nil {
 		return len(t.index[key]) > 0
 	}
-	return some(t, key, func(*T) bool { return true })
+	return anyRow(t, key, func(*T) bool { return true })
 }
 
 // Each yields the rows with a further key in the order of their ids. It skips rows that

@@ -61,7 +61,7 @@ func (e UnitMovedIn) fold(s *State, m Moment) {
 	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking, u.MovedInAt = UnitOccupied, e.Booking, m.At })
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.MovedIn = true })
 }
-func (e UnitMovedIn) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitMovedIn) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // MoveOut takes a unit back. The booking ends with it, and the unit is to be
 // looked over before it is vacant.
@@ -98,7 +98,7 @@ func (e UnitMovedOut) fold(s *State, m Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.MovedOut = true })
 	s.vacate(e.Unit, e.Booking, m)
 }
-func (e UnitMovedOut) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitMovedOut) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // TransferBooking makes another person the primary tenant, as when a contract
 // goes to a partner: fobs and the tenant's place as unit manager end with the
@@ -122,7 +122,7 @@ func (c TransferBooking) decide(tx *Tx) *Refusal {
 	if b.Person == c.Person {
 		return nil
 	}
-	if r := tx.outranks(c.Person, []ID{b.Site}); r != nil {
+	if r := tx.requireOutranks(c.Person, []ID{b.Site}); r != nil {
 		return r
 	}
 	former := b.Person
@@ -159,4 +159,4 @@ func (e BookingTransferred) fold(s *State, _ Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.Person = e.Person })
 	s.noteOwed(e.Booking)
 }
-func (e BookingTransferred) concerns(s *State) []ID { return s.sitesOfBooking(e.Booking) }
+func (e BookingTransferred) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }

@@ -99,8 +99,8 @@ func (tx *Tx) daysFor(person ID, b *Booking) (first, last schedule.Date) {
 		if sh.Booking != b.ID || sh.State != ShareStateActive {
 			continue
 		}
-		from, until, some := tx.OpenDays(sh)
-		if !some {
+		from, until, anyRow := tx.OpenDays(sh)
+		if !anyRow {
 			continue
 		}
 		if !shared || from.Before(first) {

@@ -163,7 +163,7 @@ type TokenIssued struct {
 func (e TokenIssued) fold(s *State, _ Moment) {
 	s.Tokens.Put(e.Token, Token{ID: e.Token, Person: e.Person, Hash: e.Hash, Scope: e.Scope, Expires: e.Expires, Issuer: e.Issuer})
 }
-func (TokenIssued) concerns(*State) []ID { return nil }
+func (TokenIssued) affectedSites(*State) []ID { return nil }
 
 // RevokeToken ends a token: one's own, or that of a lower role. All that were issued
 // with it, and with those, end too: somebody who stole it may have made them. Only who
@@ -248,4 +248,4 @@ func (s *State) endToken(id ID) {
 	s.Tokens.Update(id, func(t *Token) { t.Revoked = true })
 }
 
-func (TokenRevoked) concerns(*State) []ID { return nil }
+func (TokenRevoked) affectedSites(*State) []ID { return nil }

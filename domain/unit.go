@@ -177,7 +177,7 @@ type UnitCreated struct {
 func (e UnitCreated) fold(s *State, _ Moment) {
 	s.Units.Put(e.Unit, Unit{ID: e.Unit, Site: e.Site, Name: e.Name, State: UnitVacant})
 }
-func (e UnitCreated) concerns(*State) []ID { return []ID{e.Site} }
+func (e UnitCreated) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // MapUnitAccess sets the rights of a unit as a whole: what is left out goes. A
 // schedule of its own can only narrow that of the right, since both must hold;
@@ -254,7 +254,7 @@ func (e UnitAccessMapped) fold(s *State, _ Moment) {
 		s.Units.Update(e.Unit, func(u *Unit) { u.Rights = e.Rights })
 	})
 }
-func (e UnitAccessMapped) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitAccessMapped) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // ReleaseUnit makes a unit vacant that was moved out of and looked over.
 type ReleaseUnit struct {
@@ -296,7 +296,7 @@ func (e UnitReleased) fold(s *State, m Moment) {
 	s.Units.Update(e.Unit, func(u *Unit) { u.State, u.Booking = UnitVacant, "" })
 	s.endPrivacy(e.Unit, m.At)
 }
-func (e UnitReleased) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitReleased) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // vacate leaves a unit to be looked over when it was moved in under the booking.
 // A unit that was let again meanwhile stays as it is.

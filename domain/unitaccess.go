@@ -171,8 +171,8 @@ func accessRights(access []UnitAccess) []ID {
 // with other times, sorted.
 func changedAccess(before, after []UnitAccess) []ID {
 	var changed []ID
-	differ := func(some, others []UnitAccess) {
-		for _, a := range some {
+	differ := func(anyRow, others []UnitAccess) {
+		for _, a := range anyRow {
 			if !slices.ContainsFunc(others, func(o UnitAccess) bool { return reflect.DeepEqual(a, o) }) {
 				changed = append(changed, a.Right)
 			}
@@ -201,7 +201,7 @@ func (e UnitUserAccessChanged) fold(s *State, _ Moment) {
 	}
 	s.UnitUsers.Update(key, func(u *UnitUser) { u.Access = e.Access })
 }
-func (e UnitUserAccessChanged) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitUserAccessChanged) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // RemoveUnitUser takes a person's place in a unit away, and the keys held there.
 // Unit managers remove unit users; other unit managers only when they may make
@@ -263,4 +263,4 @@ func (e UnitUserRemoved) fold(s *State, m Moment) {
 	s.noteOwed(u.Booking)
 	s.keepPrivacy(e.Unit, m.At)
 }
-func (e UnitUserRemoved) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitUserRemoved) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }

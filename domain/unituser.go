@@ -188,7 +188,7 @@ type UnitUserCreated struct {
 func (e UnitUserCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access, Unconfirmed: e.Unconfirmed}, m)
 }
-func (e UnitUserCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitUserCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // place gives a person a place in a unit. It replaces a place that they had under an
 // earlier tenancy or as a unit user. Reviews of access that goes are closed.
@@ -268,7 +268,7 @@ func (tx *Tx) outranksInUnit(person ID, unit *Unit) *Refusal {
 	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, tx.Actor.ID)); ok && u.Manager && tx.inPlace(u) {
 		return nil
 	}
-	return tx.outranks(person, []ID{unit.Site})
+	return tx.requireOutranks(person, []ID{unit.Site})
 }
 
 // unconfirmedIn is unconfirmed for a place in a unit; who has one already stays what
@@ -311,4 +311,4 @@ func (e UnitManagerCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access,
 		Manager: true, MayDelegate: e.MayDelegate, Unconfirmed: e.Unconfirmed}, m)
 }
-func (e UnitManagerCreated) concerns(s *State) []ID { return s.sitesOfUnit(e.Unit) }
+func (e UnitManagerCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }

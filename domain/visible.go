@@ -178,7 +178,7 @@ func (s *State) managerSees(person ID, r Record) bool {
 // meetsAsManager reports whether a unit manager may see the record of a user of the
 // unit: not of somebody who was but named there.
 func (s *State) meetsAsManager(person, user ID) bool {
-	return some(s.UnitUsers, "person:"+string(user), func(u *UnitUser) bool {
+	return anyRow(s.UnitUsers, "person:"+string(user), func(u *UnitUser) bool {
 		return !u.Unconfirmed && s.inPlace(u) && s.manages(person, u.Unit)
 	})
 }
@@ -191,7 +191,7 @@ func (s *State) memberSees(person ID, r Record) bool {
 	case RecordGroupMember:
 		return s.RoleInGroup(person, r.Group).AtLeast(GroupAdmin)
 	case RecordPerson:
-		return some(s.GroupMembers, "person:"+string(r.Person), func(m *GroupMember) bool {
+		return anyRow(s.GroupMembers, "person:"+string(r.Person), func(m *GroupMember) bool {
 			return !m.Removed && !m.Unconfirmed && s.RoleInGroup(person, m.Group).AtLeast(GroupAdmin)
 		})
 	}
@@ -246,7 +246,7 @@ func (s *State) isOwn(person ID, r Record) bool {
 // sharesWith reports whether the other has an active share by which they met a person:
 // of whose booking it is, or who shared it on.
 func (s *State) sharesWith(person, other ID) bool {
-	return some(s.Shares, "person:"+string(other), func(sh *Share) bool {
+	return anyRow(s.Shares, "person:"+string(other), func(sh *Share) bool {
 		b, ok := s.Bookings.Get(sh.Booking)
 		return ok && sh.State == ShareStateActive && !sh.Unconfirmed && (b.Person == person || s.shareScope(sh.ID).Person == person)
 	})
@@ -254,5 +254,5 @@ func (s *State) sharesWith(person, other ID) bool {
 
 // tenantOf reports whether a person is the primary tenant of a unit.
 func (s *State) tenantOf(person, unit ID) bool {
-	return some(s.Bookings, "unit:"+string(unit), func(b *Booking) bool { return b.Person == person && !b.over() })
+	return anyRow(s.Bookings, "unit:"+string(unit), func(b *Booking) bool { return b.Person == person && !b.over() })
 }

@@ -143,7 +143,7 @@ func TestEventsNeverPanic(t *testing.T) {
 			EachPersonal(ptr, func(subject ID, p *Personal) { *p = p.Sealed("k_" + string(subject) + ".x") })
 			e := typ.Event(ptr)
 			s.Apply(Applied{Moment: Moment{N: 1, At: time.Unix(0, 0).UTC(), Actor: PersonActor("olga")}, Events: []Event{e}})
-			_ = e.concerns(s)
+			_ = e.affectedSites(s)
 			_, err := json.Marshal(s)
 			assert.NoError(t, err, typ.Name)
 		}

@@ -50,7 +50,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
 	}
-	w := &ActivityWriter{js: s.js, stream: stream, may: s.mayAdd, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
+	w := &ActivityWriter{js: s.js, stream: stream, may: s.canAppend, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
 	if errors.Is(err, errUnread) {
 		return w, s.standBehind(ctx, w)

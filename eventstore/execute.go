@@ -229,9 +229,9 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 // mayAppend tells why the command may not be appended now; nil when it may.
 func (x *execution) mayAppend() error {
 	if x.takesAway {
-		return x.store.mayTakeAway()
+		return x.store.canAppendUrgent()
 	}
-	return x.store.mayAdd()
+	return x.store.canAppend()
 }
 
 // now is the moment of the next commit: the clock, but never before the last one.

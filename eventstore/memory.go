@@ -197,7 +197,7 @@ func (s *Store) trim(room int) int {
 		if crowd == 0 {
 			break
 		}
-		gone, err := s.letGo(o)
+		gone, err := s.evict(o)
 		if err != nil {
 			s.log.Warn("an org stays in memory, for its snapshot could not be written", "org", o.id, "error", err)
 		}
@@ -221,9 +221,9 @@ func (s *Store) idle() []*org {
 	return out
 }
 
-// letGo evicts an org from memory. It does so only when nobody uses the org, its
+// evict evicts an org from memory. It does so only when nobody uses the org, its
 // snapshot is at its head, and no observer has work left for it.
-func (s *Store) letGo(o *org) (gone bool, err error) {
+func (s *Store) evict(o *org) (gone bool, err error) {
 	if err := s.snapshot(o, 1); err != nil {
 		return false, err
 	}

@@ -180,11 +180,11 @@ func TestAnOrgInUseStaysInMemory(t *testing.T) {
 	s.mu.Lock()
 	o := s.orgs["acme"]
 	s.mu.Unlock()
-	gone, err := s.letGo(o)
+	gone, err := s.evict(o)
 	require.NoError(t, err)
 	assert.False(t, gone, "what is held would be of an org that nobody follows")
 	release()
-	gone, err = s.letGo(o)
+	gone, err = s.evict(o)
 	require.NoError(t, err)
 	assert.True(t, gone)
 }

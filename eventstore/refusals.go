@@ -21,7 +21,7 @@ func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, 
 	body, err := json.Marshal(schemas.Refusal{ID: x.req.ID, At: s.cfg.Now().UTC(), Actor: x.req.Actor,
 		Command: x.req.Command, Code: r.Code, IDs: r.IDs, DryRun: x.req.DryRun})
 	if err == nil {
-		err = s.mayAdd()
+		err = s.canAppend()
 	}
 	var ack *jetstream.PubAck
 	if err == nil {

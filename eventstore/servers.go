@@ -65,7 +65,7 @@ func checkServers(ctx context.Context, sys *nats.Conn, replicas int) (roll, []Un
 			"always on every server; give system credentials (--nats-system-creds or --nats-system-nkey) so that it can be checked"}}, nil
 	}
 	for try := 1; ; try++ {
-		r, err := callRoll(ctx, sys, replicas)
+		r, err := surveyServers(ctx, sys, replicas)
 		if err != nil {
 			return r, nil, err
 		}
@@ -79,10 +79,10 @@ func checkServers(ctx context.Context, sys *nats.Conn, replicas int) (roll, []Un
 	}
 }
 
-// callRoll asks every server once. How many there are the servers say themselves:
+// surveyServers asks every server once. How many there are the servers say themselves:
 // the group that keeps the cluster's streams in order counts its members, whether
 // they are up or not. There are at least as many as the streams have replicas.
-func callRoll(ctx context.Context, sys *nats.Conn, replicas int) (roll, error) {
+func surveyServers(ctx context.Context, sys *nats.Conn, replicas int) (roll, error) {
 	r := roll{told: map[string][]UnsafeSetting{}, slow: map[string]int64{}, size: replicas}
 	members := map[string]bool{}
 	inbox := sys.NewInbox()

@@ -38,10 +38,10 @@ func TestAChangedStreamStopsCommands(t *testing.T) {
 	one.MaxMsgsPerSubject = 1
 	_, err := js.UpdateStream(t.Context(), one)
 	require.NoError(t, err)
-	stopped := func() bool { return s.mayTakeAway() != nil }
+	stopped := func() bool { return s.canAppendUrgent() != nil }
 	require.Eventually(t, stopped, waitLimit, time.Millisecond)
-	assert.ErrorIs(t, s.mayTakeAway(), ErrUnsafeStore)
-	assert.ErrorContains(t, s.mayTakeAway(), "max_msgs_per_subject is 1")
+	assert.ErrorIs(t, s.canAppendUrgent(), ErrUnsafeStore)
+	assert.ErrorContains(t, s.canAppendUrgent(), "max_msgs_per_subject is 1")
 
 	done, err := ApplyStreams(t.Context(), nc, 1, "")
 	require.NoError(t, err)
@@ -50,7 +50,7 @@ func TestAChangedStreamStopsCommands(t *testing.T) {
 		unsafe, _ := s.Streams()
 		return len(unsafe) == 1 && unsafe[0].Setting == "messages"
 	}, waitLimit, time.Millisecond)
-	assert.ErrorContains(t, s.mayTakeAway(), "messages is 3 fewer than there were")
+	assert.ErrorContains(t, s.canAppendUrgent(), "messages is 3 fewer than there were")
 }
 
 // A stream whose settings were mended takes commands again.
@@ -63,10 +63,10 @@ func TestAMendedStreamTakesCommandsAgain(t *testing.T) {
 	aged.MaxAge = 100 * time.Hour
 	_, err := js.UpdateStream(t.Context(), aged)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.mayTakeAway() != nil }, waitLimit, time.Millisecond)
+	require.Eventually(t, func() bool { return s.canAppendUrgent() != nil }, waitLimit, time.Millisecond)
 	_, err = ApplyStreams(t.Context(), nc, 1, "")
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return s.mayTakeAway() == nil }, waitLimit, time.Millisecond)
+	require.Eventually(t, func() bool { return s.canAppendUrgent() == nil }, waitLimit, time.Millisecond)
 	fill(t, s, "acme", 1)
 }
 

@@ -53,9 +53,9 @@ func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
 	return slices.Clone(s.servers.silent), roll{told: s.servers.unsafe}.unsafe()
 }
 
-// mayTakeAway returns why nothing may be appended now, not even commands that take
+// canAppendUrgent returns why nothing may be appended now, not even commands that take
 // access away. It returns nil when they may be.
-func (s *Store) mayTakeAway() error {
+func (s *Store) canAppendUrgent() error {
 	if _, full := s.Disk(); full != nil {
 		return fmt.Errorf("%w: %w", ErrStorageFull, full)
 	}
@@ -70,12 +70,12 @@ func (s *Store) mayTakeAway() error {
 	return nil
 }
 
-// mayAdd tells why nothing else may be appended now; nil when it may.
-func (s *Store) mayAdd() error {
+// canAppend tells why nothing else may be appended now; nil when it may.
+func (s *Store) canAppend() error {
 	if low, full := s.Disk(); low && full == nil {
 		return fmt.Errorf("%w but for a reserve of %d bytes for what takes access away", ErrStorageFull, reserve)
 	}
-	return s.mayTakeAway()
+	return s.canAppendUrgent()
 }
 
 // watchServers asks the servers for their settings at an interval. Servers come and go
@@ -100,7 +100,7 @@ func (s *Store) lookAtServers(ctx context.Context) error {
 	s.servers.looking.Lock()
 	defer s.servers.looking.Unlock()
 	for try := 1; ; try++ {
-		r, err := callRoll(ctx, s.cfg.System, s.cfg.Replicas)
+		r, err := surveyServers(ctx, s.cfg.System, s.cfg.Replicas)
 		if err != nil {
 			return err
 		}

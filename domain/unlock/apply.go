@@ -33,7 +33,7 @@ func (t *Table) Apply(d Delta) (*Table, error) {
 	if err := e.settle(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDelta, err)
 	}
-	e.remake()
+	e.recompile()
 	e.after.digests = t.digests.with(e.rehashes)
 	return e.after, nil
 }

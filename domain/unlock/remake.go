@@ -10,9 +10,9 @@ type stir struct {
 	oldGrant, grant           *Grant
 }
 
-// remake recompiles the holders that the changes affect, and updates the indexes of
+// recompile recompiles the holders that the changes affect, and updates the indexes of
 // them.
-func (e *edit) remake() {
+func (e *edit) recompile() {
 	stirs := e.stirs()
 	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
 	var (
@@ -51,7 +51,7 @@ func (e *edit) stirs() []stir {
 	stirs := make([]stir, 0, len(e.persons)+len(e.credentials)+len(e.grants))
 	for _, c := range e.persons {
 		stirs = append(stirs, stir{person: c.key})
-		stirs = e.hanging(stirs, KindPerson, c.key)
+		stirs = e.dependentsOf(stirs, KindPerson, c.key)
 	}
 	for _, c := range e.credentials {
 		if c.old != nil {
@@ -68,19 +68,19 @@ func (e *edit) stirs() []stir {
 		if c.new != nil {
 			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), grant: c.new})
 		}
-		stirs = e.hanging(stirs, KindGrant, c.key)
+		stirs = e.dependentsOf(stirs, KindGrant, c.key)
 	}
 	for _, c := range e.bookings {
-		stirs = e.hanging(stirs, KindBooking, c.key)
+		stirs = e.dependentsOf(stirs, KindBooking, c.key)
 	}
 	for _, c := range e.units {
-		stirs = e.hanging(stirs, KindUnit, c.key)
+		stirs = e.dependentsOf(stirs, KindUnit, c.key)
 	}
 	return stirs
 }
 
-// hanging appends the holders that depend on a row.
-func (e *edit) hanging(stirs []stir, kind Kind, k key) []stir {
+// dependentsOf appends the holders that depend on a row.
+func (e *edit) dependentsOf(stirs []stir, kind Kind, k key) []stir {
 	if d := e.before.dependants.get(dependency(kind, k)); d != nil {
 		for _, person := range *d {
 			stirs = append(stirs, stir{person: person})

@@ -33,9 +33,9 @@ import (
 )
 
 const (
-	// breath is the debounce between a commit and the look at its org. So commits in
+	// debounce is the pause between a commit and the look at its org. So commits in
 	// quick succession are handled by one look.
-	breath = 50 * time.Millisecond
+	debounce = 50 * time.Millisecond
 	// untrusted is the interval between two looks while the clock is not trusted.
 	untrusted = time.Second
 	// longestSleep bounds a sleep while something is to become due. So a wall clock
@@ -185,7 +185,7 @@ func (t *Timer) sleep(ctx context.Context, until time.Time) bool {
 	select {
 	case <-ctx.Done():
 		return false
-	case <-time.After(breath):
+	case <-time.After(debounce):
 		return true
 	}
 }
