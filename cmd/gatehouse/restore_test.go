@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,8 +226,9 @@ func TestWhatARestoreLostIsServedWhenItIsAccepted(t *testing.T) {
 	assert.Contains(t, said, "NOT SERVED until --accept-loss acme="+backedUp.Position().String())
 	marks, _, err := mark.Read(data)
 	require.NoError(t, err)
-	require.Len(t, marks, 1, "_system lost nothing")
-	assert.Equal(t, lost.N, marks[0].N)
+	held := slices.IndexFunc(marks, func(m mark.Mark) bool { return m.Org == "acme" })
+	require.GreaterOrEqual(t, held, 0)
+	assert.Equal(t, lost.N, marks[held].N, "it is held by a mark beyond its ledger")
 
 	said, err = b.restore(restoreCmd{Data: data, AcceptLoss: []string{"acme=" + backedUp.Position().String()}})
 	require.NoError(t, err, said)

@@ -11,8 +11,8 @@
 // Commits, activity, permissions and refusals are published unchanged, in their order.
 // The commits are read back by the store's own rules, and every head is compared with
 // the backup's. Sequences and times of messages are new, and nothing but the store
-// knows sequences: snapshots and marks are not restored, the vault's cursor starts
-// again with the stream. Refusals are kept for their whole time again.
+// knows sequences: snapshots are not restored, marks are made anew, the vault's cursor
+// starts again with the stream. Refusals are kept for their whole time again.
 //
 // # Losses
 //
@@ -209,8 +209,16 @@ func (r *run) destroy(ctx context.Context, keys []mark.DestroyedKey) error {
 
 // goOn opens the restored ledger and compares every head with the backup. It destroys
 // the keys that an operator names, and continues the orgs that need no acceptance.
+//
+// The directory gets marks here. A kill while LedgerRestored is written then leaves a
+// torn tail that is known as one, and no damage that holds every org.
 func (r *run) goOn(ctx context.Context) (err error) {
-	s, err := r.open(ctx, nil)
+	marks, err := eventstore.OpenMarks(r.cfg.Data, "", r.cfg.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, marks.Close()) }()
+	s, err := r.open(ctx, marks)
 	if err != nil {
 		return err
 	}
@@ -242,7 +250,7 @@ func (r *run) goOn(ctx context.Context) (err error) {
 // orgsInMemory is how many orgs are held at once. Each is read twice, in turn.
 const orgsInMemory = 10
 
-// open opens the restored ledger, with marks if the directory had a ledger before.
+// open opens the restored ledger.
 func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.Store, error) {
 	return eventstore.Open(ctx, eventstore.Config{Conn: r.conns.Conn, System: r.conns.System, Embedded: r.conns.Embedded, Replicas: r.cfg.Replicas,
 		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Memory: orgsInMemory, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
