@@ -112,8 +112,10 @@ type execution struct {
 	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
 	made   []domain.ID             // ids of subjects that the command left out
 	err    error
-	look   func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
-	place  func()               // gives back the place for that; nil: it has none
+	// decidedOn is the last sequence of the org's subject that the answer was made on.
+	decidedOn uint64
+	look      func() domain.Impact // of a dry run on which many people hang: what is left to do without the org
+	place     func()               // gives back the place for that; nil: it has none
 }
 
 // run decides and appends until the command is settled.
@@ -161,11 +163,10 @@ func (x *execution) behind(ctx context.Context, p prepared, err error) (bool, er
 	o := x.org
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	was := o.head.seq
 	if err := x.store.catchUp(ctx, o); err != nil {
 		return false, err
 	}
-	return o.head.seq != was, nil
+	return o.head.seq != x.decidedOn, nil // the tail may have moved it since
 }
 
 // prepared is a commit that was decided and waits for its append.
@@ -198,6 +199,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if o.tooNew != (wire.Position{}) {
 		return prepared{}, ErrTooNew
 	}
+	x.decidedOn = o.head.seq
 	at := x.now()
 	if !tokenGood(o.state, x.req, at) {
 		return prepared{}, ErrTokenEnded

@@ -135,3 +135,29 @@ func TestATokenThatEndsOnTheWayCommitsNothing(t *testing.T) {
 	assert.ErrorIs(t, err, ErrTokenEnded)
 	assert.NoError(t, send("good", false))
 }
+
+// The tail may follow another instance's commit between a dry run's decision and its
+// answer: the answer is then of a state that is past, and is made again.
+func TestAnAnswerThatTheTailOvertookIsMadeAgain(t *testing.T) {
+	b := newR1(t)
+	s := b.store()
+	newOrg(t, s, "acme")
+	o, err := s.org(t.Context(), "acme")
+	require.NoError(t, err)
+	defer s.release(o)
+	req := request(&domain.RegisterPerson{Name: domain.Clear("Ana")})
+	req.DryRun = true
+	typ, _ := domain.CommandNamed(req.Command)
+	x := &execution{store: s, org: o, req: req, typ: typ}
+	defer x.free()
+	p, err := x.prepare(t.Context())
+	require.NoError(t, err)
+	again, err := x.behind(t.Context(), p, nil)
+	require.NoError(t, err)
+	assert.False(t, again, "nothing was committed since")
+	_, err = s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Name: domain.Clear("Ben")}))
+	require.NoError(t, err)
+	again, err = x.behind(t.Context(), p, nil)
+	require.NoError(t, err)
+	assert.True(t, again, "the state has moved on since the decision")
+}

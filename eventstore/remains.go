@@ -119,6 +119,9 @@ func (e *Embedded) heldMessages(name string) (bool, error) {
 		if _, _, marked := e.cfg.Marks.streamEnd(name); marked || e.cfg.Marks.data.Damaged() > 0 {
 			return true, nil
 		}
+		if name == StreamLedger && len(e.cfg.Marks.All()) > 0 {
+			return true, nil // the marks of orgs are of its commits
+		}
 	}
 	blocks, err := listBlocks(e.cfg.Dir)
 	if err != nil {
