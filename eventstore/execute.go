@@ -193,13 +193,13 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	defer o.holds(x.req.Command)()
+	x.decidedOn = o.head.seq
 	if !o.loaded.Load() {
 		return prepared{}, fmt.Errorf("eventstore: org %s is being loaded: %w", o.id, ErrBusy)
 	}
 	if o.tooNew != (wire.Position{}) {
 		return prepared{}, ErrTooNew
 	}
-	x.decidedOn = o.head.seq
 	at := x.now()
 	if !tokenGood(o.state, x.req, at) {
 		return prepared{}, ErrTokenEnded
