@@ -39,6 +39,7 @@ var allowed = []struct {
 	{"gateways/admission", "eventstore schemas schemas/wire domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/control", "eventstore schemas schemas/wire domain", "tells gateways what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/vault schemas schemas/wire domain domain/schedule domain/unlock", "one more foreign protocol"},
+	{"cmd/gatehouse/demo", "gateways/local projections/permissions eventstore schemas domain domain/schedule domain/unlock", "plays people on a running ledger, and starts none"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 	{"deploy", "", "starts programs and links none"},
 	{"deploy/processes", "deploy", "the command line of deploy alone"},

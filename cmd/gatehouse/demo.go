@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	mathrand "math/rand/v2"
 	"net/http"
 	"os"
 	"os/signal"
@@ -16,10 +15,8 @@ import (
 	"syscall"
 	"time"
 
-	"gatehouse/domain"
-	"gatehouse/domain/schedule"
+	"gatehouse/cmd/gatehouse/demo"
 	"gatehouse/gateways/httpapi"
-	"gatehouse/gateways/local"
 )
 
 // demoCmd shows a self-storage site in fast motion.
@@ -50,47 +47,29 @@ Examples:
   gatehouse demo --for 10s --json | tail -1`
 }
 
-// summary is the last line of the demo.
-type summary struct {
-	Commands   uint64        `json:"commands"`
-	Commits    uint64        `json:"commits"`
-	Unlocks    unlockCount   `json:"unlocks"`
-	OnSite     int           `json:"onsite"`
-	DecisionNS decisionTimes `json:"decision_ns"`
-}
-
-type unlockCount struct {
-	Allowed uint64            `json:"allowed"`
-	Denied  map[string]uint64 `json:"denied"` // by code
-}
-
-// decisionTimes are in nanoseconds, of single decisions.
-type decisionTimes struct {
-	P50 int64 `json:"p50"`
-	P99 int64 `json:"p99"`
-}
-
-// Run plays the demo and writes what it came to.
+// Run plays the demo and writes its summary.
 func (c *demoCmd) Run(w *world) (err error) {
 	if c.Speed < time.Minute || c.Speed > 24*time.Hour {
 		return usage("--speed %s: it is 1m to 24h of the site's time for a second", c.Speed)
 	}
 	// A reader that goes away ends the demo in good order, its directory with it.
 	signal.Ignore(syscall.SIGPIPE)
-	d, err := c.start(w)
+	color := os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(w.stdout)
+	d, err := demo.New(demo.Config{Seed: c.Seed, Today: w.now(), Out: w.stdout, JSON: c.JSON, Color: color})
+	if err != nil {
+		return err
+	}
+	stop, err := c.open(w, d)
 	switch {
 	case err != nil && w.ctx.Err() != nil:
 		return nil // there is nothing to tell yet, and nothing is left behind
 	case err != nil:
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stop()) }()
-	err = d.show(w.ctx, c.For, c.Speed)
+	defer func() { err = errors.Join(err, stop()) }()
+	err = d.Show(w.ctx, c.For, c.Speed)
 	if err == nil {
-		var total summary
-		if total, err = d.summary(); err == nil {
-			err = w.print(total, true)
-		}
+		err = tellSummary(w, d)
 	}
 	if errors.Is(err, syscall.EPIPE) {
 		return nil // the reader of the output has gone
@@ -98,151 +77,68 @@ func (c *demoCmd) Run(w *world) (err error) {
 	return err
 }
 
-// show builds the site and lets its days pass, until the context ends or the demo
-// has lasted long enough.
-func (d *demo) show(ctx context.Context, lasts, speed time.Duration) error {
-	if err := d.build(ctx); err != nil || ctx.Err() != nil {
+func tellSummary(w *world, d *demo.Demo) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	total, err := d.Summary(ctx)
+	if err != nil {
 		return err
 	}
-	if lasts > 0 {
-		limited, cancel := context.WithTimeout(ctx, lasts)
-		defer cancel()
-		ctx = limited
-	}
-	return d.play(ctx, speed)
+	return w.print(total, true)
 }
 
-// demo is a running demo. One goroutine alone uses it, but for the clock.
-type demo struct {
-	service *service
-	dir     string
-	clock   *demoClock
-	zone    *schedule.Zone
-	random  *mathrand.Rand
-	feed    *feed
-	agenda  agenda
-	house   house
-	doors   *demoDoors
-	space   domain.UUID // of the ids of commands
-
-	sent     uint64 // commands, for their ids
-	accepted uint64 // of those
-	position uint64 // of the last commit that the feed has told
-}
-
-// The org and the site of the demo.
-const (
-	demoOrg   domain.ID = "harbour"
-	demoSite  domain.ID = "quay"
-	demoZone            = "Europe/Berlin"
-	demoStart           = 6 * 60 // minutes of the first day
-)
-
-// start starts a service on a directory of its own, makes the org and opens the
-// gateway.
-func (c *demoCmd) start(w *world) (_ *demo, err error) {
-	d := &demo{random: mathrand.New(mathrand.NewPCG(c.Seed, 0)), feed: newFeed(w.stdout, c.JSON),
-		space: domain.DeriveUUID(domain.UUID{}, fmt.Sprintf("gatehouse/demo/%d", c.Seed))}
-	rules, err := schedule.LoadRules(demoZone)
+// open starts a service on a directory of its own, creates the org, and opens the
+// demo on it. The function that it returns ends the service and removes the directory.
+func (c *demoCmd) open(w *world, d *demo.Demo) (_ func() error, err error) {
+	dir, err := os.MkdirTemp("", "gatehouse-demo-")
 	if err != nil {
 		return nil, err
 	}
-	d.zone = rules.Compile()
-	d.feed.zone = d.zone
-	today := d.zone.Local(schedule.Nanos(w.now())).Date
-	d.clock = newDemoClock(time.Unix(0, d.zone.Instant(schedule.DateTime{Date: today, Time: demoStart})))
-	if d.dir, err = os.MkdirTemp("", "gatehouse-demo-"); err != nil {
-		return nil, err
+	var s *service
+	stop := func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		defer cancel()
+		var err error
+		if s != nil {
+			err = s.Stop(ctx)
+		}
+		return errors.Join(err, os.RemoveAll(dir))
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, d.stop())
+			err = errors.Join(err, stop())
 		}
 	}()
-	if err := d.serve(w, c.Listen); err != nil {
+	key := make([]byte, 32) // nobody's: it ends with the process
+	rand.Read(key)          // it never fails: the program ends instead
+	s, err = startService(w.ctx, serviceConfig{Data: dir, Listen: c.Listen, NATS: natsConfig{Replicas: 1}, VaultKey: base64.StdEncoding.EncodeToString(key),
+		Now: d.Now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	if err != nil {
 		return nil, err
 	}
-	org, err := d.makeOrg(w.ctx)
+	org, err := makeDemoOrg(w.ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	w.say("The API is at %s until the demo ends; its owner's token lets you look around:\n\n  export GATEHOUSE_URL=%s GATEHOUSE_ORG=%s GATEHOUSE_SITE=%s GATEHOUSE_TOKEN=%s\n",
-		d.service.URL, d.service.URL, demoOrg, demoSite, org.Token)
-	gateway, err := local.Open(w.ctx, d.service.Store, &d.doors.pinned, d.clock.now, demoOrg, demoSite, demoGateway)
-	if err != nil {
-		return nil, err
-	}
-	d.doors.gateway = gateway
-	return d, nil
+		s.URL, s.URL, demo.Org, demo.Site, org.Token)
+	return stop, d.Open(w.ctx, demo.Service{Store: s.Store, Permissions: s.Permissions, Failed: s.Failed})
 }
 
-// serve starts the service. Its master key is nobody's and ends with the process.
-func (d *demo) serve(w *world, listen string) error {
-	key := make([]byte, 32)
-	rand.Read(key) // it never fails: the program ends instead
-	log := slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	var err error
-	d.service, err = startService(w.ctx, serviceConfig{Data: d.dir, Listen: listen, NATS: natsConfig{Replicas: 1},
-		VaultKey: base64.StdEncoding.EncodeToString(key), Now: d.clock.now, Log: log})
-	if err == nil {
-		d.doors = newDemoDoors(d.service.Permissions)
-	}
-	return err
-}
-
-// makeOrg makes the org over the API, as everybody does, by the bootstrap token.
-func (d *demo) makeOrg(ctx context.Context) (*httpapi.NewOrg, error) {
-	text, err := os.ReadFile(d.service.BootstrapPath)
+// makeDemoOrg creates the org over the API, as everybody does, by the bootstrap token.
+func makeDemoOrg(ctx context.Context, s *service) (*httpapi.NewOrg, error) {
+	text, err := os.ReadFile(s.BootstrapPath)
 	if err != nil {
 		return nil, fmt.Errorf("the bootstrap token: %w", err)
 	}
-	body, err := json.Marshal(map[string]any{"org": demoOrg, "name": "Harbour Storage", "owner": owner, "owner_name": "Olga Harbour"})
+	body, err := json.Marshal(map[string]any{"org": demo.Org, "name": demo.OrgName, "owner": demo.Owner, "owner_name": demo.OwnerName})
 	if err != nil {
 		return nil, err
 	}
 	var made httpapi.NewOrg
-	c := newClient(d.service.URL, strings.TrimSpace(string(text)), string(demoOrg), string(demoSite))
+	c := newClient(s.URL, strings.TrimSpace(string(text)), string(demo.Org), string(demo.Site))
 	if err := c.ask(ctx, request{method: http.MethodPost, path: "/v1/orgs", body: body}, &made); err != nil {
-		return nil, fmt.Errorf("make the org: %w", err)
+		return nil, fmt.Errorf("create the org: %w", err)
 	}
-	// The request sends commands of its own, each a commit.
-	d.accepted, err = d.heads(ctx)
-	return &made, err
-}
-
-// heads is how many commits the ledger holds.
-func (d *demo) heads(ctx context.Context) (uint64, error) {
-	total := uint64(0)
-	for _, org := range []domain.ID{domain.SystemOrg, demoOrg} {
-		head, err := d.service.Store.Head(ctx, org)
-		if err != nil {
-			return 0, fmt.Errorf("the head of %s: %w", org, err)
-		}
-		total += head.N
-	}
-	return total, nil
-}
-
-// summary records what is left to record and adds everything up.
-func (d *demo) summary() (summary, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	tally, err := d.doors.flush(ctx)
-	if err != nil {
-		return summary{}, err
-	}
-	commits, err := d.heads(ctx)
-	return summary{Commands: d.accepted, Commits: commits, Unlocks: unlockCount{tally.Allowed, tally.Denied},
-		OnSite: d.doors.onSite(), DecisionNS: d.doors.times()}, err
-}
-
-// stop stops the service and removes its directory.
-func (d *demo) stop() error {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	var err error
-	if d.service != nil {
-		err = d.service.Stop(ctx)
-	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return &made, nil
 }

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -13,10 +13,10 @@ import (
 	"gatehouse/projections/permissions"
 )
 
-// demoGateway is the gateway of all doors of the demo.
-const demoGateway domain.ID = "demo-doors"
+// gatewayID is the gateway of all doors of the demo.
+const gatewayID domain.ID = "demo-doors"
 
-// demoDoors decides at the doors, and has the in-process gateway record it.
+// doorSet decides at the doors, and lets the in-process gateway record it.
 //
 // # Why it decides too
 //
@@ -24,7 +24,7 @@ const demoGateway domain.ID = "demo-doors"
 // of a read when it happens, so it is decided here first, on the same table: it is
 // pinned until the reads are recorded, and the same question on the same table has
 // the same answer for ever.
-type demoDoors struct {
+type doorSet struct {
 	gateway *local.Gateway
 	pinned  pinnedDoors
 	waiting []local.Read
@@ -55,16 +55,20 @@ func (p *pinnedDoors) Tag(org, site domain.ID, kind domain.CredentialKind, forma
 	return p.permissions.Tag(org, site, kind, format, number)
 }
 
-func newDemoDoors(p *permissions.Projector) *demoDoors {
-	return &demoDoors{pinned: pinnedDoors{permissions: p}, inside: map[domain.ID]struct{}{}, took: map[int64]uint64{}}
+// openDoors opens the gateway of the doors on a service with the clock of the site.
+func openDoors(ctx context.Context, s Service, now func() time.Time) (*doorSet, error) {
+	g := &doorSet{pinned: pinnedDoors{permissions: s.Permissions}, inside: map[domain.ID]struct{}{}, took: map[int64]uint64{}}
+	var err error
+	g.gateway, err = local.Open(ctx, s.Store, &g.pinned, now, Org, Site, gatewayID)
+	return g, err
 }
 
 // held is what a gateway within the service knows beside the table.
 var held = unlock.Local{LeaseEnd: unlock.Held}
 
 // decide decides a read now: of a fob, or of a phone.
-func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, number string, phone domain.ID) (unlock.Answer, error) {
-	table := g.pinned.Table(demoOrg, demoSite)
+func (g *doorSet) decide(at time.Time, door domain.ID, side unlock.Side, number string, phone domain.ID) (unlock.Answer, error) {
+	table := g.pinned.Table(Org, Site)
 	if table == nil {
 		return unlock.Answer{}, local.ErrNoTable
 	}
@@ -72,7 +76,7 @@ func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, numbe
 	if phone != "" {
 		request.Credential = unlock.IDOf(string(phone))
 	} else {
-		tag, ok := g.pinned.Tag(demoOrg, demoSite, domain.KindCard, "", number)
+		tag, ok := g.pinned.Tag(Org, Site, domain.KindCard, "", number)
 		if !ok {
 			return unlock.Answer{}, local.ErrNoTags
 		}
@@ -92,7 +96,7 @@ func (g *demoDoors) decide(at time.Time, door domain.ID, side unlock.Side, numbe
 
 // pass counts the people on the site. A person is on it from entering by a gate until
 // leaving by one. To leave they need no permission: a gate opens from within by hand.
-func (g *demoDoors) pass(person domain.ID, side unlock.Side, allowed bool) {
+func (g *doorSet) pass(person domain.ID, side unlock.Side, allowed bool) {
 	switch {
 	case side == unlock.Out:
 		delete(g.inside, person)
@@ -101,13 +105,13 @@ func (g *demoDoors) pass(person domain.ID, side unlock.Side, allowed bool) {
 	}
 }
 
-func (g *demoDoors) onSite() int { return len(g.inside) }
+func (g *doorSet) onSite() int { return len(g.inside) }
 
 // measure times the decisions of the waiting reads, each once. They run one after the
 // other, as they come at a busy gateway: after a pause, the first has to wait for
 // memory and for the processor to wake, some microseconds. The times include the
 // reading of the clock.
-func (g *demoDoors) measure() {
+func (g *doorSet) measure() {
 	for _, request := range g.asked {
 		began := time.Now()
 		unlock.Decide(g.pinned.table, &held, request)
@@ -117,7 +121,7 @@ func (g *demoDoors) measure() {
 }
 
 // flush has what was decided recorded, and lets go of the table.
-func (g *demoDoors) flush(ctx context.Context) (local.Tally, error) {
+func (g *doorSet) flush(ctx context.Context) (local.Tally, error) {
 	g.measure()
 	for batch := range slices.Chunk(g.waiting, local.MaxReads) {
 		if _, err := g.gateway.Take(ctx, batch); err != nil {
@@ -138,7 +142,7 @@ func (g *demoDoors) flush(ctx context.Context) (local.Tally, error) {
 }
 
 // times gives how long half of the decisions took at most, and 99 of 100.
-func (g *demoDoors) times() decisionTimes {
+func (g *doorSet) times() DecisionTimes {
 	total := uint64(0)
 	for _, n := range g.took {
 		total += n
@@ -155,5 +159,5 @@ func (g *demoDoors) times() decisionTimes {
 		}
 		return 0
 	}
-	return decisionTimes{P50: quantile(50), P99: quantile(99)}
+	return DecisionTimes{P50: quantile(50), P99: quantile(99)}
 }

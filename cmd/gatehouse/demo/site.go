@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -15,9 +15,8 @@ import (
 	"gatehouse/schemas"
 )
 
-// The people who work for the operator.
+// The people who work for the operator, beside its owner.
 const (
-	owner   domain.ID = "owner"
 	manager domain.ID = "manager"
 	desk    domain.ID = "desk"
 )
@@ -79,7 +78,7 @@ var everyDay = []schedule.Day{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
 // build makes the site with everybody who has a unit already, and plans the first
 // day. It stops when the context ends.
-func (d *demo) build(ctx context.Context) error {
+func (d *Demo) build(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{d.buildSite, d.buildUnits, d.buildStaff, d.buildTenants, d.settle, d.planDay} {
 		if err := part(ctx); err != nil || ctx.Err() != nil {
 			return err
@@ -89,19 +88,19 @@ func (d *demo) build(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) buildSite(ctx context.Context) error {
+func (d *Demo) buildSite(ctx context.Context) error {
 	d.house.doors = map[domain.ID]string{northGate: "North gate", southGate: "South gate", lift: "Lift", office: "Office"}
 	doors := []any{
-		&domain.CreateDoor{Door: northGate, Site: demoSite, Name: "North gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
-		&domain.CreateDoor{Door: southGate, Site: demoSite, Name: "South gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
-		&domain.CreateDoor{Door: lift, Site: demoSite, Name: "Lift", Kind: domain.DoorLift, Out: "yard", In: "upstairs"},
-		&domain.CreateDoor{Door: office, Site: demoSite, Name: "Office", Kind: domain.DoorInner, Out: "yard", Class: domain.ClassCritical},
+		&domain.CreateDoor{Door: northGate, Site: Site, Name: "North gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
+		&domain.CreateDoor{Door: southGate, Site: Site, Name: "South gate", Kind: domain.DoorGate, In: "yard", FireRelease: true},
+		&domain.CreateDoor{Door: lift, Site: Site, Name: "Lift", Kind: domain.DoorLift, Out: "yard", In: "upstairs"},
+		&domain.CreateDoor{Door: office, Site: Site, Name: "Office", Kind: domain.DoorInner, Out: "yard", Class: domain.ClassCritical},
 	}
 	rights := []any{&domain.DefineAccessRight{Right: staffRight, Name: "Staff doors", Schedule: domain.AlwaysID,
 		Doors: []domain.ID{northGate, southGate, lift, office}}}
 	for _, c := range corridors {
 		name := "Corridor " + c.letter
-		door := &domain.CreateDoor{Door: c.door(), Site: demoSite, Name: name, Kind: domain.DoorInner, Out: "yard", In: "hall"}
+		door := &domain.CreateDoor{Door: c.door(), Site: Site, Name: name, Kind: domain.DoorInner, Out: "yard", In: "hall"}
 		way := &domain.DefineAccessRight{Right: c.right(), Name: "Way to " + c.letter, Schedule: c.hours, Doors: []domain.ID{northGate, southGate, c.door()}}
 		if c.upstairs {
 			door.Out, door.In = "upstairs", ""
@@ -115,17 +114,17 @@ func (d *demo) buildSite(ctx context.Context) error {
 	for i := range 60 {
 		days = append(days, schedule.SpecialDay{Date: today.AddDays(1 + 11*i), Kind: schedule.Holiday, Name: "Harbour day"})
 	}
-	return d.all(ctx, owner,
-		order{"a site in " + demoZone, one(&domain.CreateSite{Site: demoSite, Name: "Quay", Zone: demoZone})},
-		order{"its lock system", one(&domain.ConnectSite{Site: demoSite, LockSystem: "gatehouse"})},
-		order{"people hear of what is shared with them", one(&domain.SetNotification{Site: demoSite, Kind: domain.NotificationSharedAccess, Enabled: true})},
-		order{"holidays", one(&domain.SetHolidayCalendar{Site: demoSite, Days: days})},
+	return d.all(ctx, Owner,
+		order{"a site in " + zoneName, one(&domain.CreateSite{Site: Site, Name: "Quay", Zone: zoneName})},
+		order{"its lock system", one(&domain.ConnectSite{Site: Site, LockSystem: "gatehouse"})},
+		order{"people hear of what is shared with them", one(&domain.SetNotification{Site: Site, Kind: domain.NotificationSharedAccess, Enabled: true})},
+		order{"holidays", one(&domain.SetHolidayCalendar{Site: Site, Days: days})},
 		order{"day hours and long hours", []any{
 			&domain.DefineSchedule{Schedule: dayHours, Name: "Day hours", Times: times(6, 22, everyDay...)},
 			&domain.DefineSchedule{Schedule: longHours, Name: "Long hours", Times: withHolidays(times(5, 23, everyDay...))}}},
 		order{"yard, hall and upstairs", []any{
-			&domain.CreateArea{Area: "yard", Site: demoSite, Name: "Yard"}, &domain.CreateArea{Area: "hall", Site: demoSite, Name: "Hall"},
-			&domain.CreateArea{Area: "upstairs", Site: demoSite, Name: "Upstairs"}}},
+			&domain.CreateArea{Area: "yard", Site: Site, Name: "Yard"}, &domain.CreateArea{Area: "hall", Site: Site, Name: "Hall"},
+			&domain.CreateArea{Area: "upstairs", Site: Site, Name: "Upstairs"}}},
 		order{"gates, a lift, corridors", doors},
 		order{"the ways through the site", rights},
 	)
@@ -137,7 +136,7 @@ func withHolidays(s schedule.Schedule) schedule.Schedule {
 	return s
 }
 
-func (d *demo) buildUnits(ctx context.Context) error {
+func (d *Demo) buildUnits(ctx context.Context) error {
 	var units, doors, rights, mapped []any
 	for _, c := range corridors {
 		for i := range unitsPerCorridor {
@@ -145,14 +144,14 @@ func (d *demo) buildUnits(ctx context.Context) error {
 			p := place{domain.ID(strings.ToLower(name)), name, c}
 			d.house.places = append(d.house.places, p)
 			d.house.doors[p.unitDoor()] = "Unit " + name
-			units = append(units, &domain.CreateUnit{Unit: p.id, Site: demoSite, Name: name})
-			doors = append(doors, &domain.CreateDoor{Door: p.unitDoor(), Site: demoSite, Name: "Unit " + name, Kind: domain.DoorUnit, Unit: p.id, Out: "hall"})
+			units = append(units, &domain.CreateUnit{Unit: p.id, Site: Site, Name: name})
+			doors = append(doors, &domain.CreateDoor{Door: p.unitDoor(), Site: Site, Name: "Unit " + name, Kind: domain.DoorUnit, Unit: p.id, Out: "hall"})
 			rights = append(rights, &domain.DefineAccessRight{Right: p.unitRight(), Name: "Unit " + name, Doors: []domain.ID{p.unitDoor()}, Schedule: domain.AlwaysID})
 			mapped = append(mapped, &domain.MapUnitAccess{Unit: p.id, Rights: []domain.UnitRight{{Right: p.right()}, {Right: p.unitRight()}}})
 		}
 	}
 	n := len(units)
-	return d.all(ctx, owner, order{fmt.Sprint(n, " units"), units}, order{fmt.Sprint(n, " doors of units"), doors},
+	return d.all(ctx, Owner, order{fmt.Sprint(n, " units"), units}, order{fmt.Sprint(n, " doors of units"), doors},
 		order{fmt.Sprint(n, " rights to units"), rights}, order{"what the tenants of each unit may open", mapped})
 }
 
@@ -165,7 +164,7 @@ type order struct {
 func one(fields any) []any { return []any{fields} }
 
 // all sends orders until the context ends. Each must be accepted.
-func (d *demo) all(ctx context.Context, actor domain.ID, orders ...order) error {
+func (d *Demo) all(ctx context.Context, actor domain.ID, orders ...order) error {
 	whole := context.WithoutCancel(ctx)
 	for _, o := range orders {
 		if ctx.Err() != nil {
@@ -186,13 +185,13 @@ func commandOf(fields any) string { return reflect.TypeOf(fields).Elem().Name() 
 
 // send sends a command, or a list of them, and reports whether it was accepted.
 // It returns when the permissions that follow are published, as a lease would say.
-func (d *demo) send(ctx context.Context, actor domain.ID, about string, fields ...any) (bool, error) {
+func (d *Demo) send(ctx context.Context, actor domain.ID, about string, fields ...any) (bool, error) {
 	if _, err := d.doors.flush(ctx); err != nil {
 		return false, err
 	}
 	d.sent++
 	name := commandOf(fields[0])
-	result, err := d.service.Store.Execute(ctx, demoOrg, eventstore.Request{ID: domain.DeriveUUID(d.space, fmt.Sprint(d.sent)),
+	result, err := d.service.Store.Execute(ctx, Org, eventstore.Request{ID: domain.DeriveUUID(d.space, fmt.Sprint(d.sent)),
 		Command: name, Fields: fields, Actor: domain.PersonActor(actor)})
 	line := commandLine{At: d.clock.now(), Command: name, Actor: actor, Who: d.nameOf(actor), About: about, Count: len(fields)}
 	if refusal, ok := errors.AsType[*domain.Refusal](err); ok {
@@ -210,40 +209,40 @@ func (d *demo) send(ctx context.Context, actor domain.ID, about string, fields .
 	if err := d.feed.command(line); err != nil {
 		return true, err
 	}
-	waiting, cancel := context.WithTimeout(ctx, stopTimeout)
+	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return true, d.service.Permissions.Wait(waiting, demoOrg, result.Position.N)
+	return true, d.service.Permissions.Wait(waiting, Org, result.Position.N)
 }
 
 // tellBetween tells of the commits that the service made by itself since the last
 // one of the demo's people.
-func (d *demo) tellBetween(ctx context.Context, n uint64) error {
+func (d *Demo) tellBetween(ctx context.Context, n uint64) error {
 	last := d.position
 	d.position = n
 	if last == 0 || n == last+1 {
 		return nil
 	}
-	return d.service.Store.Commits(ctx, demoOrg, last, n-1, func(c *schemas.Commit, _ []byte) error {
+	return d.service.Store.Commits(ctx, Org, last, n-1, func(c *schemas.Commit, _ []byte) error {
 		return d.feed.command(commandLine{At: c.At, Command: c.Command, Actor: c.Actor.ID, Who: "the service", About: "it was due", Count: 1, Position: c.Position().String()})
 	})
 }
 
-func (d *demo) today() schedule.Date { return d.zone.Local(schedule.Nanos(d.clock.now())).Date }
+func (d *Demo) today() schedule.Date { return d.zone.Local(schedule.Nanos(d.clock.now())).Date }
 
 // settle waits until every fob is known at the doors, or the context ends.
-func (d *demo) settle(ctx context.Context) error {
+func (d *Demo) settle(ctx context.Context) error {
 	last := d.house.people[len(d.house.people)-1].fob
-	for began := time.Now(); time.Since(began) < stopTimeout; {
-		table := d.service.Permissions.Table(demoOrg, demoSite)
-		tag, ok := d.service.Permissions.Tag(demoOrg, demoSite, domain.KindCard, "", last)
+	for began := time.Now(); time.Since(began) < patience; {
+		table := d.service.Permissions.Table(Org, Site)
+		tag, ok := d.service.Permissions.Tag(Org, Site, domain.KindCard, "", last)
 		if table != nil && ok {
 			a := unlock.Decide(table, &held, unlock.Request{Door: unlock.IDOf(string(northGate)), At: unlock.Instant(d.clock.now().UnixNano()), Tag: tag})
 			if a.Credential() != nil {
 				return nil
 			}
 		}
-		if pause(ctx, 5*time.Millisecond) != nil {
-			return nil
+		if err := d.wait(ctx, time.Now().Add(5*time.Millisecond)); err != nil || ctx.Err() != nil {
+			return err
 		}
 	}
 	return errors.New("the fobs are not known at the doors")

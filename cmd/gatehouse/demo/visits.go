@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type leg struct {
 var busy = [24]int{1, 1, 1, 0, 1, 2, 5, 8, 10, 12, 12, 10, 8, 8, 9, 11, 14, 16, 15, 10, 7, 5, 4, 2}
 
 // hour draws an hour of the day.
-func (d *demo) hour() int {
+func (d *Demo) hour() int {
 	total := 0
 	for _, n := range busy {
 		total += n
@@ -38,14 +38,14 @@ func (d *demo) hour() int {
 }
 
 // clockTime is an instant of today by the clock of the site.
-func (d *demo) clockTime(after time.Duration) time.Time {
+func (d *Demo) clockTime(after time.Duration) time.Time {
 	minute := schedule.TimeOfDay(after / time.Minute)
 	at := d.zone.Instant(schedule.DateTime{Date: d.today(), Time: minute % schedule.EndOfDay})
 	return time.Unix(0, at).Add(after % time.Minute)
 }
 
 // planDay plans what people do today, and the next day's plan.
-func (d *demo) planDay(context.Context) error {
+func (d *Demo) planDay(context.Context) error {
 	today := d.today()
 	if err := d.feed.day(today); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (d *demo) planDay(context.Context) error {
 }
 
 // plan lets somebody come at an instant, if it is still to come.
-func (d *demo) plan(at time.Time, v *visitor, way []leg) {
+func (d *Demo) plan(at time.Time, v *visitor, way []leg) {
 	if at.Before(d.clock.now()) {
 		return
 	}
@@ -80,7 +80,7 @@ func (d *demo) plan(at time.Time, v *visitor, way []leg) {
 }
 
 // visit is the way to a unit and back. Some take the wrong corridor.
-func (d *demo) visit(p *place) []leg {
+func (d *Demo) visit(p *place) []leg {
 	gate := northGate
 	if d.chance(0.4) {
 		gate = southGate
@@ -101,14 +101,14 @@ func (d *demo) visit(p *place) []leg {
 }
 
 // shift is a working day at the office with a round.
-func (d *demo) shift() []leg {
+func (d *Demo) shift() []leg {
 	return []leg{{northGate, unlock.In, d.between(2*time.Minute, 5*time.Minute)}, {office, unlock.In, d.between(2*time.Hour, 4*time.Hour)},
 		{lift, unlock.In, d.between(20*time.Minute, time.Hour)}, {office, unlock.In, d.between(4*time.Hour, 6*time.Hour)}, {northGate, unlock.Out, 0}}
 }
 
 // walk takes the first leg of a way and plans the rest. A visitor who is not let in
 // goes home; one who is held up inside makes for the gate.
-func (d *demo) walk(v *visitor, way []leg) error {
+func (d *Demo) walk(v *visitor, way []leg) error {
 	here := way[0]
 	allowed, err := d.pass(v, here.door, here.side)
 	if err != nil {
@@ -130,7 +130,7 @@ func (d *demo) walk(v *visitor, way []leg) error {
 func isGate(door domain.ID) bool { return door == northGate || door == southGate }
 
 // pass has a door decide on a fob or a phone, and tells what it said.
-func (d *demo) pass(v *visitor, door domain.ID, side unlock.Side) (bool, error) {
+func (d *Demo) pass(v *visitor, door domain.ID, side unlock.Side) (bool, error) {
 	at := d.clock.now()
 	phone := domain.ID("")
 	if v.phone {

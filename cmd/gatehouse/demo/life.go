@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -12,7 +12,7 @@ import (
 )
 
 // life is what happens on a day beside visits, and how often on average.
-func (d *demo) life() []struct {
+func (d *Demo) life() []struct {
 	perDay float64
 	do     func(ctx context.Context) error
 } {
@@ -26,7 +26,7 @@ func (d *demo) life() []struct {
 }
 
 // demand is how many tenants come on a day: those who leave are replaced.
-func (d *demo) demand() float64 {
+func (d *Demo) demand() float64 {
 	let := 0
 	for _, v := range d.house.people {
 		if v.tenant && !v.gone {
@@ -38,7 +38,7 @@ func (d *demo) demand() float64 {
 
 // planLife plans today's, in the hours of the office, and the look at units that
 // were given back.
-func (d *demo) planLife() {
+func (d *Demo) planLife() {
 	for _, l := range d.life() {
 		n := int(l.perDay)
 		if d.chance(l.perDay - float64(n)) {
@@ -57,7 +57,7 @@ func (d *demo) planLife() {
 }
 
 // pick draws somebody who is still around and fits, or nil.
-func (d *demo) pick(fits func(*visitor) bool) *visitor {
+func (d *Demo) pick(fits func(*visitor) bool) *visitor {
 	var found []*visitor
 	for _, v := range d.house.people {
 		if !v.gone && v.place != nil && fits(v) {
@@ -74,7 +74,7 @@ func (d *demo) pick(fits func(*visitor) bool) *visitor {
 func settled(v *visitor) bool { return v.tenant && !v.suspended && v.fob != "" && !v.away }
 
 // newTenant lets a free unit; some tenants come before their first day.
-func (d *demo) newTenant(ctx context.Context) error {
+func (d *Demo) newTenant(ctx context.Context) error {
 	at, err := d.free(ctx)
 	if at == nil || err != nil {
 		return err
@@ -98,9 +98,9 @@ func (d *demo) newTenant(ctx context.Context) error {
 }
 
 // free finds a unit that nobody has or is to have, or nil.
-func (d *demo) free(ctx context.Context) (found *place, err error) {
+func (d *Demo) free(ctx context.Context) (found *place, err error) {
 	var all []*place
-	err = d.service.Store.View(ctx, demoOrg, func(s *domain.State, _ eventstore.Head) error {
+	err = d.service.Store.View(ctx, Org, func(s *domain.State, _ eventstore.Head) error {
 		for i := range d.house.places {
 			p := &d.house.places[i]
 			unit, ok := s.Units.Get(p.id)
@@ -121,7 +121,7 @@ func (d *demo) free(ctx context.Context) (found *place, err error) {
 }
 
 // newGuest lets a tenant share the unit with a friend.
-func (d *demo) newGuest(ctx context.Context) error {
+func (d *Demo) newGuest(ctx context.Context) error {
 	host := d.pick(settled)
 	if host == nil {
 		return nil
@@ -145,7 +145,7 @@ func (d *demo) newGuest(ctx context.Context) error {
 }
 
 // newUnitUser lets a tenant, as unit manager, give somebody a place in the unit.
-func (d *demo) newUnitUser(ctx context.Context) error {
+func (d *Demo) newUnitUser(ctx context.Context) error {
 	host := d.pick(settled)
 	if host == nil {
 		return nil
@@ -164,7 +164,7 @@ func (d *demo) newUnitUser(ctx context.Context) error {
 }
 
 // tooLong lets a unit manager give more time than the unit has, which is refused.
-func (d *demo) tooLong(ctx context.Context) error {
+func (d *Demo) tooLong(ctx context.Context) error {
 	host := d.pick(func(v *visitor) bool { return settled(v) && v.place.hours != domain.AlwaysID })
 	if host == nil {
 		return nil
@@ -175,7 +175,7 @@ func (d *demo) tooLong(ctx context.Context) error {
 }
 
 // shareEnds lets a tenant take a share back; the guest does not know yet.
-func (d *demo) shareEnds(ctx context.Context) error {
+func (d *Demo) shareEnds(ctx context.Context) error {
 	v := d.pick(func(v *visitor) bool { return v.share != "" && !v.away })
 	if v == nil {
 		return nil
@@ -190,7 +190,7 @@ func (d *demo) shareEnds(ctx context.Context) error {
 }
 
 // unpaid shuts a tenant out until the bill is paid, a day or two later.
-func (d *demo) unpaid(ctx context.Context) error {
+func (d *Demo) unpaid(ctx context.Context) error {
 	v := d.pick(settled)
 	if v == nil {
 		return nil
@@ -215,7 +215,7 @@ func (d *demo) unpaid(ctx context.Context) error {
 }
 
 // revoked takes a booking away for good.
-func (d *demo) revoked(ctx context.Context) error {
+func (d *Demo) revoked(ctx context.Context) error {
 	v := d.pick(settled)
 	if v == nil {
 		return nil
@@ -226,7 +226,7 @@ func (d *demo) revoked(ctx context.Context) error {
 }
 
 // moveOut lets a tenant leave for good.
-func (d *demo) moveOut(ctx context.Context) error {
+func (d *Demo) moveOut(ctx context.Context) error {
 	v := d.pick(settled)
 	if v == nil {
 		return nil
@@ -237,7 +237,7 @@ func (d *demo) moveOut(ctx context.Context) error {
 }
 
 // over lets everybody with access under a booking come once more at most.
-func (d *demo) over(booking domain.ID) {
+func (d *Demo) over(booking domain.ID) {
 	for _, v := range d.house.people {
 		if v.booking == booking && !v.gone {
 			d.lastTry(v)
@@ -245,7 +245,7 @@ func (d *demo) over(booking domain.ID) {
 	}
 }
 
-func (d *demo) lastTry(v *visitor) {
+func (d *Demo) lastTry(v *visitor) {
 	v.gone = true
 	if d.chance(0.6) {
 		d.plan(d.clock.now().Add(d.between(30*time.Minute, 5*time.Hour)), v, d.visit(v.place))
@@ -254,7 +254,7 @@ func (d *demo) lastTry(v *visitor) {
 
 // lostFob lets somebody try a fob that its holder has reported, who gets another
 // one the next day.
-func (d *demo) lostFob(ctx context.Context) error {
+func (d *Demo) lostFob(ctx context.Context) error {
 	v := d.pick(settled)
 	if v == nil {
 		return nil
@@ -276,13 +276,13 @@ func (d *demo) lostFob(ctx context.Context) error {
 }
 
 // stranger tries a fob of another place.
-func (d *demo) stranger(context.Context) error {
+func (d *Demo) stranger(context.Context) error {
 	_, err := d.pass(&visitor{id: "stranger", name: "somebody", fob: fmt.Sprintf("%010d", d.random.IntN(1_000_000))}, northGate, unlock.In)
 	return err
 }
 
 // liftCheck takes the lift out of service for a while.
-func (d *demo) liftCheck(ctx context.Context) error {
+func (d *Demo) liftCheck(ctx context.Context) error {
 	d.after(d.between(30*time.Minute, 90*time.Minute), func(ctx context.Context) error {
 		_, err := d.send(ctx, desk, "the lift runs again", &domain.EnableDoor{Door: lift})
 		return err
@@ -292,25 +292,25 @@ func (d *demo) liftCheck(ctx context.Context) error {
 }
 
 // fireDrill closes the site for half an hour.
-func (d *demo) fireDrill(ctx context.Context) error {
+func (d *Demo) fireDrill(ctx context.Context) error {
 	now := d.zone.Local(schedule.Nanos(d.clock.now()))
 	from, to := schedule.DateTime{Date: now.Date, Time: now.Time}, schedule.DateTime{Date: now.Date, Time: now.Time + 30}
-	_, err := d.send(ctx, manager, "fire drill, half an hour", &domain.SetBlackout{Site: demoSite, Name: domain.Give("Fire drill"), From: &from, To: &to})
+	_, err := d.send(ctx, manager, "fire drill, half an hour", &domain.SetBlackout{Site: Site, Name: domain.Give("Fire drill"), From: &from, To: &to})
 	return err
 }
 
 // otherHours lets the day end earlier, or later again.
-func (d *demo) otherHours(ctx context.Context) error {
+func (d *Demo) otherHours(ctx context.Context) error {
 	hours := times(6, schedule.TimeOfDay(20+d.random.IntN(3)), everyDay...)
 	_, err := d.send(ctx, manager, "day hours are now 06:00 to "+hours.Windows[0].To.String(), &domain.ChangeSchedule{Schedule: dayHours, Times: &hours})
 	return err
 }
 
 // lookOver releases the units that were given back, and notes whose time is over.
-func (d *demo) lookOver(ctx context.Context) error {
+func (d *Demo) lookOver(ctx context.Context) error {
 	var back []any
 	ended := map[domain.ID]bool{}
-	err := d.service.Store.View(ctx, demoOrg, func(s *domain.State, _ eventstore.Head) error {
+	err := d.service.Store.View(ctx, Org, func(s *domain.State, _ eventstore.Head) error {
 		for i := range d.house.places {
 			if unit, ok := s.Units.Get(d.house.places[i].id); ok && unit.State == domain.UnitToCheck {
 				back = append(back, &domain.ReleaseUnit{Unit: unit.ID})

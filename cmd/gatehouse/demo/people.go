@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -34,7 +34,7 @@ var (
 
 // newVisitor makes somebody whom the ledger does not know yet. Ids and numbers say
 // nothing about a person.
-func (d *demo) newVisitor(at *place, booking domain.ID) *visitor {
+func (d *Demo) newVisitor(at *place, booking domain.ID) *visitor {
 	n := d.house.made
 	d.house.made++
 	v := &visitor{id: domain.ID(fmt.Sprintf("person-%04d", n)), place: at, booking: booking,
@@ -44,7 +44,7 @@ func (d *demo) newVisitor(at *place, booking domain.ID) *visitor {
 	return v
 }
 
-func (d *demo) newFob(v *visitor) {
+func (d *Demo) newFob(v *visitor) {
 	d.house.made++
 	v.credential, v.fob = domain.ID(fmt.Sprintf("fob-%04d", d.house.made)), fmt.Sprintf("%010d", 4_700_000_000+d.house.made*7919)
 }
@@ -65,7 +65,7 @@ func (v *visitor) assign() *domain.AssignFob {
 	f := &domain.AssignFob{Credential: v.credential, Number: domain.Clear(v.fob), Person: v.id}
 	switch {
 	case v.place == nil:
-		f.Sites = []domain.ID{demoSite}
+		f.Sites = []domain.ID{Site}
 	case v.tenant:
 		f.Booking = v.booking
 	default:
@@ -79,14 +79,14 @@ func (p place) access() []domain.UnitAccess {
 	return []domain.UnitAccess{{Right: p.right()}, {Right: p.unitRight()}}
 }
 
-func (d *demo) nameOf(id domain.ID) string {
+func (d *Demo) nameOf(id domain.ID) string {
 	for _, v := range d.house.people {
 		if v.id == id {
 			return v.name
 		}
 	}
-	if id == owner {
-		return "Olga Harbour"
+	if id == Owner {
+		return OwnerName
 	}
 	return string(id)
 }
@@ -99,12 +99,12 @@ const (
 	unitUsers = 15
 )
 
-func (d *demo) buildStaff(ctx context.Context) error {
+func (d *Demo) buildStaff(ctx context.Context) error {
 	var people, roles, grants, fobs []any
 	for i, id := range []domain.ID{manager, desk, "warden-1", "warden-2"} {
 		v := d.newVisitor(nil, "")
 		v.id = id
-		role := &domain.AssignRole{Person: id, Role: domain.RoleStaff, Site: demoSite}
+		role := &domain.AssignRole{Person: id, Role: domain.RoleStaff, Site: Site}
 		if i == 0 {
 			role.Role, role.Site = domain.RoleSystemManager, ""
 		}
@@ -112,13 +112,13 @@ func (d *demo) buildStaff(ctx context.Context) error {
 		grants = append(grants, &domain.GrantRight{Person: id, Right: staffRight})
 		fobs = append(fobs, v.assign())
 	}
-	return d.all(ctx, owner, order{"who works here", people}, order{"a manager, a desk, wardens", roles},
+	return d.all(ctx, Owner, order{"who works here", people}, order{"a manager, a desk, wardens", roles},
 		order{"gates, lift and office", grants}, order{"their fobs", fobs})
 }
 
 // buildTenants lets the first units of every corridor, and lets some tenants share
 // theirs or have users in it.
-func (d *demo) buildTenants(ctx context.Context) error {
+func (d *Demo) buildTenants(ctx context.Context) error {
 	today := d.today()
 	var people, bookings, moves, fobs []any
 	for i := range tenants {
@@ -146,7 +146,7 @@ func (d *demo) buildTenants(ctx context.Context) error {
 }
 
 // companions are those with whom tenants share their units.
-func (d *demo) companions(today schedule.Date) []order {
+func (d *Demo) companions(today schedule.Date) []order {
 	var people, shares, users, phones, fobs []any
 	hosts := d.house.people[len(d.house.people)-tenants:]
 	for i := range guests + unitUsers {
@@ -172,9 +172,9 @@ func (v *visitor) shared(from, until schedule.Date) *domain.ShareAccess {
 	return &domain.ShareAccess{Bookings: []domain.ID{v.booking}, Sharees: []domain.Sharee{{Person: v.id}}, From: from, Until: until, Shares: []domain.ID{v.share}}
 }
 
-func (d *demo) chance(p float64) bool { return d.random.Float64() < p }
+func (d *Demo) chance(p float64) bool { return d.random.Float64() < p }
 
 // between is a random duration.
-func (d *demo) between(from, to time.Duration) time.Duration {
+func (d *Demo) between(from, to time.Duration) time.Duration {
 	return from + time.Duration(d.random.Int64N(int64(to-from)))
 }

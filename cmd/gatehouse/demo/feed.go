@@ -1,11 +1,10 @@
-package main
+package demo
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -66,13 +65,11 @@ type commandLine struct {
 type statusLine struct {
 	Kind string    `json:"kind"`
 	At   time.Time `json:"at"`
-	summary
+	Summary
 }
 
-func newFeed(out io.Writer, asJSON bool) *feed {
-	f := &feed{out: out, json: asJSON, now: time.Now}
-	f.color = !asJSON && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && onTerminal(out)
-	return f
+func newFeed(c Config, zone *schedule.Zone) *feed {
+	return &feed{out: c.Out, json: c.JSON, color: c.Color && !c.JSON, zone: zone, now: time.Now}
 }
 
 // limit begins to limit the lines.
@@ -170,13 +167,12 @@ func (f *feed) rule(text string) error {
 }
 
 // status tells where the demo stands.
-func (d *demo) status(ctx context.Context) error {
-	commits, err := d.heads(ctx)
+func (d *Demo) status(ctx context.Context) error {
+	tally := d.doors.gateway.Tally()
+	s, err := d.total(ctx, tally)
 	if err != nil {
 		return err
 	}
-	tally := d.doors.gateway.Tally()
-	s := summary{d.accepted, commits, unlockCount{tally.Allowed, tally.Denied}, d.doors.onSite(), d.doors.times()}
 	if d.feed.json {
 		return d.feed.object(statusLine{"status", d.clock.now(), s})
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"container/heap"
@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// demoClock is the clock of the service in the demo. It stands still while
+// siteClock is the clock of the service in the demo. It stands still while
 // something happens and goes on from happening to happening, so that a command and
 // what follows from it take no time of the site, however fast its days pass, and
 // nothing that waits for the other is ever late by hours.
-type demoClock struct{ at atomic.Int64 }
+type siteClock struct{ at atomic.Int64 }
 
-func newDemoClock(at time.Time) *demoClock {
-	c := &demoClock{}
+func newSiteClock(at time.Time) *siteClock {
+	c := &siteClock{}
 	c.set(at)
 	return c
 }
 
-func (c *demoClock) now() time.Time   { return time.Unix(0, c.at.Load()).UTC() }
-func (c *demoClock) set(at time.Time) { c.at.Store(at.UnixNano()) }
+func (c *siteClock) now() time.Time   { return time.Unix(0, c.at.Load()).UTC() }
+func (c *siteClock) set(at time.Time) { c.at.Store(at.UnixNano()) }
 
 // happening is something that is to happen at an instant of the site's time.
 type happening struct {
@@ -58,7 +58,7 @@ func (a *agenda) add(at time.Time, do func(ctx context.Context) error) {
 }
 
 // after plans something for a while from now.
-func (d *demo) after(wait time.Duration, do func(ctx context.Context) error) {
+func (d *Demo) after(wait time.Duration, do func(ctx context.Context) error) {
 	d.agenda.add(d.clock.now().Add(wait), do)
 }
 
@@ -71,7 +71,7 @@ const (
 
 // play lets the site's time pass until the context ends. It finishes a happening that
 // has begun by then.
-func (d *demo) play(ctx context.Context, speed time.Duration) error {
+func (d *Demo) play(ctx context.Context, speed time.Duration) error {
 	began, from := time.Now(), d.clock.now()
 	status, recorded := began, began
 	whole := context.WithoutCancel(ctx)
@@ -101,17 +101,4 @@ func (d *demo) play(ctx context.Context, speed time.Duration) error {
 			return err
 		}
 	}
-}
-
-// wait waits for an instant of the real clock, or for the end.
-func (d *demo) wait(ctx context.Context, at time.Time) error {
-	timer := time.NewTimer(time.Until(at))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case err := <-d.service.Failed:
-		return err
-	}
-	return nil
 }
