@@ -25,22 +25,10 @@ func (o *siteView) credentialView(c *unlock.Credential) *credentialView {
 	if t.until <= o.now {
 		t.code = unlock.DenyCredentialExpired
 	}
-	switch c.State {
-	case unlock.CredentialSuspended:
-		if t.from = max(t.from, bound(c.SuspendedUntil)); c.SuspendedUntil == 0 {
-			t.code = first(t.code, unlock.DenyCredentialSuspended)
-		}
-	case unlock.CredentialLost:
-		t.code = first(t.code, unlock.DenyCredentialLost)
-	case unlock.CredentialStolen:
-		t.code = first(t.code, unlock.DenyCredentialStolen)
-	case unlock.CredentialDamaged:
-		t.code = first(t.code, unlock.DenyCredentialDamaged)
-	case unlock.CredentialExpired:
-		t.code = first(t.code, unlock.DenyCredentialExpired)
-	case unlock.CredentialRevoked:
-		t.code = first(t.code, unlock.DenyCredentialRevoked)
-	case unlock.CredentialActive:
+	if c.State == unlock.CredentialSuspended && c.SuspendedUntil != 0 {
+		t.from = max(t.from, c.SuspendedUntil)
+	} else {
+		t.code = first(t.code, c.State.Denial())
 	}
 	if c.DenyListed {
 		t.code = first(t.code, unlock.DenyCredentialRevoked)

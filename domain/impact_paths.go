@@ -166,16 +166,10 @@ func first(a, b unlock.Code) unlock.Code {
 
 // personCode is what stands against a person.
 func (o *siteView) personCode(id string) unlock.Code {
-	p, ok := o.get(unlock.KindPerson, id).(*unlock.Person)
-	switch {
-	case !ok:
-		return unlock.DenyUnknownCredential
-	case p.State == unlock.PersonActive:
-		return unlock.NoCode
-	case p.State == unlock.PersonPending:
-		return unlock.DenyIdentityPending
+	if p, ok := o.get(unlock.KindPerson, id).(*unlock.Person); ok {
+		return p.State.Denial()
 	}
-	return unlock.DenyPersonSuspended
+	return unlock.DenyUnknownCredential
 }
 
 // abilities finds what a person can open; nil when the site does not know them.
@@ -237,7 +231,7 @@ func (o *siteView) accessPaths(to map[string][]accessPath, leaf *unlock.Grant, w
 	for g, parents := leaf, 0; g.Parent != ""; parents++ {
 		parent := o.grant(g.Parent)
 		if parent == nil || parents == unlock.MaxParents {
-			base.code = first(base.code, notInForce(leaf.Source, unlock.GrantRevoked))
+			base.code = first(base.code, unlock.GrantRevoked.Denial(leaf.Source))
 			break
 		}
 		gate = o.link(&base, parent, leaf.Source) || gate
@@ -297,7 +291,7 @@ func (o *siteView) link(w *accessPath, g *unlock.Grant, source unlock.Source) (g
 		over = unlock.DenyShareEnded
 	}
 	w.narrowTo(g.Window, o.now, over)
-	w.code = first(w.code, notInForce(source, g.State))
+	w.code = first(w.code, g.State.Denial(source))
 	if g.Booking == "" {
 		return false
 	}
@@ -319,41 +313,20 @@ func (o *siteView) sharerCode(id string) unlock.Code {
 	return unlock.NoCode
 }
 
-// notInForce returns the door's denial for a grant in a state. The source is that of
-// the first grant of its chain.
-func notInForce(source unlock.Source, state unlock.GrantState) unlock.Code {
-	switch {
-	case state == unlock.GrantActive:
-		return unlock.NoCode
-	case source != unlock.SourceShare:
-		return unlock.DenyNoAccessRight
-	case state == unlock.GrantEnded:
-		return unlock.DenyShareEnded
-	}
-	return unlock.DenyShareRevoked
-}
-
 // booking says what stands against a booking and its unit.
 func (o *siteView) booking(id string) (code unlock.Code, window unlock.Window, gatelocked bool) {
 	b, ok := o.get(unlock.KindBooking, id).(*unlock.Booking)
 	if !ok {
 		return unlock.DenyBookingRevoked, unlock.Window{}, false
 	}
-	switch b.State {
-	case unlock.BookingRevoked:
-		code = unlock.DenyBookingRevoked
-	case unlock.BookingEnded:
-		code = unlock.DenyBookingEnded
-	case unlock.BookingOverlock:
-		code = unlock.DenyOverlock
-	case unlock.BookingGatelock, unlock.BookingActive:
+	gatelocked = b.State == unlock.BookingGatelock
+	if !gatelocked {
+		code = b.State.Denial()
 	}
-	u, ok := o.get(unlock.KindUnit, b.Unit).(*unlock.Unit)
-	switch {
-	case !ok:
+	if u, ok := o.get(unlock.KindUnit, b.Unit).(*unlock.Unit); ok {
+		code = first(code, u.State.Denial())
+	} else {
 		code = first(code, unlock.DenyBookingRevoked)
-	case u.State == unlock.UnitToCheck:
-		code = first(code, unlock.DenyUnitToCheck)
 	}
-	return code, b.Window, b.State == unlock.BookingGatelock
+	return code, b.Window, gatelocked
 }

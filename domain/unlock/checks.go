@@ -13,6 +13,14 @@ type Checks uint64
 // check gives the set of one denial.
 func check(c Code) Checks { return 1 << (c - firstDenial) }
 
+// denial gives the set of what denies a state; NoCode is none.
+func denial(c Code) Checks {
+	if c == NoCode {
+		return 0
+	}
+	return check(c)
+}
+
 // Has reports whether the denial is in the set.
 func (s Checks) Has(c Code) bool {
 	return c >= firstDenial && c < endOfDenials && s&check(c) != 0

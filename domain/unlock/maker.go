@@ -66,13 +66,7 @@ func ofPerson(p *Person) Checks {
 	if p == nil {
 		return check(DenyUnknownCredential)
 	}
-	switch p.State {
-	case PersonActive:
-		return 0
-	case PersonPending:
-		return check(DenyIdentityPending)
-	}
-	return check(DenyPersonSuspended)
+	return denial(p.State.Denial())
 }
 
 func (m *maker) credential(r *Credential) credential {
@@ -81,20 +75,13 @@ func (m *maker) credential(r *Credential) credential {
 		tag: keyOf(r.Tag), from: begin(r.Window.From), until: end(r.Window.Until), suspendedUntil: begin(0),
 		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, marks: takesNumber,
 	}
-	switch r.State {
-	case CredentialActive:
-	case CredentialSuspended:
+	if r.State == CredentialSuspended {
 		c.suspendedUntil = end(r.SuspendedUntil)
-	case CredentialLost:
-		c.fixed = check(DenyCredentialLost)
-	case CredentialStolen:
-		c.fixed = check(DenyCredentialStolen)
-	case CredentialDamaged:
-		c.fixed = check(DenyCredentialDamaged)
-	case CredentialExpired:
-		c.fixed, c.marks = check(DenyCredentialExpired), 0
-	case CredentialRevoked:
-		c.fixed, c.marks = check(DenyCredentialRevoked), 0
+	} else {
+		c.fixed = denial(r.State.Denial())
+	}
+	if r.State == CredentialExpired || r.State == CredentialRevoked {
+		c.marks = 0
 	}
 	if r.Schedule != "" {
 		c.marks |= scheduled
@@ -125,15 +112,16 @@ func (m *maker) booking(id string) (number uint16, row *Booking, unit *Unit) {
 		b.fixed = check(DenyBookingRevoked)
 	} else {
 		b.from, b.until = begin(row.Window.From), end(row.Window.Until)
-		b.fixed, b.gatelocked = ofBooking(row.State)
+		if b.gatelocked = row.State == BookingGatelock; !b.gatelocked {
+			b.fixed = denial(row.State.Denial())
+		}
 		k = keyOf(IDOf(row.Unit))
 		m.needs = append(m.needs, dependency(KindUnit, k))
 		unit = m.table.units.get(k)
-		switch {
-		case unit == nil:
+		if unit == nil {
 			b.fixed |= check(DenyBookingRevoked)
-		case unit.State == UnitToCheck:
-			b.fixed |= check(DenyUnitToCheck)
+		} else {
+			b.fixed |= denial(unit.State.Denial())
 		}
 	}
 	if i < 0 {
@@ -143,25 +131,11 @@ func (m *maker) booking(id string) (number uint16, row *Booking, unit *Unit) {
 	return uint16(i + 1), row, unit
 }
 
-func ofBooking(state BookingState) (fixed Checks, gatelocked bool) {
-	switch state {
-	case BookingActive:
-		return 0, false
-	case BookingGatelock:
-		return 0, true
-	case BookingOverlock:
-		return check(DenyOverlock), false
-	case BookingEnded:
-		return check(DenyBookingEnded), false
-	}
-	return check(DenyBookingRevoked), false
-}
-
 // chain appends the links of a grant and of those of its parents that restrict it
 // further.
 func (m *maker) chain(g *Grant) {
 	of := g.Source
-	gone := notInForce(of, GrantRevoked)
+	gone := denial(GrantRevoked.Denial(of))
 	m.links = append(m.links, m.link(g, of))
 	for parents := 0; g.Parent != ""; parents++ {
 		last := &m.links[len(m.links)-1]
@@ -185,7 +159,7 @@ func (m *maker) chain(g *Grant) {
 func (m *maker) link(g *Grant, of Source) link {
 	number, booking, unit := m.booking(g.Booking)
 	l := link{
-		from: begin(g.Window.From), until: end(g.Window.Until), fixed: notInForce(of, g.State),
+		from: begin(g.Window.From), until: end(g.Window.Until), fixed: denial(g.State.Denial(of)),
 		right: keyOf(IDOf(g.Right)), grant: g, booking: number, source: of,
 		kinds: set(g.Kinds), capabilities: set(g.Capabilities),
 	}
@@ -237,20 +211,6 @@ func (l *link) join(parent *link) bool {
 	}
 	l.from, l.until, l.fixed = max(l.from, parent.from), min(l.until, parent.until), l.fixed|parent.fixed
 	return true
-}
-
-// notInForce gives the denials that follow from the state of a grant in a chain. The
-// source of the grant with which the chain begins is of.
-func notInForce(of Source, state GrantState) Checks {
-	switch {
-	case state == GrantActive:
-		return 0
-	case of != SourceShare:
-		return check(DenyNoAccessRight)
-	case state == GrantEnded:
-		return check(DenyShareEnded)
-	}
-	return check(DenyShareRevoked)
 }
 
 func byID[R Row](a, b R) int { return cmp.Compare(a.Key().ID, b.Key().ID) }

@@ -184,6 +184,31 @@ func TestEveryCodeHasOneShortMeaning(t *testing.T) {
 	}
 }
 
+// A row that denies nothing by its state says so here.
+func TestEveryStateThatClosesHasItsCode(t *testing.T) {
+	assert.Equal(t, []string{"active"}, opens[PersonState](PersonState.Denial))
+	assert.Equal(t, []string{"vacant", "occupied"}, opens[UnitState](UnitState.Denial))
+	assert.Equal(t, []string{"active"}, opens[BookingState](BookingState.Denial))
+	assert.Equal(t, []string{"active"}, opens[CredentialState](CredentialState.Denial))
+	for _, of := range []Source{SourceGrant, SourceBooking, SourceShare, SourceUnitUser, SourceGroup, SourceStaff} {
+		assert.Equal(t, []string{"active"}, opens[GrantState](func(s GrantState) Code { return s.Denial(of) }))
+	}
+}
+
+// opens lists the states that no code denies.
+func opens[S interface {
+	~uint8
+	Texts() []string
+	String() string
+}](denial func(S) Code) (open []string) {
+	for s := S(1); int(s) <= len(s.Texts()); s++ {
+		if denial(s) == NoCode {
+			open = append(open, s.String())
+		}
+	}
+	return open
+}
+
 func TestChecks(t *testing.T) {
 	s := check(DenyGatelock) | check(DenyEscortRequired)
 	assert.True(t, s.Has(DenyGatelock))
