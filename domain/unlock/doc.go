@@ -27,6 +27,13 @@
 // cost as much as the site. For most people, everything that matters beside their right
 // fits beside the tag: see gist.
 //
+// # Why a trace
+//
+// A decision on compiled access no longer tells at which row something failed: windows
+// are intersected and denials united. Trace decides with the same checks, row by row, for
+// people who ask why. Whatever tells people of a decision is made from a trace, so that
+// no rule is written again where it is explained.
+//
 // # Why trees of hash tables
 //
 // A bare map is the quickest to query, but it has to be copied to change it while

@@ -100,6 +100,17 @@ func (h *holder) booking(n uint16) *booking {
 	return &h.more.bookings[n-2]
 }
 
+// personID gives the id of the person, whose row may be missing.
+func (h *holder) personID() string {
+	switch {
+	case h.person != nil:
+		return h.person.ID
+	case h.credentials > 0:
+		return h.credential1.row.Person
+	}
+	return h.link1.grant.Person
+}
+
 // rows gives the rows from which the holder was compiled.
 func (h *holder) rows() (credentials []*Credential, grants []*Grant) {
 	if h == nil {

@@ -7,19 +7,27 @@ import "math/bits"
 func (q *question) granted(a *Answer, r *Request) (failed Checks) {
 	q.read()
 	var c *credential
-	kind := r.Kind
 	if a.credential != 0 {
 		c = a.holder.credential(a.credential)
-		kind = c.kind
-	} else if kind == AnyKind && q.command != NoCommand {
-		kind = MobileKey
 	}
+	kind := q.kindOf(r, c)
 	if q.door.factor != NoFactor {
 		failed = q.second(a.holder, keyOf(r.Second))
 	}
 	link, granted := q.grants(a.holder, c, kind)
 	a.link = link
 	return failed | granted
+}
+
+// kindOf gives the kind of credential to decide about.
+func (q *question) kindOf(r *Request, c *credential) CredentialKind {
+	switch {
+	case c != nil:
+		return c.kind
+	case r.Kind == AnyKind && q.command != NoCommand:
+		return MobileKey
+	}
+	return r.Kind
 }
 
 // grants finds the grant that opens the door for the holder, and the checks that it
@@ -50,14 +58,19 @@ func (q *question) grants(h *holder, c *credential, kind CredentialKind) (best u
 
 // always are the checks that are the same for every grant.
 func (q *question) always(kind CredentialKind) Checks {
-	failed := q.blackout()
-	if q.command != NoCommand && q.door.capabilities&(1<<q.command) == 0 {
-		failed |= check(DenyCapability)
-	}
+	failed := q.blackout() | q.incapable()
 	if q.fobHours(kind) {
 		failed |= q.times(q.site.fobSchedule)
 	}
 	return failed
+}
+
+// incapable checks the capabilities of the door.
+func (q *question) incapable() Checks {
+	if q.command != NoCommand && q.door.capabilities&(1<<q.command) == 0 {
+		return check(DenyCapability)
+	}
+	return 0
 }
 
 func (q *question) blackout() Checks {
@@ -77,10 +90,7 @@ func (q *question) fobHours(kind CredentialKind) bool {
 // whether this credential may use it, and its capabilities.
 func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	var failed Checks
-	switch {
-	case l.kinds&(1<<kind) == 0,
-		physical(kind) && l.source == SourceShare && !q.site.sharedUserFobs,
-		c != nil && c.booking != 0 && c.booking != l.booking:
+	if !l.takes(kind) || q.sharedFob(l, kind) || c.boundElsewhere(l) {
 		failed |= check(DenyCredentialTypeNotPermitted)
 	}
 	if q.command != NoCommand && (l.capabilities|q.lent(l))&(1<<q.command) == 0 {
@@ -95,6 +105,19 @@ func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
 	return failed
 }
 
+// takes reports whether the grant is for the kind.
+func (l *link) takes(kind CredentialKind) bool { return l.kinds&(1<<kind) != 0 }
+
+// sharedFob reports whether a kind opens nothing that is shared.
+func (q *question) sharedFob(l *link, kind CredentialKind) bool {
+	return physical(kind) && l.source == SourceShare && !q.site.sharedUserFobs
+}
+
+// boundElsewhere reports whether the credential, if any, is for another booking alone.
+func (c *credential) boundElsewhere(l *link) bool {
+	return c != nil && c.booking != 0 && c.booking != l.booking
+}
+
 // physical reports whether a kind can change hands without the service. A person
 // without a tenancy is not given such a credential (rule F1).
 func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
@@ -103,7 +126,7 @@ func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
 func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks, opens bool) {
 	times, opens := q.mapped(l.right)
 	if l.narrow != nil {
-		times, opens = q.narrowed(l.narrow, times, opens)
+		_, times, opens = q.narrowed(l.narrow, mapped{l.right, l.narrow.mapped}, times, opens)
 	}
 	if !opens {
 		return 0, false
@@ -149,8 +172,9 @@ func (q *question) mapped(k key) (times Checks, opens bool) {
 }
 
 // narrowed applies the restrictions of a link, and the further rights mapped to a unit:
-// any of these is enough.
-func (q *question) narrowed(n *narrow, times Checks, opens bool) (Checks, bool) {
+// any of these is enough. It also gives the one that opens best.
+func (q *question) narrowed(n *narrow, first mapped, times Checks, opens bool) (mapped, Checks, bool) {
+	best := first
 	if opens {
 		times |= q.times(n.mapped)
 	}
@@ -158,11 +182,11 @@ func (q *question) narrowed(n *narrow, times Checks, opens bool) (Checks, bool) 
 		if t, too := q.mapped(m.right); too {
 			t |= q.times(m.schedule)
 			if !opens || bits.TrailingZeros64(uint64(t)) > bits.TrailingZeros64(uint64(times)) {
-				times, opens = t, true
+				best, times, opens = m, t, true
 			}
 		}
 	}
-	return times | q.times(n.schedule), opens
+	return best, times | q.times(n.schedule), opens
 }
 
 // times checks a schedule; the zero key means none.
