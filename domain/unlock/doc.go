@@ -31,8 +31,8 @@
 //
 // A decision on compiled access no longer tells at which row something failed: windows
 // are intersected and denials united. Trace decides with the same checks, row by row, for
-// people who ask why. Whatever tells people of a decision is made from a trace, so that
-// no rule is written again where it is explained.
+// people who ask why. Explanations are made from traces, so that no rule is written again
+// where it is explained.
 //
 // # Why trees of hash tables
 //

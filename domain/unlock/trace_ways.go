@@ -82,9 +82,9 @@ func (x *tracer) use(l *link, c *credential, kind CredentialKind) (failed []Fail
 	return failed
 }
 
-// right adds the right of a grant that opens the door best, with the schedules that
-// restrict it, unless the grants of the chain below have the same. It reports whether
-// the grant is for the door.
+// right adds the right of a grant that opens the door best, with its schedules. Those of
+// the grants below in the chain are not repeated. It reports whether the grant is for the
+// door.
 func (x *tracer) right(below []*Grant, g *Grant, of Source, kind CredentialKind) bool {
 	l := x.maker.link(g, of)
 	best := mapped{right: l.right}
