@@ -12,13 +12,13 @@ type AccessRight struct {
 	Retired  bool   `json:"retired,omitzero"` // final: without doors it opens nothing
 }
 
-func (r *AccessRight) keys() []string {
-	k := []string{"schedule:" + string(r.Schedule)}
+func (r *AccessRight) keys() []key[AccessRight] {
+	k := []key[AccessRight]{{RightBySchedule, r.Schedule}}
 	for _, d := range r.Doors {
-		k = append(k, "door:"+string(d))
+		k = append(k, key[AccessRight]{RightByDoor, d})
 	}
 	for _, s := range r.Sites {
-		k = append(k, "site:"+string(s))
+		k = append(k, key[AccessRight]{RightBySite, s})
 	}
 	return k
 }

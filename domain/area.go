@@ -9,7 +9,7 @@ type Area struct {
 	Lockdown string `json:"lockdown,omitempty"`
 }
 
-func (a *Area) keys() []string { return []string{"site:" + string(a.Site)} }
+func (a *Area) keys() []key[Area] { return []key[Area]{{AreaBySite, a.Site}} }
 
 var areaWords = words{
 	commands: []CommandType{

@@ -31,15 +31,15 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 	if !partial && !HasPrivacy(now) {
 		return s, false
 	}
-	v, key := &view{then: s, now: now, viewer: viewer}, "person:"+string(person)
+	v := &view{then: s, now: now, viewer: viewer}
 	out := *s
 	out.People = seenRows(v, s.People, now.People, person)
-	out.Bookings = seenRows(v, s.Bookings, now.Bookings, s.Bookings.By(key)...)
-	out.Shares = seenRows(v, s.Shares, now.Shares, s.Shares.By(key)...)
-	out.UnitUsers = seenRows(v, s.UnitUsers, now.UnitUsers, s.UnitUsers.By(key)...)
-	out.Grants = seenRows(v, s.Grants, now.Grants, s.Grants.By(key)...)
-	out.GroupMembers = seenRows(v, s.GroupMembers, now.GroupMembers, s.GroupMembers.By(key)...)
-	out.Credentials = seenRows(v, s.Credentials, now.Credentials, append(s.Credentials.By(key), q.Credential)...)
+	out.Bookings = seenRows(v, s.Bookings, now.Bookings, s.Bookings.IDs(BookingByPerson, person)...)
+	out.Shares = seenRows(v, s.Shares, now.Shares, s.Shares.IDs(ShareByPerson, person)...)
+	out.UnitUsers = seenRows(v, s.UnitUsers, now.UnitUsers, s.UnitUsers.IDs(UnitUserByPerson, person)...)
+	out.Grants = seenRows(v, s.Grants, now.Grants, s.Grants.IDs(GrantByPerson, person)...)
+	out.GroupMembers = seenRows(v, s.GroupMembers, now.GroupMembers, s.GroupMembers.IDs(MemberByPerson, person)...)
+	out.Credentials = seenRows(v, s.Credentials, now.Credentials, append(s.Credentials.IDs(CredentialByPerson, person), q.Credential)...)
 	return &out, partial
 }
 
@@ -52,7 +52,7 @@ func (s *State) seesWhole(viewer, site ID) bool {
 
 // hasPrivate reports whether a unit of a site has privacy.
 func (s *State) hasPrivate(site ID) bool {
-	return anyRow(s.Units, privacyKey, func(u *Unit) bool { return u.Site == site && u.private() })
+	return s.Units.Any(unitWithPrivacy, "", func(u *Unit) bool { return u.Site == site && u.private() })
 }
 
 // view is who looks, at what was, and when.
@@ -100,7 +100,7 @@ func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer
 	if !ok || q.Person == "" || q.Kind != "" || q.Command != "" {
 		return nil
 	}
-	for id, c := range s.Credentials.Each("person:" + string(q.Person)) {
+	for id, c := range s.Credentials.Each(CredentialByPerson, q.Person) {
 		if c.live() && c.DuressOf == "" && m.hasCredentialRow(c) {
 			one := q
 			one.Person, one.Credential = "", id
@@ -122,7 +122,7 @@ func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer
 
 // carried answers for what the person carries.
 func (x *explainer) carried() ([]Carried, error) {
-	table, err := x.table(x.grants(), x.s.Credentials.By("person:"+string(x.q.Person))...)
+	table, err := x.table(x.grants(), x.s.Credentials.IDs(CredentialByPerson, x.q.Person)...)
 	if err != nil {
 		return nil, err
 	}

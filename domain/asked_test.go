@@ -31,7 +31,7 @@ func TestAnswersTellWhatTheRecordsDo(t *testing.T) {
 			if viewer == q.Person {
 				continue // who learns everything
 			}
-			site := h.s.Doors.rows[q.Door].v.Site
+			site := theRow(h.s.Doors, q.Door).Site
 			seen, partial := h.s.AskedBy(h.s, viewer, site, q)
 			e, err := seen.Explain(q)
 			require.NoError(t, err)

@@ -58,7 +58,7 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 		return r
 	}
 	for _, ur := range unit.Rights {
-		if anyRow(tx.Grants, auctionKey(c.Unit), func(g *Grant) bool { return g.Person == c.Person && g.Right == ur.Right && g.Until == c.Until }) {
+		if tx.Grants.Any(grantByAuction, c.Unit, func(g *Grant) bool { return g.Person == c.Person && g.Right == ur.Right && g.Until == c.Until }) {
 			continue
 		}
 		tx.emit(AuctionAccessGranted{Grant: tx.idFor("", "grant"), Unit: c.Unit, Person: c.Person, Right: ur.Right, Schedule: ur.Schedule, Until: c.Until})
@@ -66,14 +66,10 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// auctionKey finds the grants to buyers of what is in a unit that were not taken
-// back.
-func auctionKey(unit ID) string { return "auction:" + string(unit) }
-
 // letUntil finds a booking that keeps a unit for its tenant at some time up to a
 // day: one that stands and has no overlock.
 func (tx *Tx) letUntil(unit ID, until schedule.Date) *Booking {
-	for _, b := range tx.Bookings.Each("unit:" + string(unit)) {
+	for _, b := range tx.Bookings.Each(BookingByUnit, unit) {
 		if tx.stands(b) == nil && b.Level != LevelOverlock && !until.Before(b.From) {
 			return b
 		}
@@ -83,7 +79,7 @@ func (tx *Tx) letUntil(unit ID, until schedule.Date) *Booking {
 
 // endAuction takes back what buyers were given of a unit that a tenant has.
 func (tx *Tx) endAuction(unit ID) {
-	for id, g := range tx.Grants.Each(auctionKey(unit)) {
+	for id, g := range tx.Grants.Each(grantByAuction, unit) {
 		if tx.letUntil(unit, g.Until) != nil {
 			tx.emit(RightRevoked{Grant: id})
 		}

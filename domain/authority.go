@@ -189,7 +189,7 @@ func (s *State) HighestRole(person ID) Role {
 // the person is suspended.
 func (s *State) heldRole(person ID) Role {
 	best := Role("")
-	for _, r := range s.RoleAssignments.Each("person:" + string(person)) {
+	for _, r := range s.RoleAssignments.Each(RoleByPerson, person) {
 		if r.Role.rank() > best.rank() && !s.roleOver(r) {
 			best = r.Role
 		}

@@ -35,8 +35,8 @@ const (
 	BookingStateEnded   BookingState = "ended"
 )
 
-func (b *Booking) keys() []string {
-	return []string{"unit:" + string(b.Unit), "person:" + string(b.Person), "site:" + string(b.Site)}
+func (b *Booking) keys() []key[Booking] {
+	return []key[Booking]{{BookingByUnit, b.Unit}, {BookingByPerson, b.Person}, {BookingBySite, b.Site}}
 }
 
 // over reports whether the end of the booking is on record.
@@ -151,7 +151,7 @@ func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refus
 	if r := checkDays(from, until); r != nil {
 		return r
 	}
-	for id, other := range tx.Bookings.Each("unit:" + string(unit.ID)) {
+	for id, other := range tx.Bookings.Each(BookingByUnit, unit.ID) {
 		if id != booking && !other.over() && meet(from, until, other.From, other.Until) {
 			return refuse("unit_booked", "unit %s is booked %s under %s", unit.ID, daysText(other.From, other.Until), id).about(unit.ID, id)
 		}

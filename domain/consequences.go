@@ -23,11 +23,11 @@ type Owed struct {
 	Right  ID `json:"right,omitempty"`
 }
 
-func (o *Owed) keys() []string {
+func (o *Owed) keys() []key[Owed] {
 	if o.Right == "" {
 		return nil
 	}
-	return []string{"right:" + string(o.Right)}
+	return []key[Owed]{{pendingByRight, o.Right}}
 }
 
 func owedBooking(booking ID) ID    { return "booking/" + booking }
@@ -95,11 +95,11 @@ func (tx *Tx) settle(booking ID) {
 }
 
 func (tx *Tx) settleShares(b *Booking) {
-	key := "reshared:" + string(b.ID)
+	index := shareReshared
 	if b.over() {
-		key = "active:" + string(b.ID)
+		index = shareActive
 	}
-	for id, sh := range tx.Shares.Each(key) {
+	for id, sh := range tx.Shares.Each(index, b.ID) {
 		cause, ended := tx.shareFallsFor(sh, b)
 		switch {
 		case tx.room <= 0:
@@ -139,7 +139,7 @@ func (tx *Tx) settleUnitUsers(b *Booking) {
 	if !b.over() {
 		return
 	}
-	for _, u := range tx.UnitUsers.Each("active:" + string(b.ID)) {
+	for _, u := range tx.UnitUsers.Each(unitUserActive, b.ID) {
 		if tx.room <= 0 {
 			return
 		}
@@ -148,7 +148,7 @@ func (tx *Tx) settleUnitUsers(b *Booking) {
 }
 
 func (tx *Tx) settleCredentials(b *Booking) {
-	for id, c := range tx.Credentials.Each("bound:" + string(b.ID)) {
+	for id, c := range tx.Credentials.Each(credentialBound, b.ID) {
 		reason := tx.credentialFallsFor(c, b)
 		switch {
 		case tx.room <= 0:
@@ -211,11 +211,11 @@ func (s *State) noteOwed(booking ID) {
 }
 
 func (s *State) owes(b *Booking) bool {
-	if b.over() && (s.Shares.HasBy("active:"+string(b.ID)) || s.UnitUsers.HasBy("active:"+string(b.ID))) {
+	if b.over() && (s.Shares.HasBy(shareActive, b.ID) || s.UnitUsers.HasBy(unitUserActive, b.ID)) {
 		return true
 	}
-	return anyRow(s.Credentials, "bound:"+string(b.ID), func(c *Credential) bool { return s.credentialFallsFor(c, b) != "" }) ||
-		anyRow(s.Shares, "reshared:"+string(b.ID), func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
+	return s.Credentials.Any(credentialBound, b.ID, func(c *Credential) bool { return s.credentialFallsFor(c, b) != "" }) ||
+		s.Shares.Any(shareReshared, b.ID, func(sh *Share) bool { _, ended := s.shareFallsFor(sh, b); return ended })
 }
 
 // passed reports whether the last day of a period at a site is over. It compares with

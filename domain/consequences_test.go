@@ -60,7 +60,7 @@ func TestARevocationIsNeverRefusedForItsSize(t *testing.T) {
 	}
 	assert.Equal(t, map[string]int{"share.revoked": 250, "unit_user.removed": 1, "fob.removed": 1}, total)
 	assert.Empty(t, mustSend(w, `service:due SettleConsequences {}`))
-	assert.False(t, w.state.Shares.HasBy("active:book-a1"))
+	assert.False(t, w.state.Shares.HasBy(shareActive, "book-a1"))
 	w.check()
 }
 
@@ -98,7 +98,7 @@ func TestReviewsThatHaveNoRoomFollow(t *testing.T) {
 	assert.Equal(t, 50, mustSend(w, fmt.Sprintf(narrow, "07:30"))["review.required"])
 	assert.Zero(t, w.state.Unsettled(1000))
 	open := 0
-	for _, r := range w.state.Reviews.Each("open") {
+	for _, r := range w.state.Reviews.Each(reviewOpen, "") {
 		assert.Equal(t, ReviewMessage, r.Message)
 		open++
 	}
@@ -122,9 +122,9 @@ func TestWhatIsOwedEndsWithItsUser(t *testing.T) {
 	mustSend(w, fmt.Sprintf(`anna RemoveUnitUser {"unit":"a1","person":"u%03d"}`, maxConsequences))
 	mustSend(w, fmt.Sprintf(`anna ChangeUnitUserAccess {"unit":"a1","person":"u%03d","access":[{"right":"unit-a1"}]}`, maxConsequences+1))
 	assert.Zero(t, w.state.Unsettled(10))
-	assert.True(t, w.state.Reviews.HasBy(openReview("a1/u000", "entries")))
+	assert.True(t, w.state.Reviews.HasBy(reviewOpenOf, userRight("a1/u000", "entries")))
 	mustSend(w, `anna RemoveUnitUser {"unit":"a1","person":"u000"}`)
-	assert.False(t, w.state.Reviews.HasBy(openReview("a1/u000", "entries")))
+	assert.False(t, w.state.Reviews.HasBy(reviewOpenOf, userRight("a1/u000", "entries")))
 	w.check()
 }
 
@@ -210,8 +210,8 @@ func TestAPromotionClosesTheReviewOfWhatItChanges(t *testing.T) {
 	mustSend(w, `mara ChangeSchedule {"schedule":"day-hours","times":{"windows":[{"days":["mon"],"from":"07:00","to":"08:00"}]}}`)
 	mustSend(w, `anna CreateUnitManager {"unit":"a1","email":"vera@example.com"}`)
 	mustSend(w, `anna CreateUnitManager {"unit":"a1","email":"will@example.com","access":[{"right":"entries"}]}`)
-	assert.True(t, w.state.Reviews.HasBy(openReview("a1/vera", "entries")))
-	assert.False(t, w.state.Reviews.HasBy(openReview("a1/will", "entries")))
+	assert.True(t, w.state.Reviews.HasBy(reviewOpenOf, userRight("a1/vera", "entries")))
+	assert.False(t, w.state.Reviews.HasBy(reviewOpenOf, userRight("a1/will", "entries")))
 	requireOwed(t, w.state)
 	w.check()
 }

@@ -86,39 +86,34 @@ func (c *Credential) fromStock() bool { return c.Subject == OrgSubject && c.Unit
 // knownAt reports whether the credential is known at a site by itself.
 func (c *Credential) knownAt(site ID) bool { return slices.Contains(c.Sites, site) }
 
-func (c *Credential) keys() []string {
-	var k []string
+func (c *Credential) keys() []key[Credential] {
+	var k []key[Credential]
 	if c.Person != "" {
-		k = append(k, "person:"+string(c.Person))
+		k = append(k, key[Credential]{CredentialByPerson, c.Person})
 	}
 	if c.Booking != "" {
-		k = append(k, "booking:"+string(c.Booking))
+		k = append(k, key[Credential]{CredentialByBooking, c.Booking})
 		if c.live() {
-			k = append(k, "bound:"+string(c.Booking))
+			k = append(k, key[Credential]{credentialBound, c.Booking})
 		}
 	}
 	if c.Unit != "" {
-		k = append(k, "unit:"+string(c.Unit))
+		k = append(k, key[Credential]{CredentialByUnit, c.Unit})
 	}
 	for _, s := range c.Sites {
-		k = append(k, "site:"+string(s))
+		k = append(k, key[Credential]{CredentialBySite, s})
 	}
 	// A number on the deny list stays taken: it must open nothing for anybody. So do
 	// digits that a thief knows.
 	if n := c.Number.Text(); n != "" && (c.live() || c.Denied || c.Leaked != "") {
 		for _, s := range c.Sites {
-			k = append(k, numberKey(s, c.Format, n))
+			k = append(k, key[Credential]{credentialByNumber, numberAt(s, c.Format, n)})
 		}
 	}
 	if c.Kind == KindPin {
 		k = append(k, c.pinKeys()...)
 	}
 	return k
-}
-
-// numberKey finds the live credential of a number at a site.
-func numberKey(site ID, format, number string) string {
-	return "number:" + string(site) + ":" + format + ":" + number
 }
 
 // credentialScope is the scope of what concerns one credential. One that is known

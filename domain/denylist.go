@@ -25,7 +25,7 @@ func (c AddToDenyList) decide(tx *Tx) *Refusal {
 // now. The other would go on opening, and the sender would not expect that.
 func (tx *Tx) checkNumberNotReused(id ID, c *Credential) *Refusal {
 	for _, site := range c.Sites {
-		for other, o := range tx.Credentials.Each(numberKey(site, c.Format, c.Number.Text())) {
+		for other, o := range tx.Credentials.Each(credentialByNumber, numberAt(site, c.Format, c.Number.Text())) {
 			if other != id && o.live() && !o.Denied {
 				return refuse("number_in_use", "the number of %s is now that of credential %s at site %s; put that on the deny list", id, other, site).about(other, site)
 			}
@@ -85,7 +85,7 @@ func (e CredentialDenialLifted) affectedSites(s *State) []ID {
 // They would be lost with the key that seals them when the person is erased. They are
 // the numbers of things, so they may stay.
 func (tx *Tx) keepDenied(person ID) {
-	for id, c := range tx.Credentials.Each("person:" + string(person)) {
+	for id, c := range tx.Credentials.Each(CredentialByPerson, person) {
 		if c.keepsNumber() && c.Subject != OrgSubject && !c.Number.Empty() {
 			tx.emit(CredentialNumberKept{Credential: id, Number: Clear(c.Number.Text())})
 		}

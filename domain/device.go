@@ -11,9 +11,6 @@ import (
 // command that needs more is refused: a queue would leave people before a door to
 // which, by the ledger, they have access. Mobile keys take no room.
 
-// limitedDoors finds the doors that have a capacity.
-const limitedDoors = "limited"
-
 // maxCapacity bounds the capacity of a door.
 const maxCapacity = 1_000_000
 
@@ -43,7 +40,7 @@ type filled struct{ door, credential ID }
 // where the site has more credentials than the device has room, and counts each
 // door once for a whole list of commands.
 func (tx *Tx) checkRoom(events []Event) *Refusal {
-	if !tx.Doors.HasBy(limitedDoors) {
+	if !tx.Doors.HasBy(doorWithCapacity, "") {
 		return nil
 	}
 	var all []filled
@@ -51,7 +48,7 @@ func (tx *Tx) checkRoom(events []Event) *Refusal {
 		f := tx.filledBy(e)
 		for _, id := range f.doors {
 			d, ok := tx.Doors.Get(id)
-			if !ok || d.Capacity == 0 || len(tx.Credentials.index["site:"+string(d.Site)]) <= d.Capacity {
+			if !ok || d.Capacity == 0 || tx.Credentials.Count(CredentialBySite, d.Site) <= d.Capacity {
 				continue
 			}
 			all = append(all, tx.fill(d, f)...)
@@ -142,7 +139,7 @@ func (tx *Tx) filledBy(e Event) filling {
 			return filling{doors: tx.doorsOfUnit(b.Unit)}
 		}
 	case UnitAccessMapped:
-		if anyRow(tx.Bookings, "unit:"+string(e.Unit), func(b *Booking) bool { return !b.over() }) {
+		if tx.Bookings.Any(BookingByUnit, e.Unit, func(b *Booking) bool { return !b.over() }) {
 			return filling{doors: tx.doorsOfUnit(e.Unit)}
 		}
 	case AccessRightChanged:
@@ -221,19 +218,18 @@ func (s *State) doorsOfUser(unit, person ID) []ID {
 // it to access bound to that booking; an empty booking means access bound to any
 // booking or to none.
 func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
-	key := "person:" + string(person)
 	bound := func(b ID) bool { return (booking == "" || booking == b) && !tx.overBooking(b) }
-	for id, b := range tx.Bookings.Each(key) {
+	for id, b := range tx.Bookings.Each(BookingByPerson, person) {
 		if bound(id) {
 			doors = append(doors, tx.doorsOfUnit(b.Unit)...)
 		}
 	}
-	for _, sh := range tx.Shares.Each(key) {
+	for _, sh := range tx.Shares.Each(ShareByPerson, person) {
 		if bound(sh.Booking) && sh.State == ShareStateActive {
 			doors = append(doors, tx.doorsOfUnit(sh.Unit)...)
 		}
 	}
-	for _, u := range tx.UnitUsers.Each(key) {
+	for _, u := range tx.UnitUsers.Each(UnitUserByPerson, person) {
 		if bound(u.Booking) && u.State == UnitUserStateActive {
 			doors = append(doors, tx.doorsOfUser(u.Unit, person)...)
 		}
@@ -241,12 +237,12 @@ func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
 	if booking != "" {
 		return sortedIDs(doors)
 	}
-	for _, g := range tx.Grants.Each(key) {
+	for _, g := range tx.Grants.Each(GrantByPerson, person) {
 		if !g.Revoked {
 			doors = append(doors, tx.doorsUntil(g.Right, g.Until)...)
 		}
 	}
-	for _, m := range tx.GroupMembers.Each(key) {
+	for _, m := range tx.GroupMembers.Each(MemberByPerson, person) {
 		if !m.Removed {
 			doors = append(doors, tx.doorsOfGroup(m.Group)...)
 		}
@@ -265,25 +261,24 @@ func (s *State) overBooking(id ID) bool {
 func (tx *Tx) storedAt(d *Door) map[ID]bool {
 	held := map[ID]bool{}
 	store := func(a access) { tx.store(d, a, func(c ID) { held[c] = true }) }
-	for id := range tx.AccessRights.index["door:"+string(d.ID)] {
-		key := "right:" + string(id)
-		for g := range tx.Grants.index[key] {
-			if g := &tx.Grants.rows[g].v; !g.Revoked && !tx.passed(d.Site, g.Until) {
+	for id := range tx.AccessRights.unsorted(RightByDoor, d.ID) {
+		for _, g := range tx.Grants.unsorted(GrantByRight, id) {
+			if !g.Revoked && !tx.passed(d.Site, g.Until) {
 				store(access{g.Person, ""})
 			}
 		}
-		for u := range tx.UnitUsers.index[key] {
-			if u := &tx.UnitUsers.rows[u].v; u.State == UnitUserStateActive && !tx.overBooking(u.Booking) {
+		for _, u := range tx.UnitUsers.unsorted(UnitUserByRight, id) {
+			if u.State == UnitUserStateActive && !tx.overBooking(u.Booking) {
 				store(access{u.Person, u.Booking})
 			}
 		}
-		for u := range tx.Units.index[key] {
+		for u := range tx.Units.unsorted(UnitByRight, id) {
 			tx.eachTenant(u, store)
 		}
 	}
-	for g := range tx.Groups.index["door:"+string(d.ID)] {
-		for m := range tx.GroupMembers.index["group:"+string(g)] {
-			if m := &tx.GroupMembers.rows[m].v; !m.Removed {
+	for g := range tx.Groups.unsorted(GroupByDoor, d.ID) {
+		for _, m := range tx.GroupMembers.unsorted(MemberByGroup, g) {
+			if !m.Removed {
 				store(access{m.Person, ""})
 			}
 		}
@@ -294,22 +289,20 @@ func (tx *Tx) storedAt(d *Door) map[ID]bool {
 // eachTenant calls f for the tenants of a unit, now or later, and for those with
 // whom they share it.
 func (s *State) eachTenant(unit ID, f func(access)) {
-	for id := range s.Bookings.index["unit:"+string(unit)] {
-		b := &s.Bookings.rows[id].v
+	for id, b := range s.Bookings.unsorted(BookingByUnit, unit) {
 		if b.over() {
 			continue
 		}
 		f(access{b.Person, id})
-		for sh := range s.Shares.index["active:"+string(id)] {
-			f(access{s.Shares.rows[sh].v.Person, id})
+		for _, sh := range s.Shares.unsorted(shareActive, id) {
+			f(access{sh.Person, id})
 		}
 	}
 }
 
 // store calls f for what a person may use of what they hold for an access.
 func (s *State) store(d *Door, a access, f func(credential ID)) {
-	for id := range s.Credentials.index["person:"+string(a.person)] {
-		c := &s.Credentials.rows[id].v
+	for id, c := range s.Credentials.unsorted(CredentialByPerson, a.person) {
 		if c.live() && c.Kind != KindMobileKey && (c.Booking == "" || c.Booking == a.booking) && c.knownAt(d.Site) {
 			f(id)
 		}

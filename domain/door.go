@@ -74,24 +74,24 @@ const (
 	CapabilityUnlockFor    DoorCapability = "unlock_for"
 )
 
-func (d *Door) keys() []string {
-	k := []string{"site:" + string(d.Site)}
+func (d *Door) keys() []key[Door] {
+	k := []key[Door]{{DoorBySite, d.Site}}
 	if d.Capacity > 0 {
-		k = append(k, limitedDoors)
+		k = append(k, key[Door]{index: doorWithCapacity})
 	}
 	if d.Unit != "" {
-		k = append(k, "unit:"+string(d.Unit))
+		k = append(k, key[Door]{DoorByUnit, d.Unit})
 	}
 	for _, a := range []ID{d.In, d.Out} {
 		if a != "" {
-			k = append(k, "area:"+string(a))
+			k = append(k, key[Door]{DoorByArea, a})
 		}
 	}
 	if d.Hours != "" {
-		k = append(k, "schedule:"+string(d.Hours))
+		k = append(k, key[Door]{DoorBySchedule, d.Hours})
 	}
 	if d.Gateway != "" {
-		k = append(k, "gateway:"+string(d.Gateway))
+		k = append(k, key[Door]{DoorByGateway, d.Gateway})
 	}
 	return k
 }

@@ -43,7 +43,7 @@ func (c IssueDuressPin) decide(tx *Tx) *Refusal {
 		return r
 	case pin.DuressOf != "":
 		return refuse("not_a_pin", "PIN %s is itself a PIN for duress; name an ordinary PIN", pin.ID).about(pin.ID)
-	case tx.Credentials.HasBy(duressKey(pin.ID)):
+	case tx.Credentials.HasBy(pinForDuress, pin.ID):
 		return refuse("duress_pin_exists", "PIN %s has one for duress already; to change its digits, send RotatePin", pin.ID).about(pin.ID)
 	case pin.MaxUses > 0:
 		return refuse("duress_pin_uses", "PIN %s opens a number of times only, and one beside it would open as often again", pin.ID).about(pin.ID)
@@ -62,13 +62,10 @@ func (c IssueDuressPin) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// duressKey finds the live PIN for duress of a PIN.
-func duressKey(pin ID) string { return "duress:" + string(pin) }
-
 // besides lists the digits from which those of a PIN must be far: those for duress,
 // or of what it is for duress of.
 func (s *State) besides(c *Credential) (numbers []Personal) {
-	for _, id := range append(s.Credentials.By(duressKey(c.ID)), c.DuressOf) {
+	for _, id := range append(s.Credentials.IDs(pinForDuress, c.ID), c.DuressOf) {
 		if other, ok := s.Credentials.Get(id); ok {
 			numbers = append(numbers, other.Number)
 		}

@@ -219,31 +219,30 @@ func (x *explainer) grants() []string {
 // grantsAt lists the ids of the grants that a person has at a site, sorted, whatever
 // their states.
 func (s *State) grantsAt(person, site ID) []string {
-	key := "person:" + string(person)
 	var out []string
-	for id, b := range s.Bookings.Each(key) {
+	for id, b := range s.Bookings.Each(BookingByPerson, person) {
 		if b.Site == site {
 			out = append(out, bookingGrant(id))
 		}
 	}
-	for id, sh := range s.Shares.Each(key) {
+	for id, sh := range s.Shares.Each(ShareByPerson, person) {
 		if sh.Site == site {
 			out = append(out, shareGrant(id))
 		}
 	}
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
 		for _, a := range u.Access {
 			if u.Site == site {
 				out = append(out, unitUserGrant(u.Unit, u.Person, a.Right))
 			}
 		}
 	}
-	for id, g := range s.Grants.Each(key) {
+	for id, g := range s.Grants.Each(GrantByPerson, person) {
 		if s.rightAt(g.Right, site) {
 			out = append(out, string(id))
 		}
 	}
-	for id, g := range s.GroupMembers.Each(key) {
+	for id, g := range s.GroupMembers.Each(MemberByPerson, person) {
 		if s.groupAt(g.Group, site) {
 			out = append(out, memberGrant(id))
 		}

@@ -69,7 +69,7 @@ func (x *explainer) closures(g *Group) string {
 // hoursSteps say in which business hours the door stands open to anybody. Whether
 // those have begun that wait for somebody, only the door's gateway knows.
 func (x *explainer) hoursSteps() (steps []Step) {
-	for id, g := range x.s.Groups.Each("door:" + string(x.door.ID)) {
+	for id, g := range x.s.Groups.Each(GroupByDoor, x.door.ID) {
 		if g.Hours == nil {
 			continue
 		}

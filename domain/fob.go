@@ -98,7 +98,7 @@ func (c AssignFob) decide(tx *Tx) *Refusal {
 // numberFree refuses a number that another credential has at one of the sites.
 func (tx *Tx) numberFree(sites []ID, format string, number Personal) *Refusal {
 	for _, site := range sites {
-		for id, c := range tx.Credentials.Each(numberKey(site, format, number.Text())) {
+		for id, c := range tx.Credentials.Each(credentialByNumber, numberAt(site, format, number.Text())) {
 			switch {
 			case !tx.operates(site):
 				// The message does not name the holder, which would tell tenants about
@@ -211,17 +211,16 @@ func (c AssignFob) forService(tx *Tx, e *FobAssigned) *Refusal {
 // there or at the org, or a grant to doors there.
 func (s *State) servesAt(person, site ID) bool {
 	return s.RoleAssignments.Has(roleKey(person, "")) || s.RoleAssignments.Has(roleKey(person, site)) ||
-		anyRow(s.Grants, "person:"+string(person), func(g *Grant) bool { return !g.Revoked && s.rightAt(g.Right, site) })
+		s.Grants.Any(GrantByPerson, person, func(g *Grant) bool { return !g.Revoked && s.rightAt(g.Right, site) })
 }
 
 // notInService says why somebody who is neither staff nor a vendor at a site gets
 // no fob for it.
 func (tx *Tx) notInService(person, site ID) *Refusal {
-	key := "person:" + string(person)
-	if anyRow(tx.Bookings, key, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
+	if tx.Bookings.Any(BookingByPerson, person, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
 		return refuse("booking_missing", "person %s is a tenant at site %s: name the booking that the fob is for", person, site).about(person)
 	}
-	if anyRow(tx.Shares, key, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
+	if tx.Shares.Any(ShareByPerson, person, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {
 		return sharedUserFob(person)
 	}
 	return refuse("fob_holder_not_permitted", "at site %s only primary tenants, staff and vendors hold fobs; person %s is none of these", site, person).about(person, site)

@@ -17,10 +17,10 @@ type Gateway struct {
 	Retired   GatewayReason `json:"retired,omitempty"`  // why it serves no more, for good; empty: it serves
 }
 
-func (g *Gateway) keys() []string {
-	k := []string{"site:" + string(g.Site), "key:" + string(g.PublicKey)}
+func (g *Gateway) keys() []key[Gateway] {
+	k := []key[Gateway]{{GatewayBySite, g.Site}, {gatewayByKey, ID(g.PublicKey)}}
 	for _, old := range g.OldKeys {
-		k = append(k, "key:"+string(old))
+		k = append(k, key[Gateway]{gatewayByKey, ID(old)})
 	}
 	return k
 }
@@ -123,7 +123,7 @@ func (tx *Tx) checkNewKey(key GatewayKey) *Refusal {
 	if r := required("public_key", string(key)); r != nil {
 		return r
 	}
-	for id := range tx.Gateways.Each("key:" + string(key)) {
+	for id := range tx.Gateways.Each(gatewayByKey, ID(key)) {
 		return refuse("gateway_key_used", "this key was already used by gateway %s; create a new key on the gateway", id).about(id)
 	}
 	return nil
@@ -227,7 +227,7 @@ type GatewayRetired struct {
 }
 
 func (e GatewayRetired) fold(s *State, _ Moment) {
-	for _, door := range s.Doors.By("gateway:" + string(e.Gateway)) {
+	for _, door := range s.Doors.IDs(DoorByGateway, e.Gateway) {
 		s.Doors.Update(door, func(d *Door) { d.Gateway = "" })
 	}
 	s.Gateways.Update(e.Gateway, func(g *Gateway) { g.Retired = e.Reason })

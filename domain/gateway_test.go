@@ -125,7 +125,7 @@ func (h *history) countedAtOne(q asked, code string, opened map[ID]ID) {
 	if !ok || c.MaxUses == 0 || c.Home == "" || !strings.HasPrefix(code, "allow_") || code == "allow_posture_unlocked" {
 		return
 	}
-	at := h.s.Doors.rows[q.Door].v.Gateway
+	at := theRow(h.s.Doors, q.Door).Gateway
 	require.NotEmpty(h.t, at)
 	if opened[c.ID] == "" {
 		opened[c.ID] = at

@@ -26,13 +26,13 @@ type Grant struct {
 	By           Actor            `json:"by"`
 }
 
-func (g *Grant) keys() []string {
-	k := []string{"person:" + string(g.Person), "right:" + string(g.Right)}
+func (g *Grant) keys() []key[Grant] {
+	k := []key[Grant]{{GrantByPerson, g.Person}, {GrantByRight, g.Right}}
 	if g.Schedule != "" {
-		k = append(k, "schedule:"+string(g.Schedule))
+		k = append(k, key[Grant]{GrantBySchedule, g.Schedule})
 	}
 	if g.Auction != "" && !g.Revoked {
-		k = append(k, auctionKey(g.Auction))
+		k = append(k, key[Grant]{grantByAuction, g.Auction})
 	}
 	return k
 }
@@ -152,7 +152,7 @@ func (s *State) grantOver(g *Grant, right *AccessRight) bool {
 // sameGrant finds a grant that gives the same with the same terms. Empty means that
 // there is none.
 func (tx *Tx) sameGrant(c GrantRight) ID {
-	for id, g := range tx.Grants.Each("person:" + string(c.Person)) {
+	for id, g := range tx.Grants.Each(GrantByPerson, c.Person) {
 		if !g.Revoked && g.Auction == "" && g.Right == c.Right && g.From == c.From && g.Until == c.Until && g.Schedule == c.Schedule &&
 			g.BufferBefore == c.BufferBefore && g.BufferAfter == c.BufferAfter &&
 			slices.Equal(g.Kinds, sortedSet(c.Kinds)) && slices.Equal(g.Capabilities, sortedSet(c.Capabilities)) {

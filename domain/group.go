@@ -44,13 +44,13 @@ func (o GroupOption) check() error {
 // has reports whether an option is on.
 func (g *Group) has(o GroupOption) bool { return slices.Contains(g.Options, o) }
 
-func (g *Group) keys() []string {
-	var k []string
+func (g *Group) keys() []key[Group] {
+	var k []key[Group]
 	for _, s := range g.Sites {
-		k = append(k, "site:"+string(s))
+		k = append(k, key[Group]{GroupBySite, s})
 	}
 	for _, d := range g.Doors {
-		k = append(k, "door:"+string(d))
+		k = append(k, key[Group]{GroupByDoor, d})
 	}
 	return k
 }
@@ -277,7 +277,7 @@ func (c EndGroup) decide(tx *Tx) *Refusal {
 	}
 	doors := g.Doors
 	tx.emit(GroupEnded{Group: c.Group})
-	for _, m := range tx.GroupMembers.Each("group:" + string(c.Group)) {
+	for _, m := range tx.GroupMembers.Each(MemberByGroup, c.Group) {
 		if m.Removed {
 			continue
 		}

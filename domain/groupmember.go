@@ -48,15 +48,15 @@ func (r GroupRole) check() error { return oneOf(r, GroupRoles...) }
 // memberKey is the id of a person's membership of a group.
 func memberKey(group, person ID) ID { return group + "/" + person }
 
-func (m *GroupMember) keys() []string {
-	k := []string{"person:" + string(m.Person), "group:" + string(m.Group)}
+func (m *GroupMember) keys() []key[GroupMember] {
+	k := []key[GroupMember]{{MemberByPerson, m.Person}, {MemberByGroup, m.Group}}
 	switch {
 	case m.Removed:
 	case m.Role == GroupOwner:
-		k = append(k, "owner:"+string(m.Group))
+		k = append(k, key[GroupMember]{OwnerByGroup, m.Group})
 	default:
 		// Those who may have a door from one group only (rules G8 and G9).
-		k = append(k, "single:"+string(m.Group))
+		k = append(k, key[GroupMember]{memberLimited, m.Group})
 	}
 	return k
 }
@@ -110,7 +110,7 @@ func (s *State) lastGroupOwner(group, person ID) *Refusal {
 	if g, ok := s.Groups.Get(group); ok && g.Ended {
 		return nil
 	}
-	if s.RoleInGroup(person, group) != GroupOwner || len(s.GroupMembers.index["owner:"+string(group)]) > 1 {
+	if s.RoleInGroup(person, group) != GroupOwner || s.GroupMembers.Count(OwnerByGroup, group) > 1 {
 		return nil
 	}
 	return refuse("last_owner", "%s is the only owner of group %s; make somebody else owner first", person, group).about(person, group)
@@ -118,7 +118,7 @@ func (s *State) lastGroupOwner(group, person ID) *Refusal {
 
 // checkNotLastOwner refuses to erase the last owner of a group.
 func (s *State) checkNotLastOwner(person ID) *Refusal {
-	for _, m := range s.GroupMembers.Each("person:" + string(person)) {
+	for _, m := range s.GroupMembers.Each(MemberByPerson, person) {
 		if r := s.lastGroupOwner(m.Group, person); r != nil {
 			return r
 		}

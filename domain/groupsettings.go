@@ -310,7 +310,7 @@ func (s *State) forbidsOverlap(door ID) bool {
 // overlapsOf lists what a person would have twice as user or admin of a group. An
 // owner of another group has its doors as owner, not twice.
 func (s *State) overlapsOf(person ID, g *Group) (found []overlap) {
-	for _, m := range s.GroupMembers.Each("person:" + string(person)) {
+	for _, m := range s.GroupMembers.Each(MemberByPerson, person) {
 		if m.Removed || m.Role == GroupOwner || m.Group == g.ID {
 			continue
 		}
@@ -332,7 +332,7 @@ func (s *State) overlapsThrough(door, group ID) (found []overlap) {
 	if !s.forbidsOverlap(door) {
 		return nil
 	}
-	for _, other := range s.Groups.By("door:" + string(door)) {
+	for _, other := range s.Groups.IDs(GroupByDoor, door) {
 		if other != group {
 			found = append(found, s.shared(door, group, other)...)
 		}
@@ -343,12 +343,12 @@ func (s *State) overlapsThrough(door, group ID) (found []overlap) {
 // shared lists the users and admins of both of two groups, by person.
 func (s *State) shared(door, group, other ID) (found []overlap) {
 	few, many := group, other
-	if len(s.GroupMembers.index["single:"+string(few)]) > len(s.GroupMembers.index["single:"+string(many)]) {
+	if s.GroupMembers.Count(memberLimited, few) > s.GroupMembers.Count(memberLimited, many) {
 		few, many = many, few
 	}
 	var people []ID
-	for key := range s.GroupMembers.index["single:"+string(few)] {
-		person := s.GroupMembers.rows[key].v.Person
+	for _, m := range s.GroupMembers.unsorted(memberLimited, few) {
+		person := m.Person
 		if s.RoleInGroup(person, many).rank() > 0 && s.RoleInGroup(person, many) != GroupOwner {
 			people = append(people, person)
 		}
@@ -361,8 +361,8 @@ func (s *State) shared(door, group, other ID) (found []overlap) {
 
 // overlapsAt lists what people have from two groups at the doors of a site.
 func (s *State) overlapsAt(site ID) (found []overlap) {
-	for _, door := range s.Doors.By("site:" + string(site)) {
-		groups := s.Groups.By("door:" + string(door))
+	for _, door := range s.Doors.IDs(DoorBySite, site) {
+		groups := s.Groups.IDs(GroupByDoor, door)
 		for i, group := range groups {
 			for _, other := range groups[i+1:] {
 				found = append(found, s.shared(door, group, other)...)

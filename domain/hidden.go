@@ -87,20 +87,18 @@ func (s *State) mayName(viewer ID, r Record) bool {
 // meets reports whether somebody sees a person in what they see of others: a user of the
 // own unit, a member of the own group, whom the own booking is shared with.
 func (s *State) meets(viewer ID, p *Person) bool {
-	key := "person:" + string(p.ID)
-	return viewer == p.ID || seesAny(s, s.UnitUsers, viewer, key) || seesAny(s, s.GroupMembers, viewer, key) || seesAny(s, s.Shares, viewer, key) ||
-		seesAny(s, s.Bookings, viewer, key) || seesAny(s, s.Grants, viewer, key) || seesAny(s, s.Credentials, viewer, key)
+	return viewer == p.ID || seesAny(s, s.UnitUsers, viewer, UnitUserByPerson, p.ID) || seesAny(s, s.GroupMembers, viewer, MemberByPerson, p.ID) || seesAny(s, s.Shares, viewer, ShareByPerson, p.ID) ||
+		seesAny(s, s.Bookings, viewer, BookingByPerson, p.ID) || seesAny(s, s.Grants, viewer, GrantByPerson, p.ID) || seesAny(s, s.Credentials, viewer, CredentialByPerson, p.ID)
 }
 
-func seesAny[T any](s *State, t *table[T], viewer ID, key string) bool {
-	return anyRow(t, key, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
+func seesAny[T any](s *State, t *table[T], viewer ID, x Index[T], value ID) bool {
+	return t.Any(x, value, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
 }
 
 // meetsBooking reports whether somebody has, or had, a share of a booking, or a place in
 // its unit under it.
 func (s *State) meetsBooking(viewer ID, b *Booking) bool {
-	key := "person:" + string(viewer)
-	return anyRow(s.Shares, key, func(sh *Share) bool { return sh.Booking == b.ID }) || anyRow(s.UnitUsers, key, func(u *UnitUser) bool { return u.Booking == b.ID })
+	return s.Shares.Any(ShareByPerson, viewer, func(sh *Share) bool { return sh.Booking == b.ID }) || s.UnitUsers.Any(UnitUserByPerson, viewer, func(u *UnitUser) bool { return u.Booking == b.ID })
 }
 
 // keyOfTenancy reports whether a credential belongs to a booking of which the viewer is
@@ -156,9 +154,9 @@ func (tx *Tx) hiddenNames(cmd Command) (out []hiddenName) {
 		if p, ok := v.Interface().(Personal); ok && p.Text() != "" {
 			switch field {
 			case "Email":
-				addressed = append(addressed, tx.People.By("email:"+normalEmail(p.Text()))...)
+				addressed = append(addressed, tx.People.IDs(personByEmail, ID(normalEmail(p.Text())))...)
 			case "Phone":
-				addressed = append(addressed, tx.People.By("phone:"+normalPhone(p.Text()))...)
+				addressed = append(addressed, tx.People.IDs(personByPhone, ID(normalPhone(p.Text())))...)
 			}
 		}
 	})
@@ -247,14 +245,13 @@ func (tx *Tx) runUnseen(cmd Command, hidden []hiddenName) *Refusal {
 // dropPlaces drops what a person is in units, groups and roles: it is named by the
 // person, so that a command finds it without looking for them.
 func (tx *Tx) dropPlaces(person ID) {
-	key := "person:" + string(person)
-	for _, id := range tx.UnitUsers.By(key) {
+	for _, id := range tx.UnitUsers.IDs(UnitUserByPerson, person) {
 		tx.UnitUsers.Delete(id)
 	}
-	for _, id := range tx.GroupMembers.By(key) {
+	for _, id := range tx.GroupMembers.IDs(MemberByPerson, person) {
 		tx.GroupMembers.Delete(id)
 	}
-	for _, id := range tx.RoleAssignments.By(key) {
+	for _, id := range tx.RoleAssignments.IDs(RoleByPerson, person) {
 		tx.RoleAssignments.Delete(id)
 	}
 }

@@ -337,7 +337,7 @@ func (h *history) rightCommand() Command {
 
 func (h *history) question() asked {
 	door := draw(h.t, "door", storageDoors...)
-	q := asked{Site: h.s.Doors.rows[door].v.Site, Door: door, At: h.at, Remote: rarely(h.t, "remote")}
+	q := asked{Site: theRow(h.s.Doors, door).Site, Door: door, At: h.at, Remote: rarely(h.t, "remote")}
 	if rapid.Bool().Draw(h.t, "another time") {
 		q.At = h.around()
 	}

@@ -26,7 +26,7 @@ func (f *impactBuilder) seesDoor(id ID) bool {
 	if f.sees(recordIn(f.s, f.s.Doors, id)) {
 		return true
 	}
-	for g := range f.s.Groups.index["door:"+string(id)] {
+	for g := range f.s.Groups.unsorted(GroupByDoor, id) {
 		if f.sees(recordIn(f.s, f.s.Groups, g)) {
 			return true
 		}

@@ -90,7 +90,7 @@ func (p *siteDiff) siteView(f *impactBuilder) *siteView {
 	o.m, o.row, o.zone = m, m.siteRow(), f.s.zone(p.site)
 	o.open = map[string][]interval{}
 	o.rows, o.times, o.opened = map[unlock.Key]unlock.Row{}, map[string]schedule.Schedule{"": always}, map[string]map[string][]choice{}
-	for id := range f.s.Doors.index["site:"+string(p.site)] {
+	for id := range f.s.Doors.unsorted(DoorBySite, p.site) {
 		if _, apart := p.doors[id]; !apart {
 			if _, free, _ := o.postures(o.door(string(id))); len(free) > 0 {
 				o.open[string(id)] = free
@@ -191,7 +191,7 @@ func (o *siteView) abilities(person ID) *abilities {
 			a.accessPaths[door] = append(a.accessPaths[door], free)
 		}
 	}
-	for id := range o.m.s.Credentials.index["person:"+string(person)] {
+	for id := range o.m.s.Credentials.unsorted(CredentialByPerson, person) {
 		if c, ok := o.get(unlock.KindCredential, string(id)).(*unlock.Credential); ok {
 			a.credentials = append(a.credentials, o.credentialView(c))
 		}

@@ -132,7 +132,7 @@ func (r reach) site(c rowChange) {
 		r.crowd().everybody()
 	}
 	if doors {
-		for d := range r.s.Doors.index["site:"+string(r.p.site)] {
+		for d := range r.s.Doors.unsorted(DoorBySite, r.p.site) {
 			r.p.doors[d] = struct{}{}
 		}
 	}
@@ -158,10 +158,10 @@ func (r reach) door(id ID, c rowChange) {
 	if was && is && before.Entry == after.Entry && before.Gateway == after.Gateway && slices.Equal(before.Capabilities, after.Capabilities) {
 		r = r.crowd() // what people may do at the door stays
 	}
-	for right := range r.s.AccessRights.index["door:"+string(id)] {
+	for right := range r.s.AccessRights.unsorted(RightByDoor, id) {
 		r.right(right)
 	}
-	for g := range r.s.Groups.index["door:"+string(id)] {
+	for g := range r.s.Groups.unsorted(GroupByDoor, id) {
 		r.members(g)
 	}
 	site, ok := r.s.Sites.Get(r.p.site)
@@ -193,21 +193,20 @@ func (r reach) group(id ID) {
 }
 
 func (r reach) members(group ID) {
-	for m := range r.s.GroupMembers.index["group:"+string(group)] {
-		r.add(r.s.GroupMembers.rows[m].v.Person)
+	for _, m := range r.s.GroupMembers.unsorted(MemberByGroup, group) {
+		r.add(m.Person)
 	}
 }
 
 func (r reach) right(id ID) {
-	key := "right:" + string(id)
-	for g := range r.s.Grants.index[key] {
-		r.add(r.s.Grants.rows[g].v.Person)
+	for _, g := range r.s.Grants.unsorted(GrantByRight, id) {
+		r.add(g.Person)
 	}
-	for u := range r.s.Units.index[key] {
+	for u := range r.s.Units.unsorted(UnitByRight, id) {
 		r.unit(u)
 	}
-	for u := range r.s.UnitUsers.index[key] {
-		r.add(r.s.UnitUsers.rows[u].v.Person)
+	for _, u := range r.s.UnitUsers.unsorted(UnitUserByRight, id) {
+		r.add(u.Person)
 	}
 }
 
@@ -232,20 +231,19 @@ func (r reach) schedule(id string) {
 	if site, ok := s.Sites.Get(r.p.site); ok && site.Policy.FobSchedule == ID(id) {
 		r.everybody()
 	}
-	key := "schedule:" + id
-	for d := range s.Doors.index[key] {
-		if s.Doors.rows[d].v.Site == r.p.site {
+	for d, door := range s.Doors.unsorted(DoorBySchedule, ID(id)) {
+		if door.Site == r.p.site {
 			r.p.doors[d] = struct{}{}
 		}
 	}
-	for right := range s.AccessRights.index[key] {
+	for right := range s.AccessRights.unsorted(RightBySchedule, ID(id)) {
 		r.right(right)
 	}
-	for u := range s.Units.index[key] {
+	for u := range s.Units.unsorted(UnitBySchedule, ID(id)) {
 		r.unit(u)
 	}
-	for g := range s.Grants.index[key] {
-		r.add(s.Grants.rows[g].v.Person)
+	for _, g := range s.Grants.unsorted(GrantBySchedule, ID(id)) {
+		r.add(g.Person)
 	}
 }
 
@@ -253,18 +251,17 @@ func (r reach) schedule(id string) {
 // shares.
 func (r reach) person(id ID) {
 	r.add(id)
-	key := "person:" + string(id)
-	for b := range r.s.Bookings.index[key] {
+	for b := range r.s.Bookings.unsorted(BookingByPerson, id) {
 		r.booking(b)
 	}
-	for sh := range r.s.Shares.index[key] {
-		r.shares(r.s.Shares.rows[sh].v.Booking)
+	for _, sh := range r.s.Shares.unsorted(ShareByPerson, id) {
+		r.shares(sh.Booking)
 	}
 }
 
 func (r reach) shares(booking ID) {
-	for sh := range r.s.Shares.index["booking:"+string(booking)] {
-		r.add(r.s.Shares.rows[sh].v.Person)
+	for _, sh := range r.s.Shares.unsorted(ShareByBooking, booking) {
+		r.add(sh.Person)
 	}
 }
 
@@ -275,18 +272,17 @@ func (r reach) booking(id ID) {
 	}
 	r.add(b.Person)
 	r.shares(id)
-	for u := range r.s.UnitUsers.index["unit:"+string(b.Unit)] {
-		r.add(r.s.UnitUsers.rows[u].v.Person)
+	for _, u := range r.s.UnitUsers.unsorted(UnitUserByUnit, b.Unit) {
+		r.add(u.Person)
 	}
 }
 
 func (r reach) unit(id ID) {
-	key := "unit:" + string(id)
-	for b := range r.s.Bookings.index[key] {
+	for b := range r.s.Bookings.unsorted(BookingByUnit, id) {
 		r.booking(b)
 	}
-	for u := range r.s.UnitUsers.index[key] {
-		r.add(r.s.UnitUsers.rows[u].v.Person)
+	for _, u := range r.s.UnitUsers.unsorted(UnitUserByUnit, id) {
+		r.add(u.Person)
 	}
 }
 

@@ -84,7 +84,7 @@ func requireOwed(t require.TestingT, s *State) {
 			continue
 		}
 		user := unitUserKey(o.Unit, o.Person)
-		require.False(t, s.Reviews.HasBy(openReview(user, o.Right)))
+		require.False(t, s.Reviews.HasBy(reviewOpenOf, userRight(user, o.Right)))
 		requireLimited(t, s, user, o.Right)
 	}
 	requireReviews(t, s)
@@ -111,24 +111,24 @@ func requireLimited(t require.TestingT, s *State, user, right ID) {
 // requireReviews: one review at most is open for each limited access, and none
 // for what is not there.
 func requireReviews(t require.TestingT, s *State) {
-	open := map[string]bool{}
+	open := map[ID]bool{}
 	for _, r := range s.Reviews.All() {
 		if r.Done {
 			continue
 		}
 		user := unitUserKey(r.Unit, r.Person)
-		require.False(t, open[openReview(user, r.Right)])
-		open[openReview(user, r.Right)] = true
+		require.False(t, open[userRight(user, r.Right)])
+		open[userRight(user, r.Right)] = true
 		requireLimited(t, s, user, r.Right)
 	}
 }
 
 // requireNumbers: a number is that of one live credential per site and format.
 func requireNumbers(t require.TestingT, s *State) {
-	taken := map[string]ID{}
+	taken := map[ID]ID{}
 	for id, c := range s.Credentials.All() {
 		for _, site := range c.Sites {
-			if k := numberKey(site, c.Format, c.Number.Text()); c.live() && c.Number.Text() != "" {
+			if k := numberAt(site, c.Format, c.Number.Text()); c.live() && c.Number.Text() != "" {
 				require.Empty(t, taken[k], "%s and %s have one number", id, taken[k])
 				taken[k] = id
 			}
@@ -143,14 +143,14 @@ func requireSettled(t require.TestingT, s *State, at time.Time) {
 	for id, b := range s.Bookings.All() {
 		if !b.over() {
 			require.Nil(t, tx.stands(b), "%s ended and is not on record", id)
-			for other, o := range s.Bookings.Each("unit:" + string(b.Unit)) {
+			for other, o := range s.Bookings.Each(BookingByUnit, b.Unit) {
 				require.True(t, other == id || o.over() || !meet(b.From, b.Until, o.From, o.Until), "%s and %s", id, other)
 			}
 			continue
 		}
-		require.False(t, s.Shares.HasBy("active:"+string(id)))
-		require.False(t, s.UnitUsers.HasBy("active:"+string(id)))
-		require.False(t, s.Credentials.HasBy("bound:"+string(id)))
+		require.False(t, s.Shares.HasBy(shareActive, id))
+		require.False(t, s.UnitUsers.HasBy(unitUserActive, id))
+		require.False(t, s.Credentials.HasBy(credentialBound, id))
 	}
 	for id, u := range s.Units.All() {
 		b, ok := s.Bookings.Get(u.Booking)

@@ -107,7 +107,7 @@ func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
 // the stock.
 func (tx *Tx) notFromStock(unit ID) *Refusal {
 	var stock []string
-	for _, id := range tx.Credentials.By("unit:" + string(unit)) {
+	for _, id := range tx.Credentials.IDs(CredentialByUnit, unit) {
 		if c, ok := tx.Credentials.Get(id); ok && c.State == CredentialStateStock {
 			stock = append(stock, string(id))
 		}

@@ -85,7 +85,7 @@ func (c RestoreLedger) decide(tx *Tx) *Refusal {
 		return refuse("invalid_field", "hash_at_lost_from: a hash is 64 hex digits")
 	}
 	tx.emit(LedgerRestored(c))
-	for _, id := range tx.UnlockRequests.By(openUnlocks) {
+	for _, id := range tx.UnlockRequests.IDs(unlockPending, "") {
 		request, _ := tx.UnlockRequests.Get(id)
 		tx.emit(RemoteUnlockFailed{Request: id, Door: request.Door, Person: request.Person, Reason: UnlockUnknown})
 	}

@@ -80,8 +80,8 @@ const maxMobileKeys = 20
 
 // mobileKeysOf counts the live mobile keys of a person.
 func (s *State) mobileKeysOf(person ID) (n int) {
-	for id := range s.Credentials.index["person:"+string(person)] {
-		if c := &s.Credentials.rows[id].v; c.Kind == KindMobileKey && c.live() {
+	for _, c := range s.Credentials.unsorted(CredentialByPerson, person) {
+		if c.Kind == KindMobileKey && c.live() {
 			n++
 		}
 	}

@@ -7,7 +7,7 @@ func (o *oracle) lockedDown() bool {
 			return true
 		}
 	}
-	return o.site.v.Lockdown != "" || o.door.Lockdown != ""
+	return o.site.Lockdown != "" || o.door.Lockdown != ""
 }
 
 // posture says what the door does at the instant: what it was told to, what the
@@ -16,7 +16,7 @@ func (o *oracle) lockedDown() bool {
 func (o *oracle) posture() Posture {
 	given := []DoorPosture{o.door.Posture}
 	if o.door.Kind != DoorUnit {
-		given = append(given, o.site.v.Posture)
+		given = append(given, o.site.Posture)
 	}
 	for _, p := range given {
 		if p.Posture != "" && (p.Until.IsZero() || p.Until.After(o.At)) {
@@ -33,7 +33,7 @@ func (o *oracle) posture() Posture {
 // blackout says whether one of the site holds.
 func (o *oracle) blackout() bool {
 	z, at := o.s.zone(o.Site), o.At.UnixNano()
-	for _, b := range o.site.v.Blackouts {
+	for _, b := range o.site.Blackouts {
 		if z.Instant(b.From) <= at && at < z.Instant(b.To) {
 			return true
 		}

@@ -60,14 +60,14 @@ func (r *reasons) add(failed bool, reason string) {
 // slowDecide decides at a door straight from the state, by the wording of the rules. It
 // has no thought of speed and knows nothing of rows.
 func slowDecide(s *State, q asked) (allowed bool, code string) {
-	o := oracle{s: s, asked: q, site: s.Sites.rows[q.Site]}
+	o := oracle{s: s, asked: q, site: theRow(s.Sites, q.Site)}
 	return o.decide()
 }
 
 type oracle struct {
 	s *State
 	asked
-	site       *row[Site]
+	site       *Site
 	door       *Door
 	credential *Credential
 	person     ID
@@ -374,7 +374,7 @@ func (o *oracle) follows(id ID) reasons {
 
 func (o *oracle) holds(schedules ...schedule.Schedule) reasons {
 	local := o.s.zone(o.Site).Local(o.At.UnixNano())
-	today := o.site.v.Calendar.Compile().Kind(local.Date)
+	today := o.site.Calendar.Compile().Kind(local.Date)
 	now, ordinarily := true, true
 	for _, s := range schedules {
 		c := schedule.Compile(s)
@@ -402,7 +402,7 @@ func (o *oracle) kind() CredentialKind {
 }
 
 func (o *oracle) fobSchedule() bool {
-	return (o.kind() == KindFob || o.kind() == KindCard) && o.site.v.Policy.FobSchedule != ""
+	return (o.kind() == KindFob || o.kind() == KindCard) && o.site.Policy.FobSchedule != ""
 }
 
 // carries returns what denies a way to the credential that is shown. It looks at the
@@ -411,7 +411,7 @@ func (o *oracle) fobSchedule() bool {
 func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID, shared bool) (against reasons) {
 	kind := o.kind()
 	wrong := kind != "" && len(kinds) > 0 && !slices.Contains(kinds, kind)
-	wrong = wrong || (kind == KindFob || kind == KindCard) && shared && o.site.v.Policy.FobHolders != "anyone"
+	wrong = wrong || (kind == KindFob || kind == KindCard) && shared && o.site.Policy.FobHolders != "anyone"
 	wrong = wrong || o.credential != nil && o.credential.Booking != "" && o.credential.Booking != bound
 	against.add(wrong, "credential_type_not_permitted")
 	if o.Remote {
@@ -420,7 +420,7 @@ func (o *oracle) carries(kinds []CredentialKind, may []DoorCapability, bound ID,
 	}
 	against.add(o.blackout(), "blackout")
 	if o.fobSchedule() {
-		named, ok := o.s.Schedules.Get(o.site.v.Policy.FobSchedule)
+		named, ok := o.s.Schedules.Get(o.site.Policy.FobSchedule)
 		if !ok {
 			return append(against, "outside_schedule")
 		}

@@ -31,13 +31,13 @@ const (
 	PersonStateErased    PersonState = "erased" // final; the personal values are gone
 )
 
-func (p *Person) keys() []string {
-	var k []string
+func (p *Person) keys() []key[Person] {
+	var k []key[Person]
 	if e := p.Email.Text(); e != "" {
-		k = append(k, "email:"+normalEmail(e))
+		k = append(k, key[Person]{personByEmail, ID(normalEmail(e))})
 	}
 	if t := p.Phone.Text(); t != "" {
-		k = append(k, "phone:"+normalPhone(t))
+		k = append(k, key[Person]{personByPhone, ID(normalPhone(t))})
 	}
 	return k
 }
@@ -121,7 +121,7 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 		if !plausibleEmail(e) {
 			return refuse("invalid_field", "email: not valid; write it like anna@example.com")
 		}
-		for _, other := range tx.People.By("email:" + normalEmail(e)) {
+		for _, other := range tx.People.IDs(personByEmail, ID(normalEmail(e))) {
 			if other != person {
 				if tx.hides(other) {
 					return refuse("email_in_use", "the e-mail address belongs to somebody else in the org; ask a system manager whose it is")
@@ -305,18 +305,17 @@ type IdentityBound struct {
 }
 
 func (e IdentityBound) fold(s *State, _ Moment) {
-	key := "person:" + string(e.Person)
-	for id, sh := range s.Shares.Each(key) {
+	for id, sh := range s.Shares.Each(ShareByPerson, e.Person) {
 		if sh.Unconfirmed {
 			s.Shares.Update(id, func(sh *Share) { sh.Unconfirmed = false })
 		}
 	}
-	for id, u := range s.UnitUsers.Each(key) {
+	for id, u := range s.UnitUsers.Each(UnitUserByPerson, e.Person) {
 		if u.Unconfirmed {
 			s.UnitUsers.Update(id, func(u *UnitUser) { u.Unconfirmed = false })
 		}
 	}
-	for id, m := range s.GroupMembers.Each(key) {
+	for id, m := range s.GroupMembers.Each(MemberByPerson, e.Person) {
 		if m.Unconfirmed {
 			s.GroupMembers.Update(id, func(m *GroupMember) { m.Unconfirmed = false })
 		}
@@ -346,12 +345,11 @@ func (s *State) MayKnowSite(viewer, site ID) bool {
 		return false
 	}
 	return Visible(s, viewer, RecordOf(s, r)) || len(s.grantsAt(viewer, site)) > 0 ||
-		anyRow(s.UnitUsers, "person:"+string(viewer), func(u *UnitUser) bool { return u.Site == site })
+		s.UnitUsers.Any(UnitUserByPerson, viewer, func(u *UnitUser) bool { return u.Site == site })
 }
 
 // wasGiven reports whether anything that was ever given to a person opens a door.
 func (s *State) wasGiven(person ID, d *Door) bool {
-	key := "person:" + string(person)
 	opens := func(right ID) bool {
 		r, ok := s.AccessRights.Get(right)
 		return ok && slices.Contains(r.Doors, d.ID)
@@ -360,13 +358,13 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 		u, ok := s.Units.Get(unit)
 		return ok && site == d.Site && slices.ContainsFunc(u.Rights, func(r UnitRight) bool { return opens(r.Right) })
 	}
-	return anyRow(s.Bookings, key, func(b *Booking) bool { return ofUnit(b.Unit, b.Site) }) ||
-		anyRow(s.Shares, key, func(sh *Share) bool { return ofUnit(sh.Unit, sh.Site) }) ||
-		anyRow(s.UnitUsers, key, func(u *UnitUser) bool {
+	return s.Bookings.Any(BookingByPerson, person, func(b *Booking) bool { return ofUnit(b.Unit, b.Site) }) ||
+		s.Shares.Any(ShareByPerson, person, func(sh *Share) bool { return ofUnit(sh.Unit, sh.Site) }) ||
+		s.UnitUsers.Any(UnitUserByPerson, person, func(u *UnitUser) bool {
 			return u.Site == d.Site && slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return opens(a.Right) })
 		}) ||
-		anyRow(s.Grants, key, func(g *Grant) bool { return opens(g.Right) }) ||
-		anyRow(s.GroupMembers, key, func(m *GroupMember) bool {
+		s.Grants.Any(GrantByPerson, person, func(g *Grant) bool { return opens(g.Right) }) ||
+		s.GroupMembers.Any(MemberByPerson, person, func(m *GroupMember) bool {
 			g, ok := s.Groups.Get(m.Group)
 			return ok && slices.Contains(g.Doors, d.ID)
 		})
@@ -374,19 +372,17 @@ func (s *State) wasGiven(person ID, d *Door) bool {
 
 // wasInUnit reports whether somebody ever had a booking, a share or a place in a unit.
 func (s *State) wasInUnit(viewer ID, u *Unit) bool {
-	key := "person:" + string(viewer)
-	return anyRow(s.Bookings, key, func(b *Booking) bool { return b.Unit == u.ID }) ||
-		anyRow(s.Shares, key, func(sh *Share) bool { return sh.Unit == u.ID }) ||
-		anyRow(s.UnitUsers, key, func(in *UnitUser) bool { return in.Unit == u.ID })
+	return s.Bookings.Any(BookingByPerson, viewer, func(b *Booking) bool { return b.Unit == u.ID }) ||
+		s.Shares.Any(ShareByPerson, viewer, func(sh *Share) bool { return sh.Unit == u.ID }) ||
+		s.UnitUsers.Any(UnitUserByPerson, viewer, func(in *UnitUser) bool { return in.Unit == u.ID })
 }
 
 // hadRight reports whether somebody has, or had, an access right, or is or was in a unit
 // that has it.
 func (s *State) hadRight(viewer ID, r *AccessRight) bool {
-	key := "person:" + string(viewer)
-	return anyRow(s.Grants, key, func(g *Grant) bool { return g.Right == r.ID }) ||
-		anyRow(s.UnitUsers, key, func(u *UnitUser) bool {
+	return s.Grants.Any(GrantByPerson, viewer, func(g *Grant) bool { return g.Right == r.ID }) ||
+		s.UnitUsers.Any(UnitUserByPerson, viewer, func(u *UnitUser) bool {
 			return slices.ContainsFunc(u.Access, func(a UnitAccess) bool { return a.Right == r.ID })
 		}) ||
-		anyRow(s.Units, "right:"+string(r.ID), func(u *Unit) bool { return s.wasInUnit(viewer, u) })
+		s.Units.Any(UnitByRight, r.ID, func(u *Unit) bool { return s.wasInUnit(viewer, u) })
 }

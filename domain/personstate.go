@@ -102,7 +102,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 		return r
 	}
 	// Nobody else could be told whose things are in the unit.
-	for id, b := range tx.Bookings.Each("person:" + string(c.Person)) {
+	for id, b := range tx.Bookings.Each(BookingByPerson, c.Person) {
 		if tx.stands(b) == nil {
 			return refuse("booking_active", "person %s is the primary tenant of booking %s; end or revoke it first", c.Person, id).about(id)
 		}
@@ -122,7 +122,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 // It includes the keys of the secrets of their credentials.
 func (s *State) keysOf(person ID) []string {
 	keys := []string{s.KeyOf(person)}
-	for _, c := range s.Credentials.Each("person:" + string(person)) {
+	for _, c := range s.Credentials.Each(CredentialByPerson, person) {
 		if c.Subject != OrgSubject {
 			keys = append(keys, s.KeyOf(c.Subject))
 		}
@@ -135,15 +135,14 @@ func (s *State) keysOf(person ID) []string {
 // bookingsOf returns the bookings of others under which a person has, or had,
 // access: by a share, a place in the unit or a credential, sorted.
 func (s *State) bookingsOf(person ID) []ID {
-	key := "person:" + string(person)
 	var out []ID
-	for _, sh := range s.Shares.Each(key) {
+	for _, sh := range s.Shares.Each(ShareByPerson, person) {
 		out = append(out, sh.Booking)
 	}
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
 		out = append(out, u.Booking)
 	}
-	for _, c := range s.Credentials.Each(key) {
+	for _, c := range s.Credentials.Each(CredentialByPerson, person) {
 		if c.Booking != "" {
 			out = append(out, c.Booking)
 		}
@@ -162,30 +161,29 @@ type PersonErased struct {
 func (e PersonErased) endedKeys() []string { return e.Keys }
 
 func (e PersonErased) fold(s *State, m Moment) {
-	key := "person:" + string(e.Person)
 	s.People.Update(e.Person, func(p *Person) {
 		p.Name, p.Email, p.Phone = Personal{}, Personal{}, Personal{}
 		p.State = PersonStateErased
 	})
 	s.eraseCredentials(e.Person)
-	for id := range s.RoleAssignments.Each(key) {
+	for id := range s.RoleAssignments.Each(RoleByPerson, e.Person) {
 		s.RoleAssignments.Delete(id)
 	}
-	for id := range s.Tokens.Each(key) {
+	for id := range s.Tokens.Each(TokenByPerson, e.Person) {
 		s.endToken(id)
 	}
-	for id := range s.Grants.Each(key) {
+	for id := range s.Grants.Each(GrantByPerson, e.Person) {
 		RightRevoked{Grant: id}.fold(s, m)
 	}
-	for id, sh := range s.Shares.Each(key) {
+	for id, sh := range s.Shares.Each(ShareByPerson, e.Person) {
 		if sh.State == ShareStateActive {
 			ShareRevoked{Share: id, Cause: CauseByOperator}.fold(s, m)
 		}
 	}
-	for _, g := range s.GroupMembers.Each(key) {
+	for _, g := range s.GroupMembers.Each(MemberByPerson, e.Person) {
 		GroupMemberRemoved{Group: g.Group, Person: e.Person}.fold(s, m)
 	}
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, e.Person) {
 		UnitUserRemoved{Unit: u.Unit, Person: e.Person}.fold(s, m)
 	}
 }
@@ -193,7 +191,7 @@ func (e PersonErased) fold(s *State, m Moment) {
 // eraseCredentials forgets what is personal about a person's credentials, ends
 // those that live, and forgets which keys sealed all that.
 func (s *State) eraseCredentials(person ID) {
-	for id, c := range s.Credentials.Each("person:" + string(person)) {
+	for id, c := range s.Credentials.Each(CredentialByPerson, person) {
 		if c.Subject != OrgSubject {
 			s.Keys.Delete(c.Subject)
 		}
@@ -230,27 +228,26 @@ func (s *State) sitesOfPerson(person ID) []ID {
 	if !s.People.Has(person) {
 		return nil // or is hidden from who asks
 	}
-	key := "person:" + string(person)
 	var sites []ID
-	for _, r := range s.RoleAssignments.Each(key) {
+	for _, r := range s.RoleAssignments.Each(RoleByPerson, person) {
 		sites = append(sites, siteOrNone(r.Site)...)
 	}
-	for _, g := range s.Grants.Each(key) {
+	for _, g := range s.Grants.Each(GrantByPerson, person) {
 		sites = append(sites, s.atRight(g.Right).Sites...)
 	}
-	for _, b := range s.Bookings.Each(key) {
+	for _, b := range s.Bookings.Each(BookingByPerson, person) {
 		sites = append(sites, b.Site)
 	}
-	for _, sh := range s.Shares.Each(key) {
+	for _, sh := range s.Shares.Each(ShareByPerson, person) {
 		sites = append(sites, sh.Site)
 	}
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
 		sites = append(sites, u.Site)
 	}
-	for _, m := range s.GroupMembers.Each(key) {
+	for _, m := range s.GroupMembers.Each(MemberByPerson, person) {
 		sites = append(sites, s.sitesOfGroup(m.Group)...)
 	}
-	for _, c := range s.Credentials.Each(key) {
+	for _, c := range s.Credentials.Each(CredentialByPerson, person) {
 		sites = append(sites, c.Sites...)
 	}
 	return sortedIDs(sites)

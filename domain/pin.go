@@ -149,8 +149,8 @@ func (tx *Tx) roomForPin(person ID) *Refusal {
 
 // pinsOf counts the live PINs of a person but for those for duress.
 func (s *State) pinsOf(person ID) (n int) {
-	for id := range s.Credentials.index["person:"+string(person)] {
-		if c := &s.Credentials.rows[id].v; c.Kind == KindPin && c.DuressOf == "" && c.live() {
+	for _, c := range s.Credentials.unsorted(CredentialByPerson, person) {
+		if c.Kind == KindPin && c.DuressOf == "" && c.live() {
 			n++
 		}
 	}
@@ -202,7 +202,7 @@ func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {
 
 // inGroupAt reports whether a person is in a group with doors at a site.
 func (s *State) inGroupAt(person, site ID) bool {
-	return anyRow(s.GroupMembers, "person:"+string(person), func(m *GroupMember) bool {
+	return s.GroupMembers.Any(MemberByPerson, person, func(m *GroupMember) bool {
 		g, ok := s.Groups.Get(m.Group)
 		return ok && !m.Removed && !g.Ended && slices.Contains(g.Sites, site)
 	})

@@ -63,7 +63,7 @@ func ToldOnce(e Event) ID {
 func PinLength(s *State, sites []ID) int {
 	crowd := 0
 	for _, site := range sites {
-		crowd = max(crowd, len(s.Credentials.index[pinsKey(site)]))
+		crowd = max(crowd, s.Credentials.Count(pinBySite, site))
 	}
 	length := minPinDigits
 	for most := crowdOfLength; most < crowd+1 && length < maxPinDigits; most *= 10 {
@@ -125,11 +125,11 @@ func weakPin(pin string) bool {
 // yet, and those that a thief knows.
 func (s *State) pinTaken(sites []ID, pin string) bool {
 	for _, site := range sites {
-		if s.Credentials.HasBy(pinBeginKey(site, pin)) {
+		if s.Credentials.HasBy(pinByBeginning, numberAt(site, formatPin, pin)) {
 			return true
 		}
 		for n := minPinDigits; n <= len(pin); n++ {
-			if s.Credentials.HasBy(numberKey(site, formatPin, pin[:n])) {
+			if s.Credentials.HasBy(credentialByNumber, numberAt(site, formatPin, pin[:n])) {
 				return true
 			}
 		}
@@ -137,36 +137,29 @@ func (s *State) pinTaken(sites []ID, pin string) bool {
 	return false
 }
 
-// pinsKey finds the live PINs of a site.
-func pinsKey(site ID) string { return "pins:" + string(site) }
-
-// pinBeginKey finds the PINs of a site that begin with the given digits and are longer.
-// It finds live PINs and those whose digits leaked.
-func pinBeginKey(site ID, digits string) string { return "pin:" + string(site) + ":" + digits }
-
 // pinKeys are the further keys of a PIN.
-func (c *Credential) pinKeys() (k []string) {
+func (c *Credential) pinKeys() (k []key[Credential]) {
 	live := c.live()
 	pin := c.Number.Text()
 	for _, s := range c.Sites {
 		if live {
-			k = append(k, pinsKey(s))
+			k = append(k, key[Credential]{pinBySite, s})
 		}
 		for n := minPinDigits; n < len(pin) && (live || c.Leaked != ""); n++ {
-			k = append(k, pinBeginKey(s, pin[:n]))
+			k = append(k, key[Credential]{pinByBeginning, numberAt(s, formatPin, pin[:n])})
 		}
 	}
 	if live && c.Home != "" {
-		k = append(k, countedByKey(c.Home))
+		k = append(k, key[Credential]{pinCounted, c.Home})
 	}
 	if live && c.MaxUses > 0 && c.Home == "" {
-		k = append(k, perGatewayKey)
+		k = append(k, key[Credential]{index: pinPerGateway})
 	}
 	if c.DuressOf != "" && (live || c.leakOpen()) {
-		k = append(k, duressKey(c.DuressOf))
+		k = append(k, key[Credential]{pinForDuress, c.DuressOf})
 	}
 	if c.DuressOf == "" && c.leakOpen() {
-		k = append(k, leakedKey(c.Leaked))
+		k = append(k, key[Credential]{pinLeaked, c.Leaked})
 	}
 	return k
 }
@@ -202,7 +195,7 @@ const crowdOfLength = 100
 
 // PinGuessingAt tells it of a site.
 func PinGuessingAt(s *State, site ID) PinGuessing {
-	live := len(s.Credentials.index[pinsKey(site)])
+	live := s.Credentials.Count(pinBySite, site)
 	guess := float64(min(live, crowdOfLength)) / math.Pow10(minPinDigits)
 	chance := 1 - math.Pow(1-guess, unlock.GuessesADay*365)
 	return PinGuessing{PinLength(s, []ID{site}), live, unlock.GuessesADay, math.Round(chance*1e4) / 1e4}
@@ -238,10 +231,6 @@ func (s *Site) TagKey() uint32 { return 1 + s.StolenKeys }
 // reasonGatewayStolen is why a PIN ends whose digits a stolen gateway knew.
 const reasonGatewayStolen = "gateway_stolen"
 
-// leakedKey finds the PINs that ended with a stolen gateway and whose end is not
-// recorded yet. PINs for duress are left out.
-func leakedKey(gateway ID) string { return "leaked:" + string(gateway) }
-
 // leakOpen reports whether the PIN ended with a stolen gateway and that is not on
 // record yet: the record gives the reason.
 func (c *Credential) leakOpen() bool { return c.Leaked != "" && c.Reason == "" }
@@ -254,7 +243,7 @@ func (s *State) endLeaked(gateway ID) {
 		return
 	}
 	s.Sites.Update(g.Site, func(site *Site) { site.StolenKeys++ })
-	for _, id := range s.Credentials.By(pinsKey(g.Site)) {
+	for _, id := range s.Credentials.IDs(pinBySite, g.Site) {
 		s.setCredential(id, func(c *Credential) {
 			c.State, c.Reason, c.Leaked = CredentialStateRevoked, "", gateway
 		})
@@ -265,8 +254,8 @@ func (s *State) endLeaked(gateway ID) {
 // copied. A PIN for duress is none of them: nobody would be told of it.
 func (tx *Tx) warnOfTheft(site ID) {
 	holders, cards := map[ID]struct{}{}, 0
-	for id := range tx.Credentials.index["site:"+string(site)] {
-		switch c := &tx.Credentials.rows[id].v; {
+	for _, c := range tx.Credentials.unsorted(CredentialBySite, site) {
+		switch {
 		case !c.live():
 		case c.Kind == KindPin:
 			holders[c.Person] = struct{}{}

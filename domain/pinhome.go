@@ -19,13 +19,6 @@ import (
 // a door. The PINs that a retired gateway counted end, as nobody else knows how often
 // they were used.
 
-// countedByKey finds the live PINs that a gateway counts.
-func countedByKey(gateway ID) string { return "home:" + string(gateway) }
-
-// perGatewayKey finds the live PINs with a number of uses that each gateway counts for
-// itself.
-const perGatewayKey = "homeless"
-
 // maxHomeless is how many PINs a refusal names.
 const maxHomeless = 100
 
@@ -76,7 +69,7 @@ func usesNeedOneGateway(d *Door, home ID) *Refusal {
 // site. It does so while the site has PINs whose uses each gateway counts for itself.
 func (tx *Tx) refuseHomeless(site ID) *Refusal {
 	var there []ID
-	for id, c := range tx.Credentials.Each(perGatewayKey) {
+	for id, c := range tx.Credentials.Each(pinPerGateway, "") {
 		if slices.Contains(c.Sites, site) && (c.Until.IsZero() || tx.At.Before(c.Until)) && len(there) < maxHomeless {
 			there = append(there, id)
 		}
@@ -93,7 +86,7 @@ func (tx *Tx) warnOfHome(d *Door) {
 	if d.Gateway == "" {
 		return
 	}
-	if n := len(tx.Credentials.index[countedByKey(d.Gateway)]); n > 0 {
+	if n := tx.Credentials.Count(pinCounted, d.Gateway); n > 0 {
 		tx.warn("uses_counted_elsewhere", "%d PINs have a number of uses that the gateway %s counts; they do not open the door %s any more", n, d.Gateway, d.ID)
 	}
 }
@@ -108,7 +101,7 @@ func owedGateway(id ID) ID { return "gateway/" + id }
 // when it was stolen.
 func (s *State) noteOwedGateway(id ID) {
 	g, ok := s.Gateways.Get(id)
-	owed := ok && g.Retired != "" && (s.Credentials.HasBy(countedByKey(id)) || s.Credentials.HasBy(leakedKey(id)))
+	owed := ok && g.Retired != "" && (s.Credentials.HasBy(pinCounted, id) || s.Credentials.HasBy(pinLeaked, id))
 	switch has := s.Owed.Has(owedGateway(id)); {
 	case owed && !has:
 		s.Owed.Put(owedGateway(id), Owed{Gateway: id})
@@ -121,13 +114,13 @@ func (s *State) noteOwedGateway(id ID) {
 // PINs whose uses a retired gateway counted. It stops when the budget of the commit is
 // spent.
 func (tx *Tx) settlePins(gateway ID) {
-	for id := range tx.Credentials.Each(leakedKey(gateway)) {
+	for id := range tx.Credentials.Each(pinLeaked, gateway) {
 		if tx.room <= 0 {
 			return
 		}
 		tx.follow(PinLeaked{Credential: id, Gateway: gateway})
 	}
-	for _, c := range tx.Credentials.Each(countedByKey(gateway)) {
+	for _, c := range tx.Credentials.Each(pinCounted, gateway) {
 		if tx.room <= 0 {
 			return
 		}
@@ -171,7 +164,9 @@ func (s *State) keysOfPins(ids ...ID) (keys []string) {
 }
 
 // withDuress gives a credential with the live one for duress that follows it.
-func (s *State) withDuress(id ID) []ID { return append([]ID{id}, s.Credentials.By(duressKey(id))...) }
+func (s *State) withDuress(id ID) []ID {
+	return append([]ID{id}, s.Credentials.IDs(pinForDuress, id)...)
+}
 
 // endSecrets forgets the digits of a PIN and of what follows it, and which keys
 // sealed them.

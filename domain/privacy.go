@@ -82,7 +82,7 @@ func (s *State) endPrivacy(unit ID, at time.Time) {
 
 // keepPrivacy ends the privacy of a unit that has no unit manager any more.
 func (s *State) keepPrivacy(unit ID, at time.Time) {
-	if !anyRow(s.UnitUsers, "unit:"+string(unit), func(u *UnitUser) bool { return u.Manager && s.inPlace(u) }) {
+	if !s.UnitUsers.Any(UnitUserByUnit, unit, func(u *UnitUser) bool { return u.Manager && s.inPlace(u) }) {
 		s.endPrivacy(unit, at)
 	}
 }
@@ -107,7 +107,7 @@ func (s *State) privateAt(unit ID, at time.Time) bool {
 // private reports whether the privacy of a unit keeps a record from those who work
 // at the site: what is about a user of the unit now, and what was done at the time.
 func (s *State) private(r Record) bool {
-	if !s.Units.HasBy(privacyKey) {
+	if !s.Units.HasBy(unitWithPrivacy, "") {
 		return false
 	}
 	switch r.Kind {
@@ -123,9 +123,6 @@ func (s *State) private(r Record) bool {
 	return false
 }
 
-// privacyKey finds the units that have, or had, privacy.
-const privacyKey = "privacy:"
-
 // usedPrivate returns a unit with privacy at an instant of which the person was a user
 // then. Empty means that no such unit exists at the sites. Staff of the sites cannot
 // hide there what they do, so it is empty for them.
@@ -133,13 +130,12 @@ func (s *State) usedPrivate(person ID, sites []ID, at time.Time) ID {
 	if person == "" || slices.ContainsFunc(sites, func(site ID) bool { return s.worksAt(person, site) }) {
 		return ""
 	}
-	key := "person:" + string(person)
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
 		if slices.Contains(sites, u.Site) && (u.RemovedAt.IsZero() || !at.After(u.RemovedAt)) && s.privateAt(u.Unit, at) {
 			return u.Unit
 		}
 	}
-	for _, sh := range s.Shares.Each(key) {
+	for _, sh := range s.Shares.Each(ShareByPerson, person) {
 		if slices.Contains(sites, sh.Site) && s.privateAt(sh.Unit, at) {
 			return sh.Unit
 		}
@@ -150,21 +146,19 @@ func (s *State) usedPrivate(person ID, sites []ID, at time.Time) ID {
 // onlyPrivate reports whether those who work for the operator know a person from
 // nothing but units with privacy.
 func (s *State) onlyPrivate(person ID) bool {
-	key := "person:" + string(person)
 	if !s.onlyUser(person) ||
-		anyRow(s.UnitUsers, key, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
-		anyRow(s.Shares, key, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
+		s.UnitUsers.Any(UnitUserByPerson, person, func(u *UnitUser) bool { return !s.privateAt(u.Unit, u.RemovedAt) }) ||
+		s.Shares.Any(ShareByPerson, person, func(sh *Share) bool { return !s.privateAt(sh.Unit, time.Time{}) }) {
 		return false
 	}
-	return s.UnitUsers.HasBy(key) || s.Shares.HasBy(key)
+	return s.UnitUsers.HasBy(UnitUserByPerson, person) || s.Shares.HasBy(ShareByPerson, person)
 }
 
 // onlyUser reports whether a person is nothing to the operator but perhaps a user of
 // units: no tenant, nobody with a role, a grant, a group or a key of a site.
 func (s *State) onlyUser(person ID) bool {
-	key := "person:" + string(person)
-	return person != "" && !s.RoleAssignments.HasBy(key) && !s.Bookings.HasBy(key) && !s.Grants.HasBy(key) && !s.GroupMembers.HasBy(key) &&
-		!anyRow(s.Credentials, key, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
+	return person != "" && !s.RoleAssignments.HasBy(RoleByPerson, person) && !s.Bookings.HasBy(BookingByPerson, person) && !s.Grants.HasBy(GrantByPerson, person) && !s.GroupMembers.HasBy(MemberByPerson, person) &&
+		!s.Credentials.Any(CredentialByPerson, person, func(c *Credential) bool { return len(c.Sites) > 0 && c.Unit == "" })
 }
 
 // CommitRecord says where a commit belongs as a whole: what a user of a unit with
@@ -212,7 +206,7 @@ func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) boo
 
 // HasPrivacy reports whether any unit has, or had, privacy: where none has, those
 // who may read commits may read every event of them.
-func HasPrivacy(s *State) bool { return s.Units.HasBy(privacyKey) }
+func HasPrivacy(s *State) bool { return s.Units.HasBy(unitWithPrivacy, "") }
 
 // unitOfEvent is the unit of whose users an event tells; none for all others.
 func (s *State) unitOfEvent(e Event, at time.Time) ID {
@@ -252,13 +246,12 @@ func (s *State) privateUnitOf(person ID, at time.Time) ID {
 	if !s.onlyUser(person) {
 		return ""
 	}
-	key := "person:" + string(person)
-	for _, u := range s.UnitUsers.Each(key) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
 		if s.privateAt(u.Unit, at) {
 			return u.Unit
 		}
 	}
-	for _, sh := range s.Shares.Each(key) {
+	for _, sh := range s.Shares.Each(ShareByPerson, person) {
 		if s.privateAt(sh.Unit, at) {
 			return sh.Unit
 		}

@@ -56,7 +56,7 @@ func restoreWorld(w *world, accepted map[string]int) {
 	w.given("restore", fmt.Sprintf(`service:restore RestoreLedger {"epoch":2,"lost_from":%d,"lost_to":%d,"hash_at_lost_from":"%064d"}`,
 		w.state.N+1, w.state.N+1_000, 0))
 	accepted["RestoreLedger"]++
-	require.Empty(w.t, w.state.UnlockRequests.By(openUnlocks))
+	require.Empty(w.t, w.state.UnlockRequests.IDs(unlockPending, ""))
 	for id, site := range w.state.Sites.All() {
 		require.Greater(w.t, site.TagKey(), uint32(1<<16), id)
 	}

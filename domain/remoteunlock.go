@@ -80,14 +80,10 @@ type UnlockRequest struct {
 	SettledAt time.Time     `json:"settled_at,omitzero"` // when the outcome was put on record
 }
 
-// openUnlocks is the index key of the requests without an outcome. With the id of a
-// person appended, it is the key of those that the person made.
-const openUnlocks = "open:"
-
-func (r *UnlockRequest) keys() []string {
-	keys := []string{"door:" + string(r.Door), "person:" + string(r.Person)}
+func (r *UnlockRequest) keys() []key[UnlockRequest] {
+	keys := []key[UnlockRequest]{{UnlockRequestByDoor, r.Door}, {UnlockRequestByPerson, r.Person}}
 	if r.Outcome == "" {
-		keys = append(keys, openUnlocks, openUnlocks+string(r.Person))
+		keys = append(keys, key[UnlockRequest]{index: unlockPending}, key[UnlockRequest]{unlockPendingBy, r.Person})
 	}
 	return keys
 }
@@ -109,7 +105,7 @@ func (c RemoteUnlock) decide(tx *Tx) *Refusal {
 	switch {
 	case r != nil:
 		return r
-	case len(tx.UnlockRequests.index[openUnlocks]) >= maxOpenUnlocks, len(tx.UnlockRequests.index[openUnlocks+string(tx.Actor.ID)]) >= maxOwnUnlocks:
+	case tx.UnlockRequests.Count(unlockPending, "") >= maxOpenUnlocks, tx.UnlockRequests.Count(unlockPendingBy, tx.Actor.ID) >= maxOwnUnlocks:
 		return refuse("too_many_remote_unlocks", "%d remote unlocks of a person, or %d of the org, have no outcome yet; send it again in some seconds", maxOwnUnlocks, maxOpenUnlocks).about(c.Door)
 	}
 	request := tx.idFor("", "remote_unlock")

@@ -50,7 +50,7 @@ func (w *world) unknowns(at time.Time) (ids []ID) {
 	for _, d := range due {
 		if c, ok := d.Command.(SettleRemoteUnlock); ok {
 			assert.Equal(w.t, UnlockUnknown, c.Outcome)
-			assert.Equal(w.t, w.state.UnlockRequests.rows[c.Request].v.At.Add(15*time.Second), d.At)
+			assert.Equal(w.t, theRow(w.state.UnlockRequests, c.Request).At.Add(15*time.Second), d.At)
 			ids = append(ids, c.Request)
 		}
 	}

@@ -23,16 +23,13 @@ type Review struct {
 // ReviewMessage is the exact text that rule U12 gives.
 const ReviewMessage = "The previous schedule has been modified. Check the schedule and update it if required."
 
-func (r *Review) keys() []string {
-	k := []string{"unit:" + string(r.Unit), "right:" + string(r.Right)}
+func (r *Review) keys() []key[Review] {
+	k := []key[Review]{{ReviewByUnit, r.Unit}, {ReviewByRight, r.Right}}
 	if !r.Done {
-		k = append(k, "open", openReview(unitUserKey(r.Unit, r.Person), r.Right))
+		k = append(k, key[Review]{index: reviewOpen}, key[Review]{reviewOpenOf, userRight(unitUserKey(r.Unit, r.Person), r.Right)})
 	}
 	return k
 }
-
-// openReview finds the open review of a unit user's right; there is one at most.
-func openReview(user, right ID) string { return "open:" + string(user) + "/" + string(right) }
 
 var reviewWords = words{
 	commands: []CommandType{
@@ -83,9 +80,8 @@ func (s *State) narrowedRight(r UnitRight) schedule.Schedule {
 // rightsUnder lists the rights whose times follow from a schedule: as their own,
 // or as that of a unit to which they are mapped.
 func (s *State) rightsUnder(named ID) []ID {
-	key := "schedule:" + string(named)
-	rights := s.AccessRights.By(key)
-	for _, u := range s.Units.Each(key) {
+	rights := s.AccessRights.IDs(RightBySchedule, named)
+	for _, u := range s.Units.Each(UnitBySchedule, named) {
 		for _, r := range u.Rights {
 			if r.Schedule == named {
 				rights = append(rights, r.Right)
@@ -108,7 +104,7 @@ func (s *State) narrowing(rights []ID, change func()) {
 	var limits []limit
 	before, after := map[UnitRight]schedule.Schedule{}, map[UnitRight]schedule.Schedule{}
 	for _, right := range rights {
-		for key, u := range s.UnitUsers.Each("limited:" + string(right)) {
+		for key, u := range s.UnitUsers.Each(unitUserLimited, right) {
 			r := s.unitRight(u.Unit, right)
 			if _, seen := before[r]; !seen {
 				before[r] = s.narrowedRight(r)
@@ -130,7 +126,7 @@ func (s *State) narrowing(rights []ID, change func()) {
 			reduces[now] = schedule.Reduced(before[now.from], after[now.to])
 		}
 		a, ok := u.access(l.right)
-		if !ok || !reduces[now] || s.Reviews.HasBy(openReview(l.user, l.right)) {
+		if !ok || !reduces[now] || s.Reviews.HasBy(reviewOpenOf, userRight(l.user, l.right)) {
 			continue
 		}
 		if schedule.Reduced(schedule.Intersect(a.Limited, before[now.from]), after[now.to]) {
@@ -143,7 +139,7 @@ func (s *State) narrowing(rights []ID, change func()) {
 // commit has room for them.
 func (tx *Tx) requireReviews(rights ...ID) {
 	for _, right := range rights {
-		for _, o := range tx.Owed.Each("right:" + string(right)) {
+		for _, o := range tx.Owed.Each(pendingByRight, right) {
 			if tx.room <= 0 {
 				return
 			}
@@ -221,7 +217,7 @@ func (s *State) closeReview(id ID, m Moment) {
 // dropReview closes the open review of a unit user's right, and forgets one that
 // is due: there is nothing left to look at.
 func (s *State) dropReview(user, right ID, m Moment) {
-	for id := range s.Reviews.Each(openReview(user, right)) {
+	for id := range s.Reviews.Each(reviewOpenOf, userRight(user, right)) {
 		s.closeReview(id, m)
 	}
 	s.Owed.Delete(owedReview(user, right))

@@ -18,10 +18,10 @@ type RoleAssignment struct {
 // roleKey is the id of a person's role at a site, or at the org with no site.
 func roleKey(person, site ID) ID { return person + "@" + site }
 
-func (r *RoleAssignment) keys() []string {
-	k := []string{"person:" + string(r.Person), "site:" + string(r.Site)}
+func (r *RoleAssignment) keys() []key[RoleAssignment] {
+	k := []key[RoleAssignment]{{RoleByPerson, r.Person}, {RoleBySite, r.Site}}
 	if r.Role == RoleOwner {
-		k = append(k, "owner:"+string(r.Site))
+		k = append(k, key[RoleAssignment]{roleOfOwner, r.Site})
 	}
 	return k
 }
@@ -61,7 +61,7 @@ func roleName(r Role) string {
 
 // owner returns the owner of the org; there is always one, and one only.
 func (s *State) owner() ID {
-	for _, r := range s.RoleAssignments.Each("owner:") {
+	for _, r := range s.RoleAssignments.Each(roleOfOwner, "") {
 		return r.Person
 	}
 	return ""

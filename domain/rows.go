@@ -106,28 +106,27 @@ func unitUserGrant(unit, person, right ID) string {
 // keys lists the keys of all rows that the site can have.
 func (m *rowMaker) keys() keySet {
 	s, id, out := m.s, m.site.ID, keySet{}
-	at := "site:" + string(id)
 	out.add(unlock.KindSite, string(id))
 	out.add(unlock.KindSchedule, string(m.site.Policy.FobSchedule))
-	for d := range s.Doors.index[at] {
-		doorKeys(&s.Doors.rows[d].v, out)
+	for _, d := range s.Doors.unsorted(DoorBySite, id) {
+		doorKeys(d, out)
 	}
-	for u := range s.Units.index[at] {
+	for _, u := range s.Units.unsorted(UnitBySite, id) {
 		m.unitKeys(u, out)
 	}
-	for b := range s.Bookings.index[at] {
+	for _, b := range s.Bookings.unsorted(BookingBySite, id) {
 		m.bookingKeys(b, out)
 	}
-	for r := range s.AccessRights.index[at] {
+	for _, r := range s.AccessRights.unsorted(RightBySite, id) {
 		m.rightKeys(r, out)
 	}
-	for g := range s.Groups.index[at] {
+	for g := range s.Groups.unsorted(GroupBySite, id) {
 		groupKeys(g, out)
 		s.membersOfGroup(g, out)
 	}
-	for c := range s.Credentials.index[at] {
-		credentialKeys(&s.Credentials.rows[c].v, out)
-		out.add(unlock.KindPerson, string(s.Credentials.rows[c].v.Person))
+	for _, c := range s.Credentials.unsorted(CredentialBySite, id) {
+		credentialKeys(c, out)
+		out.add(unlock.KindPerson, string(c.Person))
 	}
 	for k := range out {
 		if k.Kind == unlock.KindPerson {
@@ -145,18 +144,18 @@ func doorKeys(d *Door, out keySet) {
 	out.add(unlock.KindSchedule, string(d.Hours))
 }
 
-func (m *rowMaker) unitKeys(unit ID, out keySet) {
-	out.add(unlock.KindUnit, string(unit))
-	for _, r := range m.s.Units.rows[unit].v.Rights {
+func (m *rowMaker) unitKeys(u *Unit, out keySet) {
+	out.add(unlock.KindUnit, string(u.ID))
+	for _, r := range u.Rights {
 		out.add(unlock.KindSchedule, string(r.Schedule))
 	}
-	m.s.usersOfUnit(unit, out)
+	m.s.usersOfUnit(u.ID, out)
 }
 
 // usersOfUnit adds what the users of a unit have.
 func (s *State) usersOfUnit(unit ID, out keySet) {
-	for u := range s.UnitUsers.index["unit:"+string(unit)] {
-		unitUserKeys(&s.UnitUsers.rows[u].v, out)
+	for _, u := range s.UnitUsers.unsorted(UnitUserByUnit, unit) {
+		unitUserKeys(u, out)
 	}
 }
 
@@ -168,21 +167,20 @@ func unitUserKeys(u *UnitUser, out keySet) {
 	}
 }
 
-func (m *rowMaker) bookingKeys(booking ID, out keySet) {
-	out.add(unlock.KindBooking, string(booking))
-	out.add(unlock.KindGrant, bookingGrant(booking))
-	out.add(unlock.KindPerson, string(m.s.Bookings.rows[booking].v.Person))
-	for share := range m.s.Shares.index["booking:"+string(booking)] {
-		out.add(unlock.KindGrant, shareGrant(share))
-		out.add(unlock.KindPerson, string(m.s.Shares.rows[share].v.Person))
+func (m *rowMaker) bookingKeys(b *Booking, out keySet) {
+	out.add(unlock.KindBooking, string(b.ID))
+	out.add(unlock.KindGrant, bookingGrant(b.ID))
+	out.add(unlock.KindPerson, string(b.Person))
+	for id, share := range m.s.Shares.unsorted(ShareByBooking, b.ID) {
+		out.add(unlock.KindGrant, shareGrant(id))
+		out.add(unlock.KindPerson, string(share.Person))
 	}
 }
 
-func (m *rowMaker) rightKeys(right ID, out keySet) {
-	out.add(unlock.KindRight, string(right))
-	out.add(unlock.KindSchedule, string(m.s.AccessRights.rows[right].v.Schedule))
-	for g := range m.s.Grants.index["right:"+string(right)] {
-		grant := &m.s.Grants.rows[g].v
+func (m *rowMaker) rightKeys(right *AccessRight, out keySet) {
+	out.add(unlock.KindRight, string(right.ID))
+	out.add(unlock.KindSchedule, string(right.Schedule))
+	for g, grant := range m.s.Grants.unsorted(GrantByRight, right.ID) {
 		out.add(unlock.KindGrant, string(g))
 		out.add(unlock.KindSchedule, string(grant.Schedule))
 		out.add(unlock.KindPerson, string(grant.Person))
@@ -192,9 +190,9 @@ func (m *rowMaker) rightKeys(right ID, out keySet) {
 // mobileKeys adds the credentials of a person that are known at no site of their
 // own.
 func (s *State) mobileKeys(person ID, out keySet) {
-	for c := range s.Credentials.index["person:"+string(person)] {
-		if len(s.Credentials.rows[c].v.Sites) == 0 {
-			credentialKeys(&s.Credentials.rows[c].v, out)
+	for _, c := range s.Credentials.unsorted(CredentialByPerson, person) {
+		if len(c.Sites) == 0 {
+			credentialKeys(c, out)
 		}
 	}
 }
@@ -341,26 +339,16 @@ func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
 
 // usesSchedule reports whether a row of the site refers to the schedule.
 func (m *rowMaker) usesSchedule(id ID) bool {
-	s, site, key := m.s, m.site.ID, "schedule:"+string(id)
-	if m.site.Policy.FobSchedule == id || anyRow(s.Doors, key, func(d *Door) bool { return d.Site == site }) {
+	s, site := m.s, m.site.ID
+	if m.site.Policy.FobSchedule == id || s.Doors.Any(DoorBySchedule, id, func(d *Door) bool { return d.Site == site }) {
 		return true
 	}
 	if id == AlwaysID {
 		return false
 	}
-	return anyRow(s.AccessRights, key, func(r *AccessRight) bool { return slices.Contains(r.Sites, site) }) ||
-		anyRow(s.Units, key, func(u *Unit) bool { return u.Site == site }) ||
-		anyRow(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) })
-}
-
-// anyRow reports whether any row with a further key is as asked.
-func anyRow[T any](t *table[T], key string, is func(*T) bool) bool {
-	for id := range t.index[key] {
-		if !t.hides(id) && is(&t.rows[id].v) {
-			return true
-		}
-	}
-	return false
+	return s.AccessRights.Any(RightBySchedule, id, func(r *AccessRight) bool { return slices.Contains(r.Sites, site) }) ||
+		s.Units.Any(UnitBySchedule, id, func(u *Unit) bool { return u.Site == site }) ||
+		s.Grants.Any(GrantBySchedule, id, func(g *Grant) bool { return s.rightAt(g.Right, site) })
 }
 
 // rightAt reports whether the right has doors at the site.

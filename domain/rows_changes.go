@@ -117,7 +117,7 @@ func (c *changes) touch(t touch, before any) {
 		}
 	case s.Areas.name:
 		for _, a := range versions(s.Areas, t.id, before) {
-			for d := range s.Doors.index["area:"+string(t.id)] {
+			for d := range s.Doors.unsorted(DoorByArea, t.id) {
 				c.at(a.Site).add(unlock.KindDoor, string(d))
 			}
 		}
@@ -211,8 +211,8 @@ func (c *changes) right(id ID, was []*AccessRight) {
 		if n == 2 {
 			continue
 		}
-		for g := range c.s.Grants.index["right:"+string(id)] {
-			c.grant(&c.s.Grants.rows[g].v, site)
+		for _, g := range c.s.Grants.unsorted(GrantByRight, id) {
+			c.grant(g, site)
 		}
 	}
 }
@@ -225,8 +225,8 @@ func (c *changes) grant(g *Grant, site ID) {
 
 // role concerns whether the explicit grants of its person are those of staff.
 func (c *changes) role(r *RoleAssignment) {
-	for id := range c.s.Grants.index["person:"+string(r.Person)] {
-		for site := range c.sitesOfRight(c.s.Grants.rows[id].v.Right) {
+	for id, row := range c.s.Grants.unsorted(GrantByPerson, r.Person) {
+		for site := range c.sitesOfRight(row.Right) {
 			if r.Site == "" || r.Site == site {
 				c.at(site).add(unlock.KindGrant, string(id))
 			}
@@ -237,26 +237,25 @@ func (c *changes) role(r *RoleAssignment) {
 // schedule concerns the sites where something uses it now: what came to use it,
 // or no longer does, was touched itself.
 func (c *changes) schedule(id ID) {
-	s, key := c.s, "schedule:"+string(id)
+	s := c.s
 	add := func(site ID) { c.at(site).add(unlock.KindSchedule, string(id)) }
-	for site := range s.Sites.index[key] {
+	for site := range s.Sites.unsorted(siteBySchedule, id) {
 		add(site)
 	}
-	for d := range s.Doors.index[key] {
-		add(s.Doors.rows[d].v.Site)
+	for _, d := range s.Doors.unsorted(DoorBySchedule, id) {
+		add(d.Site)
 	}
-	for r := range s.AccessRights.index[key] {
-		for _, site := range s.AccessRights.rows[r].v.Sites {
+	for _, r := range s.AccessRights.unsorted(RightBySchedule, id) {
+		for _, site := range r.Sites {
 			add(site)
 		}
 	}
-	for u := range s.Units.index[key] {
-		site := s.Units.rows[u].v.Site
-		add(site)
-		s.usersOfUnit(u, c.at(site))
+	for _, u := range s.Units.unsorted(UnitBySchedule, id) {
+		add(u.Site)
+		s.usersOfUnit(u.ID, c.at(u.Site))
 	}
-	for g := range s.Grants.index[key] {
-		for site := range c.sitesOfRight(s.Grants.rows[g].v.Right) {
+	for _, g := range s.Grants.unsorted(GrantBySchedule, id) {
+		for site := range c.sitesOfRight(g.Right) {
 			add(site)
 		}
 	}
@@ -272,8 +271,8 @@ func (c *changes) person(id ID, was []*Person) {
 		if !erased {
 			continue
 		}
-		for cr := range c.s.Credentials.index["person:"+string(id)] {
-			credentialKeys(&c.s.Credentials.rows[cr].v, keys)
+		for _, cr := range c.s.Credentials.unsorted(CredentialByPerson, id) {
+			credentialKeys(cr, keys)
 		}
 	}
 }
@@ -328,24 +327,24 @@ func (c *changes) sitesOfRight(right ID) map[ID]struct{} {
 
 // sitesOf gives the sites at which a person holds a grant or a credential.
 func (c *changes) sitesOf(person ID) map[ID]struct{} {
-	s, key, out := c.s, "person:"+string(person), map[ID]struct{}{}
-	for id := range s.Bookings.index[key] {
-		out[s.Bookings.rows[id].v.Site] = struct{}{}
+	s, out := c.s, map[ID]struct{}{}
+	for _, row := range s.Bookings.unsorted(BookingByPerson, person) {
+		out[row.Site] = struct{}{}
 	}
-	for id := range s.Shares.index[key] {
-		out[s.Shares.rows[id].v.Site] = struct{}{}
+	for _, row := range s.Shares.unsorted(ShareByPerson, person) {
+		out[row.Site] = struct{}{}
 	}
-	for id := range s.UnitUsers.index[key] {
-		out[s.UnitUsers.rows[id].v.Site] = struct{}{}
+	for _, row := range s.UnitUsers.unsorted(UnitUserByPerson, person) {
+		out[row.Site] = struct{}{}
 	}
-	for id := range s.Grants.index[key] {
-		maps.Copy(out, c.sitesOfRight(s.Grants.rows[id].v.Right))
+	for _, row := range s.Grants.unsorted(GrantByPerson, person) {
+		maps.Copy(out, c.sitesOfRight(row.Right))
 	}
-	for id := range s.GroupMembers.index[key] {
-		maps.Copy(out, c.sitesOfGroup(s.GroupMembers.rows[id].v.Group))
+	for _, row := range s.GroupMembers.unsorted(MemberByPerson, person) {
+		maps.Copy(out, c.sitesOfGroup(row.Group))
 	}
-	for id := range s.Credentials.index[key] {
-		for _, site := range s.Credentials.rows[id].v.Sites {
+	for _, row := range s.Credentials.unsorted(CredentialByPerson, person) {
+		for _, site := range row.Sites {
 			out[site] = struct{}{}
 		}
 	}

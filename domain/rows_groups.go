@@ -26,9 +26,9 @@ func groupKeys(group ID, out keySet) {
 
 // membersOfGroup adds what the members of a group have of it.
 func (s *State) membersOfGroup(group ID, out keySet) {
-	for m := range s.GroupMembers.index["group:"+string(group)] {
-		out.add(unlock.KindGrant, memberGrant(m))
-		out.add(unlock.KindPerson, string(s.GroupMembers.rows[m].v.Person))
+	for id, m := range s.GroupMembers.unsorted(MemberByGroup, group) {
+		out.add(unlock.KindGrant, memberGrant(id))
+		out.add(unlock.KindPerson, string(m.Person))
 	}
 }
 
@@ -96,9 +96,9 @@ func (m *rowMaker) closed(g *Group) []unlock.Window {
 // hoursOf lists the rights of the groups whose business hours a door keeps.
 func (m *rowMaker) hoursOf(door ID) []string {
 	var rights []string
-	for g := range m.s.Groups.index["door:"+string(door)] {
-		if m.s.Groups.rows[g].v.Hours != nil {
-			rights = append(rights, groupRight(g))
+	for id, g := range m.s.Groups.unsorted(GroupByDoor, door) {
+		if g.Hours != nil {
+			rights = append(rights, groupRight(id))
 		}
 	}
 	slices.Sort(rights)
@@ -141,8 +141,8 @@ func (c *changes) group(id ID, was []*Group) {
 			continue
 		}
 		c.s.membersOfGroup(id, c.at(site))
-		for m := range c.s.GroupMembers.index["group:"+string(id)] {
-			c.move(c.s.GroupMembers.rows[m].v.Person, site)
+		for _, m := range c.s.GroupMembers.unsorted(MemberByGroup, id) {
+			c.move(m.Person, site)
 		}
 	}
 	var kept [2][]ID

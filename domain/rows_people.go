@@ -28,16 +28,16 @@ func (m *rowMaker) personRow(id ID) *unlock.Person {
 
 // hasGrant reports whether the site has a grant row of the person.
 func (m *rowMaker) hasGrant(person ID) bool {
-	s, site, key := m.s, m.site.ID, "person:"+string(person)
-	return anyRow(s.Bookings, key, func(b *Booking) bool { return b.Site == site }) ||
-		anyRow(s.Shares, key, func(sh *Share) bool { return sh.Site == site }) ||
-		anyRow(s.UnitUsers, key, func(u *UnitUser) bool { return u.Site == site && len(u.Access) > 0 }) ||
-		anyRow(s.Grants, key, func(g *Grant) bool { return s.rightAt(g.Right, site) }) ||
-		anyRow(s.GroupMembers, key, func(g *GroupMember) bool { return s.groupAt(g.Group, site) })
+	s, site := m.s, m.site.ID
+	return s.Bookings.Any(BookingByPerson, person, func(b *Booking) bool { return b.Site == site }) ||
+		s.Shares.Any(ShareByPerson, person, func(sh *Share) bool { return sh.Site == site }) ||
+		s.UnitUsers.Any(UnitUserByPerson, person, func(u *UnitUser) bool { return u.Site == site && len(u.Access) > 0 }) ||
+		s.Grants.Any(GrantByPerson, person, func(g *Grant) bool { return s.rightAt(g.Right, site) }) ||
+		s.GroupMembers.Any(MemberByPerson, person, func(g *GroupMember) bool { return s.groupAt(g.Group, site) })
 }
 
 func (m *rowMaker) hasCredential(person ID) bool {
-	return anyRow(m.s.Credentials, "person:"+string(person), func(c *Credential) bool {
+	return m.s.Credentials.Any(CredentialByPerson, person, func(c *Credential) bool {
 		return slices.Contains(c.Sites, m.site.ID)
 	})
 }

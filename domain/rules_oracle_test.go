@@ -185,7 +185,7 @@ type aCredential struct {
 	from, until           time.Time
 	times                 schedule.Schedule
 	uses                  int
-	duressOf              domain.ID
+	pinForDuress          domain.ID
 	given                 int // place in the history
 }
 
@@ -200,7 +200,7 @@ func (h history) handedOut(id domain.ID) (c aCredential) {
 			}
 		case domain.PinIssued:
 			if e.Credential == id {
-				c = aCredential{kind: domain.KindPin, person: e.Person, booking: e.Booking, unit: e.Unit, sites: e.Sites, times: e.Times, uses: e.MaxUses, duressOf: e.DuressOf, given: i}
+				c = aCredential{kind: domain.KindPin, person: e.Person, booking: e.Booking, unit: e.Unit, sites: e.Sites, times: e.Times, uses: e.MaxUses, pinForDuress: e.DuressOf, given: i}
 				if !e.From.IsZero() {
 					c.from = e.From.Add(-time.Duration(e.BufferBefore) * time.Minute)
 				}
@@ -277,9 +277,9 @@ func (h history) credential(id domain.ID, q question, door aDoor) (c aCredential
 	case c.uses > 0 && q.uses >= c.uses:
 		return c, "L3 used up"
 	}
-	if c.duressOf != "" {
+	if c.pinForDuress != "" {
 		// It does whatever the PIN does that it goes with.
-		if _, why := h.credential(c.duressOf, q, door); why != "" {
+		if _, why := h.credential(c.pinForDuress, q, door); why != "" {
 			return c, why
 		}
 	}

@@ -156,22 +156,21 @@ func (e ScheduleChanged) affectedSites(s *State) []ID { return s.sitesOfSchedule
 // sitesOfSchedule returns the sites at which a schedule is used, sorted. A right, a
 // unit, a grant, a door or a policy may use it.
 func (s *State) sitesOfSchedule(id ID) []ID {
-	key := "schedule:" + string(id)
 	var sites []ID
-	for _, right := range s.AccessRights.Each(key) {
+	for _, right := range s.AccessRights.Each(RightBySchedule, id) {
 		sites = append(sites, right.Sites...)
 	}
-	for _, unit := range s.Units.Each(key) {
+	for _, unit := range s.Units.Each(UnitBySchedule, id) {
 		sites = append(sites, unit.Site)
 	}
-	for _, grant := range s.Grants.Each(key) {
+	for _, grant := range s.Grants.Each(GrantBySchedule, id) {
 		if right, ok := s.AccessRights.Get(grant.Right); ok {
 			sites = append(sites, right.Sites...)
 		}
 	}
-	for _, door := range s.Doors.Each(key) {
+	for _, door := range s.Doors.Each(DoorBySchedule, id) {
 		sites = append(sites, door.Site)
 	}
-	sites = append(sites, s.Sites.By(key)...)
+	sites = append(sites, s.Sites.IDs(siteBySchedule, id)...)
 	return sortedIDs(sites)
 }

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -363,7 +362,7 @@ func drawBound(t *rapid.T, s *State) (time.Time, bool) {
 		window(sh.Site, sh.From, sh.Until)
 	}
 	for _, g := range s.Grants.All() {
-		w := s.grantWindow(draw(t, "site", slices.Sorted(maps.Keys(s.Sites.rows))...), g)
+		w := s.grantWindow(draw(t, "site", s.Sites.ids()...), g)
 		bounds = append(bounds, w.From.Time(), w.Until.Time())
 	}
 	for _, c := range s.Credentials.All() {

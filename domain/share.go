@@ -49,12 +49,12 @@ const (
 	CauseBookingRevoked ShareCause = "booking_revoked"
 )
 
-func (s *Share) keys() []string {
-	k := []string{"booking:" + string(s.Booking), "person:" + string(s.Person), "unit:" + string(s.Unit)}
+func (s *Share) keys() []key[Share] {
+	k := []key[Share]{{ShareByBooking, s.Booking}, {ShareByPerson, s.Person}, {ShareByUnit, s.Unit}}
 	if s.State == ShareStateActive {
-		k = append(k, "active:"+string(s.Booking))
+		k = append(k, key[Share]{shareActive, s.Booking})
 		if s.Parent != "" {
-			k = append(k, "reshared:"+string(s.Booking))
+			k = append(k, key[Share]{shareReshared, s.Booking})
 		}
 	}
 	return k
@@ -62,7 +62,7 @@ func (s *Share) keys() []string {
 
 // hasShare reports whether a person has an active share of a booking.
 func (s *State) hasShare(booking, person ID) bool {
-	return anyRow(s.Shares, "active:"+string(booking), func(sh *Share) bool { return sh.Person == person })
+	return s.Shares.Any(shareActive, booking, func(sh *Share) bool { return sh.Person == person })
 }
 
 // shareScope is the scope of what concerns one share; its person is the one who
@@ -284,7 +284,7 @@ func laterDay(a, b schedule.Date) schedule.Date {
 // more days than before, which on fewer, and which on none and so end.
 func (tx *Tx) changeShareDays(b *Booking, from, until schedule.Date) (ended []ID) {
 	var longer, shorter []ID
-	for id, sh := range tx.Shares.Each("active:" + string(b.ID)) {
+	for id, sh := range tx.Shares.Each(shareActive, b.ID) {
 		oldFrom, oldUntil, _ := tx.openDays(sh, b.From, b.Until)
 		newFrom, newUntil, anyRow := tx.openDays(sh, from, until)
 		switch {

@@ -141,7 +141,7 @@ func (tx *Tx) sharesOnFrom(b *Booking, from, until schedule.Date) (*Share, *Refu
 		return nil, nil
 	}
 	var best *Share
-	for _, sh := range tx.Shares.Each("active:" + string(b.ID)) {
+	for _, sh := range tx.Shares.Each(shareActive, b.ID) {
 		if !tx.isActor(sh.Person) {
 			continue
 		}
@@ -218,10 +218,10 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 		if !plausibleEmail(e) {
 			return "", refuse("invalid_field", "email: not valid; write it like anna@example.com")
 		}
-		found = append(found, tx.People.By("email:"+normalEmail(e))...)
+		found = append(found, tx.People.IDs(personByEmail, ID(normalEmail(e)))...)
 	}
 	if p := phone.Text(); p != "" {
-		found = append(found, tx.People.By("phone:"+normalPhone(p))...)
+		found = append(found, tx.People.IDs(personByPhone, ID(normalPhone(p)))...)
 	}
 	found = sortedIDs(found)
 	switch named := tx.People.Has(id); {
@@ -254,7 +254,7 @@ func (tx *Tx) share(b sharedBooking, person ID, from, until schedule.Date, id ID
 			return "", r
 		}
 	}
-	for _, sh := range tx.Shares.Each("person:" + string(person)) {
+	for _, sh := range tx.Shares.Each(ShareByPerson, person) {
 		if sh.Booking == b.ID && sh.State == ShareStateActive && sh.From == from && sh.Until == until {
 			return "", nil
 		}

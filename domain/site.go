@@ -31,11 +31,11 @@ func (s *Site) Closures() schedule.Blackouts {
 	return all
 }
 
-func (s *Site) keys() []string {
+func (s *Site) keys() []key[Site] {
 	if s.Policy.FobSchedule == "" {
 		return nil
 	}
-	return []string{"schedule:" + string(s.Policy.FobSchedule)}
+	return []key[Site]{{siteBySchedule, s.Policy.FobSchedule}}
 }
 
 // NotificationKind names a message that a site sends to people.

@@ -152,7 +152,7 @@ func (s *State) sharedUserFobs(site ID) []ID {
 
 func (s *State) fobsAt(site ID, which func(*Credential) bool) []ID {
 	var out []ID
-	for id, c := range s.Credentials.Each("site:" + string(site)) {
+	for id, c := range s.Credentials.Each(CredentialBySite, site) {
 		if (c.Kind == KindFob || c.Kind == KindCard) && c.live() && c.Person != "" && which(c) {
 			out = append(out, id)
 		}

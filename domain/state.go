@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 )
@@ -21,27 +20,27 @@ type State struct {
 	N      uint64    // number of the last commit; 0: none yet
 	LastAt time.Time // moment of the last commit
 
-	Orgs            *table[Org]            // one row; in the org _system one per org of the ledger
-	Sites           *table[Site]           // by id; keys schedule:
-	Areas           *table[Area]           // by id; keys site:
-	Doors           *table[Door]           // by id; keys site:, area:, unit:, schedule:, gateway:
-	Units           *table[Unit]           // by id; keys site:, right:, schedule:, privacy:
-	Bookings        *table[Booking]        // by id; keys unit:, person:, site:
-	People          *table[Person]         // by id; keys email:, phone: (in clear, in memory only)
-	RoleAssignments *table[RoleAssignment] // by roleKey; keys person:, site:, owner:
-	Tokens          *table[Token]          // by id; keys person:, hash:
+	Orgs            *table[Org] // one row; in the org _system one per org of the ledger
+	Sites           *table[Site]
+	Areas           *table[Area]
+	Doors           *table[Door]
+	Units           *table[Unit]
+	Bookings        *table[Booking]
+	People          *table[Person]
+	RoleAssignments *table[RoleAssignment] // by roleKey
+	Tokens          *table[Token]
 	Schedules       *table[NamedSchedule]
-	AccessRights    *table[AccessRight]   // by id; keys door:, schedule:, site:
-	Grants          *table[Grant]         // explicit ones; keys person:, right:, schedule:, auction:
-	Shares          *table[Share]         // keys booking:, person:, unit:
-	UnitUsers       *table[UnitUser]      // by unitUserKey; keys unit:, person:, right:
-	Reviews         *table[Review]        // keys unit:, right:
-	Credentials     *table[Credential]    // keys person:, booking:, site:, number: (in clear, in memory only)
-	Groups          *table[Group]         // by id; keys site:, door:
-	GroupMembers    *table[GroupMember]   // by memberKey; keys person:, group:, owner:, single:
-	Gateways        *table[Gateway]       // by id; keys site:, key:
-	UnlockRequests  *table[UnlockRequest] // the latest, by id; keys door:, person:, open:
-	Owed            *table[Owed]          // consequences that are not on record yet; keys right:
+	AccessRights    *table[AccessRight]
+	Grants          *table[Grant] // explicit ones
+	Shares          *table[Share]
+	UnitUsers       *table[UnitUser] // by unitUserKey
+	Reviews         *table[Review]
+	Credentials     *table[Credential]
+	Groups          *table[Group]
+	GroupMembers    *table[GroupMember] // by memberKey
+	Gateways        *table[Gateway]
+	UnlockRequests  *table[UnlockRequest] // the latest, by id
+	Owed            *table[Owed]          // consequences that are not on record yet
 	Keys            *table[SubjectKey]    // by subject: the key that seals its personal values
 
 	now     time.Time // of the decision that is made, or of the question; zero: of the last commit
@@ -236,21 +235,3 @@ func (s *State) Freeze() Frozen {
 
 // MarshalJSON writes what [State.MarshalJSON] would have written at that moment.
 func (f Frozen) MarshalJSON() ([]byte, error) { return f.state.MarshalJSON() }
-
-// forkTo makes another table of the same kind a copy of this one.
-func (t *table[T]) forkTo(other anyTable) {
-	f := other.(*table[T])
-	t.freezeTo(other)
-	f.index = make(map[string]map[ID]struct{}, len(t.index))
-	for key, ids := range t.index {
-		f.index[key] = maps.Clone(ids)
-	}
-}
-
-// freezeTo makes the rows of another table of the same kind a copy of this one's.
-func (t *table[T]) freezeTo(other anyTable) {
-	f := other.(*table[T])
-	f.due, f.dueOf = nil, nil
-	f.rows = maps.Clone(t.rows)
-	f.order.Store(t.order.Load())
-}

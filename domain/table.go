@@ -17,11 +17,11 @@ import (
 type table[T any] struct {
 	name    string
 	rows    map[ID]*row[T]
-	keys    func(*T) []string // further keys to find a row by, as "booking:b1"
-	index   map[string]map[ID]struct{}
+	keys    func(*T) []key[T] // what the indexes find a row by; nil: its id alone
+	index   map[key[T]]map[ID]struct{}
 	order   atomic.Pointer[[]ID] // the ids, sorted; nil: not known
 	due     *dueIndex
-	dueOf   func(ID, *T) (dueThing, bool) // what time makes of a row, kept in due; nil: nothing
+	dueOf   func(ID, *T) (dueThing, bool) // returns when the row is due; nil if the table has none
 	journal *journal
 	hidden  map[ID]struct{} // rows that a reader of [table.without] does not find
 }
@@ -36,8 +36,8 @@ type row[T any] struct {
 
 const maxChanges = 16
 
-func newTable[T any](j *journal, name string, keys func(*T) []string) *table[T] {
-	t := &table[T]{name: name, rows: map[ID]*row[T]{}, keys: keys, index: map[string]map[ID]struct{}{}, journal: j}
+func newTable[T any](j *journal, name string, keys func(*T) []key[T]) *table[T] {
+	t := &table[T]{name: name, rows: map[ID]*row[T]{}, keys: keys, index: map[key[T]]map[ID]struct{}{}, journal: j}
 	j.tables = append(j.tables, t)
 	return t
 }
@@ -139,23 +139,8 @@ func (t *table[T]) replace(id ID, old, now *row[T]) {
 	if t.dueOf != nil {
 		t.reschedule(id, old, now)
 	}
-	if t.keys != nil {
-		if old != nil {
-			for _, k := range t.keys(&old.v) {
-				t.unindex(k, id)
-			}
-		}
-		if now != nil {
-			for _, k := range t.keys(&now.v) {
-				m := t.index[k]
-				if m == nil {
-					m = map[ID]struct{}{}
-					t.index[k] = m
-				}
-				m[id] = struct{}{}
-			}
-		}
-	}
+	t.dropKeys(id, old)
+	t.addKeys(id, now)
 	if (old == nil) != (now == nil) {
 		t.order.Store(nil)
 	}
@@ -198,39 +183,6 @@ func (t *table[T]) reschedule(id ID, old, now *row[T]) {
 	}
 }
 
-func (t *table[T]) unindex(key string, id ID) {
-	m := t.index[key]
-	delete(m, id)
-	if len(m) == 0 {
-		delete(t.index, key)
-	}
-}
-
-// By returns the ids of the rows with a further key, sorted.
-func (t *table[T]) By(key string) []ID {
-	return slices.Sorted(maps.Keys(t.index[key]))
-}
-
-// HasBy reports whether any row has a further key.
-func (t *table[T]) HasBy(key string) bool {
-	if t.hidden == nil {
-		return len(t.index[key]) > 0
-	}
-	return anyRow(t, key, func(*T) bool { return true })
-}
-
-// Each yields the rows with a further key in the order of their ids. It skips rows that
-// are deleted meanwhile.
-func (t *table[T]) Each(key string) iter.Seq2[ID, *T] {
-	return func(yield func(ID, *T) bool) {
-		for _, id := range t.By(key) {
-			if r, ok := t.Get(id); ok && !yield(id, r) {
-				return
-			}
-		}
-	}
-}
-
 // All yields every row in the order of the ids. Rows that go meanwhile are passed
 // over.
 func (t *table[T]) All() iter.Seq2[ID, *T] {
@@ -240,16 +192,6 @@ func (t *table[T]) All() iter.Seq2[ID, *T] {
 				return
 			}
 		}
-	}
-}
-
-// reindex rebuilds the further keys, after values were opened in place.
-func (t *table[T]) reindex() {
-	t.index = map[string]map[ID]struct{}{}
-	rows := t.rows
-	t.rows = map[ID]*row[T]{}
-	for id, r := range rows {
-		t.replace(id, nil, r)
 	}
 }
 
@@ -335,69 +277,20 @@ func (t *table[T]) tableName() string { return t.name }
 // holds reports whether a row exists, whether or not anybody may see it.
 func (t *table[T]) holds(id ID) bool { return t.rows[id] != nil }
 
-// touch names a row that changed.
-type touch struct {
-	table string
-	id    ID
-}
-
-// journal remembers how to take changes back while a decision runs. It also remembers
-// which rows the commits since the last look have changed.
-type journal struct {
-	tables  []anyTable
-	n       uint64 // number of the commit that is folded or decided now
-	depth   int
-	undo    []func()
-	touched map[touch]any // with the row as it was, nil when there was none; nil: nobody looks
-	// supposed is touched for what is folded only to be looked at.
-	supposed map[touch]any
-}
-
-// mark is a point to roll back to.
-type mark struct{ undo int }
-
-func (j *journal) begin() mark {
-	j.depth++
-	return mark{len(j.undo)}
-}
-
-func (j *journal) rollback(m mark) {
-	for i := len(j.undo) - 1; i >= m.undo; i-- {
-		j.undo[i]()
-	}
-	clear(j.undo[m.undo:])
-	j.undo = j.undo[:m.undo]
-	j.depth--
-}
-
-// keep ends a nested mark whose changes stay until the outer one is rolled back.
-func (j *journal) keep() { j.depth-- }
-
-func (j *journal) note(t touch, before any, undo func()) {
-	if j.depth > 0 {
-		j.undo = append(j.undo, undo)
-		if _, known := j.supposed[t]; !known && j.supposed != nil {
-			j.supposed[t] = before
-		}
-		return
-	}
-	if j.touched == nil {
-		return
-	}
-	if _, known := j.touched[t]; !known {
-		j.touched[t] = before
+// forkTo makes another table of the same kind a copy of this one.
+func (t *table[T]) forkTo(other anyTable) {
+	f := other.(*table[T])
+	t.freezeTo(other)
+	f.index = make(map[key[T]]map[ID]struct{}, len(t.index))
+	for key, ids := range t.index {
+		f.index[key] = maps.Clone(ids)
 	}
 }
 
-// watch begins to note which rows change.
-func (j *journal) watch() { j.touched = map[touch]any{} }
-
-// take returns the rows that changed since the last look, as they were then.
-func (j *journal) take() map[touch]any {
-	if j.touched == nil {
-		return nil
-	}
-	out := j.touched
-	j.touched = map[touch]any{}
-	return out
+// freezeTo makes the rows of another table of the same kind a copy of this one's.
+func (t *table[T]) freezeTo(other anyTable) {
+	f := other.(*table[T])
+	f.due, f.dueOf = nil, nil
+	f.rows = maps.Clone(t.rows)
+	f.order.Store(t.order.Load())
 }

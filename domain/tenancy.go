@@ -135,7 +135,7 @@ func (c TransferBooking) decide(tx *Tx) *Refusal {
 	tx.emit(BookingTransferred(c))
 	tx.transferPlace(b.Unit, former, c.Person)
 	tx.settle(c.Booking)
-	if tx.Shares.HasBy("active:" + string(c.Booking)) {
+	if tx.Shares.HasBy(shareActive, c.Booking) {
 		tx.warn("shares_stand", "the shares of the booking %s stand; revoke those that should end", c.Booking)
 	}
 	return nil

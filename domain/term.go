@@ -95,7 +95,7 @@ func (tx *Tx) checkUse(person, booking ID, from, until time.Time, times schedule
 // others.
 func (tx *Tx) daysFor(person ID, b *Booking) (first, last schedule.Date) {
 	var shared bool
-	for _, sh := range tx.Shares.Each("person:" + string(person)) {
+	for _, sh := range tx.Shares.Each(ShareByPerson, person) {
 		if sh.Booking != b.ID || sh.State != ShareStateActive {
 			continue
 		}

@@ -34,10 +34,10 @@ const MaxTokenLife = 366 * 24 * time.Hour
 
 func (s TokenScope) check() error { return oneOf(s, ScopeFull, ScopeRead, ScopeMetrics) }
 
-func (t *Token) keys() []string {
-	k := []string{"person:" + string(t.Person), "hash:" + t.Hash}
+func (t *Token) keys() []key[Token] {
+	k := []key[Token]{{TokenByPerson, t.Person}, {tokenByHash, ID(t.Hash)}}
 	if t.Issuer != "" {
-		k = append(k, "issuer:"+string(t.Issuer))
+		k = append(k, key[Token]{tokenByIssuer, t.Issuer})
 	}
 	return k
 }
@@ -117,7 +117,7 @@ func (tx *Tx) checkFewTokens(person ID) *Refusal {
 	if tx.heldRole(person).AtLeast(RoleStaff) {
 		most = maxStaffTokens
 	}
-	for _, t := range tx.Tokens.Each("person:" + string(person)) {
+	for _, t := range tx.Tokens.Each(TokenByPerson, person) {
 		if t.Good(tx.At) {
 			have++
 		}
@@ -136,7 +136,7 @@ func (tx *Tx) issue(e TokenIssued) *Refusal {
 	if raw, err := hex.DecodeString(e.Hash); err != nil || len(raw) != sha256.Size || strings.ToLower(e.Hash) != e.Hash {
 		return refuse("invalid_field", "hash: must be the SHA-256 of the secret, 64 hex digits in lower case")
 	}
-	if tx.Tokens.HasBy("hash:" + e.Hash) {
+	if tx.Tokens.HasBy(tokenByHash, ID(e.Hash)) {
 		return refuse("token_exists", "a token with this secret already exists")
 	}
 	if r := required("scope", string(e.Scope)); r != nil {
@@ -220,9 +220,9 @@ func (tx *Tx) checkMayEnd(t *Token) *Refusal {
 
 // issuedWith lists the tokens that were issued with a token, and with those.
 func (s *State) issuedWith(token ID) []ID {
-	ids := s.Tokens.By("issuer:" + string(token))
+	ids := s.Tokens.IDs(tokenByIssuer, token)
 	for i := 0; i < len(ids); i++ { // an issuer was there before what it issued, so there is no circle
-		ids = append(ids, s.Tokens.By("issuer:"+string(ids[i]))...)
+		ids = append(ids, s.Tokens.IDs(tokenByIssuer, ids[i])...)
 	}
 	return ids
 }

@@ -44,15 +44,15 @@ func (s *State) isMapped(u *Unit) bool {
 	})
 }
 
-func (u *Unit) keys() []string {
-	k := []string{"site:" + string(u.Site)}
+func (u *Unit) keys() []key[Unit] {
+	k := []key[Unit]{{UnitBySite, u.Site}}
 	if len(u.Privacy) > 0 {
-		k = append(k, privacyKey)
+		k = append(k, key[Unit]{index: unitWithPrivacy})
 	}
 	for _, r := range u.Rights {
-		k = append(k, "right:"+string(r.Right))
+		k = append(k, key[Unit]{UnitByRight, r.Right})
 		if r.Schedule != "" {
-			k = append(k, "schedule:"+string(r.Schedule))
+			k = append(k, key[Unit]{UnitBySchedule, r.Schedule})
 		}
 	}
 	return k
@@ -274,7 +274,7 @@ func (c ReleaseUnit) decide(tx *Tx) *Refusal {
 		return refuse("unit_occupied", "unit %s is moved in under booking %s; move out first", c.Unit, unit.Booking).about(c.Unit, unit.Booking)
 	}
 	tx.emit(UnitReleased(c))
-	for id := range tx.Grants.Each(auctionKey(c.Unit)) {
+	for id := range tx.Grants.Each(grantByAuction, c.Unit) {
 		tx.emit(RightRevoked{Grant: id})
 	}
 	return nil

@@ -49,7 +49,7 @@ func (s *State) PresentAccess(u *UnitUser) []UnitAccess {
 // OpenReview finds the review of a unit user's limited schedule that is not closed yet
 // (rule U12). Empty means that there is none.
 func (s *State) OpenReview(unit, person, right ID) ID {
-	for id := range s.Reviews.Each(openReview(unitUserKey(unit, person), right)) {
+	for id := range s.Reviews.Each(reviewOpenOf, userRight(unitUserKey(unit, person), right)) {
 		return id
 	}
 	return ""
@@ -151,7 +151,7 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 		"the access of %s to the unit %s is replaced as a whole, and these rights are gone", c.Person, c.Unit)
 	tx.emit(UnitUserAccessChanged{Unit: c.Unit, Person: c.Person, Access: access})
 	for _, right := range changed {
-		for id := range tx.Reviews.Each(openReview(key, right)) {
+		for id := range tx.Reviews.Each(reviewOpenOf, userRight(key, right)) {
 			tx.emit(ReviewAcknowledged{Review: id})
 		}
 	}

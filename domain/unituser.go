@@ -57,16 +57,16 @@ func unitUserKey(unit, person ID) ID { return unit + "/" + person }
 
 func (m ScheduleMode) check() error { return oneOf(m, ModeAlways, ModeSameAsUnit, ModeLimited) }
 
-func (u *UnitUser) keys() []string {
-	k := []string{"unit:" + string(u.Unit), "person:" + string(u.Person)}
+func (u *UnitUser) keys() []key[UnitUser] {
+	k := []key[UnitUser]{{UnitUserByUnit, u.Unit}, {UnitUserByPerson, u.Person}}
 	active := u.State == UnitUserStateActive
 	if active {
-		k = append(k, "active:"+string(u.Booking))
+		k = append(k, key[UnitUser]{unitUserActive, u.Booking})
 	}
 	for _, a := range u.Access {
-		k = append(k, "right:"+string(a.Right))
+		k = append(k, key[UnitUser]{UnitUserByRight, a.Right})
 		if active && a.Mode == ModeLimited {
-			k = append(k, "limited:"+string(a.Right))
+			k = append(k, key[UnitUser]{unitUserLimited, a.Right})
 		}
 	}
 	return k

@@ -181,7 +181,7 @@ func (s *State) managerSees(person ID, r Record) bool {
 // meetsAsManager reports whether a unit manager may see the record of a user of the
 // unit: not of somebody who was but named there.
 func (s *State) meetsAsManager(person, user ID) bool {
-	return anyRow(s.UnitUsers, "person:"+string(user), func(u *UnitUser) bool {
+	return s.UnitUsers.Any(UnitUserByPerson, user, func(u *UnitUser) bool {
 		return !u.Unconfirmed && s.inPlace(u) && s.manages(person, u.Unit)
 	})
 }
@@ -194,7 +194,7 @@ func (s *State) memberSees(person ID, r Record) bool {
 	case RecordGroupMember:
 		return s.RoleInGroup(person, r.Group).AtLeast(GroupAdmin)
 	case RecordPerson:
-		return anyRow(s.GroupMembers, "person:"+string(r.Person), func(m *GroupMember) bool {
+		return s.GroupMembers.Any(MemberByPerson, r.Person, func(m *GroupMember) bool {
 			return !m.Removed && !m.Unconfirmed && s.RoleInGroup(person, m.Group).AtLeast(GroupAdmin)
 		})
 	}
@@ -218,7 +218,7 @@ func (s *State) sinceMovedIn(unit ID, at time.Time) bool {
 // a place. With an instant, the other must have had the place then; the zero instant
 // asks for now.
 func (s *State) managesUser(person, user ID, at time.Time) bool {
-	for _, u := range s.UnitUsers.Each("person:" + string(user)) {
+	for _, u := range s.UnitUsers.Each(UnitUserByPerson, user) {
 		if s.inPlace(u) && (at.IsZero() || !at.Before(u.CreatedAt)) && s.manages(person, u.Unit) {
 			return true
 		}
@@ -249,7 +249,7 @@ func (s *State) isOwn(person ID, r Record) bool {
 // sharesWith reports whether the other has an active share by which they met a person:
 // of whose booking it is, or who shared it on.
 func (s *State) sharesWith(person, other ID) bool {
-	return anyRow(s.Shares, "person:"+string(other), func(sh *Share) bool {
+	return s.Shares.Any(ShareByPerson, other, func(sh *Share) bool {
 		b, ok := s.Bookings.Get(sh.Booking)
 		return ok && sh.State == ShareStateActive && !sh.Unconfirmed && (b.Person == person || s.shareScope(sh.ID).Person == person)
 	})
@@ -257,7 +257,7 @@ func (s *State) sharesWith(person, other ID) bool {
 
 // tenantOf reports whether a person is the primary tenant of a unit.
 func (s *State) tenantOf(person, unit ID) bool {
-	return anyRow(s.Bookings, "unit:"+string(unit), func(b *Booking) bool { return b.Person == person && !b.over() })
+	return s.Bookings.Any(BookingByUnit, unit, func(b *Booking) bool { return b.Person == person && !b.over() })
 }
 
 // ToldTo gives an explanation as the viewer may read it, who asked it of the state seen.

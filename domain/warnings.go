@@ -78,24 +78,23 @@ type opening struct {
 
 // openingsOf lists by what else than their bookings a person opens doors.
 func (tx *Tx) openingsOf(person ID) []opening {
-	key := "person:" + string(person)
 	var out []opening
-	for id, g := range tx.Grants.Each(key) {
+	for id, g := range tx.Grants.Each(GrantByPerson, person) {
 		if state := tx.GrantState(g); state == GrantStateActive || state == GrantStateNotStarted {
 			out = append(out, opening{id, tx.doorsOfRights(g.Right), g, RevokeRight{Grant: id}})
 		}
 	}
-	for id, m := range tx.GroupMembers.Each(key) {
+	for id, m := range tx.GroupMembers.Each(MemberByPerson, person) {
 		if g, ok := tx.Groups.Get(m.Group); ok && !m.Removed && !g.Ended {
 			out = append(out, opening{id, g.Doors, m, RemoveMember{Group: m.Group, Person: person}})
 		}
 	}
-	for id, sh := range tx.Shares.Each(key) {
+	for id, sh := range tx.Shares.Each(ShareByPerson, person) {
 		if sh.State == ShareStateActive && !tx.passed(sh.Site, sh.Until) {
 			out = append(out, opening{id, tx.doorsOfUnit(sh.Unit), sh, RevokeShare{Share: id}})
 		}
 	}
-	for id, u := range tx.UnitUsers.Each(key) {
+	for id, u := range tx.UnitUsers.Each(UnitUserByPerson, person) {
 		b, ok := tx.Bookings.Get(u.Booking)
 		if ok && tx.inPlace(u) && b.Person != person {
 			out = append(out, opening{id, tx.doorsOfUser(u.Unit, person), u, RemoveUnitUser{Unit: u.Unit, Person: person}})
@@ -108,7 +107,7 @@ func (tx *Tx) openingsOf(person ID) []opening {
 // themselves they open what the person may.
 func (tx *Tx) fobsOfService(person ID) []opening {
 	var out []opening
-	for id, c := range tx.Credentials.Each("person:" + string(person)) {
+	for id, c := range tx.Credentials.Each(CredentialByPerson, person) {
 		if !c.live() || c.Booking != "" || c.Unit != "" || c.DuressOf != "" || len(c.Sites) == 0 {
 			continue
 		}

@@ -472,3 +472,9 @@ func (w *world) digest(s *State) [32]byte {
 	require.NoError(w.t, err)
 	return d
 }
+
+// theRow returns a row, or nil.
+func theRow[T any](t *table[T], id ID) *T {
+	r, _ := t.Get(id)
+	return r
+}

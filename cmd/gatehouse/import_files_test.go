@@ -55,7 +55,7 @@ func TestAColumnThatIsNearlyAFieldIsRefused(t *testing.T) {
 	assert.Contains(t, refused.stderr, `for until say --map until=`)
 	s.must("import", "roles", path, "--map", "until=untill")
 	s.state(func(st *domain.State) {
-		for _, r := range st.RoleAssignments.Each("person:anna") {
+		for _, r := range st.RoleAssignments.Each(domain.RoleByPerson, "anna") {
 			assert.Equal(t, 2039, r.Until.Year(), "the beginning of the day in Berlin")
 		}
 	})

@@ -238,7 +238,7 @@ const firstTokenLife = 90 * 24 * time.Hour
 func (a *API) firstToken(ctx context.Context, org, owner domain.ID, cause domain.UUID) (*newOrgOutput, error) {
 	var lost []any
 	err := a.cfg.Store.View(ctx, org, func(s *domain.State, _ eventstore.Head) error {
-		for id, t := range s.Tokens.Each("person:" + string(owner)) {
+		for id, t := range s.Tokens.Each(domain.TokenByPerson, owner) {
 			if !t.Revoked {
 				lost = append(lost, &domain.RevokeToken{Token: id})
 			}

@@ -73,7 +73,7 @@ func TestEqualBootstrapRequestsAtOnceLeaveOneToken(t *testing.T) {
 	}
 	assert.Equal(t, 1, good)
 	require.NoError(t, b.store.View(t.Context(), "globex", func(s *domain.State, _ eventstore.Head) error {
-		for _, token := range s.Tokens.Each("person:gina") {
+		for _, token := range s.Tokens.Each(domain.TokenByPerson, "gina") {
 			if token.Good(b.clock()) {
 				good--
 			}

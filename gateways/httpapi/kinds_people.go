@@ -141,7 +141,7 @@ func (v *exportView) byMoveIn(u *domain.UnitUser) bool {
 // no owner.
 func (v *exportView) ownerOf(group domain.ID) domain.ID {
 	owner := domain.ID("")
-	for _, m := range v.state.GroupMembers.Each("owner:" + string(group)) {
+	for _, m := range v.state.GroupMembers.Each(domain.OwnerByGroup, group) {
 		if v.sees(m) && (owner == "" || m.Person < owner) {
 			owner = m.Person
 		}

@@ -54,14 +54,14 @@ type Answer[B any] struct {
 type table[R any] interface {
 	Get(domain.ID) (*R, bool)
 	All() iter.Seq2[domain.ID, *R]
-	Each(key string) iter.Seq2[domain.ID, *R]
+	Each(x domain.Index[R], value domain.ID) iter.Seq2[domain.ID, *R]
 }
 
 // filter keeps the rows of one value of a parameter.
 type filter[R any] struct {
-	key  string // finds the rows by what the state has indexed, without the value; empty: it does not
-	want string // the value; empty: the parameter was not given
-	has  func(*R) bool
+	index domain.Index[R] // finds the rows with the value; 0 if the state has none
+	want  string          // the value; empty: the parameter was not given
+	has   func(*R) bool
 }
 
 // noun is one kind of thing that is asked for.
@@ -182,8 +182,8 @@ func listRows[R, V any](ctx context.Context, a *API, n noun[R, V], in *List, fil
 // rowsOf gives the rows that the first indexed filter keeps, or all.
 func rowsOf[R any](t table[R], filters []filter[R]) iter.Seq2[domain.ID, *R] {
 	for _, f := range filters {
-		if f.key != "" && f.want != "" {
-			return t.Each(f.key + f.want)
+		if f.index != 0 && f.want != "" {
+			return t.Each(f.index, domain.ID(f.want))
 		}
 	}
 	return t.All()

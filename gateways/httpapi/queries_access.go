@@ -23,10 +23,10 @@ type bookingsInput struct {
 
 func (in *bookingsInput) filters() []filter[domain.Booking] {
 	return []filter[domain.Booking]{
-		{"unit:", in.Unit, func(r *domain.Booking) bool { return string(r.Unit) == in.Unit }},
-		{"person:", in.Person, func(r *domain.Booking) bool { return string(r.Person) == in.Person }},
-		{"site:", in.Site, func(r *domain.Booking) bool { return string(r.Site) == in.Site }},
-		{"", in.State, func(r *domain.Booking) bool { return string(r.State) == in.State }},
+		{domain.BookingByUnit, in.Unit, func(r *domain.Booking) bool { return string(r.Unit) == in.Unit }},
+		{domain.BookingByPerson, in.Person, func(r *domain.Booking) bool { return string(r.Person) == in.Person }},
+		{domain.BookingBySite, in.Site, func(r *domain.Booking) bool { return string(r.Site) == in.Site }},
+		{0, in.State, func(r *domain.Booking) bool { return string(r.State) == in.State }},
 	}
 }
 
@@ -47,9 +47,9 @@ type rightsInput struct {
 
 func (in *rightsInput) filters() []filter[domain.AccessRight] {
 	return []filter[domain.AccessRight]{
-		{"door:", in.Door, func(r *domain.AccessRight) bool { return slices.Contains(r.Doors, domain.ID(in.Door)) }},
-		{"schedule:", in.Schedule, func(r *domain.AccessRight) bool { return string(r.Schedule) == in.Schedule }},
-		{"site:", in.Site, func(r *domain.AccessRight) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
+		{domain.RightByDoor, in.Door, func(r *domain.AccessRight) bool { return slices.Contains(r.Doors, domain.ID(in.Door)) }},
+		{domain.RightBySchedule, in.Schedule, func(r *domain.AccessRight) bool { return string(r.Schedule) == in.Schedule }},
+		{domain.RightBySite, in.Site, func(r *domain.AccessRight) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
 	}
 }
 
@@ -69,8 +69,8 @@ type grantsInput struct {
 
 func (in *grantsInput) filters() []filter[domain.Grant] {
 	return []filter[domain.Grant]{
-		{"person:", in.Person, func(r *domain.Grant) bool { return string(r.Person) == in.Person }},
-		{"right:", in.Right, func(r *domain.Grant) bool { return string(r.Right) == in.Right }},
+		{domain.GrantByPerson, in.Person, func(r *domain.Grant) bool { return string(r.Person) == in.Person }},
+		{domain.GrantByRight, in.Right, func(r *domain.Grant) bool { return string(r.Right) == in.Right }},
 	}
 }
 
@@ -95,10 +95,10 @@ type sharesInput struct {
 
 func (in *sharesInput) filters() []filter[domain.Share] {
 	return []filter[domain.Share]{
-		{"booking:", in.Booking, func(r *domain.Share) bool { return string(r.Booking) == in.Booking }},
-		{"person:", in.Person, func(r *domain.Share) bool { return string(r.Person) == in.Person }},
-		{"unit:", in.Unit, func(r *domain.Share) bool { return string(r.Unit) == in.Unit }},
-		{"", in.State, func(r *domain.Share) bool { return string(r.State) == in.State }},
+		{domain.ShareByBooking, in.Booking, func(r *domain.Share) bool { return string(r.Booking) == in.Booking }},
+		{domain.ShareByPerson, in.Person, func(r *domain.Share) bool { return string(r.Person) == in.Person }},
+		{domain.ShareByUnit, in.Unit, func(r *domain.Share) bool { return string(r.Unit) == in.Unit }},
+		{0, in.State, func(r *domain.Share) bool { return string(r.State) == in.State }},
 	}
 }
 
@@ -127,12 +127,12 @@ type unitUsersInput struct {
 
 func (in *unitUsersInput) filters() []filter[domain.UnitUser] {
 	return []filter[domain.UnitUser]{
-		{"unit:", in.Unit, func(r *domain.UnitUser) bool { return string(r.Unit) == in.Unit }},
-		{"person:", in.Person, func(r *domain.UnitUser) bool { return string(r.Person) == in.Person }},
-		{"right:", in.Right, func(r *domain.UnitUser) bool {
+		{domain.UnitUserByUnit, in.Unit, func(r *domain.UnitUser) bool { return string(r.Unit) == in.Unit }},
+		{domain.UnitUserByPerson, in.Person, func(r *domain.UnitUser) bool { return string(r.Person) == in.Person }},
+		{domain.UnitUserByRight, in.Right, func(r *domain.UnitUser) bool {
 			return slices.ContainsFunc(r.Access, func(m domain.UnitAccess) bool { return string(m.Right) == in.Right })
 		}},
-		{"", in.State, func(r *domain.UnitUser) bool { return string(r.State) == in.State }},
+		{0, in.State, func(r *domain.UnitUser) bool { return string(r.State) == in.State }},
 	}
 }
 
@@ -155,9 +155,9 @@ func (in *reviewsInput) filters() []filter[domain.Review] {
 		due = ""
 	}
 	return []filter[domain.Review]{
-		{"unit:", in.Unit, func(r *domain.Review) bool { return string(r.Unit) == in.Unit }},
-		{"right:", in.Right, func(r *domain.Review) bool { return string(r.Right) == in.Right }},
-		{"", due, func(r *domain.Review) bool { return !r.Done }},
+		{domain.ReviewByUnit, in.Unit, func(r *domain.Review) bool { return string(r.Unit) == in.Unit }},
+		{domain.ReviewByRight, in.Right, func(r *domain.Review) bool { return string(r.Right) == in.Right }},
+		{0, due, func(r *domain.Review) bool { return !r.Done }},
 	}
 }
 

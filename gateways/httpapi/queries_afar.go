@@ -21,9 +21,9 @@ type remoteUnlocksInput struct {
 
 func (in *remoteUnlocksInput) filters() []filter[domain.UnlockRequest] {
 	return []filter[domain.UnlockRequest]{
-		{"person:", in.Person, func(r *domain.UnlockRequest) bool { return string(r.Person) == in.Person }},
-		{"door:", in.Door, func(r *domain.UnlockRequest) bool { return string(r.Door) == in.Door }},
-		{"", in.Outcome, func(r *domain.UnlockRequest) bool { return string(r.Outcome) == in.Outcome }},
+		{domain.UnlockRequestByPerson, in.Person, func(r *domain.UnlockRequest) bool { return string(r.Person) == in.Person }},
+		{domain.UnlockRequestByDoor, in.Door, func(r *domain.UnlockRequest) bool { return string(r.Door) == in.Door }},
+		{0, in.Outcome, func(r *domain.UnlockRequest) bool { return string(r.Outcome) == in.Outcome }},
 	}
 }
 

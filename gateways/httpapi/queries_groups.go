@@ -26,8 +26,8 @@ type groupsInput struct {
 
 func (in *groupsInput) filters() []filter[domain.Group] {
 	return []filter[domain.Group]{
-		{"door:", in.Door, func(r *domain.Group) bool { return slices.Contains(r.Doors, domain.ID(in.Door)) }},
-		{"site:", in.Site, func(r *domain.Group) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
+		{domain.GroupByDoor, in.Door, func(r *domain.Group) bool { return slices.Contains(r.Doors, domain.ID(in.Door)) }},
+		{domain.GroupBySite, in.Site, func(r *domain.Group) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
 	}
 }
 
@@ -47,9 +47,9 @@ type membersInput struct {
 
 func (in *membersInput) filters() []filter[domain.GroupMember] {
 	return []filter[domain.GroupMember]{
-		{"group:", in.Group, func(r *domain.GroupMember) bool { return string(r.Group) == in.Group }},
-		{"person:", in.Person, func(r *domain.GroupMember) bool { return string(r.Person) == in.Person }},
-		{"", in.Role, func(r *domain.GroupMember) bool { return string(r.Role) == in.Role }},
+		{domain.MemberByGroup, in.Group, func(r *domain.GroupMember) bool { return string(r.Group) == in.Group }},
+		{domain.MemberByPerson, in.Person, func(r *domain.GroupMember) bool { return string(r.Person) == in.Person }},
+		{0, in.Role, func(r *domain.GroupMember) bool { return string(r.Role) == in.Role }},
 	}
 }
 

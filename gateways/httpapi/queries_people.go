@@ -23,7 +23,7 @@ type peopleInput struct {
 
 func (in *peopleInput) filters() []filter[domain.Person] {
 	return []filter[domain.Person]{
-		{"", in.State, func(r *domain.Person) bool { return string(r.State) == in.State }},
+		{0, in.State, func(r *domain.Person) bool { return string(r.State) == in.State }},
 	}
 }
 
@@ -43,9 +43,9 @@ type rolesInput struct {
 
 func (in *rolesInput) filters() []filter[domain.RoleAssignment] {
 	return []filter[domain.RoleAssignment]{
-		{"person:", in.Person, func(r *domain.RoleAssignment) bool { return string(r.Person) == in.Person }},
-		{"site:", in.Site, func(r *domain.RoleAssignment) bool { return string(r.Site) == in.Site }},
-		{"", in.Role, func(r *domain.RoleAssignment) bool { return string(r.Role) == in.Role }},
+		{domain.RoleByPerson, in.Person, func(r *domain.RoleAssignment) bool { return string(r.Person) == in.Person }},
+		{domain.RoleBySite, in.Site, func(r *domain.RoleAssignment) bool { return string(r.Site) == in.Site }},
+		{0, in.Role, func(r *domain.RoleAssignment) bool { return string(r.Role) == in.Role }},
 	}
 }
 
@@ -62,7 +62,7 @@ type tokensInput struct {
 }
 
 func (in *tokensInput) filters() []filter[domain.Token] {
-	return []filter[domain.Token]{{"person:", in.Person, func(r *domain.Token) bool { return string(r.Person) == in.Person }}}
+	return []filter[domain.Token]{{domain.TokenByPerson, in.Person, func(r *domain.Token) bool { return string(r.Person) == in.Person }}}
 }
 
 // credentialView is a credential with what may be seen of it.
@@ -86,12 +86,12 @@ type credentialsInput struct {
 
 func (in *credentialsInput) filters() []filter[domain.Credential] {
 	return []filter[domain.Credential]{
-		{"person:", in.Person, func(r *domain.Credential) bool { return string(r.Person) == in.Person }},
-		{"booking:", in.Booking, func(r *domain.Credential) bool { return string(r.Booking) == in.Booking }},
-		{"unit:", in.Unit, func(r *domain.Credential) bool { return string(r.Unit) == in.Unit }},
-		{"site:", in.Site, func(r *domain.Credential) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
-		{"", in.Kind, func(r *domain.Credential) bool { return string(r.Kind) == in.Kind }},
-		{"", in.Leaked, func(r *domain.Credential) bool { return string(r.Leaked) == in.Leaked }},
+		{domain.CredentialByPerson, in.Person, func(r *domain.Credential) bool { return string(r.Person) == in.Person }},
+		{domain.CredentialByBooking, in.Booking, func(r *domain.Credential) bool { return string(r.Booking) == in.Booking }},
+		{domain.CredentialByUnit, in.Unit, func(r *domain.Credential) bool { return string(r.Unit) == in.Unit }},
+		{domain.CredentialBySite, in.Site, func(r *domain.Credential) bool { return slices.Contains(r.Sites, domain.ID(in.Site)) }},
+		{0, in.Kind, func(r *domain.Credential) bool { return string(r.Kind) == in.Kind }},
+		{0, in.Leaked, func(r *domain.Credential) bool { return string(r.Leaked) == in.Leaked }},
 	}
 }
 
@@ -130,7 +130,7 @@ func (a *API) registerPeople() {
 
 func viewPerson(v *viewer, id domain.ID, r *domain.Person) personView {
 	out := personView{Person: *r, Name: clearValue(r.Name), Email: clearValue(r.Email), Phone: clearValue(r.Phone), Roles: []roleView{}}
-	for key, role := range v.state.RoleAssignments.Each("person:" + string(id)) {
+	for key, role := range v.state.RoleAssignments.Each(domain.RoleByPerson, id) {
 		if v.sees(role) {
 			out.Roles = append(out.Roles, roleView{key, *role, out.Name})
 		}

@@ -35,7 +35,7 @@ type areasInput struct {
 }
 
 func (in *areasInput) filters() []filter[domain.Area] {
-	return []filter[domain.Area]{{"site:", in.Site, func(r *domain.Area) bool { return string(r.Site) == in.Site }}}
+	return []filter[domain.Area]{{domain.AreaBySite, in.Site, func(r *domain.Area) bool { return string(r.Site) == in.Site }}}
 }
 
 // doorView is a door with the zone of its site. People who may not read the door's record,
@@ -55,10 +55,10 @@ type doorsInput struct {
 
 func (in *doorsInput) filters() []filter[domain.Door] {
 	return []filter[domain.Door]{
-		{"unit:", in.Unit, func(r *domain.Door) bool { return string(r.Unit) == in.Unit }},
-		{"gateway:", in.Gateway, func(r *domain.Door) bool { return string(r.Gateway) == in.Gateway }},
-		{"area:", in.Area, func(r *domain.Door) bool { return string(r.In) == in.Area || string(r.Out) == in.Area }},
-		{"site:", in.Site, func(r *domain.Door) bool { return string(r.Site) == in.Site }},
+		{domain.DoorByUnit, in.Unit, func(r *domain.Door) bool { return string(r.Unit) == in.Unit }},
+		{domain.DoorByGateway, in.Gateway, func(r *domain.Door) bool { return string(r.Gateway) == in.Gateway }},
+		{domain.DoorByArea, in.Area, func(r *domain.Door) bool { return string(r.In) == in.Area || string(r.Out) == in.Area }},
+		{domain.DoorBySite, in.Site, func(r *domain.Door) bool { return string(r.Site) == in.Site }},
 	}
 }
 
@@ -74,7 +74,7 @@ type gatewaysInput struct {
 }
 
 func (in *gatewaysInput) filters() []filter[domain.Gateway] {
-	return []filter[domain.Gateway]{{"site:", in.Site, func(r *domain.Gateway) bool { return string(r.Site) == in.Site }}}
+	return []filter[domain.Gateway]{{domain.GatewayBySite, in.Site, func(r *domain.Gateway) bool { return string(r.Site) == in.Site }}}
 }
 
 type areaView struct{ domain.Area }
@@ -99,11 +99,11 @@ type unitsInput struct {
 
 func (in *unitsInput) filters() []filter[domain.Unit] {
 	return []filter[domain.Unit]{
-		{"right:", in.Right, func(r *domain.Unit) bool {
+		{domain.UnitByRight, in.Right, func(r *domain.Unit) bool {
 			return slices.ContainsFunc(r.Rights, func(m domain.UnitRight) bool { return string(m.Right) == in.Right })
 		}},
-		{"site:", in.Site, func(r *domain.Unit) bool { return string(r.Site) == in.Site }},
-		{"", in.State, func(r *domain.Unit) bool { return string(r.State) == in.State }},
+		{domain.UnitBySite, in.Site, func(r *domain.Unit) bool { return string(r.Site) == in.Site }},
+		{0, in.State, func(r *domain.Unit) bool { return string(r.State) == in.State }},
 	}
 }
 
@@ -163,7 +163,7 @@ func (a *API) registerPlaces() {
 		name: "gateway", path: "gateways", tag: "Gateways", many: "the gateways",
 		table: func(s *domain.State) table[domain.Gateway] { return s.Gateways },
 		view: func(v *viewer, id domain.ID, r *domain.Gateway) gatewayView {
-			return gatewayView{*r, orEmpty(v.state.Doors.By("gateway:" + string(id)))}
+			return gatewayView{*r, orEmpty(v.state.Doors.IDs(domain.DoorByGateway, id))}
 		},
 	})
 	registerNoun[domain.Unit, unitView, unitsInput](a, noun[domain.Unit, unitView]{

@@ -105,7 +105,7 @@ func (d *Demo) free(ctx context.Context) (found *place, err error) {
 			p := &d.house.places[i]
 			unit, ok := s.Units.Get(p.id)
 			vacant := ok && unit.State == domain.UnitVacant
-			for _, b := range s.Bookings.Each("unit:" + string(p.id)) {
+			for _, b := range s.Bookings.Each(domain.BookingByUnit, p.id) {
 				vacant = vacant && b.State != domain.BookingStateActive
 			}
 			if vacant {
