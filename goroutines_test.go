@@ -28,7 +28,7 @@ var unguarded = map[string]string{
 	"cmd/gatehouse/service.go goServe":          "net/http and the API guard each request",
 	"deploy/process.go start":                   "a program of its own",
 	"eventstore/backup/s3.go":                   "a verb of its own",
-	"eventstore/marks.go openMarks":             "they run before there is a store to guard them, and copy records of one size that bear sums",
+	"eventstore/mark/marks.go OpenMarks":        "they run before there is a store to guard them, and copy records of one size that bear sums",
 	"eventstore/restore/restore.go":             "a verb of its own",
 	"eventstore/queue.go handOver":              "each job is guarded, and its panic is the caller's",
 	"gateways/admission/admission.go answerAll": "it hands questions on, each of which is guarded",

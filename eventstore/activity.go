@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -26,7 +28,7 @@ type ActivityWriter struct {
 	js      jetstream.JetStream
 	stream  jetstream.Stream
 	may     func() error // tells why nothing may be appended now
-	marks   *Marks       // may be nil
+	marks   *mark.Marks  // may be nil
 	subject string
 	gateway domain.ID
 	boot    uint64
@@ -46,9 +48,9 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 			return nil, fmt.Errorf("eventstore: activity of %q: %w", id, err)
 		}
 	}
-	stream, err := s.js.Stream(ctx, StreamActivity)
+	stream, err := s.js.Stream(ctx, streams.Activity)
 	if err != nil {
-		return nil, fmt.Errorf("eventstore: open %s: %w", StreamActivity, err)
+		return nil, fmt.Errorf("eventstore: open %s: %w", streams.Activity, err)
 	}
 	w := &ActivityWriter{js: s.js, stream: stream, may: s.canAppend, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
@@ -67,7 +69,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 // standBehind finds the counter and the boot of a subject whose last message is no
 // record: it counts as one, so that the counter goes on.
 func (s *Store) standBehind(ctx context.Context, w *ActivityWriter) error {
-	return s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
+	return s.readThrough(ctx, streams.Activity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
 		w.k++
 		if a, err := wire.DecodeActivity(body); err == nil && a.Gateway == wire.ID(w.gateway) {
 			w.k, w.boot = a.K, a.Boot+1
@@ -90,7 +92,7 @@ func (s *Store) Activity(ctx context.Context, org, site, gateway domain.ID, f fu
 		return 0, err
 	}
 	var prev *wire.Hash
-	err = s.readThrough(ctx, StreamActivity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
+	err = s.readThrough(ctx, streams.Activity, []string{w.subject}, 1, w.seq, func(_ uint64, body []byte) error {
 		follows := prev
 		hash := wire.HashOf(body)
 		prev = &hash
@@ -156,7 +158,7 @@ func (w *ActivityWriter) Append(ctx context.Context, records []wire.Activity) er
 		switch out {
 		case stored:
 			w.k, w.prev, w.seq = firstK+uint64(len(records)), prev, seq
-			w.marks.advanceStream(StreamActivity, seq)
+			w.marks.AdvanceStream(streams.Activity, seq)
 			return nil
 		case rejected:
 			return errors.Join(ErrRejected, err)
@@ -165,7 +167,7 @@ func (w *ActivityWriter) Append(ctx context.Context, records []wire.Activity) er
 		last, readErr := w.last(ctx)
 		switch {
 		case readErr == nil && last != nil && w.prev == prev:
-			w.marks.advanceStream(StreamActivity, w.seq)
+			w.marks.AdvanceStream(streams.Activity, w.seq)
 			return nil // it was stored and its acknowledgement lost
 		case (readErr == nil || errors.Is(readErr, errUnread)) && out == conflict && w.seq != was:
 			return fmt.Errorf("%w: %s stands at %d", ErrNotSoleWriter, w.subject, w.k)
@@ -199,7 +201,7 @@ func (w *ActivityWriter) chain(records []wire.Activity) ([][]byte, wire.Hash, er
 // first message bears the guard.
 func (w *ActivityWriter) publish(ctx context.Context, bodies [][]byte) (uint64, outcome, error) {
 	if len(bodies) == 1 {
-		return appendGuarded(ctx, w.js, StreamActivity, w.subject, bodies[0], w.seq)
+		return appendGuarded(ctx, w.js, streams.Activity, w.subject, bodies[0], w.seq)
 	}
 	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()

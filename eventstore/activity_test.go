@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -26,7 +27,7 @@ func records(from, n int) []wire.Activity {
 // gaps.
 func readActivity(t *testing.T, s *Store, subject string) (out []wire.Activity) {
 	t.Helper()
-	stream, err := s.js.Stream(t.Context(), StreamActivity)
+	stream, err := s.js.Stream(t.Context(), streams.Activity)
 	require.NoError(t, err)
 	var prev wire.Hash
 	for seq := uint64(1); ; {

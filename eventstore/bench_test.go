@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 )
 
@@ -20,7 +22,7 @@ import (
 func benchBed(b *testing.B) (*Store, *nats.Conn) {
 	b.Helper()
 	dir := b.TempDir()
-	e, err := StartEmbedded(EmbeddedConfig{Dir: dir, Log: quiet()})
+	e, err := natsserver.Start(natsserver.Config{Dir: dir, Log: quiet()})
 	require.NoError(b, err)
 	nc, err := e.Connect()
 	require.NoError(b, err)
@@ -28,7 +30,7 @@ func benchBed(b *testing.B) (*Store, *nats.Conn) {
 	require.NoError(b, err)
 	v, err := vault.Open(b.Context(), dir, master)
 	require.NoError(b, err)
-	marks, err := OpenMarks(dir, "", quiet())
+	marks, err := mark.OpenMarks(dir, "", waitLimit, quiet())
 	require.NoError(b, err)
 	s, err := Open(b.Context(), Config{Conn: nc, Embedded: e, Marks: marks, Keys: v, Vault: v, Snapshots: filepath.Join(dir, "snapshots"), Now: time.Now, Log: quiet()},
 		NewMetrics(prometheus.NewRegistry()))

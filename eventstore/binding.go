@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-)
 
-// vaultKey is the entry of the ledger stream's metadata that names its vault.
-const vaultKey = "gatehouse_vault"
+	"gatehouse/eventstore/streams"
+)
 
 // ErrForeignVault says that this node holds another vault than the one that has the
 // keys of the ledger. The error that wraps it says what to do.
@@ -29,10 +29,10 @@ func (s *Store) bindVault(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
 	}
-	bound := info.Config.Metadata[vaultKey]
+	bound := info.Config.Metadata[streams.VaultKey]
 	if bound == id {
 		if s.cfg.AdoptVault && s.cfg.Embedded == nil { // the operator of the cluster has named it
-			s.unsafe = append(s.unsafe, UnsafeSetting{"stream " + StreamLedger, vaultKey, id, "the vault before"})
+			s.unsafe = append(s.unsafe, boundTo(id, "the vault before"))
 		}
 		return nil
 	}
@@ -45,21 +45,21 @@ func (s *Store) bindVault(ctx context.Context) error {
 		return nil // nothing is written, and nothing is changed
 	}
 	config := info.Config
-	config.Metadata = withVault(config.Metadata, id)
+	config.Metadata = streams.WithVault(config.Metadata, id)
 	if err := s.changeLedger(ctx, config); err != nil && bound != "" {
 		return fmt.Errorf("eventstore: bind the ledger to its vault: %w: run gatehouse streams apply --vault %s with the operator's seed, and start again", err, id)
 	} else if err != nil {
 		s.log.Warn("the ledger does not name its vault, so that another one in its place goes unnoticed; gatehouse streams apply with the operator's seed mends that", "vault", id, "error", err)
 		return nil
 	}
-	if s.ledger, err = s.js.Stream(ctx, StreamLedger); err != nil {
+	if s.ledger, err = s.js.Stream(ctx, streams.Ledger); err != nil {
 		return fmt.Errorf("eventstore: open the ledger: %w", err)
 	}
 	if bound == "" {
 		return nil
 	}
 	s.log.Warn("the ledger has another vault from now on; personal data that was sealed before cannot be read", "vault", id, "was", bound)
-	s.unsafe = append(s.unsafe, UnsafeSetting{"stream " + StreamLedger, vaultKey, id, bound})
+	s.unsafe = append(s.unsafe, boundTo(id, bound))
 	return nil
 }
 
@@ -81,3 +81,12 @@ func (s *Store) changeLedger(ctx context.Context, config jetstream.StreamConfig)
 	_, err = s.js.UpdateStream(ctx, config)
 	return err
 }
+
+// boundTo is the override that is recorded when the ledger gets another vault.
+func boundTo(id, needed string) streams.Setting {
+	return streams.Setting{Where: "stream " + streams.Ledger, Setting: streams.VaultKey, Value: id, Needed: needed}
+}
+
+// bindingTime bounds the try to name the vault in a ledger of another account's
+// rights: a server tells a client that may not ask nothing.
+const bindingTime = 2 * time.Second

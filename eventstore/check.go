@@ -10,12 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
-
-// DamageAdvice is what an operator does about a damaged ledger.
-const DamageAdvice = "put the ledger back from a copy that is whole, and start again"
 
 const (
 	// checkChunk is how many messages are checked between two pauses of checkPause:
@@ -142,7 +140,7 @@ func (s *Store) readWhole(ctx context.Context, from, until uint64, f func(seq ui
 	for ; until >= from; until-- {
 		_, err := s.ledger.GetMsg(ctx, until)
 		if err == nil {
-			return s.readThrough(ctx, StreamLedger, nil, from, until, f)
+			return s.readThrough(ctx, streams.Ledger, nil, from, until, f)
 		}
 		if !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return fmt.Errorf("read the ledger: %w", err)

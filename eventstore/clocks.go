@@ -2,17 +2,16 @@ package eventstore
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/clock"
+	"gatehouse/eventstore/natsserver"
 )
 
 // ErrClock says that the wall clock is not trusted. Only commands that take access away
@@ -134,7 +133,7 @@ func (s *Store) lookAtClock(ctx context.Context) {
 	w := &s.clockWatch
 	err := s.cfg.Clock.Check()
 	if err != nil && s.cfg.System != nil && s.cfg.Embedded == nil {
-		offsets, size, asked := s.serverClocks(ctx)
+		offsets, size, asked := natsserver.Clocks(ctx, s.cfg.System, s.cfg.Replicas, s.cfg.Clock.Wall)
 		if asked != nil && ctx.Err() == nil {
 			s.log.Warn("the servers were not asked for their time", "error", asked)
 		}
@@ -155,38 +154,4 @@ func (s *Store) lookAtClock(ctx context.Context) {
 			s.log.Warn("the last good time is not written down; a start goes by the newest commit", "error", err)
 		}
 	}
-}
-
-// serverClocks asks the servers of a cluster for the offsets of their clocks from the
-// clock here. It also returns how many servers there are.
-func (s *Store) serverClocks(ctx context.Context) (offsets []time.Duration, size int, err error) {
-	sys, size := s.cfg.System, s.cfg.Replicas
-	inbox := sys.NewInbox()
-	sub, err := sys.SubscribeSync(inbox)
-	if err != nil {
-		return nil, size, err
-	}
-	defer func() { err = errors.Join(err, sub.Unsubscribe()) }()
-	if err := sys.PublishRequest("$SYS.REQ.SERVER.PING.VARZ", inbox, nil); err != nil {
-		return nil, size, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, serversAnswer)
-	defer cancel()
-	for len(offsets) < size {
-		msg, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			break // nothing more comes
-		}
-		var reply struct {
-			Data server.Varz `json:"data"`
-		}
-		if err := json.Unmarshal(msg.Data, &reply); err != nil {
-			return offsets, size, err
-		}
-		offsets = append(offsets, reply.Data.Now.Sub(s.cfg.Clock.Wall()))
-		if js := reply.Data.JetStream; js.Meta != nil {
-			size = max(size, js.Meta.Size)
-		}
-	}
-	return offsets, size, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/clock"
+	"gatehouse/eventstore/natsserver"
 )
 
 // A bentServer is a server of a cluster whose messages to one connection are changed on
@@ -108,7 +109,7 @@ func TestMostServersOfTheClusterMakeTheClockGood(t *testing.T) {
 	require.ErrorIs(t, adds("held"), ErrClock)
 	require.ErrorIs(t, s.ClockTrusted(), ErrClock, "what is due waits for that")
 	for range 3 { // as often as it may look
-		offsets, size, err := s.serverClocks(t.Context())
+		offsets, size, err := natsserver.Clocks(t.Context(), s.cfg.System, s.cfg.Replicas, s.cfg.Clock.Wall)
 		require.NoError(t, err)
 		require.Len(t, offsets, 3)
 		require.False(t, c.Agree(offsets, size), "%v", offsets)

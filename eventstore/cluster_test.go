@@ -18,6 +18,8 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/clustertest"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 )
 
@@ -31,7 +33,7 @@ type testbed struct {
 	dir      string
 	replicas int
 	servers  []*server.Server
-	embedded *Embedded
+	embedded *natsserver.Embedded
 	vault    *vault.Vault
 	next     atomic.Int32
 }
@@ -53,7 +55,7 @@ func newR1(t *testing.T) *testbed {
 }
 
 func (b *testbed) startR1() {
-	e, err := StartEmbedded(EmbeddedConfig{Dir: b.dir, Log: quiet()})
+	e, err := natsserver.Start(natsserver.Config{Dir: b.dir, Log: quiet()})
 	require.NoError(b.t, err)
 	b.embedded, b.servers = e, []*server.Server{e.Server()}
 }
@@ -124,9 +126,9 @@ func (b *testbed) config() Config {
 }
 
 // marks opens the marks of a node, until the end of the test.
-func (b *testbed) marks(dir, witness string) *Marks {
+func (b *testbed) marks(dir, witness string) *mark.Marks {
 	b.t.Helper()
-	m, err := OpenMarks(dir, witness, quiet())
+	m, err := mark.OpenMarks(dir, witness, waitLimit, quiet())
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { require.NoError(b.t, m.Close()) })
 	return m

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"gatehouse/eventstore/streams"
 )
 
 const (
@@ -118,7 +120,7 @@ func (s *Store) lookAtEnd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, currentTime)
 	defer cancel()
 	at := s.current.elapsed()
-	ledger, err := s.js.Stream(ctx, StreamLedger)
+	ledger, err := s.js.Stream(ctx, streams.Ledger)
 	if err != nil {
 		return fmt.Errorf("look where the ledger ends: %w", err)
 	}

@@ -11,13 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 )
 
 // ledgerFiles returns the directory in which the server of a testbed keeps the
 // ledger's messages.
 func (b *testbed) ledgerFiles() string {
 	b.t.Helper()
-	found, err := filepath.Glob(filepath.Join(b.dir, "jetstream", "jetstream", "*", "streams", StreamLedger, "msgs"))
+	found, err := filepath.Glob(filepath.Join(b.dir, "jetstream", "jetstream", "*", "streams", streams.Ledger, "msgs"))
 	require.NoError(b.t, err)
 	require.Len(b.t, found, 1)
 	return found[0]

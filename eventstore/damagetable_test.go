@@ -18,6 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
@@ -54,12 +57,12 @@ func openData(t *testing.T, dir, witness string) (openedData, error) {
 		return fail(err)
 	}
 	stops = append(stops, func() { held.Close() })
-	marks, err := OpenMarks(dir, witness, quiet())
+	marks, err := mark.OpenMarks(dir, witness, waitLimit, quiet())
 	if err != nil {
 		return fail(err)
 	}
 	stops = append(stops, func() { marks.Close() })
-	embedded, err := StartEmbedded(EmbeddedConfig{Dir: dir, Marks: marks, Log: quiet()})
+	embedded, err := natsserver.Start(natsserver.Config{Dir: dir, Marks: marks, Log: quiet()})
 	if err != nil {
 		return fail(err)
 	}
@@ -92,7 +95,7 @@ func storeData(t *testing.T, n int) *storedData {
 	newOrg(t, s.Store, "beta")
 	publish := func() {
 		d.messages++
-		for stream, subject := range map[string]string{StreamActivity: "activity.acme.home.g1", StreamPermissions: "permissions.acme.home", StreamRefusals: "refusals.acme"} {
+		for stream, subject := range map[string]string{streams.Activity: "activity.acme.home.g1", streams.Permissions: "permissions.acme.home", streams.Refusals: "refusals.acme"} {
 			_, err := s.GuardedAppend(t.Context(), stream, subject, [][]byte{[]byte(`{"a":"message"}`)}, d.messages-1)
 			require.NoError(t, err)
 		}
@@ -169,7 +172,7 @@ func damagedFiles() []string {
 	var out []string
 	for _, stream := range allStreams {
 		for _, file := range []string{"msgs/1.blk", "msgs/index.db", "meta.inf", "meta.sum"} {
-			if file != "msgs/1.blk" && stream != StreamLedger && os.Getenv("GATEHOUSE_LONG") == "" {
+			if file != "msgs/1.blk" && stream != streams.Ledger && os.Getenv("GATEHOUSE_LONG") == "" {
 				continue // as with the ledger
 			}
 			out = append(out, streamsIn+stream+"/"+file)
@@ -217,7 +220,7 @@ func (d *storedData) says(t *testing.T, s openedData) (told string, lost bool) {
 // tells reports whether what is kept of damage names every stream that lost something.
 func tells(kept, lost string) bool {
 	for part := range strings.SplitSeq(lost, "/") {
-		stream := StreamLedger
+		stream := streams.Ledger
 		for _, other := range allStreams[1:] {
 			if strings.HasSuffix(part, other) {
 				stream = other

@@ -2,15 +2,9 @@ package eventstore
 
 import (
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
 
 	"gatehouse/eventstore/vault"
 )
@@ -25,9 +19,6 @@ const (
 	// reserve is the room, in bytes, kept for commands that take access away: with less,
 	// no others are accepted. It holds 32 of the largest commits.
 	reserve = 16 << 20
-	// probeSize is how much must fit on a disk that was full before the server is
-	// restarted: in bytes, what it writes at a start and some commits.
-	probeSize = 4 << 20
 )
 
 // disk is what is known of the disk of the embedded server.
@@ -64,7 +55,7 @@ func (s *Store) watchDisk() {
 // that was cut off, and those who wait for an answer to that write read the tail.
 func (s *Store) lookAtDisk() {
 	e := s.cfg.Embedded
-	room, err := roomIn(e.cfg.Dir)
+	room, err := e.Room()
 	if err != nil {
 		s.log.Warn("the room on the disk of the ledger is not known", "error", err)
 		return
@@ -78,7 +69,7 @@ func (s *Store) lookAtDisk() {
 	}
 	s.metrics.Room.Set(float64(room))
 	s.noteSlow("embedded", e.Server().NumSlowConsumers())
-	full := e.full()
+	full := e.Full()
 	if full == nil {
 		s.disk.full.Store(nil)
 		return
@@ -86,10 +77,10 @@ func (s *Store) lookAtDisk() {
 	if s.disk.full.Swap(&full) == nil {
 		s.log.Error("the disk of the ledger is full, so that nothing is committed; this instance goes on by itself when there is room", "error", full)
 	}
-	if e.probe() != nil {
+	if e.Probe() != nil {
 		return // it is full still
 	}
-	if err := e.restart(); err != nil {
+	if err := e.Restart(); err != nil {
 		s.log.Error("there is room for the ledger, and its server does not start; trying again", "error", err)
 		return
 	}
@@ -98,58 +89,7 @@ func (s *Store) lookAtDisk() {
 	s.log.Info("there is room for the ledger again, and its server was started anew")
 }
 
-// full tells that a write of the server has failed for want of room. It also tells that
-// the server could not be restarted after that. A write that failed for another reason
-// is not mended by a restart: the disk may then hold something other than what was
-// written.
-func (e *Embedded) full() error {
-	if !e.Server().Running() {
-		return errors.New("eventstore: the embedded server is not started")
-	}
-	for _, found := range e.Server().Healthz(&server.HealthzOptions{Details: true}).Errors {
-		if noRoom(found.Error) {
-			return fmt.Errorf("eventstore: %s", found.Error)
-		}
-	}
-	return nil
-}
-
-// noRoom reads the text of an error of the server, which does not hand on the error
-// itself.
-func noRoom(text string) bool {
-	return strings.Contains(text, syscall.ENOSPC.Error()) || strings.Contains(text, syscall.EDQUOT.Error())
-}
-
 // isFull reports whether a disk takes nothing more for want of room.
 func isFull(err error) bool {
 	return errors.Is(err, vault.ErrFull) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
-// probe writes to the disk of the server, to see whether it takes anything.
-func (e *Embedded) probe() error {
-	path := filepath.Join(e.cfg.Dir, "probe")
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(make([]byte, probeSize))
-	return errors.Join(err, f.Sync(), f.Close(), os.Remove(path))
-}
-
-// restart starts the server anew on its directory.
-func (e *Embedded) restart() error {
-	e.Stop()
-	if err := e.start(); err != nil {
-		return err
-	}
-	return e.checkStreamEnds()
-}
-
-// roomIn is how many bytes may still be written to the disk of a directory.
-func roomIn(dir string) (int64, error) {
-	var st syscall.Statfs_t
-	if err := syscall.Statfs(dir, &st); err != nil {
-		return 0, fmt.Errorf("eventstore: look at the disk of %s: %w", dir, err)
-	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
 }

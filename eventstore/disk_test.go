@@ -20,9 +20,9 @@ func TestTheServerIsStartedAnewUnderTheStore(t *testing.T) {
 	newOrg(t, first, "acme")
 	fill(t, first, "acme", 5)
 	_, before := digest(t, second, "acme")
-	require.NoError(t, b.embedded.full())
-	require.NoError(t, b.embedded.probe())
-	require.NoError(t, b.embedded.restart())
+	require.NoError(t, b.embedded.Full())
+	require.NoError(t, b.embedded.Probe())
+	require.NoError(t, b.embedded.Restart())
 	b.servers[0] = b.embedded.Server()
 
 	req := request(&domain.RegisterPerson{Person: "anna", Name: domain.Clear("Anna")})
@@ -72,10 +72,4 @@ func TestAFullDiskKeepsTheReserveForWhatTakesAccessAway(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, wire.Position{Epoch: 1, N: after.N + 1}, r.Position)
 	assert.False(t, r.Repeated)
-}
-
-func TestWantOfRoomIsToldFromOtherErrors(t *testing.T) {
-	assert.True(t, noRoom("JetStream stream '$G > LEDGER' write error: write 1.blk: no space left on device"))
-	assert.True(t, noRoom("JetStream stream '$G > LEDGER' write error: sync 1.blk: disk quota exceeded"))
-	assert.False(t, noRoom("JetStream stream '$G > LEDGER' write error: sync 1.blk: input/output error"))
 }

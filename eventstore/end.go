@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -42,7 +43,7 @@ func (s *Store) knownEnds(id domain.ID, snap snapshotHeader) []knownEnd {
 	s.streams.mu.Unlock()
 	for _, ob := range s.observers {
 		if seen := ob.Seen(id); seen.N > 0 {
-			out = append(out, knownEnd{mark.Mark{Org: id, Epoch: seen.Epoch, N: seen.N}, "what is published of it in " + StreamPermissions})
+			out = append(out, knownEnd{mark.Mark{Org: id, Epoch: seen.Epoch, N: seen.N}, "what is published of it in " + streams.Permissions})
 		}
 	}
 	return out
@@ -109,7 +110,7 @@ func (s *Store) checkUnmarked(o *org, end Head) error {
 		return nil
 	}
 	if s.cfg.Marks != nil {
-		if _, _, ok := s.cfg.Marks.Of(o.id); ok || end.N == 0 && !s.cfg.Marks.missing() {
+		if _, _, ok := s.cfg.Marks.Of(o.id); ok || end.N == 0 && !s.cfg.Marks.Missing() {
 			return nil
 		}
 	}
@@ -128,7 +129,7 @@ func (s *Store) lostMessages() string {
 	if s.cfg.Embedded == nil {
 		return ""
 	}
-	if blocks := s.cfg.Embedded.keptBlocks(StreamLedger); len(blocks) > 0 {
+	if blocks := s.cfg.Embedded.KeptBlocks(streams.Ledger); len(blocks) > 0 {
 		return fmt.Sprintf("the ledger was cut at damage, which is kept as %s until you move it elsewhere", blocks[0])
 	}
 	return ""
@@ -191,6 +192,6 @@ func (s *Store) mark(id domain.ID, head Head) {
 	for top := s.top.Load(); head.seq > top && !s.top.CompareAndSwap(top, head.seq); top = s.top.Load() {
 	}
 	if s.cfg.Marks != nil && head.N > 0 {
-		s.cfg.Marks.advance(mark.Mark{Org: id, Ledger: s.created.UnixNano(), Epoch: max(head.Epoch, 1), N: head.N, Seq: head.seq, Hash: head.Hash})
+		s.cfg.Marks.Advance(mark.Mark{Org: id, Ledger: s.created.UnixNano(), Epoch: max(head.Epoch, 1), N: head.N, Seq: head.seq, Hash: head.Hash})
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/streams"
 )
 
 // keep copies a directory of the testbed aside. put replaces the directory with the
@@ -58,7 +59,7 @@ func vaultFollowed(t *testing.T, s *Store) {
 	if s.fences == nil {
 		return
 	}
-	stream, err := s.js.Stream(t.Context(), StreamLedger)
+	stream, err := s.js.Stream(t.Context(), streams.Ledger)
 	require.NoError(t, err)
 	require.NoError(t, s.fences.wait(t.Context(), stream.CachedInfo().State.LastSeq))
 }
@@ -79,7 +80,7 @@ func TestALedgerBehindTheWitnessServesNothing(t *testing.T) {
 	witness := b.t.TempDir()
 	cfg := b.config()
 	var err error
-	cfg.Marks, err = OpenMarks(t.TempDir(), witness, quiet())
+	cfg.Marks, err = mark.OpenMarks(t.TempDir(), witness, waitLimit, quiet())
 	require.NoError(t, err)
 	cfg = rolledBack(t, b, cfg)
 	require.NoError(t, cfg.Marks.Close())
@@ -173,7 +174,7 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 	b := newR1(t)
 	dir := filepath.Join(t.TempDir(), "mount")
 	began := time.Now()
-	m, err := openMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
+	m, err := mark.OpenMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	cfg := b.config()
@@ -181,7 +182,7 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 	s := b.open(cfg)
 	newOrg(t, s, "acme")
 	fill(t, s, "acme", 3)
-	_, witness := m.trouble(began.Add(time.Minute))
+	_, witness := m.Trouble(began.Add(time.Minute))
 	assert.ErrorContains(t, witness, "no such file or directory")
 	_, err = os.Stat(dir)
 	assert.ErrorIs(t, err, os.ErrNotExist, "a directory that is made where a disk should be mounted is no other disk")
@@ -191,27 +192,27 @@ func TestAWitnessThatIsAwayStopsNothing(t *testing.T) {
 		found, _, err := mark.Read(dir)
 		return err == nil && len(found) > 0 && found[0].N == 4
 	}, waitLimit, 10*time.Millisecond, "it has all when it is back")
-	require.Eventually(t, func() bool { _, witness := m.trouble(began.Add(time.Hour)); return witness == nil }, waitLimit, 10*time.Millisecond)
+	require.Eventually(t, func() bool { _, witness := m.Trouble(began.Add(time.Hour)); return witness == nil }, waitLimit, 10*time.Millisecond)
 }
 
 // A witness whose directory goes away while the service runs is reported. Its open file
 // still takes writes, which nobody would find again.
 func TestAWitnessThatGoesIsToldOf(t *testing.T) {
 	dir := t.TempDir()
-	m, err := openMarks(t.TempDir(), dir, waitLimit, quiet())
+	m, err := mark.OpenMarks(t.TempDir(), dir, waitLimit, quiet())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	away := filepath.Join(t.TempDir(), "away")
 	require.NoError(t, os.Rename(dir, away))
-	m.advance(mark.Mark{Org: "acme", Epoch: 1, N: 4})
+	m.Advance(mark.Mark{Org: "acme", Epoch: 1, N: 4})
 	later := time.Now().Add(time.Hour)
 	require.Eventually(t, func() bool {
-		_, witness := m.trouble(later)
+		_, witness := m.Trouble(later)
 		return witness != nil && strings.Contains(witness.Error(), "no such file or directory")
 	}, waitLimit, 10*time.Millisecond)
 
 	require.NoError(t, os.Rename(away, dir))
-	require.Eventually(t, func() bool { _, witness := m.trouble(later); return witness == nil }, waitLimit, 10*time.Millisecond)
+	require.Eventually(t, func() bool { _, witness := m.Trouble(later); return witness == nil }, waitLimit, 10*time.Millisecond)
 	found, _, err := mark.Read(dir)
 	require.NoError(t, err)
 	require.Len(t, found, 1)
@@ -228,7 +229,7 @@ func TestAWitnessThatComesLateIsCompared(t *testing.T) {
 	require.NoError(t, f.Advance(mark.Mark{Org: "acme", Epoch: 1, N: 9}))
 	require.NoError(t, f.Close())
 	dir := filepath.Join(t.TempDir(), "mount")
-	m, err := openMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
+	m, err := mark.OpenMarks(t.TempDir(), dir, 10*time.Millisecond, quiet())
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	cfg := b.config()
@@ -265,7 +266,7 @@ func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
 			require.ErrorIs(t, err, ErrLedgerLost)
 			js, err := jetstream.New(cfg.Conn)
 			require.NoError(t, err)
-			_, err = js.Stream(t.Context(), StreamLedger)
+			_, err = js.Stream(t.Context(), streams.Ledger)
 			assert.ErrorIs(t, err, jetstream.ErrStreamNotFound, "nothing was made")
 		})
 	}
@@ -283,7 +284,7 @@ func TestAnEmptyLedgerBesideOtherStreamsDoesNotStart(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, s.Close(t.Context()))
 		b.embedded.Stop()
-		require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", StreamLedger)))
+		require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", streams.Ledger)))
 		require.NoError(t, os.RemoveAll(cfg.Snapshots))
 		b.startR1()
 		cfg.Conn, cfg.Embedded, cfg.Marks, cfg.Vault = b.connect("app"), b.embedded, nil, nil
@@ -303,7 +304,7 @@ func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Close(t.Context()))
-	for _, name := range []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals} {
+	for _, name := range []string{streams.Ledger, streams.Activity, streams.Permissions, streams.Refusals} {
 		folder := filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", name)
 		b.embedded.Stop()
 		sum, err := os.ReadFile(filepath.Join(folder, "meta.sum"))
@@ -343,8 +344,8 @@ func TestAStreamThatWasNeverFinishedIsMadeAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newR1(t)
 			cfg := b.config()
-			for _, stream := range []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals} {
-				_, err := ApplyStreams(t.Context(), cfg.Conn, 1, "")
+			for _, stream := range []string{streams.Ledger, streams.Activity, streams.Permissions, streams.Refusals} {
+				_, err := streams.Apply(t.Context(), cfg.Conn, 1, "")
 				require.NoError(t, err)
 				b.embedded.Stop()
 				leave(t, filepath.Join(b.dir, "jetstream", "jetstream", "$G", "streams", stream))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -309,7 +310,7 @@ func (x *execution) append(ctx context.Context, p prepared) (uint64, outcome, er
 		return 0, rejected, err
 	}
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		seq, out, err := appendGuarded(ctx, x.store.js, StreamLedger, x.org.subject, p.body, p.guard)
+		seq, out, err := appendGuarded(ctx, x.store.js, streams.Ledger, x.org.subject, p.body, p.guard)
 		if out == stored || out == conflict {
 			x.store.unsettledSince.Store(0)
 		}

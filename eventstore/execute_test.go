@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -103,7 +104,7 @@ func TestARefusalLeavesNothingButItsRecord(t *testing.T) {
 	assert.Equal(t, before, after)
 	assert.Equal(t, head, head2)
 
-	stream, err := s.js.Stream(t.Context(), StreamRefusals)
+	stream, err := s.js.Stream(t.Context(), streams.Refusals)
 	require.NoError(t, err)
 	msg, err := stream.GetLastMsgForSubject(t.Context(), "refusals.acme")
 	require.NoError(t, err)
@@ -274,7 +275,7 @@ func TestACommitOfADeadNodeIsFoundByItsID(t *testing.T) {
 		x := &execution{store: s, org: o, req: req, typ: mustCommand(t, req.Command)}
 		p, err := x.prepare(t.Context())
 		require.NoError(t, err)
-		_, out, _ := appendGuarded(t.Context(), s.js, StreamLedger, o.subject, p.body, p.guard)
+		_, out, _ := appendGuarded(t.Context(), s.js, streams.Ledger, o.subject, p.body, p.guard)
 		require.Equal(t, unsettled, out)
 
 		time.Sleep(200 * time.Millisecond) // the stream's duplicate window is 100 ms
@@ -318,7 +319,7 @@ func TestTheServerAnswersAStaleGuardWithAKnownCode(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testbed) {
 		s := b.store()
 		newOrg(t, s, "acme")
-		_, out, err := appendGuarded(t.Context(), s.js, StreamLedger, Subject("acme"), []byte("{}"), 99)
+		_, out, err := appendGuarded(t.Context(), s.js, streams.Ledger, Subject("acme"), []byte("{}"), 99)
 		assert.Equal(t, conflict, out, "%v", err)
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 )
 
@@ -78,12 +79,12 @@ func (s *Store) vaultCursor(ctx context.Context, last uint64) (uint64, error) {
 			return 0, err
 		}
 	}
-	if followed.Ledger != s.identity() || followed.Sequence <= last || s.cfg.Marks.reaches(s.created.UnixNano(), followed.Sequence) {
+	if followed.Ledger != s.identity() || followed.Sequence <= last || s.cfg.Marks.Reaches(s.created.UnixNano(), followed.Sequence) {
 		return s.cfg.Vault.Cursor(ctx, s.identity(), last)
 	}
 	s.vaultBeyond = followed.Sequence
 	s.log.Error("the vault has followed the ledger beyond its end, and no mark tells which orgs lost commits; every org is held back",
-		"vault_seq", followed.Sequence, "last_seq", last, "do", DamageAdvice)
+		"vault_seq", followed.Sequence, "last_seq", last, "do", streams.DamageAdvice)
 	return 0, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 )
 
 // runningData is a service at work on files of which older copies are kept.
@@ -30,7 +32,7 @@ func runningData(t *testing.T) (s openedData, dir, older string) {
 			require.NoError(t, w.Append(t.Context(), records(int(w.K())+1, 1)))
 			_, err = s.Execute(t.Context(), "acme", request(&domain.SuspendPerson{Person: "nobody"}))
 			require.Error(t, err)
-			last, err = s.GuardedAppend(t.Context(), StreamPermissions, "permissions.acme.north", [][]byte{[]byte("{}")}, last)
+			last, err = s.GuardedAppend(t.Context(), streams.Permissions, "permissions.acme.north", [][]byte{[]byte("{}")}, last)
 			require.NoError(t, err)
 		}
 	}
@@ -60,7 +62,7 @@ func TestADamagedFileOfARunningServerIsFoundBeforeItIsCut(t *testing.T) {
 				}
 				told := strings.Join(s.cfg.Embedded.Kept(), "\n")
 				assert.Contains(t, told, stream)
-				found, err := filepath.Glob(filepath.Join(dir, asideFolder, "*-"+stream+"-1.blk"))
+				found, err := filepath.Glob(filepath.Join(dir, natsserver.KeptFolder, "*-"+stream+"-1.blk"))
 				require.NoError(t, err)
 				if gone {
 					assert.Contains(t, told, "are in no file any more")
@@ -84,13 +86,13 @@ func TestAFileThatChangesAsTheServerNeverDoesIsReadAtOnce(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
 			s, dir, older := runningData(t)
-			watch := &Store{cfg: s.cfg, log: s.log, metrics: s.metrics, flaws: flaws{orgs: map[domain.ID]error{}}}
+			watch := &Store{cfg: s.cfg, log: s.log, metrics: s.metrics, flaws: flaws{orgs: map[domain.ID]error{}}, files: s.cfg.Embedded.WatchFiles()}
 			watch.streams.changed = newSignal()
 			require.NoError(t, watch.lookAtFiles(t.Context()))
 			fill(t, s.Store, "acme", 1)
 			require.NoError(t, watch.lookAtFiles(t.Context()))
 			require.Empty(t, s.cfg.Embedded.Kept())
-			require.NoError(t, way.do(blockOf(dir, StreamLedger), filepath.Join(older, StreamLedger, "msgs", "1.blk")))
+			require.NoError(t, way.do(blockOf(dir, streams.Ledger), filepath.Join(older, streams.Ledger, "msgs", "1.blk")))
 			require.NoError(t, watch.lookAtFiles(t.Context()))
 			assert.NotEmpty(t, s.cfg.Embedded.Kept())
 		})
@@ -100,7 +102,7 @@ func TestAFileThatChangesAsTheServerNeverDoesIsReadAtOnce(t *testing.T) {
 // A commit behind a loss would be lost with it, so nothing is appended any more.
 func TestNothingIsAppendedToALedgerWhoseFilesAreGone(t *testing.T) {
 	s, dir, _ := runningData(t)
-	require.NoError(t, os.Remove(blockOf(dir, StreamLedger)))
+	require.NoError(t, os.Remove(blockOf(dir, streams.Ledger)))
 	require.NoError(t, s.checkFiles(t.Context(), 0))
 	require.NoError(t, s.lookAtStreams(t.Context()))
 	_, err := s.Execute(t.Context(), "acme", request(&domain.RegisterPerson{}))
@@ -116,7 +118,7 @@ func TestTheWalkReadsWhatTheStartPassedOver(t *testing.T) {
 	newOrg(t, s.Store, "acme")
 	fill(t, s.Store, "acme", 3)
 	s.stop()
-	block := blockOf(dir, StreamLedger)
+	block := blockOf(dir, streams.Ledger)
 	was, err := os.Stat(block)
 	require.NoError(t, err)
 	content, err := os.ReadFile(block)
@@ -138,7 +140,7 @@ func TestTheWalkReadsWhatTheStartPassedOver(t *testing.T) {
 // After an end that was none every block is read, whatever its size and time.
 func TestAStartAfterAKillReadsEveryBlock(t *testing.T) {
 	dir := afterKill(t)
-	block := blockOf(dir, StreamLedger)
+	block := blockOf(dir, streams.Ledger)
 	was, err := os.Stat(block)
 	require.NoError(t, err)
 	content, err := os.ReadFile(block)

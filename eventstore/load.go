@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
@@ -184,7 +185,7 @@ func (s *Store) read(ctx context.Context, subject string, from, until uint64, f 
 	if from == until && last.Sequence == until {
 		return f(last.Sequence, last.Data)
 	}
-	return s.readThrough(ctx, StreamLedger, []string{subject}, from, until, f)
+	return s.readThrough(ctx, streams.Ledger, []string{subject}, from, until, f)
 }
 
 // patience is for how long a reading goes on without a message. A cluster that

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -56,7 +57,7 @@ func (s *Store) commits(ctx context.Context, id domain.ID, from, to uint64, who 
 		b := &batch{ctx: ctx, core: s.core, who: *who, f: c.take}
 		take, flush = b.add, b.flush
 	}
-	err = s.readThrough(ctx, StreamLedger, []string{o.subject}, first, last, func(_ uint64, body []byte) error { return take(body) })
+	err = s.readThrough(ctx, streams.Ledger, []string{o.subject}, first, last, func(_ uint64, body []byte) error { return take(body) })
 	if err == nil {
 		err = flush()
 	}

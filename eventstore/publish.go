@@ -41,7 +41,7 @@ func (s *Store) GuardedAppend(ctx context.Context, stream, subject string, bodie
 	}
 	switch out {
 	case stored:
-		s.cfg.Marks.advanceStream(stream, seq)
+		s.cfg.Marks.AdvanceStream(stream, seq)
 		return seq, nil
 	case conflict:
 		return 0, errors.Join(ErrConflict, err)

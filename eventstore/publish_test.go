@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/eventstore/streams"
 )
 
 func TestGuardedAppendsAreWholeAndInOrder(t *testing.T) {
@@ -20,7 +22,7 @@ func TestGuardedAppendsAreWholeAndInOrder(t *testing.T) {
 			return out
 		}
 		add := func(n int, last uint64) (uint64, error) {
-			return s.GuardedAppend(t.Context(), StreamPermissions, subject, bodies(n), last)
+			return s.GuardedAppend(t.Context(), streams.Permissions, subject, bodies(n), last)
 		}
 		end, err := add(1, 0)
 		require.NoError(t, err)
@@ -40,7 +42,7 @@ func TestGuardedAppendsAreWholeAndInOrder(t *testing.T) {
 			assert.Equal(t, end+uint64(n), next)
 			end = next
 		}
-		stream, err := s.js.Stream(t.Context(), StreamPermissions)
+		stream, err := s.js.Stream(t.Context(), streams.Permissions)
 		require.NoError(t, err)
 		msg, err := stream.GetMsg(t.Context(), 4)
 		require.NoError(t, err)
@@ -50,7 +52,7 @@ func TestGuardedAppendsAreWholeAndInOrder(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, end, info.State.LastSeq)
 
-		_, err = s.GuardedAppend(t.Context(), StreamLedger, subject, bodies(1), end)
+		_, err = s.GuardedAppend(t.Context(), streams.Ledger, subject, bodies(1), end)
 		assert.ErrorIs(t, err, ErrRejected, "the subject is another stream's")
 	})
 }

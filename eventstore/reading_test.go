@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 )
 
@@ -32,14 +33,14 @@ func TestLoadsLeaveNoConsumersBehind(t *testing.T) {
 		newOrg(t, s, org)
 		fill(t, s, org, 3)
 	}
-	before := consumers(t, s, StreamLedger)
+	before := consumers(t, s, streams.Ledger)
 	for range count(20) {
 		for _, org := range []domain.ID{"acme", "beta"} { // each pushes the other out
 			require.NoError(t, s.Commits(t.Context(), org, 0, 0, func(*schemas.Commit, []byte) error { return nil }))
 		}
 	}
 	// A consumer is gone some time after its deletion was answered.
-	assert.Eventually(t, func() bool { return consumers(t, s, StreamLedger) <= before }, waitLimit, time.Millisecond)
+	assert.Eventually(t, func() bool { return consumers(t, s, streams.Ledger) <= before }, waitLimit, time.Millisecond)
 }
 
 // A server cuts a connection for which it holds back 64 MiB.

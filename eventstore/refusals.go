@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 )
 
@@ -28,7 +29,7 @@ func (s *Store) recordRefusal(ctx context.Context, org domain.ID, x *execution, 
 		ack, err = s.js.Publish(ctx, "refusals."+string(org), body)
 	}
 	if err == nil {
-		s.cfg.Marks.advanceStream(StreamRefusals, ack.Sequence)
+		s.cfg.Marks.AdvanceStream(streams.Refusals, ack.Sequence)
 	} else {
 		s.log.Error("a refusal could not be kept", "org", org, "command", x.req.Command, "code", r.Code, "error", err)
 	}
@@ -54,15 +55,15 @@ func (s *Store) takeOutRefusals(ctx context.Context) error {
 	if s.ClockTrusted() != nil || s.cfg.Embedded == nil {
 		return nil
 	}
-	stream, err := s.js.Stream(ctx, StreamRefusals)
+	stream, err := s.js.Stream(ctx, streams.Refusals)
 	if err != nil {
-		return fmt.Errorf("eventstore: open %s: %w", StreamRefusals, err)
+		return fmt.Errorf("eventstore: open %s: %w", streams.Refusals, err)
 	}
 	state := stream.CachedInfo().State
 	if state.Msgs == 0 {
 		return nil
 	}
-	horizon := s.cfg.Now().Add(-historyAge)
+	horizon := s.cfg.Now().Add(-streams.HistoryAge)
 	var failed error
 	young := sort.Search(int(state.LastSeq-state.FirstSeq), func(i int) bool { // the last one stays
 		msg, err := stream.GetMsg(ctx, state.FirstSeq+uint64(i))
@@ -77,13 +78,13 @@ func (s *Store) takeOutRefusals(ctx context.Context) error {
 		return failed
 	}
 	first := state.FirstSeq + uint64(young)
-	s.cfg.Marks.takeOut(StreamRefusals, first) // before, so that it is never taken for a loss
+	s.cfg.Marks.TakeOut(streams.Refusals, first) // before, so that it is never taken for a loss
 	err = s.cfg.asOperator(func(nc *nats.Conn) error {
 		js, err := jetstream.New(nc)
 		if err != nil {
 			return err
 		}
-		stream, err := js.Stream(ctx, StreamRefusals)
+		stream, err := js.Stream(ctx, streams.Refusals)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/clock"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 )
 
@@ -21,14 +22,14 @@ func TestRefusalsAreTakenOutByTheTimeOfTheService(t *testing.T) {
 	require.NoError(t, err)
 	newOrg(t, s.Store, "acme")
 	var last uint64
-	for _, age := range []time.Duration{historyAge + 72*time.Hour, historyAge + 48*time.Hour, historyAge - time.Hour, time.Hour} {
+	for _, age := range []time.Duration{streams.HistoryAge + 72*time.Hour, streams.HistoryAge + 48*time.Hour, streams.HistoryAge - time.Hour, time.Hour} {
 		body, err := json.Marshal(schemas.Refusal{ID: newID(), At: time.Now().Add(-age), Command: "SuspendPerson", Code: "unknown", Actor: domain.PersonActor("olga")})
 		require.NoError(t, err)
-		last, err = s.GuardedAppend(t.Context(), StreamRefusals, "refusals.acme", [][]byte{body}, last)
+		last, err = s.GuardedAppend(t.Context(), streams.Refusals, "refusals.acme", [][]byte{body}, last)
 		require.NoError(t, err)
 	}
 	oldest := func() uint64 {
-		stream, err := s.js.Stream(t.Context(), StreamRefusals)
+		stream, err := s.js.Stream(t.Context(), streams.Refusals)
 		require.NoError(t, err)
 		return stream.CachedInfo().State.FirstSeq
 	}
@@ -46,19 +47,4 @@ func TestRefusalsAreTakenOutByTheTimeOfTheService(t *testing.T) {
 	told, acme := opens(t, dir)
 	assert.Empty(t, told)
 	assert.NoError(t, acme)
-}
-
-// No stream has an age limit, which goes by the clock of the server; the one that
-// earlier versions gave is no danger at a start, and taken off.
-func TestNoStreamAgesByTheClockOfTheServer(t *testing.T) {
-	for _, w := range wanted(1) {
-		assert.Zero(t, w.MaxAge, w.Name)
-		aged := w
-		aged.MaxAge = historyAge
-		assert.Equal(t, w.Name == StreamRefusals, len(unsafeSettings(w, aged)) == 0, w.Name)
-		assert.Zero(t, applied(w, aged).MaxAge)
-	}
-	refusals := wanted(1)[3]
-	refusals.MaxAge = historyAge
-	assert.Len(t, differentSettings(wanted(1)[3], refusals), 1)
 }

@@ -2,6 +2,8 @@ package eventstore
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 )
 
 // openError opens a node and returns why it does not start.
@@ -58,7 +61,7 @@ func TestUnsafeStreamSettingsStopCommands(t *testing.T) {
 			cfg := b.config()
 			js, err := jetstream.New(cfg.Conn)
 			require.NoError(t, err)
-			ledger := wanted(1)[0]
+			ledger := streams.Wanted(1)[0]
 			change(&ledger)
 			_, err = js.CreateStream(t.Context(), ledger)
 			require.NoError(t, err)
@@ -76,19 +79,23 @@ func TestUnsafeStreamSettingsStopCommands(t *testing.T) {
 
 func TestALazyServerStopsTheStartAndAnOverrideIsRecorded(t *testing.T) {
 	dir := t.TempDir()
-	srv, err := server.NewServer(&server.Options{ServerName: "lazy", DontListen: true, JetStream: true, NoSigs: true, NoLog: true, StoreDir: filepath.Join(dir, "js")})
+	conf := filepath.Join(dir, "lazy.conf")
+	text := fmt.Sprintf("server_name: lazy\njetstream { store_dir: %q }\n%s", filepath.Join(dir, "js"), clusterAccounts)
+	require.NoError(t, os.WriteFile(conf, []byte(text), 0o600))
+	opts, err := server.ProcessConfigFile(conf)
+	require.NoError(t, err)
+	opts.DontListen, opts.NoSigs, opts.NoLog = true, true, true
+	srv, err := server.NewServer(opts)
 	require.NoError(t, err)
 	srv.Start()
 	require.True(t, srv.ReadyForConnections(waitLimit))
 	t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
-	lazy := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
-	lazy.server.Store(srv)
-	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}, embedded: lazy}
+	b := &testbed{t: t, dir: dir, replicas: 1, servers: []*server.Server{srv}}
 	b.openVault()
 	cfg := b.config()
 	err = openError(t, cfg)
 	require.ErrorIs(t, err, ErrUnsafeStore)
-	assert.Contains(t, err.Error(), "the embedded server: sync_interval is lazy, needed: always")
+	assert.Contains(t, err.Error(), "server lazy: sync_interval is lazy, needed: always")
 
 	cfg.AllowUnsafe = true
 	s := b.open(cfg)
@@ -110,28 +117,19 @@ func TestAClusterIsCheckedThroughItsSystemAccount(t *testing.T) {
 
 }
 
-func TestVersions(t *testing.T) {
-	for v, want := range map[string]bool{
-		"2.15.2": true, "2.15.3": true, "2.16.0": true, "3.0.0": true, "v2.15.2": true,
-		"2.15.1": false, "2.14.9": false, "2.15.2-RC.1": false, "2.16.0-beta": true, "": false, "unknown": false, "2.15": false,
-	} {
-		assert.Equal(t, want, versionAtLeast(v, minServer), v)
-	}
-}
-
 func TestStreamsOfAnEarlierVersionAreReconciled(t *testing.T) {
 	b := newR1(t)
 	cfg := b.config()
 	js, err := jetstream.New(cfg.Conn)
 	require.NoError(t, err)
-	ledger := wanted(1)[0]
+	ledger := streams.Wanted(1)[0]
 	ledger.MaxMsgSize, ledger.AllowDirect = 1024, true
 	_, err = js.CreateStream(t.Context(), ledger)
 	require.NoError(t, err)
 	require.NoError(t, openError(t, cfg))
-	stream, err := js.Stream(t.Context(), StreamLedger)
+	stream, err := js.Stream(t.Context(), streams.Ledger)
 	require.NoError(t, err)
-	assert.Equal(t, wanted(1)[0].MaxMsgSize, stream.CachedInfo().Config.MaxMsgSize)
+	assert.Equal(t, streams.Wanted(1)[0].MaxMsgSize, stream.CachedInfo().Config.MaxMsgSize)
 	assert.False(t, stream.CachedInfo().Config.AllowDirect)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/durable"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -159,7 +160,7 @@ func (s *Store) writeSnapshot(f frozen) error {
 	}
 	file := slices.Concat(header, []byte("\n"), state, ids)
 	sum := sha256.Sum256(file)
-	return writeFile(s.snapshotPath(f.id), append(file, sum[:]...))
+	return durable.Replace(s.snapshotPath(f.id), append(file, sum[:]...))
 }
 
 // settled is the last commit of an org of which no observer has anything left to do.
@@ -280,30 +281,4 @@ func decodeSnapshot(file []byte, id domain.ID) (h snapshotHeader, state, ids []b
 		return h, nil, nil, errors.New("it is of another format, org or size")
 	}
 	return h, rest[:h.StateSize], rest[h.StateSize:], nil
-}
-
-// writeFile replaces a file as a whole: it is the old one or the new one after any
-// crash.
-func writeFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(dir, filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

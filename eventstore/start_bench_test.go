@@ -10,11 +10,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -31,7 +33,7 @@ func BenchmarkStart(b *testing.B) {
 		s, err := Open(b.Context(), cfg, NewMetrics(prometheus.NewRegistry()))
 		require.NoError(b, err)
 		began := time.Now()
-		require.NoError(b, s.readThrough(b.Context(), StreamLedger, []string{Subject("acme")}, 1, uint64(n), func(uint64, []byte) error { return nil }))
+		require.NoError(b, s.readThrough(b.Context(), streams.Ledger, []string{Subject("acme")}, 1, uint64(n), func(uint64, []byte) error { return nil }))
 		bare := time.Since(began)
 		began = time.Now()
 		require.NoError(b, s.View(b.Context(), "acme", func(_ *domain.State, h Head) error {
@@ -63,15 +65,13 @@ func longLedger(b *testing.B, n int) Config {
 	require.NoError(b, err)
 	srv.Start()
 	require.True(b, srv.ReadyForConnections(waitLimit))
-	e := &Embedded{cfg: EmbeddedConfig{Dir: dir, Log: quiet()}}
-	e.server.Store(srv)
-	nc, err := e.Connect()
+	nc, err := nats.Connect("", nats.InProcessServer(srv))
 	require.NoError(b, err)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")
 	require.NoError(b, err)
 	v, err := vault.Open(b.Context(), dir, master)
 	require.NoError(b, err)
-	b.Cleanup(func() { nc.Close(); require.NoError(b, v.Close()); e.Stop() })
+	b.Cleanup(func() { nc.Close(); require.NoError(b, v.Close()); srv.Shutdown(); srv.WaitForShutdown() })
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(4000))
 	require.NoError(b, err)
 	_, err = surveyStreams(b.Context(), js, &Config{Replicas: 1})
@@ -97,7 +97,7 @@ func longLedger(b *testing.B, n int) Config {
 		require.NoError(b, err)
 	}
 	<-js.PublishAsyncComplete()
-	return Config{Conn: nc, Embedded: e, Keys: v, Snapshots: filepath.Join(dir, "snapshots"), Now: time.Now, Log: quiet(), AllowUnsafe: true}
+	return Config{Conn: nc, Keys: v, Snapshots: filepath.Join(dir, "snapshots"), Now: time.Now, Log: quiet(), AllowUnsafe: true}
 }
 
 // snapshotGone removes an org's snapshot and closes the store without writing it

@@ -43,6 +43,9 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -50,20 +53,20 @@ import (
 
 // Config says how to open a store. Fields not marked optional are required.
 type Config struct {
-	Conn        *nats.Conn   // to the server or cluster, of the account that holds the streams
-	Bulk        *nats.Conn   // optional: another to the same, for what is read in bulk: a commit never waits behind it
-	System      *nats.Conn   // optional: to its system account, to check settings
-	Embedded    *Embedded    // optional: the server when it runs in this process
-	Replicas    int          // of the streams: 1, 3 or 5; 0 means 1
-	Snapshots   string       // directory for snapshots of the orgs' states
-	Marks       *Marks       // optional: where the ledgers end, as known outside the ledger
-	Keys        vault.Keeper // keys of personal data
-	Vault       *vault.Vault // optional: the same, on the instance that holds the vault
-	Memory      int          // orgs to hold in memory, those in use aside; 0 means 500
-	AdoptVault  bool         // take Vault for the ledger's though it is another than before
-	AllowUnsafe bool         // run on settings that can lose acknowledged commits
-	AwaitLedger bool         // let the instance that holds the vault make the ledger, for a while
-	Restoring   bool         // it is the restore that opens the ledger, which is not whole yet
+	Conn        *nats.Conn           // to the server or cluster, of the account that holds the streams
+	Bulk        *nats.Conn           // optional: another to the same, for what is read in bulk: a commit never waits behind it
+	System      *nats.Conn           // optional: to its system account, to check settings
+	Embedded    *natsserver.Embedded // optional: the server when it runs in this process
+	Replicas    int                  // of the streams: 1, 3 or 5; 0 means 1
+	Snapshots   string               // directory for snapshots of the orgs' states
+	Marks       *mark.Marks          // optional: where the ledgers end, as known outside the ledger
+	Keys        vault.Keeper         // keys of personal data
+	Vault       *vault.Vault         // optional: the same, on the instance that holds the vault
+	Memory      int                  // orgs to hold in memory, those in use aside; 0 means 500
+	AdoptVault  bool                 // take Vault for the ledger's though it is another than before
+	AllowUnsafe bool                 // run on settings that can lose acknowledged commits
+	AwaitLedger bool                 // let the instance that holds the vault make the ledger, for a while
+	Restoring   bool                 // it is the restore that opens the ledger, which is not whole yet
 	// Destroyed is told of keys before they are destroyed; optional. When it fails they
 	// are not.
 	Destroyed func(org domain.ID, keys []string) error
@@ -85,9 +88,9 @@ type Store struct {
 	created time.Time // of the ledger stream: its identity
 	ctx     context.Context
 	cancel  context.CancelFunc
-	running sync.WaitGroup  // tail, workers, snapshots, fences, what keeps memory, the check
-	unsafe  []UnsafeSetting // of streams and the embedded server, that it was told to run on
-	seen    uint64          // last sequence of the ledger that the tail has seen; of its one goroutine
+	running sync.WaitGroup    // tail, workers, snapshots, fences, what keeps memory, the check
+	unsafe  []streams.Setting // of streams and the embedded server, that it was told to run on
+	seen    uint64            // last sequence of the ledger that the tail has seen; of its one goroutine
 	pools   keyPools
 	// unsettledSince is when appends began to have no telling answer, in Unix
 	// nanoseconds; 0: the last one had.
@@ -98,11 +101,11 @@ type Store struct {
 	vaultBeyond    uint64  // sequence up to which the vault has followed a ledger that is shorter; 0: it is not
 	servers        servers // of an external cluster
 	disk           disk    // of the embedded server
-	streams        streams
+	streams        streamState
 	current        currency
-	walking        sync.Mutex        // held by a walk through the files of a stream
-	files          map[string]fileAs // of the streams, as they were seen last; of the goroutine that watches them
-	top            atomic.Uint64     // highest sequence of a commit that an org was brought to
+	walking        sync.Mutex            // held by a walk through the files of a stream
+	files          *natsserver.FileWatch // nil without the embedded server; of the goroutine that watches them
+	top            atomic.Uint64         // highest sequence of a commit that an org was brought to
 
 	copies *budget.Pool // of orgs, for large dry runs
 	loads  *budget.Pool // of orgs, for requests that have proven nothing yet
@@ -198,14 +201,14 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 			return nil, fmt.Errorf("eventstore: %w", err)
 		}
 	}
-	var unsafe []UnsafeSetting
-	var servers roll
+	var unsafe []streams.Setting
+	var servers natsserver.Survey
 	if cfg.Embedded != nil {
-		unsafe = checkEmbedded(cfg.Embedded)
-	} else if servers, unsafe, err = checkServers(ctx, cfg.System, cfg.Replicas); err != nil {
+		unsafe = cfg.Embedded.Unsafe()
+	} else if servers, unsafe, err = natsserver.CheckServers(ctx, cfg.System, cfg.Replicas); err != nil {
 		return nil, err
 	}
-	if err := cfg.refuse(append(servers.unsafe(), unsafe...)); err != nil {
+	if err := cfg.refuse(append(servers.Unsafe(), unsafe...)); err != nil {
 		return nil, err // before the streams, which too few servers do not give
 	}
 	if err := cfg.checkRemains(ctx, js); err != nil {
@@ -216,25 +219,28 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 		return nil, err
 	}
 	if cfg.Embedded != nil {
-		if err := cfg.Embedded.checkStreamEnds(); err != nil {
+		if err := cfg.Embedded.CheckStreamEnds(); err != nil {
 			return nil, err
 		}
 	}
 	if cfg.AllowUnsafe {
-		unsafe = append(unsafe, found.unsafe...)
+		unsafe = append(unsafe, found.Unsafe...)
 	}
-	ledger, err := js.Stream(ctx, StreamLedger)
+	ledger, err := js.Stream(ctx, streams.Ledger)
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open the ledger: %w", err)
 	}
-	if ledger.CachedInfo().Config.Metadata[restoringKey] != "" && !cfg.Restoring {
-		return nil, fmt.Errorf("eventstore: %w", ErrRestoring)
+	if ledger.CachedInfo().Config.Metadata[streams.RestoringKey] != "" && !cfg.Restoring {
+		return nil, fmt.Errorf("eventstore: %w", streams.ErrRestoring)
 	}
 	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, panics: cfg.Panics, unsafe: unsafe,
 		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
 		copies: budget.New(copyBudget, metrics.Budgets), loads: budget.New(loadBudget, metrics.Budgets), core: budget.NewCore(metrics.Budgets),
 		heldLimit: heldLimit, parted: map[domain.ID]parted{}, damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.streams.changed = newSignal()
+	if cfg.Embedded != nil {
+		s.files = cfg.Embedded.WatchFiles()
+	}
 	s.noteStreams(found)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.start(ctx, servers); err != nil {
@@ -245,7 +251,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) start(ctx context.Context, servers roll) error {
+func (s *Store) start(ctx context.Context, servers natsserver.Survey) error {
 	info, err := s.ledger.Info(ctx)
 	if err != nil {
 		return fmt.Errorf("eventstore: look at the ledger: %w", err)
@@ -305,24 +311,15 @@ func (s *Store) start(ctx context.Context, servers roll) error {
 
 // refuse returns an error when the store does not run on these settings. It returns nil
 // when there are none, or when the operator allows them.
-func (cfg *Config) refuse(unsafe []UnsafeSetting) error {
+func (cfg *Config) refuse(unsafe []streams.Setting) error {
 	if len(unsafe) == 0 || cfg.AllowUnsafe {
 		return nil
 	}
-	return fmt.Errorf("eventstore: %w; mend this, or start with --allow-unsafe-store, which is recorded:%s", ErrUnsafeStore, lines(unsafe))
-}
-
-// lines writes settings one to a line.
-func lines(unsafe []UnsafeSetting) string {
-	out := ""
-	for _, u := range unsafe {
-		out += "\n  " + u.String()
-	}
-	return out
+	return fmt.Errorf("eventstore: %w; mend this, or start with --allow-unsafe-store, which is recorded:%s", ErrUnsafeStore, streams.Lines(unsafe))
 }
 
 // recordOverrides commits to _system unsafe settings that the store runs on.
-func (s *Store) recordOverrides(ctx context.Context, unsafe []UnsafeSetting) error {
+func (s *Store) recordOverrides(ctx context.Context, unsafe []streams.Setting) error {
 	for _, u := range unsafe {
 		s.log.Warn("the store runs on an unsafe setting", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
 		_, err := s.Execute(ctx, domain.SystemOrg, Request{

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -25,11 +26,11 @@ const streamsEvery = 5 * time.Second
 const ledgerEvery = time.Second
 
 // streams is what is known of the streams while the store runs.
-type streams struct {
+type streamState struct {
 	changed signal // a server told that a stream was changed
 
 	mu       sync.Mutex // guards what follows
-	found    survey
+	found    streams.Report
 	gap      uint64                      // messages of the ledger that were gone before this instance began
 	lost     uint64                      // and how many have gone since, at the worst
 	compared uint64                      // what lost was when the orgs were last compared with the ledger
@@ -40,10 +41,10 @@ type streams struct {
 // Streams returns the unsafe settings of streams, and the harmless ones that differ. A
 // setting is unsafe when it can lose what was acknowledged; nothing is appended
 // meanwhile. A harmless one is only not as this version makes it.
-func (s *Store) Streams() (unsafe, differs []UnsafeSetting) {
+func (s *Store) Streams() (unsafe, differs []streams.Setting) {
 	s.streams.mu.Lock()
 	defer s.streams.mu.Unlock()
-	return slices.Clone(s.streams.found.unsafe), slices.Clone(s.streams.found.differs)
+	return slices.Clone(s.streams.found.Unsafe), slices.Clone(s.streams.found.Differs)
 }
 
 // watchStreams looks at the settings of the streams at an interval. Anybody who has the
@@ -91,25 +92,25 @@ func (s *Store) hearOfChanges() error {
 
 // lookAtStreams looks at the settings of all streams once.
 func (s *Store) lookAtStreams(ctx context.Context) error {
-	var found survey
-	for _, want := range wanted(s.cfg.Replicas) {
+	var found streams.Report
+	for _, want := range streams.Wanted(s.cfg.Replicas) {
 		stream, err := s.js.Stream(ctx, want.Name)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			found.unsafe = append(found.unsafe, UnsafeSetting{"stream " + want.Name, "stream", "gone", "the one that was there"})
+			found.Unsafe = append(found.Unsafe, streams.Setting{Where: "stream " + want.Name, Setting: "stream", Value: "gone", Needed: "the one that was there"})
 			continue
 		}
 		if err != nil {
 			return fmt.Errorf("eventstore: look at stream %s: %w", want.Name, err)
 		}
 		info := stream.CachedInfo()
-		found.add(want, info.Config)
-		if want.Name == StreamLedger {
-			found.unsafe = append(found.unsafe, s.lostOf(info)...)
+		found.Add(want, info.Config)
+		if want.Name == streams.Ledger {
+			found.Unsafe = append(found.Unsafe, s.lostOf(info)...)
 		}
 	}
 	if s.cfg.AllowUnsafe {
 		s.servers.looking.Lock()
-		err := s.recordOnce(ctx, found.unsafe)
+		err := s.recordOnce(ctx, found.Unsafe)
 		s.servers.looking.Unlock()
 		if err != nil {
 			return err
@@ -122,24 +123,24 @@ func (s *Store) lookAtStreams(ctx context.Context) error {
 // lostOf finds that the ledger is another than it was, or has fewer messages. That
 // stays so for as long as this instance runs, whatever becomes of the setting by
 // which they were lost.
-func (s *Store) lostOf(info *jetstream.StreamInfo) []UnsafeSetting {
+func (s *Store) lostOf(info *jetstream.StreamInfo) []streams.Setting {
 	st := &s.streams
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	if !info.Created.Equal(s.created) {
-		return []UnsafeSetting{{"stream " + StreamLedger, "created", info.Created.UTC().Format(time.RFC3339Nano), s.identity()}}
+		return []streams.Setting{{Where: "stream " + streams.Ledger, Setting: "created", Value: info.Created.UTC().Format(time.RFC3339Nano), Needed: s.identity()}}
 	}
 	st.noteLost(info, s.cfg.Embedded != nil)
 	if st.lost == 0 {
 		return nil
 	}
-	return []UnsafeSetting{{"stream " + StreamLedger, "messages", fmt.Sprintf("%d fewer than there were", st.lost), "all; " + DamageAdvice}}
+	return []streams.Setting{{Where: "stream " + streams.Ledger, Setting: "messages", Value: fmt.Sprintf("%d fewer than there were", st.lost), Needed: "all; " + streams.DamageAdvice}}
 }
 
 // noteLost compares the ledger with what it had. That it goes back is looked for on
 // the server within the process alone: a server that leads a cluster since a moment
 // ago may not know its last messages yet. The caller holds st.mu.
-func (st *streams) noteLost(info *jetstream.StreamInfo, embedded bool) {
+func (st *streamState) noteLost(info *jetstream.StreamInfo, embedded bool) {
 	gone := gapOf(info)
 	if last := info.State.LastSeq; embedded && last < st.last {
 		gone += st.last - last
@@ -167,7 +168,7 @@ func (s *Store) lookAtLedger(ctx context.Context) error {
 	if lost == compared {
 		return nil
 	}
-	s.log.Error("the ledger has lost messages while it was served; orgs that lost commits are held back", "messages", lost, "last_seq", info.State.LastSeq, "do", DamageAdvice)
+	s.log.Error("the ledger has lost messages while it was served; orgs that lost commits are held back", "messages", lost, "last_seq", info.State.LastSeq, "do", streams.DamageAdvice)
 	s.streams.changed.signal() // so that nothing is appended any more
 	for _, id := range s.Loaded() {
 		if err := s.compareWithLedger(ctx, id); err != nil {
@@ -214,22 +215,22 @@ func (s *Store) compareWithLedger(ctx context.Context, id domain.ID) error {
 func gapOf(info *jetstream.StreamInfo) uint64 { return info.State.LastSeq - info.State.Msgs }
 
 // noteStreams takes over what was found of the streams, and says what is new of it.
-func (s *Store) noteStreams(found survey) {
+func (s *Store) noteStreams(found streams.Report) {
 	s.streams.mu.Lock()
 	was := s.streams.found
 	s.streams.found = found
 	s.streams.mu.Unlock()
-	for _, u := range found.unsafe {
-		if !slices.Contains(was.unsafe, u) && !s.cfg.AllowUnsafe {
+	for _, u := range found.Unsafe {
+		if !slices.Contains(was.Unsafe, u) && !s.cfg.AllowUnsafe {
 			s.log.Error("nothing is appended while a stream could lose what was acknowledged", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
 		}
 	}
-	for _, u := range found.differs {
-		if !slices.Contains(was.differs, u) {
+	for _, u := range found.Differs {
+		if !slices.Contains(was.Differs, u) {
 			s.log.Warn("a stream is not as this version makes it; gatehouse streams apply changes it", "where", u.Where, "setting", u.Setting, "value", u.Value, "needed", u.Needed)
 		}
 	}
-	if len(was.unsafe) > 0 && len(found.unsafe) == 0 {
+	if len(was.Unsafe) > 0 && len(found.Unsafe) == 0 {
 		s.log.Info("the settings of the streams are safe again")
 	}
 }

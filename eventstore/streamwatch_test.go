@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 )
 
 // operator is a connection that may change streams.
@@ -43,7 +45,7 @@ func TestAChangedStreamStopsCommands(t *testing.T) {
 	assert.ErrorIs(t, s.canAppendUrgent(), ErrUnsafeStore)
 	assert.ErrorContains(t, s.canAppendUrgent(), "max_msgs_per_subject is 1")
 
-	done, err := ApplyStreams(t.Context(), nc, 1, "")
+	done, err := streams.Apply(t.Context(), nc, 1, "")
 	require.NoError(t, err)
 	assert.Equal(t, "max_msgs_per_subject", done[0].Changed[0].Setting)
 	require.Eventually(t, func() bool {
@@ -64,7 +66,7 @@ func TestAMendedStreamTakesCommandsAgain(t *testing.T) {
 	_, err := js.UpdateStream(t.Context(), aged)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.canAppendUrgent() != nil }, waitLimit, time.Millisecond)
-	_, err = ApplyStreams(t.Context(), nc, 1, "")
+	_, err = streams.Apply(t.Context(), nc, 1, "")
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return s.canAppendUrgent() == nil }, waitLimit, time.Millisecond)
 	fill(t, s, "acme", 1)
@@ -107,7 +109,7 @@ func TestDeployDeniesTheSameSubjects(t *testing.T) {
 	for _, m := range regexp.MustCompile(`"([^"]+)"`).FindAllSubmatch(deny[1], -1) {
 		subjects = append(subjects, string(m[1]))
 	}
-	assert.ElementsMatch(t, DeniedSubjects(), subjects)
+	assert.ElementsMatch(t, natsserver.DeniedSubjects(), subjects)
 }
 
 // An org whose last commits go while the store runs is held back. It is so with its
@@ -151,7 +153,7 @@ func TestALedgerThatGoesBackHasLostMessages(t *testing.T) {
 		msgs, end uint64
 		lost      uint64
 	}{{true, 10, 12, 0}, {true, 7, 9, 3}, {true, 9, 12, 1}, {true, 11, 13, 0}, {false, 7, 9, 0}, {false, 9, 12, 1}} {
-		st := streams{gap: 2, last: 12}
+		st := streamState{gap: 2, last: 12}
 		st.noteLost(at(c.msgs, c.end), c.embedded)
 		assert.Equal(t, c.lost, st.lost, "%+v", c)
 		st.noteLost(at(st.last-2, st.last), c.embedded)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/streams"
 )
 
 // startTail follows the ledger from its present end. So the orgs in memory learn of
@@ -28,7 +29,7 @@ func (s *Store) startTail(ctx context.Context) error {
 // messages as such: a consumer that is made anew would then pass over what came in
 // between.
 func (s *Store) tail(ctx context.Context) (jetstream.MessagesContext, error) {
-	cons, err := s.js.OrderedConsumer(ctx, StreamLedger, jetstream.OrderedConsumerConfig{
+	cons, err := s.js.OrderedConsumer(ctx, streams.Ledger, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.seen + 1,
 	})
 	if err != nil {

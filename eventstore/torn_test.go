@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 )
 
 // afterKill is a data directory as a kill leaves it: three messages of each stream are
@@ -31,7 +33,7 @@ func afterKill(t *testing.T) string {
 		require.NoError(t, w.Append(t.Context(), records(k+1, 1)))
 		_, err := s.Execute(t.Context(), "acme", request(&domain.SuspendPerson{Person: "nobody"}))
 		require.Error(t, err)
-		last, err = s.GuardedAppend(t.Context(), StreamPermissions, "permissions.acme.north", [][]byte{[]byte("{}")}, last)
+		last, err = s.GuardedAppend(t.Context(), streams.Permissions, "permissions.acme.north", [][]byte{[]byte("{}")}, last)
 		require.NoError(t, err)
 	}
 	require.NoError(t, copyData(dir, running))
@@ -43,7 +45,14 @@ func blockOf(dir, stream string) string {
 	return filepath.Join(dir, streamsIn, stream, "msgs", "1.blk")
 }
 
-var allStreams = []string{StreamLedger, StreamActivity, StreamPermissions, StreamRefusals}
+// A record in a block of the server: its head, and the bit of its length that tells of
+// headers.
+const (
+	recordHead = 22
+	headersBit = 1 << 31
+)
+
+var allStreams = []string{streams.Ledger, streams.Activity, streams.Permissions, streams.Refusals}
 
 // lastRecord returns where the last record of a block begins.
 func lastRecord(t *testing.T, content []byte) int {
@@ -136,19 +145,19 @@ func TestATornTailWithinTheMarkIsDamage(t *testing.T) {
 						assert.NoError(t, acme)
 						continue
 					}
-					kept, err := filepath.Glob(filepath.Join(dir, asideFolder, "*-"+stream+"-1.blk"))
+					kept, err := filepath.Glob(filepath.Join(dir, natsserver.KeptFolder, "*-"+stream+"-1.blk"))
 					require.NoError(t, err)
 					if !strings.HasPrefix(name, "all of") {
 						assert.Len(t, kept, 1, "what it was is kept")
 					}
-					if stream == StreamLedger { // whose orgs tell of it
+					if stream == streams.Ledger { // whose orgs tell of it
 						assert.ErrorIs(t, acme, ErrBehind)
 						continue
 					}
 					assert.Contains(t, strings.Join(told, "\n"), stream)
 					assert.NoError(t, acme)
 				}
-				require.NoError(t, os.RemoveAll(filepath.Join(dir, asideFolder)))
+				require.NoError(t, os.RemoveAll(filepath.Join(dir, natsserver.KeptFolder)))
 				told, _ := opens(t, dir)
 				assert.Empty(t, told, "it is told once more often than it is moved away")
 			})

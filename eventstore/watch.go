@@ -6,6 +6,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 )
 
 // rollEvery is the pause between two looks at the settings of a cluster's servers.
@@ -15,12 +18,12 @@ const rollEvery = 10 * time.Second
 
 // servers is what is known of the servers of an external cluster.
 type servers struct {
-	looking  sync.Mutex             // held by a look: an older one never overwrites a newer one; guards recorded
-	recorded map[UnsafeSetting]bool // as an override, since the start
+	looking  sync.Mutex               // held by a look: an older one never overwrites a newer one; guards recorded
+	recorded map[streams.Setting]bool // as an override, since the start
 
 	mu     sync.Mutex // guards what follows
 	silent []string   // did not tell their settings when they were asked last, in order
-	unsafe map[string][]UnsafeSetting
+	unsafe map[string][]streams.Setting
 	slow   map[string]int64 // by name: connections that it found too slow, as it told last
 }
 
@@ -47,10 +50,10 @@ func (s *Store) noteSlow(server string, now int64) {
 // Servers returns the servers of the cluster that did not tell their settings when last
 // asked. It also returns the settings of others that could lose what they acknowledge:
 // while there are any of these, the store appends nothing.
-func (s *Store) Servers() (silent []string, unsafe []UnsafeSetting) {
+func (s *Store) Servers() (silent []string, unsafe []streams.Setting) {
 	s.servers.mu.Lock()
 	defer s.servers.mu.Unlock()
-	return slices.Clone(s.servers.silent), roll{told: s.servers.unsafe}.unsafe()
+	return slices.Clone(s.servers.silent), natsserver.Survey{Told: s.servers.unsafe}.Unsafe()
 }
 
 // canAppendUrgent returns why nothing may be appended now, not even commands that take
@@ -65,7 +68,7 @@ func (s *Store) canAppendUrgent() error {
 	unsafe, _ := s.Streams()
 	_, servers := s.Servers()
 	if unsafe = append(unsafe, servers...); len(unsafe) > 0 {
-		return fmt.Errorf("eventstore: %w:%s", ErrUnsafeStore, lines(unsafe))
+		return fmt.Errorf("eventstore: %w:%s", ErrUnsafeStore, streams.Lines(unsafe))
 	}
 	return nil
 }
@@ -100,24 +103,24 @@ func (s *Store) lookAtServers(ctx context.Context) error {
 	s.servers.looking.Lock()
 	defer s.servers.looking.Unlock()
 	for try := 1; ; try++ {
-		r, err := surveyServers(ctx, s.cfg.System, s.cfg.Replicas)
+		r, err := natsserver.Ask(ctx, s.cfg.System, s.cfg.Replicas)
 		if err != nil {
 			return err
 		}
-		if len(r.told) == 0 {
+		if len(r.Told) == 0 {
 			return nil // nobody is reached, so nothing is known anew and nothing appended
 		}
-		if try == serversTries || !s.missesUnsafe(r) {
+		if try == natsserver.Tries || !s.missesUnsafe(r) {
 			return s.note(ctx, r)
 		}
 	}
 }
 
-func (s *Store) missesUnsafe(r roll) bool {
+func (s *Store) missesUnsafe(r natsserver.Survey) bool {
 	s.servers.mu.Lock()
 	defer s.servers.mu.Unlock()
 	for name := range s.servers.unsafe {
-		if _, told := r.told[name]; !told {
+		if _, told := r.Told[name]; !told {
 			return true
 		}
 	}
@@ -125,16 +128,16 @@ func (s *Store) missesUnsafe(r roll) bool {
 }
 
 // recordOnce records as overrides the settings that were not since the start.
-func (s *Store) recordOnce(ctx context.Context, unsafe []UnsafeSetting) error {
+func (s *Store) recordOnce(ctx context.Context, unsafe []streams.Setting) error {
 	for _, u := range unsafe {
 		if s.servers.recorded[u] {
 			continue
 		}
-		if err := s.recordOverrides(ctx, []UnsafeSetting{u}); err != nil {
+		if err := s.recordOverrides(ctx, []streams.Setting{u}); err != nil {
 			return err
 		}
 		if s.servers.recorded == nil {
-			s.servers.recorded = map[UnsafeSetting]bool{}
+			s.servers.recorded = map[streams.Setting]bool{}
 		}
 		s.servers.recorded[u] = true
 	}
@@ -143,34 +146,34 @@ func (s *Store) recordOnce(ctx context.Context, unsafe []UnsafeSetting) error {
 
 // note takes over what the servers told, and says what is new of it. With the
 // override of the operator what is unsafe is recorded, as it is at the start.
-func (s *Store) note(ctx context.Context, r roll) error {
-	for name, slow := range r.slow {
+func (s *Store) note(ctx context.Context, r natsserver.Survey) error {
+	for name, slow := range r.Slow {
 		s.noteSlow(name, slow)
 	}
-	unsafe := map[string][]UnsafeSetting{}
-	for name, found := range r.told {
+	unsafe := map[string][]streams.Setting{}
+	for name, found := range r.Told {
 		if len(found) > 0 {
 			unsafe[name] = found
 		}
 	}
 	if s.cfg.AllowUnsafe {
-		if err := s.recordOnce(ctx, r.unsafe()); err != nil {
+		if err := s.recordOnce(ctx, r.Unsafe()); err != nil {
 			return err // and nothing is noted, so that the next look records it
 		}
 	}
 	s.servers.mu.Lock()
 	was, wasSilent := s.servers.unsafe, s.servers.silent
-	s.servers.unsafe, s.servers.silent = unsafe, r.silent
+	s.servers.unsafe, s.servers.silent = unsafe, r.Silent
 	s.servers.mu.Unlock()
-	s.metrics.Silent.Set(float64(len(r.silent)))
+	s.metrics.Silent.Set(float64(len(r.Silent)))
 	s.metrics.Unsafe.Set(float64(len(unsafe)))
-	for _, name := range r.silent {
+	for _, name := range r.Silent {
 		if !slices.Contains(wasSilent, name) {
 			s.log.Warn("a server of the cluster does not tell its settings; they are checked when it is back", "server", name)
 		}
 	}
 	for _, name := range wasSilent {
-		if _, told := r.told[name]; told && unsafe[name] == nil {
+		if _, told := r.Told[name]; told && unsafe[name] == nil {
 			s.log.Info("a server of the cluster is back, and its settings are safe", "server", name)
 		}
 	}

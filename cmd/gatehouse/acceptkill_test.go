@@ -13,13 +13,14 @@ import (
 
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/restore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 )
 
 // ledgerSize is how long the first block of the ledger in a data directory is.
 func ledgerSize(t *testing.T, data string) int64 {
 	t.Helper()
-	info, err := os.Stat(filepath.Join(data, "jetstream", "jetstream", "$G", "streams", eventstore.StreamLedger, "msgs", "1.blk"))
+	info, err := os.Stat(filepath.Join(data, "jetstream", "jetstream", "$G", "streams", streams.Ledger, "msgs", "1.blk"))
 	require.NoError(t, err)
 	return info.Size()
 }

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/budget"
 	trusted "gatehouse/eventstore/clock"
 	"gatehouse/eventstore/restore"
+	"gatehouse/eventstore/streams"
 )
 
 // fate is what becomes of a part of DATA when DATA is lost.
@@ -145,7 +145,7 @@ func TestEverythingInDataIsBackedUpOrDerived(t *testing.T) {
 	data := cfg.Data
 	js, err := jetstream.New(b.s.conn)
 	require.NoError(t, err)
-	_, err = js.CreateConsumer(t.Context(), eventstore.StreamLedger, jetstream.ConsumerConfig{Durable: "somebody"})
+	_, err = js.CreateConsumer(t.Context(), streams.Ledger, jetstream.ConsumerConfig{Durable: "somebody"})
 	require.NoError(t, err)
 	assert.Empty(t, walkData(t, data, nil), "of a running service")
 	assert.Empty(t, unlistedStreams(t, b.s))

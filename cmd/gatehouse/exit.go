@@ -8,8 +8,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/tables"
 )
@@ -68,7 +68,7 @@ func exitCode(err error) int {
 	if _, ok := errors.AsType[*unreachableError](err); ok {
 		return exitUnavailable
 	}
-	for _, unavailable := range []error{eventstore.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded,
+	for _, unavailable := range []error{natsserver.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded,
 		backup.ErrBusy, backup.ErrUnreachable} {
 		if errors.Is(err, unavailable) {
 			return exitUnavailable

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/gateways/httpapi"
 )
 
@@ -200,7 +201,7 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 	for _, block := range s.keptBlocks() {
 		degraded = append(degraded, httpapi.Trouble{Part: "damaged", Message: block + "; move it elsewhere when that is settled"})
 	}
-	lost, witness := s.Marks.Trouble()
+	lost, witness := s.Marks.Trouble(time.Now())
 	if witness != nil {
 		degraded = append(degraded, httpapi.Trouble{Part: "witness", Message: witness.Error()})
 	}
@@ -270,7 +271,7 @@ func (s *service) troubles() []httpapi.Trouble {
 			add("org:"+string(id), "it serves nothing, for the program failed when it was loaded; the log has the stack: report it, and update this instance")
 			continue
 		}
-		advice := eventstore.DamageAdvice
+		advice := streams.DamageAdvice
 		if errors.Is(damaged[id], eventstore.ErrBehind) {
 			advice += fmt.Sprintf("; or stop this service and give up what is lost: gatehouse restore --data %s --accept-loss %s=POSITION, where the ledger ends", s.cfg.Data, id)
 		}
@@ -279,17 +280,17 @@ func (s *service) troubles() []httpapi.Trouble {
 	broken, unread := s.Store.Flaws()
 	for _, id := range slices.Sorted(maps.Keys(broken)) {
 		if damaged[id] == nil {
-			add("org:"+string(id), "its ledger is damaged before its last snapshot: %v; %s", broken[id], eventstore.DamageAdvice)
+			add("org:"+string(id), "its ledger is damaged before its last snapshot: %v; %s", broken[id], streams.DamageAdvice)
 		}
 	}
 	if unread > 0 {
-		add("ledger", "%d messages cannot be read; %s", unread, eventstore.DamageAdvice)
+		add("ledger", "%d messages cannot be read; %s", unread, streams.DamageAdvice)
 	}
 	if s.Store.ErasuresFailed() {
 		add("vault", "an erasure could not be carried out, and the log tells why; when that is mended, restart this instance: it and later ones are carried out then")
 	}
 	if s.Store.ErasuresMissed() {
-		add("vault", "a message of the ledger cannot be read that may order an erasure, which is not carried out then; %s", eventstore.DamageAdvice)
+		add("vault", "a message of the ledger cannot be read that may order an erasure, which is not carried out then; %s", streams.DamageAdvice)
 	}
 	for _, id := range slices.Sorted(slices.Values(s.Store.Loaded())) {
 		if at, readOnly := s.Store.ReadOnly(id); readOnly {

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 )
 
@@ -69,7 +69,7 @@ func (c *serviceConfig) checkListen() error {
 
 // natsConns are the connections of a service.
 type natsConns struct {
-	embedded *eventstore.Embedded // nil with an external cluster
+	embedded *natsserver.Embedded // nil with an external cluster
 	conn     *nats.Conn
 	bulk     *nats.Conn    // to the same account, for what is read in bulk
 	system   *nats.Conn    // to the system account; nil: none was given, or nobody listens
@@ -83,18 +83,18 @@ func (s *service) connect() error {
 	if n.URL != "" {
 		return s.connectOut()
 	}
-	cfg := eventstore.EmbeddedConfig{Dir: s.cfg.Data, Listen: n.Listen, Marks: s.Marks, Log: s.cfg.Log}
+	cfg := natsserver.Config{Dir: s.cfg.Data, Listen: n.Listen, Marks: s.Marks, Log: s.cfg.Log}
 	if n.Listen != "" && s.cfg.TLSCert != "" {
 		var err error
 		if cfg.TLS, err = s.cfg.serverTLS(); err != nil {
 			return err
 		}
 	}
-	embedded, err := eventstore.StartEmbedded(cfg)
+	embedded, err := natsserver.Start(cfg)
 	if err != nil {
 		return err
 	}
-	s.embedded, s.issuer, s.gateways = embedded, embedded.Issuer, eventstore.GatewaysAccount
+	s.embedded, s.issuer, s.gateways = embedded, embedded.Issuer, natsserver.GatewaysAccount
 	s.onStop(func(context.Context) error { embedded.Stop(); return nil })
 	if n.Listen != "" {
 		s.cfg.Log.Info("NATS listens for gateways", "address", embedded.Server().Addr().String())

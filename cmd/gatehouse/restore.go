@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
@@ -73,7 +73,7 @@ func (c *restoreCmd) Run(w *world) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	lock, err := eventstore.LockData(data)
+	lock, err := natsserver.LockData(data)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/deploy"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // emptied is the set with nothing but the keys and its three servers, which are empty.
@@ -77,7 +77,7 @@ func TestARestoreIntoAnEmptyCluster(t *testing.T) {
 	defer conn.Close()
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return eventstore.MakeStreams(t.Context(), js, 3, "another") == nil }, patience, 100*time.Millisecond, "a restore that was killed")
+	require.Eventually(t, func() bool { return streams.BeginRestore(t.Context(), js, 3, "another") == nil }, patience, 100*time.Millisecond, "a restore that was killed")
 
 	said, err = s.restore(target, "--witness", witness, "--nats-operator-nkey", operator)
 	require.NoError(t, err, said)
@@ -93,5 +93,5 @@ func TestARestoreIntoAnEmptyCluster(t *testing.T) {
 	require.NoError(t, os.MkdirAll(old, 0o700))
 	said, err = s.restore(target, "--witness", witness, "--nats-operator-nkey", operator)
 	require.Error(t, err)
-	assert.Contains(t, said, eventstore.ErrNotEmpty.Error())
+	assert.Contains(t, said, streams.ErrNotEmpty.Error())
 }

@@ -21,6 +21,8 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	trusted "gatehouse/eventstore/clock"
+	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/restore"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
@@ -42,7 +44,7 @@ type service struct {
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
 	Backups       *backup.Schedule // nil: none are made beside this instance
-	Marks         *eventstore.Marks
+	Marks         *mark.Marks
 	Failed        chan error // gets what makes the service end by itself
 
 	cfg          serviceConfig
@@ -155,8 +157,8 @@ func endWithin(ctx context.Context, stop func(context.Context) error) error {
 
 // prepare takes the data directory and the address, which nothing may share.
 func (s *service) prepare() (net.Listener, error) {
-	lock, err := eventstore.LockData(s.cfg.Data)
-	if err != nil && !errors.Is(err, eventstore.ErrLocked) {
+	lock, err := natsserver.LockData(s.cfg.Data)
+	if err != nil && !errors.Is(err, natsserver.ErrLocked) {
 		return nil, fmt.Errorf("the data directory cannot be written: --data %s: %w", s.cfg.Data, err)
 	}
 	if err != nil {
@@ -210,7 +212,7 @@ func (s *service) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.Marks, err = eventstore.OpenMarks(s.cfg.Data, s.cfg.Witness, s.cfg.Log); err != nil {
+	if s.Marks, err = mark.OpenMarks(s.cfg.Data, s.cfg.Witness, mark.Patience, s.cfg.Log); err != nil {
 		return err
 	}
 	s.onStop(func(context.Context) error { return s.Marks.Close() })

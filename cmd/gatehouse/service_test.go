@@ -23,7 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 )
 
 // patience bounds what a test waits for on a machine that does much else: to come
@@ -116,7 +116,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	status, _ = bodyOf(t, strings.TrimSuffix(s.MetricsURL, "/metrics")+"/v1/orgs")
 	assert.Equal(t, 404, status, "nothing else is served there")
 	_, err := startService(t.Context(), cfg)
-	require.ErrorIs(t, err, eventstore.ErrLocked)
+	require.ErrorIs(t, err, natsserver.ErrLocked)
 
 	there := s.conn
 	defer func() { s.conn = there }()

@@ -6,7 +6,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 )
 
 // streamsCmd is about the streams of the ledger.
@@ -59,7 +60,7 @@ func (c *streamsApplyCmd) Run(w *world) error {
 		return err
 	}
 	defer done()
-	all, err := eventstore.ApplyStreams(w.ctx, conn, c.Replicas, c.Vault)
+	all, err := streams.Apply(w.ctx, conn, c.Replicas, c.Vault)
 	for _, a := range all {
 		if len(a.Changed) == 0 {
 			fmt.Fprintf(w.stdout, "%s: as it should be\n", a.Stream)
@@ -85,12 +86,12 @@ func (c *streamsApplyCmd) connect(w *world) (conn *nats.Conn, done func(), err e
 		}
 		return conn, conn.Close, nil
 	}
-	lock, err := eventstore.LockData(c.Data)
+	lock, err := natsserver.LockData(c.Data)
 	if err != nil {
 		return nil, nil, err
 	}
 	release := func() { _ = lock.Release() }
-	embedded, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: c.Data, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	embedded, err := natsserver.Start(natsserver.Config{Dir: c.Data, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		release()
 		return nil, nil, err

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 )
 
 func TestStreamsAreAppliedWhileNobodyServes(t *testing.T) {
@@ -21,9 +21,9 @@ func TestStreamsAreAppliedWhileNobodyServes(t *testing.T) {
 	require.NoError(t, (&streamsApplyCmd{Data: dir}).Run(w))
 	assert.Equal(t, 4, strings.Count(out.String(), ": as it should be\n"), out.String())
 
-	lock, err := eventstore.LockData(dir)
+	lock, err := natsserver.LockData(dir)
 	require.NoError(t, err)
-	assert.ErrorIs(t, (&streamsApplyCmd{Data: dir}).Run(w), eventstore.ErrLocked)
+	assert.ErrorIs(t, (&streamsApplyCmd{Data: dir}).Run(w), natsserver.ErrLocked)
 	require.NoError(t, lock.Release())
 	assert.Equal(t, exitUsage, exitCode((&streamsApplyCmd{Data: dir, Replicas: 3}).Run(w)))
 }

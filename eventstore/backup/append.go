@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // appending copies the new messages of one stream.
@@ -53,7 +53,7 @@ func (a *appending) standBehindClosed(ctx context.Context) (open *Segment, err e
 // saved. In the other streams the chains start with the first message that is seen.
 func (a *appending) walk(ctx context.Context, closed []Segment) (*checker, error) {
 	c := newChecker(a.state.Name, 1)
-	if a.state.Name == eventstore.StreamLedger && a.closed > 0 {
+	if a.state.Name == streams.Ledger && a.closed > 0 {
 		if saved := a.w.savedChecker(closed[len(closed)-1]); saved != nil {
 			saved.at = a.closed
 			saved.keep()
@@ -72,7 +72,7 @@ func (a *appending) walk(ctx context.Context, closed []Segment) (*checker, error
 			return nil, fmt.Errorf("backup: %w", err)
 		}
 		if c.next != a.closed+1 {
-			return nil, fmt.Errorf("backup: %w: message %d of %s cannot be read: %s", ErrBroken, c.next, a.state.Name, eventstore.DamageAdvice)
+			return nil, fmt.Errorf("backup: %w: message %d of %s cannot be read: %s", ErrBroken, c.next, a.state.Name, streams.DamageAdvice)
 		}
 	}
 	c.at = a.closed
@@ -110,9 +110,9 @@ func (a *appending) reopen(ctx context.Context, open Segment) (from uint64, err 
 	if again >= open.Messages {
 		return open.Last + 1, nil
 	}
-	if a.state.Name == eventstore.StreamLedger {
+	if a.state.Name == streams.Ledger {
 		return 0, fmt.Errorf("backup: %w: %s has %d messages from %d to %d, and object %s has %d: %s", ErrBroken,
-			a.state.Name, again, a.closed+1, open.Last, open.Name, open.Messages, eventstore.DamageAdvice)
+			a.state.Name, again, a.closed+1, open.Last, open.Name, open.Messages, streams.DamageAdvice)
 	}
 	a.reopened = false
 	a.stream.Segments[len(a.stream.Segments)-1].Open = false

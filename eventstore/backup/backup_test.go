@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 func TestABackupHoldsEveryMessageAsItIs(t *testing.T) {
@@ -33,8 +33,8 @@ func TestARunWritesOnlyWhatIsNew(t *testing.T) {
 		r, err := w.Run(t.Context())
 		require.NoError(t, err)
 		assert.Equal(t, map[string]int{"LEDGER": 3, "ACTIVITY": 1}, r.Messages)
-		assert.Less(t, b.source.reads[eventstore.StreamLedger], 20, "closed segments are not read again")
-		assert.Zero(t, b.source.reads[eventstore.StreamRefusals])
+		assert.Less(t, b.source.reads[streams.Ledger], 20, "closed segments are not read again")
+		assert.Zero(t, b.source.reads[streams.Refusals])
 		b.verify()
 	}
 	after := b.open().Manifest()
@@ -51,11 +51,11 @@ func TestWhatRetentionTakesStaysInTheBackup(t *testing.T) {
 	b := newBed(t, newFolder(t))
 	b.source.everything(t)
 	b.run()
-	whole := slices.Clone(b.source.streams[eventstore.StreamActivity])
-	b.source.purge(eventstore.StreamActivity, 7)
+	whole := slices.Clone(b.source.streams[streams.Activity])
+	b.source.purge(streams.Activity, 7)
 	b.source.record(t, "cabinet", 4)
 	b.run()
-	b.source.streams[eventstore.StreamActivity] = append(whole[:7:7], b.source.streams[eventstore.StreamActivity]...)
+	b.source.streams[streams.Activity] = append(whole[:7:7], b.source.streams[streams.Activity]...)
 	assert.Empty(t, b.verify().Flaws)
 }
 
@@ -147,19 +147,19 @@ func TestABrokenChainIsNotBackedUp(t *testing.T) {
 		says   string
 	}{
 		"a commit is gone": {func(s *memory) {
-			all := s.streams[eventstore.StreamLedger]
-			s.streams[eventstore.StreamLedger] = append(all[:45:45], all[46:]...)
+			all := s.streams[streams.Ledger]
+			s.streams[streams.Ledger] = append(all[:45:45], all[46:]...)
 		}, "message 46 of LEDGER is not there"},
 		"the last commit is gone": {func(s *memory) {
-			s.streams[eventstore.StreamLedger] = s.streams[eventstore.StreamLedger][:51]
+			s.streams[streams.Ledger] = s.streams[streams.Ledger][:51]
 		}, "message 52 of LEDGER cannot be read"},
 		"a commit was changed": {func(s *memory) {
-			m := s.streams[eventstore.StreamLedger][45]
+			m := s.streams[streams.Ledger][45]
 			m.Body = append(m.Body[:len(m.Body)-1:len(m.Body)-1], ' ', '}')
 		}, "org acme: commit 1-35 (message 47) does not follow 1-34"},
-		"a commit is none": {func(s *memory) { s.streams[eventstore.StreamLedger][45].Body = []byte("{}") }, "commit 0-0 of org \"\" (message 46)"},
+		"a commit is none": {func(s *memory) { s.streams[streams.Ledger][45].Body = []byte("{}") }, "commit 0-0 of org \"\" (message 46)"},
 		"two commits have changed places": {func(s *memory) {
-			all := s.streams[eventstore.StreamLedger]
+			all := s.streams[streams.Ledger]
 			all[45].Body, all[46].Body = all[46].Body, all[45].Body
 		}, "org acme: commit 1-35 (message 46) does not follow 1-33"},
 	} {

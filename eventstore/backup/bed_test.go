@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -92,7 +92,7 @@ func (s *memory) commit(t testing.TB, org domain.ID, n int) {
 		body, err := c.Encode()
 		require.NoError(t, err)
 		s.heads[org], s.bodies[org] = c, body
-		s.add(eventstore.StreamLedger, "ledger.07."+string(org), body)
+		s.add(streams.Ledger, "ledger.07."+string(org), body)
 	}
 }
 
@@ -101,7 +101,7 @@ func (s *memory) record(t testing.TB, gateway string, n int) {
 	t.Helper()
 	subject := "activity.acme.north." + gateway
 	var a wire.Activity
-	for _, m := range s.streams[eventstore.StreamActivity] {
+	for _, m := range s.streams[streams.Activity] {
 		if m.Subject == subject {
 			last, err := wire.DecodeActivity(m.Body)
 			require.NoError(t, err)
@@ -113,7 +113,7 @@ func (s *memory) record(t testing.TB, gateway string, n int) {
 		body, err := a.Encode()
 		require.NoError(t, err)
 		a.Prev = wire.HashOf(body)
-		m := s.add(eventstore.StreamActivity, subject, body)
+		m := s.add(streams.Activity, subject, body)
 		m.Header = map[string][]string{"Nats-Batch-Id": {"x"}, "Nats-Batch-Sequence": {fmt.Sprint(a.K)}}
 	}
 }
@@ -125,8 +125,8 @@ func (s *memory) everything(t testing.TB) {
 	s.commit(t, "bolt", 12)
 	s.record(t, "cabinet", 9)
 	for i := range 5 {
-		s.add(eventstore.StreamPermissions, "permissions.acme.north", fmt.Appendf(nil, "delta %d", i))
-		s.add(eventstore.StreamRefusals, "refusals.acme", fmt.Appendf(nil, "refusal %d", i))
+		s.add(streams.Permissions, "permissions.acme.north", fmt.Appendf(nil, "delta %d", i))
+		s.add(streams.Refusals, "refusals.acme", fmt.Appendf(nil, "refusal %d", i))
 	}
 }
 

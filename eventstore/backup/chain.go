@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -86,9 +86,9 @@ func set[K comparable, V any](now, kept map[K]V, key K, value V) {
 // take checks the next message. After an error the message must not be copied.
 func (c *checker) take(m *Message) error {
 	switch c.stream {
-	case eventstore.StreamLedger:
+	case streams.Ledger:
 		return c.takeCommit(m)
-	case eventstore.StreamActivity:
+	case streams.Activity:
 		c.takeActivity(m)
 	}
 	return nil
@@ -98,7 +98,7 @@ func (c *checker) take(m *Message) error {
 // that follows its org's head.
 func (c *checker) takeCommit(m *Message) error {
 	if m.Seq != c.next {
-		return fmt.Errorf("%w: message %d of %s is not there, message %d comes in its place: %s", ErrBroken, c.next, c.stream, m.Seq, eventstore.DamageAdvice)
+		return fmt.Errorf("%w: message %d of %s is not there, message %d comes in its place: %s", ErrBroken, c.next, c.stream, m.Seq, streams.DamageAdvice)
 	}
 	commit, err := schemas.DecodeCommit(m.Body)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // savedHeads cache the heads of the ledger's chains after the last closed segment. So
@@ -46,7 +46,7 @@ func (w *Writer) savedChecker(last Segment) *checker {
 	if err := json.Unmarshal(body, &saved); err != nil || saved.Target != w.target.String() || saved.Segment.Name != last.Name || saved.Heads == nil {
 		return nil
 	}
-	c := newChecker(eventstore.StreamLedger, last.Last+1)
+	c := newChecker(streams.Ledger, last.Last+1)
 	c.heads = saved.Heads
 	return c
 }
@@ -54,7 +54,7 @@ func (w *Writer) savedChecker(last Segment) *checker {
 // saveHeads saves the state of the ledger's checker. If that fails, the next process
 // walks the ledger.
 func (w *Writer) saveHeads() {
-	c, s := w.checkers[eventstore.StreamLedger], w.manifest.Stream(eventstore.StreamLedger)
+	c, s := w.checkers[streams.Ledger], w.manifest.Stream(streams.Ledger)
 	path := w.headsFile()
 	if c == nil || s == nil || path == "" || c.at == 0 || c.at == w.savedAt {
 		return

@@ -20,6 +20,8 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -30,7 +32,7 @@ func newLive(t *testing.T, commits int) (Store, string) {
 	t.Helper()
 	dir := t.TempDir()
 	log := newBed(t, nil).opts.Log
-	server, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Log: log})
+	server, err := natsserver.Start(natsserver.Config{Dir: dir, Log: log})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")
@@ -102,15 +104,15 @@ func TestALiveLedgerIsBackedUp(t *testing.T) {
 		require.NoError(t, err)
 		var mem runtime.MemStats
 		runtime.ReadMemStats(&mem)
-		t.Logf("%s: %d messages in %s, %d bytes in %d objects; %d MB of heap, %d MB from the system", what, r.Messages[eventstore.StreamLedger],
+		t.Logf("%s: %d messages in %s, %d bytes in %d objects; %d MB of heap, %d MB from the system", what, r.Messages[streams.Ledger],
 			time.Since(begun).Round(time.Millisecond), r.Size, r.Objects, mem.HeapInuse>>20, mem.Sys>>20)
 		return r
 	}
-	assert.Equal(t, commits, run("over the socket", b.target, Running(dir)).Messages[eventstore.StreamLedger])
+	assert.Equal(t, commits, run("over the socket", b.target, Running(dir)).Messages[streams.Ledger])
 	source, err := store.Source()
 	require.NoError(t, err)
-	assert.Zero(t, run("again, nothing new", b.target, source).Messages[eventstore.StreamLedger])
-	assert.Equal(t, commits, run("over the connection", newFolder(t), source).Messages[eventstore.StreamLedger])
+	assert.Zero(t, run("again, nothing new", b.target, source).Messages[streams.Ledger])
+	assert.Equal(t, commits, run("over the connection", newFolder(t), source).Messages[streams.Ledger])
 
 	begun := time.Now()
 	back := b.open()

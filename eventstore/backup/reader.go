@@ -11,7 +11,7 @@ import (
 
 	"filippo.io/age"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // checkText is the text that the manifest holds encrypted to the recipients.
@@ -83,7 +83,7 @@ func (b *Backup) messages(ctx context.Context, stream string, f func(*Message) e
 			}
 		}
 	}
-	if stream == eventstore.StreamLedger && c.next != s.Last+1 {
+	if stream == streams.Ledger && c.next != s.Last+1 {
 		return nil, fmt.Errorf("backup: %s: %w: the ledger goes to message %d, and its segments end before message %d", b.target, ErrMissing, s.Last, c.next)
 	}
 	return c, nil

@@ -10,11 +10,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 )
 
 // Streams are the streams that a backup consists of. Every other one is derived from them.
-var Streams = []string{eventstore.StreamLedger, eventstore.StreamActivity, eventstore.StreamPermissions, eventstore.StreamRefusals}
+var Streams = []string{streams.Ledger, streams.Activity, streams.Permissions, streams.Refusals}
 
 // A Source gives what is to be backed up while it is in use.
 type Source interface {

@@ -6,7 +6,7 @@ import (
 	"io"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // Report is the result of a verification.
@@ -36,7 +36,7 @@ func (b *Backup) Verify(ctx context.Context) (*Report, error) {
 			errs = append(errs, err)
 			continue
 		}
-		if s.Name == eventstore.StreamLedger {
+		if s.Name == streams.Ledger {
 			r.Heads = c.heads
 		}
 		r.Flaws = append(r.Flaws, c.flaws...)

@@ -13,7 +13,7 @@ import (
 
 	"filippo.io/age"
 
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // Options configure a writer. A field that is not marked optional is required.
@@ -157,7 +157,7 @@ func (w *Writer) begin(ctx context.Context) (*State, error) {
 				"it is another ledger, or was put back to an older state; give another target, and keep this one",
 				ErrOther, w.target, s.Name, have.Made.Format(time.RFC3339), have.Last, s.Made.Format(time.RFC3339), s.Last)
 		}
-		if s.Name == eventstore.StreamLedger {
+		if s.Name == streams.Ledger {
 			m.Ledger = s.Made
 		}
 	}
@@ -208,15 +208,15 @@ func (w *Writer) stream(ctx context.Context, s StreamState, r *Result) error {
 	if err := w.source.Read(ctx, s.Name, from, s.Last, a.take); err != nil {
 		return err
 	}
-	if s.Name == eventstore.StreamLedger && a.checker.next != s.Last+1 {
-		return fmt.Errorf("backup: %w: message %d of %s cannot be read: %s", ErrBroken, a.checker.next, s.Name, eventstore.DamageAdvice)
+	if s.Name == streams.Ledger && a.checker.next != s.Last+1 {
+		return fmt.Errorf("backup: %w: message %d of %s cannot be read: %s", ErrBroken, a.checker.next, s.Name, streams.DamageAdvice)
 	}
 	if err := a.flush(ctx, true); err != nil {
 		return err
 	}
 	have.Last = s.Last
 	a.checker.rewind()
-	if s.Name == eventstore.StreamLedger {
+	if s.Name == streams.Ledger {
 		w.saveHeads()
 	}
 	for _, flaw := range a.checker.flaws {

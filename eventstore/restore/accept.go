@@ -13,6 +13,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
@@ -66,7 +67,7 @@ func (r *run) acceptBehind(ctx context.Context) (_ *Record, err error) {
 	if len(r.cfg.Witnesses) > 0 {
 		witness = r.cfg.Witnesses[0]
 	}
-	marks, err := eventstore.OpenMarks(r.cfg.Data, witness, r.cfg.Log)
+	marks, err := mark.OpenMarks(r.cfg.Data, witness, mark.Patience, r.cfg.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +150,7 @@ func (r *run) endOf(ctx context.Context, s *eventstore.Store, id domain.ID) (Org
 			}
 		}
 	}
-	err = publishedOf(ctx, r.conns, id, func(at wire.Position) { o.know(at, "what was published of it in "+eventstore.StreamPermissions) })
+	err = publishedOf(ctx, r.conns, id, func(at wire.Position) { o.know(at, "what was published of it in "+streams.Permissions) })
 	o.giveUp()
 	return o, err
 }
@@ -161,7 +162,7 @@ func publishedOf(ctx context.Context, conns Conns, id domain.ID, f func(wire.Pos
 	if err != nil {
 		return err
 	}
-	stream, err := js.Stream(ctx, eventstore.StreamPermissions)
+	stream, err := js.Stream(ctx, streams.Permissions)
 	if err != nil {
 		return err
 	}

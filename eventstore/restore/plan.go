@@ -13,6 +13,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -97,7 +98,7 @@ func plan(ctx context.Context, b *backup.Backup, heads map[domain.ID]backup.Head
 		}
 	}
 	if err := published(ctx, b, func(id domain.ID, at wire.Position) {
-		of(id).know(at, "what was published of it in "+eventstore.StreamPermissions)
+		of(id).know(at, "what was published of it in "+streams.Permissions)
 	}); err != nil {
 		return nil, err
 	}
@@ -128,7 +129,7 @@ func (o *Org) giveUp() {
 // published gives the positions that deltas and cursors in the backup were made at.
 // They may be ahead of the ledger in it, which is copied first.
 func published(ctx context.Context, b *backup.Backup, f func(domain.ID, wire.Position)) error {
-	return b.Messages(ctx, eventstore.StreamPermissions, func(m *backup.Message) error {
+	return b.Messages(ctx, streams.Permissions, func(m *backup.Message) error {
 		words := strings.Split(m.Subject, ".")
 		if at, ok := publishedAt(m.Body); ok && len(words) > 2 {
 			f(domain.ID(words[1]), at)

@@ -97,7 +97,7 @@ func syncDir(dir string) error {
 // own are the patterns of the files that a restore makes in a data directory. The names
 // in stays may exist there before.
 var (
-	own   = []string{"jetstream", "blocks", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
+	own   = []string{"jetstream", "blocks", ".blocks*", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
 	stays = []string{"lock", "vault.key", "lost+found", RecordName}
 )
 

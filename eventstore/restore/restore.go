@@ -50,6 +50,8 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/mark"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
@@ -59,7 +61,7 @@ type Conns struct {
 	Conn     *nats.Conn           // of the service
 	Operator *nats.Conn           // may make, change and remove streams
 	System   *nats.Conn           // to the system account; nil means none was given
-	Embedded *eventstore.Embedded // nil means a cluster
+	Embedded *natsserver.Embedded // nil means a cluster
 }
 
 // Config is the input of a restore. A field that is not marked optional is required.
@@ -150,7 +152,7 @@ func (r *run) all(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}
-	if err := eventstore.MakeStreams(ctx, operator, r.cfg.Replicas, id); err != nil {
+	if err := streams.BeginRestore(ctx, operator, r.cfg.Replicas, id); err != nil {
 		return err
 	}
 	for _, stream := range backup.Streams {
@@ -164,7 +166,7 @@ func (r *run) all(ctx context.Context) (err error) {
 	if err := r.hold(); err != nil {
 		return err
 	}
-	return eventstore.FinishRestore(ctx, operator)
+	return streams.FinishRestore(ctx, operator)
 }
 
 // openVault restores the vault. Before anything can use it, it destroys the keys that
@@ -213,7 +215,7 @@ func (r *run) destroy(ctx context.Context, keys []mark.DestroyedKey) error {
 // The directory gets marks here. A kill while LedgerRestored is written then leaves a
 // torn tail that is known as one, and no damage that holds every org.
 func (r *run) goOn(ctx context.Context) (err error) {
-	marks, err := eventstore.OpenMarks(r.cfg.Data, "", r.cfg.Log)
+	marks, err := mark.OpenMarks(r.cfg.Data, "", mark.Patience, r.cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -251,7 +253,7 @@ func (r *run) goOn(ctx context.Context) (err error) {
 const orgsInMemory = 10
 
 // open opens the restored ledger.
-func (r *run) open(ctx context.Context, marks *eventstore.Marks) (*eventstore.Store, error) {
+func (r *run) open(ctx context.Context, marks *mark.Marks) (*eventstore.Store, error) {
 	return eventstore.Open(ctx, eventstore.Config{Conn: r.conns.Conn, System: r.conns.System, Embedded: r.conns.Embedded, Replicas: r.cfg.Replicas,
 		Snapshots: filepath.Join(r.cfg.Data, "snapshots"), Marks: marks, Keys: r.vault, Vault: r.vault, Memory: orgsInMemory, Restoring: true, Now: r.cfg.Now, Log: r.cfg.Log,
 		Destroyed: func(org domain.ID, keys []string) error { return NoteDestroyed(r.cfg.Data, org, keys) },

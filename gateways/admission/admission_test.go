@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
@@ -56,7 +57,7 @@ func TestNothingOfAGatewayReachesAStream(t *testing.T) {
 		require.NoError(t, err)
 		js, err := jetstream.New(i.conn)
 		require.NoError(t, err)
-		names := []string{eventstore.StreamLedger, eventstore.StreamPermissions, eventstore.StreamRefusals, eventstore.StreamActivity}
+		names := []string{streams.Ledger, streams.Permissions, streams.Refusals, streams.Activity}
 		last := func() (all []uint64) {
 			for _, name := range names {
 				stream, err := js.Stream(t.Context(), name)

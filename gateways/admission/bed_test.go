@@ -21,6 +21,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/clustertest"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 )
 
@@ -31,7 +32,7 @@ const patience = time.Minute
 type bed struct {
 	t        *testing.T
 	servers  []*server.Server
-	embedded *eventstore.Embedded // nil: a cluster of three
+	embedded *natsserver.Embedded // nil: a cluster of three
 	issuer   nkeys.KeyPair
 	app, sys nkeys.KeyPair // users of the service in the cluster
 	vault    *vault.Vault
@@ -49,10 +50,10 @@ func onEach(t *testing.T, test func(t *testing.T, b *bed)) {
 func newEmbedded(t *testing.T) *bed {
 	t.Helper()
 	dir := t.TempDir()
-	e, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
+	e, err := natsserver.Start(natsserver.Config{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(e.Stop)
-	b := &bed{t: t, servers: []*server.Server{e.Server()}, embedded: e, issuer: e.Issuer, gateways: eventstore.GatewaysAccount}
+	b := &bed{t: t, servers: []*server.Server{e.Server()}, embedded: e, issuer: e.Issuer, gateways: natsserver.GatewaysAccount}
 	b.begin(dir)
 	return b
 }

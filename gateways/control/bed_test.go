@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
 	"gatehouse/schemas"
@@ -29,7 +30,7 @@ import (
 // the gateway shed its door yard; olga works there.
 type bed struct {
 	t        *testing.T
-	embedded *eventstore.Embedded
+	embedded *natsserver.Embedded
 	vault    *vault.Vault
 	key      nkeys.KeyPair // of the gateway cabinet
 	ahead    atomic.Int64  // of the clock, in nanoseconds
@@ -51,7 +52,7 @@ func newBed(t *testing.T) *bed {
 	b := &bed{t: t}
 	dir := t.TempDir()
 	var err error
-	b.embedded, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
+	b.embedded, err = natsserver.Start(natsserver.Config{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.embedded.Stop)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")
@@ -91,7 +92,7 @@ func (b *bed) admit(i *instance) {
 	system, err := b.embedded.ConnectSystem()
 	require.NoError(b.t, err)
 	b.t.Cleanup(system.Close)
-	a, err := admission.New(admission.Config{Conn: i.conn, System: system, Issuer: b.embedded.Issuer, Gateways: eventstore.GatewaysAccount,
+	a, err := admission.New(admission.Config{Conn: i.conn, System: system, Issuer: b.embedded.Issuer, Gateways: natsserver.GatewaysAccount,
 		Store: i.store, Metrics: prometheus.NewRegistry(), Now: time.Now, Log: quiet()})
 	require.NoError(b.t, err)
 	ctx, cancel := context.WithCancel(context.Background())

@@ -25,6 +25,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/budget"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 )
@@ -58,7 +59,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 	b := &bed{t: t, now: start, tables: true}
 	dir := t.TempDir()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	server, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Log: quiet})
+	server, err := natsserver.Start(natsserver.Config{Dir: dir, Log: quiet})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	conn, err := server.Connect(nats.Name("test"))

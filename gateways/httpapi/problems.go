@@ -14,6 +14,7 @@ import (
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/clock"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
@@ -225,7 +226,7 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 	case errors.Is(err, eventstore.ErrBrokenChain):
 		a.log(ctx, "the ledger of an org is damaged", err)
 		return problem(http.StatusServiceUnavailable, "ledger_damaged", "the ledger of this org is damaged, so nothing is answered from it and nothing is written; "+
-			"whoever operates the service is to %s. Other orgs go on", eventstore.DamageAdvice)
+			"whoever operates the service is to %s. Other orgs go on", streams.DamageAdvice)
 	case errors.Is(err, eventstore.ErrTooNew):
 		return problem(http.StatusServiceUnavailable, "read_only", "%v", eventstore.ErrTooNew)
 	case errors.Is(err, vault.ErrDamaged):

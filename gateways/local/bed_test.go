@@ -17,6 +17,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -26,7 +27,7 @@ import (
 type bed struct {
 	t      *testing.T
 	dir    string
-	server *eventstore.Embedded
+	server *natsserver.Embedded
 	vault  *vault.Vault
 	store  *eventstore.Store // on a connection that keeps nothing back
 	table  *unlock.Table     // nil: there are no permissions
@@ -54,7 +55,7 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	b := &bed{t: t, dir: t.TempDir()}
 	var err error
-	b.server, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: b.dir, Log: quiet()})
+	b.server, err = natsserver.Start(natsserver.Config{Dir: b.dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.server.Stop)
 	master, _, err := vault.LoadOrCreateMaster(b.dir, "")

@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -282,7 +283,7 @@ type heldConn struct {
 
 func (c *heldConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if h := c.link.held.Load(); h != nil && bytes.Contains(p[:n], []byte(`"stream":"`+eventstore.StreamActivity+`"`)) {
+	if h := c.link.held.Load(); h != nil && bytes.Contains(p[:n], []byte(`"stream":"`+streams.Activity+`"`)) {
 		h.came()
 		<-h.done
 	}

@@ -18,6 +18,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 )
@@ -28,7 +29,7 @@ const patience = time.Minute
 // bed is one ledger and a clock that the test sets.
 type bed struct {
 	t        *testing.T
-	embedded *eventstore.Embedded
+	embedded *natsserver.Embedded
 	vault    *vault.Vault
 	clock    atomic.Int64 // nanoseconds since 1970
 	ids      int
@@ -44,7 +45,7 @@ func newBed(t *testing.T) *bed {
 	b.clock.Store(began.UnixNano())
 	dir := t.TempDir()
 	var err error
-	b.embedded, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: dir, Log: quiet()})
+	b.embedded, err = natsserver.Start(natsserver.Config{Dir: dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.embedded.Stop)
 	master, _, err := vault.LoadOrCreateMaster(dir, "")

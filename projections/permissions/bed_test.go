@@ -22,6 +22,8 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -33,7 +35,7 @@ const patience = time.Minute
 // bed is the servers of a ledger.
 type bed struct {
 	t      testing.TB
-	server *eventstore.Embedded
+	server *natsserver.Embedded
 	js     jetstream.JetStream
 	vault  *vault.Vault
 	dir    string
@@ -48,7 +50,7 @@ func newBed(t testing.TB) *bed {
 	b := &bed{t: t, dir: t.TempDir()}
 	b.now.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixNano())
 	var err error
-	b.server, err = eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: b.dir, Log: quiet()})
+	b.server, err = natsserver.Start(natsserver.Config{Dir: b.dir, Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.server.Stop)
 	master, _, err := vault.LoadOrCreateMaster(b.dir, "")
@@ -262,7 +264,7 @@ func texts(t testing.TB, table *unlock.Table) []string {
 // deltas reads the messages on a site's subject.
 func (b *bed) deltas(org, site domain.ID) []*wire.PermissionDelta {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(b.t.Context(), streams.Permissions)
 	require.NoError(b.t, err)
 	last, err := stream.GetLastMsgForSubject(b.t.Context(), subject(org, site))
 	require.NoError(b.t, err)

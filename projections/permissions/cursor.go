@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // cursorDelay is how long commits that change no row wait for the cursor.
@@ -64,7 +65,7 @@ func (p *Projector) writeCursor(ctx context.Context, o *org, n uint64) outcome {
 		return retry
 	}
 	subject := cursorSubject(o.id)
-	seq, err := p.cfg.Store.GuardedAppend(ctx, eventstore.StreamPermissions, subject, [][]byte{body}, o.cursor.seq)
+	seq, err := p.cfg.Store.GuardedAppend(ctx, streams.Permissions, subject, [][]byte{body}, o.cursor.seq)
 	if errors.Is(err, eventstore.ErrConflict) {
 		c, err := p.readCursor(ctx, o.id)
 		if err == nil && c.known {

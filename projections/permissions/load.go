@@ -14,6 +14,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -24,9 +25,9 @@ var ErrNotPublished = errors.New("permissions: nothing is published of the site"
 // returns the head of the table. A message that does not fit is an error that wraps
 // wire.ErrPermissions; there is never a partial table.
 func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*unlock.Table, wire.PermissionHead, error) {
-	stream, err := js.Stream(ctx, eventstore.StreamPermissions)
+	stream, err := js.Stream(ctx, streams.Permissions)
 	if err != nil {
-		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", streams.Permissions, err)
 	}
 	pub, err := loadSite(ctx, js, stream, org, site)
 	if err != nil {
@@ -246,7 +247,7 @@ func firstFrom(ctx context.Context, stream jetstream.Stream, subject string, end
 // both inclusive. A message of the subject must have the sequence until.
 func each(ctx context.Context, js jetstream.JetStream, subject string, from, until uint64, f func(body []byte) error) error {
 	var failed error // what f answered
-	err := eventstore.ReadStream(ctx, js, eventstore.StreamPermissions, []string{subject}, from, until, func(_ uint64, body []byte) error {
+	err := eventstore.ReadStream(ctx, js, streams.Permissions, []string{subject}, from, until, func(_ uint64, body []byte) error {
 		failed = f(body)
 		return failed
 	})

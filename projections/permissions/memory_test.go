@@ -12,7 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 // Three orgs share the memory of one, and each is written to while the others evict it.
@@ -96,7 +96,7 @@ func TestReadersLeaveNoConsumersBehind(t *testing.T) {
 		_, _, err := Load(t.Context(), b.js, "acme", "north")
 		require.NoError(t, err)
 	}
-	stream, err := b.js.Stream(t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(t.Context(), streams.Permissions)
 	require.NoError(t, err)
 	assert.Eventually(t, func() bool {
 		info, err := stream.Info(t.Context())

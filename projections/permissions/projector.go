@@ -63,6 +63,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/eventstore/vault"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -108,9 +109,9 @@ type Projector struct {
 // New makes a projector and registers it as an observer of its store. It publishes
 // nothing before Run.
 func New(ctx context.Context, cfg Config) (*Projector, error) {
-	stream, err := cfg.JS.Stream(ctx, eventstore.StreamPermissions)
+	stream, err := cfg.JS.Stream(ctx, streams.Permissions)
 	if err != nil {
-		return nil, fmt.Errorf("permissions: open %s: %w", eventstore.StreamPermissions, err)
+		return nil, fmt.Errorf("permissions: open %s: %w", streams.Permissions, err)
 	}
 	if cfg.Bulk == nil {
 		cfg.Bulk = cfg.JS

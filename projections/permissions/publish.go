@@ -8,6 +8,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -116,7 +117,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		p.cfg.Log.Error("a permission delta cannot be written", "org", o.id, "site", s.id, "position", e.head.Position().String(), "error", err)
 		return retry
 	}
-	seq, err := p.cfg.Store.GuardedAppend(ctx, eventstore.StreamPermissions, subject(o.id, s.id), bodies, s.published.seq)
+	seq, err := p.cfg.Store.GuardedAppend(ctx, streams.Permissions, subject(o.id, s.id), bodies, s.published.seq)
 	switch {
 	case errors.Is(err, eventstore.ErrConflict):
 		return p.follow(ctx, o, s)

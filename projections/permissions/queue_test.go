@@ -13,7 +13,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 )
 
 func TestALongQueueOfOneOrgDoesNotHoldUpAnother(t *testing.T) {
@@ -144,7 +144,7 @@ func TestADeltaGreaterThanAMessageIsPublishedAsAWhole(t *testing.T) {
 	assert.Zero(t, two.divergence())
 
 	// The parts of a delta that an instance left when it died are skipped.
-	stream, err := b.js.Stream(t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(t.Context(), streams.Permissions)
 	require.NoError(t, err)
 	last, err := stream.GetLastMsgForSubject(t.Context(), subject("acme", "north"))
 	require.NoError(t, err)
@@ -217,7 +217,7 @@ olga ReinstatePerson {"person":"anna"}`)
 
 // count is the number of messages of a subject.
 func (b *bed) count(subject string) int {
-	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(b.t.Context(), streams.Permissions)
 	require.NoError(b.t, err)
 	info, err := stream.Info(b.t.Context(), withSubjects(subject))
 	require.NoError(b.t, err)

@@ -12,7 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -99,7 +99,7 @@ func TestACrashAmongTheFirstDeltasOfAnOrgLosesNoSite(t *testing.T) {
 
 // published is how many messages stand on the subjects of an org's sites.
 func (b *bed) published(org domain.ID) (n uint64) {
-	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(b.t.Context(), streams.Permissions)
 	require.NoError(b.t, err)
 	subjects, err := stream.Info(b.t.Context(), withSubjects("permissions."+string(org)+".*"))
 	require.NoError(b.t, err)

@@ -14,6 +14,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
@@ -364,7 +365,7 @@ func gatewayKey(step int) string {
 // tables calls f with the table after each delta of a site.
 func (b *bed) tables(org, site domain.ID, f func(*unlock.Table)) {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), eventstore.StreamPermissions)
+	stream, err := b.js.Stream(b.t.Context(), streams.Permissions)
 	require.NoError(b.t, err)
 	last, err := stream.GetLastMsgForSubject(b.t.Context(), subject(org, site))
 	require.NoError(b.t, err)

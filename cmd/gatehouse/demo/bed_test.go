@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/projections/due"
 	"gatehouse/projections/permissions"
@@ -47,7 +48,7 @@ func startDemo(t *testing.T, c Config) (*Demo, *bytes.Buffer) {
 func serve(t *testing.T, now func() time.Time) Service {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	server, err := eventstore.StartEmbedded(eventstore.EmbeddedConfig{Dir: t.TempDir(), Log: log})
+	server, err := natsserver.Start(natsserver.Config{Dir: t.TempDir(), Log: log})
 	require.NoError(t, err)
 	t.Cleanup(server.Stop)
 	dir := t.TempDir()

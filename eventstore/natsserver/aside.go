@@ -1,4 +1,4 @@
-package eventstore
+package natsserver
 
 import (
 	"bytes"
@@ -11,11 +11,14 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/eventstore/durable"
+	"gatehouse/eventstore/streams"
 )
 
-// asideFolder holds, below the data directory, what is kept of damage to the store,
+// KeptFolder holds, below the data directory, what is kept of damage to the store,
 // until somebody moves it elsewhere: damaged files as a whole, and notes of what is lost.
-const asideFolder = "damaged"
+const KeptFolder = "damaged"
 
 // noteSuffix is how the name of a note ends.
 const noteSuffix = "-lost.txt"
@@ -34,7 +37,7 @@ type aside struct {
 func (e *Embedded) checkBlocks() error {
 	blocks, err := listBlocks(e.cfg.Dir)
 	if err != nil {
-		return fmt.Errorf("eventstore: list the blocks: %w", err)
+		return fmt.Errorf("natsserver: list the blocks: %w", err)
 	}
 	unchanged, err := e.last.unchanged(e.cfg.Dir)
 	if err != nil {
@@ -48,11 +51,11 @@ func (e *Embedded) checkBlocks() error {
 		}
 		content, err := os.ReadFile(b.path)
 		if err != nil {
-			return fmt.Errorf("eventstore: read a block: %w", err)
+			return fmt.Errorf("natsserver: read a block: %w", err)
 		}
 		found, err := b.check(content, func(record) {})
 		if err != nil {
-			return fmt.Errorf("eventstore: %w", err)
+			return fmt.Errorf("natsserver: %w", err)
 		}
 		whole[folder] = max(whole[folder], found.last)
 		if found.damage == nil {
@@ -81,20 +84,20 @@ func (e *Embedded) marked(b block) (seq uint64, ok bool) {
 	if err != nil || json.Unmarshal(content, &meta) != nil {
 		return 0, false
 	}
-	if b.stream == StreamLedger {
-		return e.cfg.Marks.ledgerSeq(meta.Created.UnixNano())
+	if b.stream == streams.Ledger {
+		return e.cfg.Marks.LedgerSeq(meta.Created.UnixNano())
 	}
-	known, _, ok := e.cfg.Marks.streamEnd(b.stream)
-	return known.Last, ok && known.Created == meta.Created.UnixNano() && e.cfg.Marks.data.Damaged() == 0
+	known, _, ok := e.cfg.Marks.StreamEnd(b.stream)
+	return known.Last, ok && known.Created == meta.Created.UnixNano() && !e.cfg.Marks.Damaged()
 }
 
 // keep copies a damaged block aside as a whole, unless it is kept as it is already.
 func (e *Embedded) keep(b block, content []byte, found findings) error {
 	suffix := b.stream + "-" + filepath.Base(b.path)
 	how := fmt.Sprintf("%s at byte %d of %d: %v", b.path, found.at, len(content), found.damage)
-	kept, err := filepath.Glob(filepath.Join(e.cfg.Dir, asideFolder, "*-"+suffix))
+	kept, err := filepath.Glob(filepath.Join(e.cfg.Dir, KeptFolder, "*-"+suffix))
 	if err != nil {
-		return fmt.Errorf("eventstore: keep a damaged block: %w", err)
+		return fmt.Errorf("natsserver: keep a damaged block: %w", err)
 	}
 	for _, path := range kept {
 		if before, err := os.ReadFile(path); err == nil && bytes.Equal(before, content) {
@@ -103,8 +106,8 @@ func (e *Embedded) keep(b block, content []byte, found findings) error {
 		}
 	}
 	path := e.asidePath(suffix)
-	if err := writeFile(path, content); err != nil {
-		return fmt.Errorf("eventstore: keep a damaged block: %w", err)
+	if err := durable.Replace(path, content); err != nil {
+		return fmt.Errorf("natsserver: keep a damaged block: %w", err)
 	}
 	e.noteKept(path, how)
 	e.cfg.Log.Error("a file of the store is damaged, and the server cuts it there when it reads it; orgs that lose commits by that serve nothing", "block", how, "kept", path)
@@ -114,15 +117,15 @@ func (e *Embedded) keep(b block, content []byte, found findings) error {
 // note writes down what is lost of a stream.
 func (e *Embedded) note(stream, text string) error {
 	path := e.asidePath(stream + noteSuffix)
-	if err := writeFile(path, []byte(text+"\n")); err != nil {
-		return fmt.Errorf("eventstore: note what is lost: %w", err)
+	if err := durable.Replace(path, []byte(text+"\n")); err != nil {
+		return fmt.Errorf("natsserver: note what is lost: %w", err)
 	}
 	e.cfg.Log.Error("messages of a stream are lost", "stream", stream, "lost", text, "noted", path)
 	return nil
 }
 
 func (e *Embedded) asidePath(suffix string) string {
-	return filepath.Join(e.cfg.Dir, asideFolder, time.Now().UTC().Format("20060102T150405.000000000Z")+"-"+suffix)
+	return filepath.Join(e.cfg.Dir, KeptFolder, time.Now().UTC().Format("20060102T150405.000000000Z")+"-"+suffix)
 }
 
 func (e *Embedded) noteKept(path, how string) {
@@ -134,10 +137,10 @@ func (e *Embedded) noteKept(path, how string) {
 	e.aside.found[filepath.Base(path)] = how
 }
 
-// keptBlocks are the damaged blocks of a stream that are kept, of this start and of
+// KeptBlocks are the damaged blocks of a stream that are kept, of this start and of
 // earlier ones.
-func (e *Embedded) keptBlocks(stream string) []string {
-	found, err := filepath.Glob(filepath.Join(e.cfg.Dir, asideFolder, "*-"+stream+"-*.blk"))
+func (e *Embedded) KeptBlocks(stream string) []string {
+	found, err := filepath.Glob(filepath.Join(e.cfg.Dir, KeptFolder, "*-"+stream+"-*.blk"))
 	if err != nil { // of a malformed pattern alone
 		return nil
 	}
@@ -147,7 +150,7 @@ func (e *Embedded) keptBlocks(stream string) []string {
 // Kept tells of the damage to the store that nobody has moved elsewhere yet: the files
 // that are kept of it, and what is known to be lost.
 func (e *Embedded) Kept() []string {
-	files, err := os.ReadDir(filepath.Join(e.cfg.Dir, asideFolder))
+	files, err := os.ReadDir(filepath.Join(e.cfg.Dir, KeptFolder))
 	if err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil
@@ -158,7 +161,7 @@ func (e *Embedded) Kept() []string {
 	defer e.aside.mu.Unlock()
 	var out []string
 	for _, f := range files {
-		path := filepath.Join(e.cfg.Dir, asideFolder, f.Name())
+		path := filepath.Join(e.cfg.Dir, KeptFolder, f.Name())
 		how := e.aside.found[f.Name()]
 		if strings.HasSuffix(f.Name(), noteSuffix) {
 			text, err := os.ReadFile(path)

@@ -1,4 +1,9 @@
-package eventstore
+// Package streams keeps the streams of the service on JetStream: their names, how they
+// are made and changed, and which of their settings could lose what was acknowledged.
+//
+// It knows nothing of what the messages say. Its [Setting] is also the form in which an
+// unsafe setting of a server is told.
+package streams
 
 import (
 	"context"
@@ -6,7 +11,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/schemas"
@@ -14,19 +18,25 @@ import (
 
 // The streams of the service. Their names and subjects are part of the contract.
 const (
-	StreamLedger      = "LEDGER"      // ledger.<shard>.<org>: one commit a message, for ever
-	StreamActivity    = "ACTIVITY"    // activity.<org>.<site>.<gateway>: what was observed
-	StreamPermissions = "PERMISSIONS" // permissions.<org>.<site>: what gateways decide on
-	StreamRefusals    = "REFUSALS"    // refusals.<org>: refused commands without their bodies
+	Ledger      = "LEDGER"      // ledger.<shard>.<org>: one commit a message, for ever
+	Activity    = "ACTIVITY"    // activity.<org>.<site>.<gateway>: what was observed
+	Permissions = "PERMISSIONS" // permissions.<org>.<site>: what gateways decide on
+	Refusals    = "REFUSALS"    // refusals.<org>: refused commands without their bodies
 )
 
-// historyAge is how long permissions and refusals are kept: the audit horizon. The
+// VaultKey is the entry of the ledger stream's metadata that names its vault.
+const VaultKey = "gatehouse_vault"
+
+// DamageAdvice is what an operator does about a damaged ledger.
+const DamageAdvice = "put the ledger back from a copy that is whole, and start again"
+
+// HistoryAge is how long permissions and refusals are kept: the audit horizon. The
 // service takes out what is older by its own time: an age limit of the stream goes by the
 // clock of the server, which would take out everything at once when it jumps ahead.
-const historyAge = 400 * 24 * time.Hour
+const HistoryAge = 400 * 24 * time.Hour
 
-// wanted returns the settings of a stream as this code makes it.
-func wanted(replicas int) []jetstream.StreamConfig {
+// Wanted returns the settings of a stream as this code makes it.
+func Wanted(replicas int) []jetstream.StreamConfig {
 	base := jetstream.StreamConfig{
 		Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
 		MaxMsgs: -1, MaxBytes: -1, MaxMsgsPerSubject: -1, MaxConsumers: -1, MaxMsgSize: 1 << 20, Replicas: replicas,
@@ -35,27 +45,27 @@ func wanted(replicas int) []jetstream.StreamConfig {
 	}
 	ledger, activity, permissions, refusals := base, base, base, base
 
-	ledger.Name, ledger.Subjects = StreamLedger, []string{"ledger.*.*"}
+	ledger.Name, ledger.Subjects = Ledger, []string{"ledger.*.*"}
 	ledger.Description = "Gatehouse: every accepted command, for ever"
 	ledger.DenyDelete, ledger.DenyPurge = true, true
 	ledger.MaxMsgSize = schemas.MaxCommit + 4096 // headers
 
-	activity.Name, activity.Subjects = StreamActivity, []string{"activity.*.*.*"}
+	activity.Name, activity.Subjects = Activity, []string{"activity.*.*.*"}
 	activity.Description = "Gatehouse: what was observed at doors and gateways"
 	activity.AllowAtomicPublish, activity.DenyDelete = true, true
 
-	permissions.Name, permissions.Subjects = StreamPermissions, []string{"permissions.*.*", "permissions.*.*.base"}
+	permissions.Name, permissions.Subjects = Permissions, []string{"permissions.*.*", "permissions.*.*.base"}
 	permissions.Description = "Gatehouse: the rows that gateways decide on, as they changed"
 	permissions.AllowAtomicPublish = true
 
-	refusals.Name, refusals.Subjects = StreamRefusals, []string{"refusals.*"}
+	refusals.Name, refusals.Subjects = Refusals, []string{"refusals.*"}
 	refusals.Description = "Gatehouse: refused commands, without their bodies"
 	refusals.DenyDelete = true
 	return []jetstream.StreamConfig{ledger, activity, permissions, refusals}
 }
 
-// An UnsafeSetting is a setting that can lose or rewrite what was acknowledged.
-type UnsafeSetting struct {
+// A Setting is one that can lose or rewrite what was acknowledged.
+type Setting struct {
 	Where   string // a stream or a server
 	Setting string
 	Value   string
@@ -63,85 +73,49 @@ type UnsafeSetting struct {
 }
 
 // String tells what is set, where, and what is needed.
-func (u UnsafeSetting) String() string {
+func (u Setting) String() string {
 	return fmt.Sprintf("%s: %s is %s, needed: %s", u.Where, u.Setting, u.Value, u.Needed)
 }
 
-// A survey is what was found of the streams.
-type survey struct {
-	unsafe  []UnsafeSetting // can lose or rewrite what was acknowledged
-	differs []UnsafeSetting // are not as this version makes them, and lose nothing
+// A Report is what is found of the settings of streams.
+type Report struct {
+	Unsafe  []Setting // can lose or rewrite what was acknowledged
+	Differs []Setting // are not as this version makes them, and lose nothing
 }
 
-// openStreams makes the streams that are absent and looks at the settings of the
-// others. It does not change an unsafe setting: somebody chose it, and an operator
-// should first ask what it has lost already. With the embedded server it brings
-// harmless settings to this version; on a cluster the operator does ([ApplyStreams]).
-func (cfg *Config) openStreams(ctx context.Context, js jetstream.JetStream) (survey, error) {
-	if cfg.AwaitLedger {
-		awaitLedger(ctx, js)
-	}
-	found, err := surveyStreams(ctx, js, cfg)
-	if err != nil || len(found.unsafe) > 0 || len(found.differs) == 0 {
-		return found, err
-	}
-	err = cfg.asOperator(func(nc *nats.Conn) error {
-		_, err := ApplyStreams(ctx, nc, cfg.Replicas, "")
-		return err
-	})
-	if errors.Is(err, errNotOperator) {
-		return found, nil
-	}
-	return survey{}, err
-}
-
-// awaitLedger waits until the ledger exists. The ledger then names its vault from the
-// beginning. It waits for clusterPatience at most, in case the instance that holds the
+// Await waits until the ledger exists. The ledger then names its vault from the
+// beginning. It waits for Patience at most, in case the instance that holds the
 // vault is long in coming.
-func awaitLedger(ctx context.Context, js jetstream.JetStream) {
-	for deadline := time.Now().Add(clusterPatience); time.Now().Before(deadline); {
-		if _, err := js.Stream(ctx, StreamLedger); err == nil || pause(ctx, 100*time.Millisecond) != nil {
+func Await(ctx context.Context, js jetstream.JetStream) {
+	for deadline := time.Now().Add(Patience); time.Now().Before(deadline); {
+		if _, err := js.Stream(ctx, Ledger); err == nil {
 			return
 		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
 	}
 }
 
-func surveyStreams(ctx context.Context, js jetstream.JetStream, cfg *Config) (survey, error) {
-	var found survey
-	for _, want := range wanted(cfg.Replicas) {
-		made := want
-		if want.Name == StreamLedger && cfg.Vault != nil {
-			id, err := cfg.Vault.ID(ctx)
-			if err != nil {
-				return found, fmt.Errorf("eventstore: %w", err)
-			}
-			made.Metadata = withVault(nil, id)
-		}
-		stream, err := openStream(ctx, js, made)
-		if err != nil {
-			return found, fmt.Errorf("eventstore: stream %s: %w", want.Name, err)
-		}
-		found.add(want, stream.CachedInfo().Config)
-	}
-	return found, nil
+// Add compares the settings of a stream with those that are wanted.
+func (r *Report) Add(want, have jetstream.StreamConfig) {
+	r.Unsafe = append(r.Unsafe, Unsafe(want, have)...)
+	r.Differs = append(r.Differs, Different(want, have)...)
 }
 
-func (s *survey) add(want, have jetstream.StreamConfig) {
-	s.unsafe = append(s.unsafe, unsafeSettings(want, have)...)
-	s.differs = append(s.differs, differentSettings(want, have)...)
-}
-
-// clusterPatience is how long the start waits for a cluster that is still starting up.
+// Patience is how long the start waits for a cluster that is still starting up.
 // Such a cluster has no place for a stream yet.
-const clusterPatience = 20 * time.Second
+const Patience = 20 * time.Second
 
-// streamTry is how long one try to open or make a stream may take. When two
+// tryTime is how long one try to open or make a stream may take. When two
 // instances make the same stream at once, the cluster answers one of them alone.
-const streamTry = 2 * time.Second
+const tryTime = 2 * time.Second
 
-// openStream opens a stream or makes it.
-func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	for deadline := time.Now().Add(clusterPatience); ; {
+// Open opens a stream or makes it.
+func Open(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	for deadline := time.Now().Add(Patience); ; {
 		stream, err := tryStream(ctx, js, want)
 		if err == nil {
 			return stream, nil
@@ -157,19 +131,50 @@ func openStream(ctx context.Context, js jetstream.JetStream, want jetstream.Stre
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(again):
 		}
 	}
 }
 
 func tryStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	ctx, cancel := context.WithTimeout(ctx, streamTry)
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
 	defer cancel()
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
 	}
 	return stream, err
+}
+
+// again is the pause between two tries.
+const again = 100 * time.Millisecond
+
+// Look returns a stream; nil when it does not exist. It waits for a cluster that is
+// still coming up, up to Patience.
+func Look(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	for deadline := time.Now().Add(Patience); ; {
+		stream, err := lookOnce(ctx, js, name)
+		if err == nil {
+			return stream, nil
+		}
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, nil
+		}
+		if time.Now().After(deadline) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(again):
+		}
+	}
+}
+
+func lookOnce(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	return js.Stream(ctx, name)
 }
 
 // notYetCodes are the server's errors while a cluster is coming up.
@@ -180,10 +185,10 @@ var notYetCodes = map[jetstream.ErrorCode]bool{
 	10074: true, // not enough peers online
 }
 
-// differentSettings names what a stream has other than this version makes it, though
+// Different names what a stream has other than this version makes it, though
 // nothing is lost by it.
-func differentSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
-	var out []UnsafeSetting
+func Different(want, have jetstream.StreamConfig) []Setting {
+	var out []Setting
 	where := "stream " + want.Name
 	for _, c := range []struct {
 		setting    string
@@ -195,22 +200,22 @@ func differentSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 		{"allow_atomic", have.AllowAtomicPublish, want.AllowAtomicPublish},
 	} {
 		if have, want := fmt.Sprint(c.have), fmt.Sprint(c.want); have != want {
-			out = append(out, UnsafeSetting{where, c.setting, have, want})
+			out = append(out, Setting{where, c.setting, have, want})
 		}
 	}
 	if agedAsBefore(have) {
-		out = append(out, UnsafeSetting{where, "max_age", have.MaxAge.String(), "0: the service takes out what is older than that"})
+		out = append(out, Setting{where, "max_age", have.MaxAge.String(), "0: the service takes out what is older than that"})
 	}
 	return out
 }
 
-// unsafeSettings compares what a stream has with what keeps every acknowledged
+// Unsafe compares what a stream has with what keeps every acknowledged
 // message, in nats-server 2.15.
-func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
-	var out []UnsafeSetting
+func Unsafe(want, have jetstream.StreamConfig) []Setting {
+	var out []Setting
 	need := func(ok bool, setting string, value any, needed string) {
 		if !ok {
-			out = append(out, UnsafeSetting{"stream " + have.Name, setting, fmt.Sprint(value), needed})
+			out = append(out, Setting{"stream " + have.Name, setting, fmt.Sprint(value), needed})
 		}
 	}
 	need(have.Storage == jetstream.FileStorage, "storage", have.Storage, "file")
@@ -238,5 +243,17 @@ func unsafeSettings(want, have jetstream.StreamConfig) []UnsafeSetting {
 
 // agedAsBefore reports whether a stream has the age limit that earlier versions gave it.
 func agedAsBefore(have jetstream.StreamConfig) bool {
-	return have.Name == StreamRefusals && have.MaxAge >= historyAge
+	return have.Name == Refusals && have.MaxAge >= HistoryAge
 }
+
+// Lines writes settings one to a line, each behind a newline.
+func Lines(settings []Setting) string {
+	out := ""
+	for _, s := range settings {
+		out += "\n  " + s.String()
+	}
+	return out
+}
+
+// apiTimeout bounds one request to the server.
+const apiTimeout = 5 * time.Second

@@ -1,4 +1,12 @@
-package eventstore
+// Package natsserver runs the NATS server within the process, and asks any server how
+// it stores.
+//
+// The server keeps its streams in the data directory, which one process may hold at a
+// time, see [LockData]. The package reads what the server wrote there: before a start,
+// since the server cuts a damaged block in silence; and again and again while it runs.
+// Damaged files are copied aside and losses noted, until somebody has moved them
+// elsewhere. The content of messages is the business of others.
+package natsserver
 
 import (
 	"cmp"
@@ -15,20 +23,22 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"gatehouse/eventstore/mark"
 )
 
 // serverStart is how long the embedded server may take to be ready; recovery of a
 // large store needs most of it.
 const serverStart = 2 * time.Minute
 
-// EmbeddedConfig says how to run a server within this process.
-type EmbeddedConfig struct {
+// Config says how to run a server within this process.
+type Config struct {
 	Dir string // the server keeps its streams in Dir/jetstream; the caller holds the [DataLock] of Dir
 	// Listen is the address for gateways; empty: the server takes no connection but
 	// those of this process.
 	Listen string
 	TLS    *tls.Config // optional: of that address
-	Marks  *Marks      // optional: where the ledgers and streams end, as known outside them
+	Marks  *mark.Marks // optional: where the ledgers and streams end, as known outside them
 	Log    *slog.Logger
 }
 
@@ -39,7 +49,7 @@ type Embedded struct {
 	// listen. It is made at every start: no connection outlives the server.
 	Issuer nkeys.KeyPair
 
-	cfg          EmbeddedConfig
+	cfg          Config
 	user, system nkeys.KeyPair // of the connections of this process; nil when the server does not listen
 	operator     nkeys.KeyPair // of who may change streams
 	server       atomic.Pointer[server.Server]
@@ -69,18 +79,18 @@ var (
 	gatewayDoSubjects = []string{"control.*.*.do"}
 )
 
-// StartEmbedded starts the server. Every write is fsynced before it is
+// Start starts the server. Every write is fsynced before it is
 // acknowledged. From outside it takes only those whom a responder to auth callouts
 // admits, which the caller runs with the Issuer.
-func StartEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
+func Start(cfg Config) (*Embedded, error) {
 	e := &Embedded{cfg: cfg}
 	var err error
 	if e.operator, err = nkeys.CreateUser(); err != nil {
-		return nil, fmt.Errorf("eventstore: make a key: %w", err)
+		return nil, fmt.Errorf("natsserver: make a key: %w", err)
 	}
 	if cfg.Listen != "" {
 		if err := e.makeKeys(); err != nil {
-			return nil, fmt.Errorf("eventstore: make a key: %w", err)
+			return nil, fmt.Errorf("natsserver: make a key: %w", err)
 		}
 	}
 	if err := e.start(); err != nil {
@@ -106,17 +116,17 @@ func (e *Embedded) start() error {
 	}
 	operator, err := e.operator.PublicKey()
 	if err != nil {
-		return fmt.Errorf("eventstore: make a key: %w", err)
+		return fmt.Errorf("natsserver: make a key: %w", err)
 	}
 	opts.Nkeys = []*server.NkeyUser{{Nkey: operator}}
 	if e.cfg.Listen == "" {
 		// A connection without a user is the service: nobody else reaches a server that does not listen.
 		key, err := nkeys.CreateUser()
 		if err != nil {
-			return fmt.Errorf("eventstore: make a key: %w", err)
+			return fmt.Errorf("natsserver: make a key: %w", err)
 		}
 		if opts.NoAuthUser, err = key.PublicKey(); err != nil {
-			return fmt.Errorf("eventstore: make a key: %w", err)
+			return fmt.Errorf("natsserver: make a key: %w", err)
 		}
 		opts.Nkeys = append(opts.Nkeys, &server.NkeyUser{Nkey: opts.NoAuthUser, Permissions: servicePermissions()})
 	} else if err := e.listen(opts); err != nil {
@@ -124,7 +134,7 @@ func (e *Embedded) start() error {
 	}
 	srv, err := server.NewServer(opts)
 	if err != nil {
-		return fmt.Errorf("eventstore: make the embedded server: %w", err)
+		return fmt.Errorf("natsserver: make the embedded server: %w", err)
 	}
 	fatal := make(chan string, 1)
 	srv.SetLoggerV2(natsLog{e.cfg.Log, fatal}, false, false, false)
@@ -132,7 +142,7 @@ func (e *Embedded) start() error {
 	if err := ready(srv, fatal); err != nil {
 		srv.Shutdown()
 		srv.WaitForShutdown()
-		return fmt.Errorf("eventstore: the embedded server does not start: %w", err)
+		return fmt.Errorf("natsserver: the embedded server does not start: %w", err)
 	}
 	if addr, ok := srv.Addr().(*net.TCPAddr); ok {
 		e.port = addr.Port
@@ -141,7 +151,7 @@ func (e *Embedded) start() error {
 		if err := letGatewaysIn(srv); err != nil {
 			srv.Shutdown()
 			srv.WaitForShutdown()
-			return fmt.Errorf("eventstore: make the account of gateways: %w", err)
+			return fmt.Errorf("natsserver: make the account of gateways: %w", err)
 		}
 	}
 	e.server.Store(srv)
@@ -182,10 +192,10 @@ func (e *Embedded) makeKeys() (err error) {
 func (e *Embedded) listen(opts *server.Options) error {
 	host, port, err := net.SplitHostPort(e.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("eventstore: listen address %q: %w", e.cfg.Listen, err)
+		return fmt.Errorf("natsserver: listen address %q: %w", e.cfg.Listen, err)
 	}
 	if opts.Port, err = strconv.Atoi(port); err != nil {
-		return fmt.Errorf("eventstore: listen address %q: %w", e.cfg.Listen, err)
+		return fmt.Errorf("natsserver: listen address %q: %w", e.cfg.Listen, err)
 	}
 	if opts.Port == 0 {
 		opts.Port = cmp.Or(e.port, server.RANDOM_PORT)
@@ -198,7 +208,7 @@ func (e *Embedded) listen(opts *server.Options) error {
 	user, err2 := e.user.PublicKey()
 	system, err3 := e.system.PublicKey()
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return fmt.Errorf("eventstore: make a key: %w", err)
+		return fmt.Errorf("natsserver: make a key: %w", err)
 	}
 	sys := server.NewAccount(server.DEFAULT_SYSTEM_ACCOUNT)
 	opts.Accounts, opts.SystemAccount = []*server.Account{sys}, server.DEFAULT_SYSTEM_ACCOUNT
@@ -254,13 +264,13 @@ func (e *Embedded) connect(user nkeys.KeyPair, opts []nats.Option) (*nats.Conn, 
 	if user != nil {
 		name, err := user.PublicKey()
 		if err != nil {
-			return nil, fmt.Errorf("eventstore: connect within the process: %w", err)
+			return nil, fmt.Errorf("natsserver: connect within the process: %w", err)
 		}
 		opts = append(opts, nats.Nkey(name, user.Sign))
 	}
 	nc, err := nats.Connect("", opts...)
 	if err != nil {
-		return nil, fmt.Errorf("eventstore: connect within the process: %w", err)
+		return nil, fmt.Errorf("natsserver: connect within the process: %w", err)
 	}
 	return nc, nil
 }

@@ -1,4 +1,4 @@
-package eventstore
+package natsserver
 
 import (
 	"bytes"
@@ -11,6 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"gatehouse/eventstore/durable"
+	"gatehouse/eventstore/mark"
 )
 
 // manifestFile says, in the data directory, how the files of the streams were when the
@@ -19,9 +22,9 @@ const manifestFile = "blocks"
 
 // manifest is what the manifest says.
 type manifest struct {
-	Clean   bool                 `json:"clean"`             // the server ended in good order, and was not started since
-	Streams map[string]streamEnd `json:"streams,omitempty"` // by name
-	Files   map[string]fileAs    `json:"files,omitempty"`   // blocks and indexes, by path below the data directory
+	Clean   bool                      `json:"clean"`             // the server ended in good order, and was not started since
+	Streams map[string]mark.StreamEnd `json:"streams,omitempty"` // by name
+	Files   map[string]fileAs         `json:"files,omitempty"`   // blocks and indexes, by path below the data directory
 }
 
 // fileAs is how a file was. A bit that the disk lost leaves all of that as it is, so
@@ -60,7 +63,7 @@ func (m manifest) write(dir string) error {
 		return err
 	}
 	sum := sha256.Sum256(text)
-	return writeFile(filepath.Join(dir, manifestFile), append([]byte(hex.EncodeToString(sum[:])+"\n"), text...))
+	return durable.Replace(filepath.Join(dir, manifestFile), append([]byte(hex.EncodeToString(sum[:])+"\n"), text...))
 }
 
 // filesAs returns how the blocks and indexes of the streams are.
@@ -95,7 +98,7 @@ func (m manifest) unchanged(dir string) (map[string]bool, error) {
 	}
 	now, err := filesAs(dir)
 	if err != nil {
-		return nil, fmt.Errorf("eventstore: look at the files of the streams: %w", err)
+		return nil, fmt.Errorf("natsserver: look at the files of the streams: %w", err)
 	}
 	out, indexed := map[string]bool{}, map[string]bool{}
 	for name := range now {
@@ -127,13 +130,13 @@ func (e *Embedded) begun() error {
 		return nil
 	}
 	if err := os.Remove(filepath.Join(e.cfg.Dir, manifestFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("eventstore: note the start: %w", err)
+		return fmt.Errorf("natsserver: note the start: %w", err)
 	}
 	return nil
 }
 
 // ended notes how the server ended. Without that the next start reads every block.
-func (e *Embedded) ended(ends map[string]streamEnd) {
+func (e *Embedded) ended(ends map[string]mark.StreamEnd) {
 	files, err := filesAs(e.cfg.Dir)
 	if err == nil {
 		err = manifest{Clean: true, Streams: ends, Files: files}.write(e.cfg.Dir)

@@ -1,15 +1,17 @@
-package eventstore
+package natsserver
 
 import (
 	"slices"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"gatehouse/eventstore/streams"
 )
 
 // purged are the streams of which the service takes out what nobody needs any more:
 // old bases and cursors of permissions, which follow from the ledger. It may purge no
 // other.
-var purged = []string{StreamPermissions}
+var purged = []string{streams.Permissions}
 
 // DeniedSubjects are those to which the service itself may not publish, in the
 // server within the process as in deploy/nats/server.conf: by them a stream that
@@ -21,7 +23,7 @@ func DeniedSubjects() []string {
 	denied := []string{
 		"$JS.API.STREAM.UPDATE.>", "$JS.API.STREAM.DELETE.>", "$JS.API.STREAM.MSG.DELETE.>", "$JS.API.STREAM.RESTORE.>", "$JS.API.STREAM.PEER.REMOVE.>",
 	}
-	for _, w := range wanted(1) {
+	for _, w := range streams.Wanted(1) {
 		if !slices.Contains(purged, w.Name) {
 			denied = append(denied, "$JS.API.STREAM.PURGE."+w.Name)
 		}

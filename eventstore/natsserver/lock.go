@@ -1,4 +1,4 @@
-package eventstore
+package natsserver
 
 import (
 	"errors"
@@ -22,23 +22,23 @@ type DataLock struct{ file *os.File }
 // [ErrLocked] and names the process that holds it.
 func LockData(dir string) (*DataLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("eventstore: make the data directory: %w", err)
+		return nil, fmt.Errorf("natsserver: make the data directory: %w", err)
 	}
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("eventstore: open the lock: %w", err)
+		return nil, fmt.Errorf("natsserver: open the lock: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(path)
 		closeErr := f.Close()
-		return nil, errors.Join(fmt.Errorf("eventstore: %s: %w by process %s: stop it first, or serve from another directory with --data",
+		return nil, errors.Join(fmt.Errorf("natsserver: %s: %w by process %s: stop it first, or serve from another directory with --data",
 			dir, ErrLocked, strings.TrimSpace(string(holder))), closeErr)
 	}
 	if err := f.Truncate(0); err == nil {
 		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
-		if err != nil && !isFull(err) { // the lock holds without a name
-			return nil, fmt.Errorf("eventstore: write the lock: %w", err)
+		if err != nil && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) { // the lock holds without a name
+			return nil, fmt.Errorf("natsserver: write the lock: %w", err)
 		}
 	}
 	return &DataLock{f}, nil

@@ -1,4 +1,4 @@
-package eventstore
+package natsserver
 
 import (
 	"bytes"
@@ -13,23 +13,26 @@ import (
 	"github.com/minio/highwayhash"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"gatehouse/eventstore/durable"
+	"gatehouse/eventstore/streams"
 )
 
 // finishMetas writes the checksums of descriptions that a kill left behind. The server
 // writes the settings of a stream, then their checksum; killed between the two, it does
 // not open the stream any more.
 func (e *Embedded) finishMetas() {
-	if e.cfg.Marks == nil || e.cfg.Marks.missing() {
+	if e.cfg.Marks == nil || e.cfg.Marks.Missing() {
 		return
 	}
-	for _, want := range wanted(1) {
+	for _, want := range streams.Wanted(1) {
 		for _, folder := range e.folders(want.Name) {
 			sum, err := e.unfinishedMeta(folder, want)
 			if sum == "" && err == nil {
 				continue
 			}
 			if err == nil {
-				err = writeFile(filepath.Join(folder, "meta.sum"), []byte(sum))
+				err = durable.Replace(filepath.Join(folder, "meta.sum"), []byte(sum))
 			}
 			if err != nil {
 				e.cfg.Log.Error("the description of a stream does not match its checksum", "stream", want.Name, "folder", folder, "error", err)
@@ -38,15 +41,6 @@ func (e *Embedded) finishMetas() {
 			e.cfg.Log.Warn("the process ended while the settings of a stream were changed; they are whole, and their checksum was written", "stream", want.Name, "folder", folder)
 		}
 	}
-}
-
-// folders are where the server keeps a stream; of an account each.
-func (e *Embedded) folders(name string) []string {
-	found, err := filepath.Glob(filepath.Join(e.cfg.Dir, "jetstream", "jetstream", "*", "streams", name))
-	if err != nil { // of a malformed pattern alone
-		return nil
-	}
-	return found
 }
 
 // unfinishedMeta returns the checksum that a description lacks; empty when it has the
@@ -97,16 +91,16 @@ func (e *Embedded) checkMeta(content []byte, want jetstream.StreamConfig) error 
 	if again, err := json.Marshal(info); err != nil || !bytes.Equal(again, content) {
 		return fmt.Errorf("meta.inf is damaged: the server does not write it so")
 	}
-	if known, own, ok := e.cfg.Marks.streamEnd(want.Name); !ok || !own || known.Created != info.Created.UnixNano() || have.Name != want.Name {
+	if known, own, ok := e.cfg.Marks.StreamEnd(want.Name); !ok || !own || known.Created != info.Created.UnixNano() || have.Name != want.Name {
 		return fmt.Errorf("meta.inf is of a stream %q made at %s, which the marks do not know", have.Name, info.Created)
 	}
 	for key := range have.Metadata {
-		if key != vaultKey && key != restoringKey && !strings.HasPrefix(key, "_nats.") {
+		if key != streams.VaultKey && key != streams.RestoringKey && !strings.HasPrefix(key, "_nats.") {
 			return fmt.Errorf("meta.inf is damaged: it has an entry %q", key)
 		}
 	}
-	if other := append(unsafeSettings(want, have), differentSettings(want, have)...); len(other) > 0 {
-		return fmt.Errorf("meta.inf has settings that this version does not make:%s", lines(other))
+	if other := append(streams.Unsafe(want, have), streams.Different(want, have)...); len(other) > 0 {
+		return fmt.Errorf("meta.inf has settings that this version does not make:%s", streams.Lines(other))
 	}
 	return nil
 }

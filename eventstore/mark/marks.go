@@ -1,4 +1,4 @@
-package eventstore
+package mark
 
 import (
 	"errors"
@@ -12,16 +12,15 @@ import (
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/mark"
 )
 
 const (
 	// marksEvery is how often marks are made durable and copied to the witness: by so
 	// much they may be behind after a power cut.
 	marksEvery = time.Second
-	// witnessPatience is how long the start waits for the witness to be read. One that
-	// is read later is compared then.
-	witnessPatience = 5 * time.Second
+	// Patience is how long a start waits for the witness to be read. One that is read
+	// later is compared then.
+	Patience = 5 * time.Second
 	// witnessLate is how old the copy at the witness may be before that is said.
 	witnessLate = 5 * time.Second
 )
@@ -30,7 +29,7 @@ const (
 // instance and, where there is one, at the witness.
 type Marks struct {
 	log     *slog.Logger
-	data    *mark.File
+	data    *File
 	none    bool          // there was no mark when they were opened, here or at the witness
 	witness string        // directory; empty: none
 	read    chan struct{} // closed when the witness was read, or there is none
@@ -39,7 +38,7 @@ type Marks struct {
 	copying chan struct{} // closed when the copying to the witness has ended
 
 	mu       sync.Mutex // guards what follows
-	told     map[domain.ID]mark.Mark
+	told     map[domain.ID]Mark
 	toCopy   map[domain.ID]struct{} // orgs whose marks the witness has not got
 	since    time.Time              // when the first of them came; zero: there are none
 	failed   error                  // why the witness could not be read or written last
@@ -50,22 +49,18 @@ type Marks struct {
 }
 
 // OpenMarks opens the marks of a data directory and of a witness. The caller holds the
-// [DataLock] of the directory. An empty witness means none. A witness that does not
-// answer holds up the start for some seconds, and nothing else.
-func OpenMarks(dir, witness string, log *slog.Logger) (*Marks, error) {
-	return openMarks(dir, witness, witnessPatience, log)
-}
-
-func openMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*Marks, error) {
-	data, err := mark.Open(dir)
+// lock of the directory. An empty witness means none. A witness that does not answer
+// holds up the start for as long as the patience, and nothing else.
+func OpenMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*Marks, error) {
+	data, err := Open(dir)
 	if err != nil {
-		return nil, fmt.Errorf("eventstore: %w", err)
+		return nil, err
 	}
 	if n := data.Damaged(); n > 0 {
 		log.Error("marks of where the ledger ends are damaged; orgs that lost theirs are compared with what else is known of them", "directory", dir, "marks", n)
 	}
 	m := &Marks{log: log, data: data, witness: witness, read: make(chan struct{}), stop: make(chan struct{}), copying: make(chan struct{}),
-		told: map[domain.ID]mark.Mark{}, toCopy: map[domain.ID]struct{}{}}
+		told: map[domain.ID]Mark{}, toCopy: map[domain.ID]struct{}{}}
 	m.none = len(m.All()) == 0
 	m.running.Go(m.syncLoop)
 	if witness == "" {
@@ -89,7 +84,7 @@ func openMarks(dir, witness string, patience time.Duration, log *slog.Logger) (*
 
 // Of returns what is known of where an org's ledger ends, here and at the witness,
 // whichever is more; false when nothing is.
-func (m *Marks) Of(org domain.ID) (known mark.Mark, from string, ok bool) {
+func (m *Marks) Of(org domain.ID) (known Mark, from string, ok bool) {
 	known, ok = m.data.Of(org)
 	from = "its mark in the data directory"
 	m.mu.Lock()
@@ -101,11 +96,11 @@ func (m *Marks) Of(org domain.ID) (known mark.Mark, from string, ok bool) {
 }
 
 // All returns what is known of every org.
-func (m *Marks) All() []mark.Mark {
-	return slices.DeleteFunc(m.all(), mark.Mark.IsStream)
+func (m *Marks) All() []Mark {
+	return slices.DeleteFunc(m.all(), Mark.IsStream)
 }
 
-func (m *Marks) all() []mark.Mark {
+func (m *Marks) all() []Mark {
 	out := m.data.All()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,27 +117,28 @@ func (m *Marks) all() []mark.Mark {
 	return out
 }
 
-// reaches reports whether the marks tell of every org up to a sequence of a ledger:
+// Reaches reports whether the marks tell of every org up to a sequence of a ledger:
 // none is damaged, and one stands there or behind.
-func (m *Marks) reaches(ledger int64, seq uint64) bool {
+func (m *Marks) Reaches(ledger int64, seq uint64) bool {
 	if m == nil || m.data.Damaged() > 0 {
 		return false
 	}
-	return slices.ContainsFunc(m.All(), func(known mark.Mark) bool { return known.Ledger == ledger && known.Seq >= seq })
+	return slices.ContainsFunc(m.All(), func(known Mark) bool { return known.Ledger == ledger && known.Seq >= seq })
 }
 
-// missing reports whether marks are lost: one is damaged, or there was none at all
+// Missing reports whether marks are lost: one is damaged, or there was none at all
 // when they were opened.
-func (m *Marks) missing() bool { return m == nil || m.none || m.data.Damaged() > 0 }
+func (m *Marks) Missing() bool { return m == nil || m.none || m.data.Damaged() > 0 }
+
+// Damaged reports whether a mark in the data directory is damaged.
+func (m *Marks) Damaged() bool { return m.data.Damaged() > 0 }
 
 // WitnessRead is closed when the witness was read, or there is none.
 func (m *Marks) WitnessRead() <-chan struct{} { return m.read }
 
-// Trouble tells why marks are not kept as they should be: in the data directory, and
-// at the witness; nil when they are.
-func (m *Marks) Trouble() (data, witness error) { return m.trouble(time.Now()) }
-
-func (m *Marks) trouble(now time.Time) (data, witness error) {
+// Trouble tells why marks are not kept as they should be at an instant: in the data
+// directory, and at the witness; nil when they are.
+func (m *Marks) Trouble(now time.Time) (data, witness error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.since.IsZero() && now.Sub(m.since) > witnessLate {
@@ -158,8 +154,8 @@ func (m *Marks) trouble(now time.Time) (data, witness error) {
 
 var errWitnessSilent = errors.New("it does not answer")
 
-// advance marks where an org's ledger ends. It never waits for the witness.
-func (m *Marks) advance(known mark.Mark) {
+// Advance marks where an org's ledger ends. It never waits for the witness.
+func (m *Marks) Advance(known Mark) {
 	err := m.data.Advance(known)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,7 +201,7 @@ func (m *Marks) syncLoop() {
 // disk may hang.
 func (m *Marks) copyLoop() {
 	defer close(m.copying)
-	var file *mark.File
+	var file *File
 	for pause := time.Duration(0); ; pause = marksEvery {
 		stopping := false
 		select {
@@ -246,13 +242,13 @@ func (m *Marks) copyLoop() {
 
 // openWitness opens the witness, which must be there: a directory that is made where
 // a disk should be mounted is no other disk.
-func (m *Marks) openWitness() (*mark.File, error) {
+func (m *Marks) openWitness() (*File, error) {
 	if at, err := os.Stat(m.witness); err != nil {
 		return nil, err
 	} else if !at.IsDir() {
 		return nil, &fs.PathError{Op: "open", Path: m.witness, Err: errors.New("it is no directory")}
 	}
-	file, err := mark.Open(m.witness)
+	file, err := Open(m.witness)
 	if err != nil {
 		return nil, err
 	}
@@ -269,7 +265,7 @@ func (m *Marks) openWitness() (*mark.File, error) {
 }
 
 // copyTo copies the marks that the witness has not got.
-func (m *Marks) copyTo(file *mark.File) error {
+func (m *Marks) copyTo(file *File) error {
 	began := time.Now()
 	m.mu.Lock()
 	orgs := m.toCopy
@@ -303,7 +299,7 @@ func (m *Marks) Close() error {
 	m.running.Wait()
 	select {
 	case <-m.copying:
-	case <-time.After(witnessPatience):
+	case <-time.After(Patience):
 		m.log.Error("the witness does not answer; it lacks the last marks", "witness", m.witness)
 	}
 	return m.data.Close()
