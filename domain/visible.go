@@ -34,12 +34,13 @@ const (
 	RecordCredential   RecordKind = "credential"
 	RecordRemoteUnlock RecordKind = "remote_unlock" // seen by those who see the activity at the door
 	RecordActivity     RecordKind = "activity"      // what was observed at a door
+	RecordDuress       RecordKind = "duress"        // that somebody was forced to open a door
 	RecordCommit       RecordKind = "commit"        // a commit of the ledger, with its events
 	RecordRefusal      RecordKind = "refusal"       // a command that was refused
 )
 
-// Record is what [Visible] judges: where a record belongs. [RecordOf] and
-// [ActivityRecord] make it.
+// Record is what [Visible] judges: where a record belongs. [RecordOf], [ActivityRecord]
+// and [DuressRecord] make it.
 type Record struct {
 	Kind    RecordKind
 	Sites   []ID // at any of which a role of staff suffices; none: of the whole org
@@ -116,6 +117,14 @@ func ActivityRecord(s *State, site, door, person ID, at time.Time) Record {
 		r.Unit = d.Unit
 	}
 	return r
+}
+
+// DuressRecord says where it belongs that a person signalled duress at a site. It is
+// told to that person and to those who work at the site (duress.go): neither to the
+// managers of the unit, one of whom may be the one who forces somebody, nor is it kept
+// back by the privacy of a unit, as it calls for help.
+func DuressRecord(site, person ID, at time.Time) Record {
+	return Record{Kind: RecordDuress, Sites: []ID{site}, Person: person, At: at}
 }
 
 // Visible reports whether a person may read a record, by what is on record about

@@ -369,11 +369,14 @@ func (w *world) record(kind RecordKind, which string) Record {
 		return rec
 	}
 	switch id := ID(which); kind {
-	case RecordActivity:
+	case RecordActivity, RecordDuress:
 		at, fields := w.cutTime(which, w.at)
 		f := w.fields(fields)
 		door, ok := s.Doors.Get(ID(f["door"]))
 		require.True(w.t, ok, which)
+		if kind == RecordDuress {
+			return DuressRecord(door.Site, ID(f["person"]), at)
+		}
 		return ActivityRecord(s, door.Site, door.ID, ID(f["person"]), at)
 	case RecordCommit:
 		if which != "" {

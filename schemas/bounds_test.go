@@ -80,7 +80,7 @@ func TestAZippedBaseDoesNotUnfoldForEver(t *testing.T) {
 		whole, err := b.Take(body)
 		require.NoError(t, err)
 		require.True(t, whole)
-		_, err = b.SiteTable("acme", "north")
+		_, err = b.SiteTable("acme", "north", nil)
 		require.ErrorContains(t, err, "bytes in one row")
 	})
 }
@@ -176,7 +176,7 @@ func FuzzReadBase(f *testing.F) {
 		requireWithin(t, body, 8<<20, func() {
 			var b wire.BaseReader
 			_, _ = b.Take(part)
-			_, _ = b.SiteTable("acme", "north")
+			_, _ = b.SiteTable("acme", "north", nil)
 		})
 	})
 }

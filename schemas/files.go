@@ -16,7 +16,7 @@ var files embed.FS
 // records/<kind>.json for the records of the state that people read, rows/<kind>.json
 // for permissions, and activity.json, commit.json, explanation.json, impact.json,
 // order.json, order_answer.json, permission_delta.json, permission_part.json and
-// refusal.json.
+// refusal.json. codes.json is the register of codes ([Register]).
 func Files() fs.FS { return files }
 
 // CommandSchema returns the JSON Schema of the fields of a command, or false for an

@@ -139,7 +139,7 @@ func onDisk(t *testing.T) []string {
 		if d != nil && d.IsDir() && file == "testdata" {
 			return fs.SkipDir
 		}
-		if err == nil && path.Ext(file) == ".json" {
+		if err == nil && path.Ext(file) == ".json" && file != "codes.json" { // the register, which is no schema
 			out = append(out, file)
 		}
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net"
@@ -43,7 +44,8 @@ type service struct {
 	Store         *eventstore.Store
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
-	Backups       *backup.Schedule // nil: none are made beside this instance
+	logKey        ed25519.PrivateKey // signs permissions
+	Backups       *backup.Schedule   // nil: none are made beside this instance
 	Marks         *mark.Marks
 	Failed        chan error // gets what makes the service end by itself
 
@@ -222,6 +224,9 @@ func (s *service) openStore(ctx context.Context) error {
 	if err := s.shareVault(held, master); err != nil {
 		return err
 	}
+	if s.logKey, err = master.LogKey(); err != nil {
+		return err
+	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
 		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, AwaitLedger: s.cfg.RemoteVault, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
@@ -244,7 +249,7 @@ func (s *service) project(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("projections: %w", err)
 	}
-	s.Permissions, err = permissions.New(ctx, permissions.Config{Store: s.Store, JS: js, Bulk: bulk, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	s.Permissions, err = permissions.New(ctx, permissions.Config{Store: s.Store, JS: js, Bulk: bulk, Keys: s.Keys, LogKey: s.logKey, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ package local
 import (
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
@@ -252,20 +251,19 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (wire.Activity, error) {
 		return wire.Activity{}, ErrNoTags
 	}
 	answer := unlock.Decide(table, &held, request)
-	local, err := json.Marshal(held)
-	if err != nil {
-		return wire.Activity{}, fmt.Errorf("local: write the gateway's part of a decision: %w", err)
-	}
-	a := wire.Activity{Type: wire.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: wire.ID(r.Door), Side: r.Side.String(),
-		Code: answer.Code.String(), Local: local, Position: table.Position(), Clock: "given", Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10), Line: line}
+	a := wire.Activity{Type: wire.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: wire.ID(r.Door), Side: r.Side.String(), Method: wire.MethodCard,
+		Code: answer.Code.String(), Position: table.Position(), Clock: wire.ClockGiven, Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10), Line: line}
 	if answer.Allowed {
 		a.Type = wire.AccessGranted
+	}
+	if r.Phone != "" {
+		a.Method = wire.MethodMobileKey
 	}
 	for _, c := range answer.Failed.Codes() {
 		a.Failed = append(a.Failed, c.String())
 	}
 	if c := answer.Credential(); c != nil {
-		a.Credential, a.Person = wire.ID(domain.ID(c.ID)), wire.ID(domain.ID(c.Person))
+		a.Credential, a.Person, a.Method = wire.ID(domain.ID(c.ID)), wire.ID(domain.ID(c.Person)), wire.Method(c.Kind.String())
 	} else if r.Phone != "" {
 		a.Credential = wire.ID(r.Phone)
 	} else {

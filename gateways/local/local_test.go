@@ -46,7 +46,7 @@ func TestReadsAreDecidedAtTheirOwnInstantAndRecorded(t *testing.T) {
 	assert.Equal(t, "anna", string(first.Person))
 	assert.Equal(t, "g-anna", first.Grant)
 	assert.Equal(t, "till:3", first.Source)
-	assert.Equal(t, "given", first.Clock)
+	assert.Equal(t, wire.ClockGiven, first.Clock)
 	assert.Equal(t, "in", first.Side)
 	assert.Equal(t, b.table.Position(), first.Position)
 	assert.Equal(t, b.table.Digest().String(), first.Digest)

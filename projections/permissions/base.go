@@ -82,7 +82,7 @@ func (p *Projector) writeBase(ctx context.Context, job baseJob) (size int, err e
 			return 0, nil
 		}
 	}
-	err = wire.EncodeBase(wire.ID(o.id), wire.ID(s.id), job.table, job.head, func(body []byte) error {
+	err = wire.EncodeBase(wire.ID(o.id), wire.ID(s.id), job.table, job.head, p.cfg.LogKey, func(body []byte) error {
 		size += len(body)
 		_, err := p.cfg.JS.Publish(ctx, subject, body)
 		return err

@@ -2,6 +2,7 @@ package permissions
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -32,8 +33,12 @@ import (
 // patience bounds a wait of a test on a busy machine.
 const patience = time.Minute
 
+// testLogKey signs what the instances of the tests publish.
+var testLogKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
 // bed is the servers of a ledger.
 type bed struct {
+	logKey ed25519.PrivateKey
 	t      testing.TB
 	server *natsserver.Embedded
 	js     jetstream.JetStream
@@ -47,7 +52,7 @@ type bed struct {
 
 func newBed(t testing.TB) *bed {
 	t.Helper()
-	b := &bed{t: t, dir: t.TempDir()}
+	b := &bed{t: t, dir: t.TempDir(), logKey: testLogKey}
 	b.now.Store(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC).UnixNano())
 	var err error
 	b.server, err = natsserver.Start(natsserver.Config{Dir: b.dir, Log: quiet()})
@@ -121,7 +126,7 @@ func (b *bed) nodeAt(snapshots string, k *keys) *node {
 	require.NoError(b.t, err)
 	js, err := jetstream.New(nc)
 	require.NoError(b.t, err)
-	p, err := New(b.t.Context(), Config{Store: store, JS: js, Keys: k, Metrics: prometheus.NewRegistry(), Now: b.clock, Log: quiet()})
+	p, err := New(b.t.Context(), Config{Store: store, JS: js, Keys: k, LogKey: b.logKey, Metrics: prometheus.NewRegistry(), Now: b.clock, Log: quiet()})
 	require.NoError(b.t, err)
 	n := &node{Projector: p, b: b, store: store, keys: k, quit: func() {}}
 	b.t.Cleanup(func() {
@@ -301,6 +306,7 @@ func (b *bed) forge(org, site domain.ID, change func(*wire.PermissionDelta)) {
 	if d.Digest == (unlock.Digest{}) {
 		d.Digest = next.Digest()
 	}
+	d.Sign(b.logKey)
 	body, err := json.Marshal(d)
 	require.NoError(b.t, err)
 	_, err = b.js.Publish(b.t.Context(), subject(org, site), body)

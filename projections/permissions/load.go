@@ -2,6 +2,7 @@ package permissions
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func Load(ctx context.Context, js jetstream.JetStream, org, site domain.ID) (*un
 	if err != nil {
 		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: open %s: %w", streams.Permissions, err)
 	}
-	pub, err := loadSite(ctx, js, stream, org, site)
+	pub, err := loadSite(ctx, js, stream, org, site, nil)
 	if err != nil {
 		return nil, wire.PermissionHead{}, fmt.Errorf("permissions: load %s/%s: %w", org, site, err)
 	}
@@ -63,9 +64,13 @@ type publishedSite struct {
 	done      uint64 // its field done
 	sinceBase int    // at the time of reading: bytes of deltas after the last base
 	baseSize  int    // at the time of reading: bytes of that base
+	signed    bool   // the last delta is, by the present key
 	broken    bool   // it cannot be read
 	tooNew    bool   // by this code
 }
+
+// logKey is the public half of the key that signs.
+func (p *Projector) logKey() ed25519.PublicKey { return p.cfg.LogKey.Public().(ed25519.PublicKey) }
 
 func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published, error) {
 	pub := published{sites: map[domain.ID]publishedSite{}}
@@ -108,7 +113,7 @@ func (p *Projector) readPublished(ctx context.Context, org domain.ID) (published
 // readSite reads the published state of a site. It only notes a fault of the messages,
 // which must not keep the org from being served.
 func (p *Projector) readSite(ctx context.Context, org, site domain.ID) (publishedSite, error) {
-	found, err := loadSite(ctx, p.cfg.Bulk, p.stream, org, site)
+	found, err := loadSite(ctx, p.cfg.Bulk, p.stream, org, site, p.logKey())
 	switch {
 	case errors.Is(err, wire.ErrPermissionsTooNew):
 		found.tooNew = true
@@ -138,7 +143,7 @@ func headIn(body []byte) (wire.PermissionHead, error) {
 }
 
 // loadSite reads a site. Beside an error it returns the end of the subject.
-func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID) (publishedSite, error) {
+func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, key ed25519.PublicKey) (publishedSite, error) {
 	pub := publishedSite{table: new(unlock.Table)}
 	deltas := subject(org, site)
 	last, err := stream.GetLastMsgForSubject(ctx, deltas)
@@ -149,7 +154,7 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 		return pub, err
 	}
 	pub.seq = last.Sequence
-	reader, from, err := loadBase(ctx, js, stream, org, site, last.Sequence, &pub)
+	reader, from, err := loadBase(ctx, js, stream, org, site, last.Sequence, key, &pub)
 	if err != nil {
 		return pub, err
 	}
@@ -180,14 +185,15 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	if err != nil {
 		return pub, err
 	}
-	pub.table, pub.head = reader.Table(), reader.Head()
+	pub.table, pub.head, pub.signed = reader.Table(), reader.Head(), reader.Signed()
 	return pub, nil
 }
 
 // loadBase reads the newest whole base and finds the first delta that may come after
 // it; 0 when there is no base.
-func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, pub *publishedSite) (*wire.SiteTable, uint64, error) {
+func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, end uint64, key ed25519.PublicKey, pub *publishedSite) (*wire.SiteTable, uint64, error) {
 	none := wire.NewSiteTable(wire.ID(org), wire.ID(site))
+	none.Verify(key)
 	last, err := stream.GetLastMsgForSubject(ctx, baseSubject(org, site))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return none, 0, nil
@@ -203,7 +209,7 @@ func loadBase(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	if err != nil {
 		return nil, 0, err
 	}
-	table, err := bases.SiteTable(wire.ID(org), wire.ID(site))
+	table, err := bases.SiteTable(wire.ID(org), wire.ID(site), key)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -48,6 +48,7 @@ package permissions
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -75,6 +76,7 @@ type Config struct {
 	JS      jetstream.JetStream // of the account that holds the streams
 	Bulk    jetstream.JetStream // optional: the same over another connection, for bulk reads
 	Keys    vault.Keeper        // provides the keys of tags
+	LogKey  ed25519.PrivateKey  // signs what is published
 	Metrics prometheus.Registerer
 	Now     func() time.Time // the clock
 	Log     *slog.Logger

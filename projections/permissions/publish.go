@@ -112,6 +112,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		next = s.step(s.published.table, &entry{head: e.head, put: d.Put, gone: d.Delete, key: max(e.key, s.published.table.TagKey())})
 	}
 	d.Digest = next.Digest()
+	d.Sign(p.cfg.LogKey)
 	bodies, err := d.Encode()
 	if err != nil {
 		p.cfg.Log.Error("a permission delta cannot be written", "org", o.id, "site", s.id, "position", e.head.Position().String(), "error", err)
@@ -128,7 +129,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		return retry
 	}
 	pub := s.published
-	pub.table, pub.head, pub.seq = next, d.Head(), seq
+	pub.table, pub.head, pub.seq, pub.signed = next, d.Head(), seq, true
 	s.sinceBase += p.metrics.published(bodies)
 	s.advance(mine, pub)
 	s.take(e, e.head)

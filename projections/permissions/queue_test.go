@@ -173,7 +173,7 @@ func TestReadersBeginAtTheNewestBase(t *testing.T) {
 	n.push("acme", "north", rows[6_000:], nil)
 	n.do("acme", `olga RevokeRight {"grant":"g-ben-n"}`)
 	n.flush()
-	pub, err := loadSite(t.Context(), n.cfg.JS, n.stream, "acme", "north")
+	pub, err := loadSite(t.Context(), n.cfg.JS, n.stream, "acme", "north", nil)
 	require.NoError(t, err)
 	assert.Equal(t, n.Table("acme", "north").Digest(), pub.table.Digest(), "base and deltas behind it")
 	assert.NotZero(t, pub.baseSize)

@@ -90,6 +90,9 @@ func (s *site) compareAll(c domain.SiteChange) {
 	c.Put, c.Delete = differing(pub.table, c.Put, everyKey(pub.table, c.Put), s.tagVersion())
 	if len(c.Put)+len(c.Delete) == 0 {
 		s.table.Store(pub.table)
+		if s.known && !pub.signed {
+			o.enqueue(&entry{site: s, cause: wire.CauseSigned, head: o.position(), before: pub.table, after: pub.table})
+		}
 		return
 	}
 	e := &entry{site: s, cause: wire.CauseBegin, head: o.position(), before: pub.table}

@@ -47,6 +47,9 @@ const (
 	// CauseRebuilt: the table, made anew from the ledger, differed from what had
 	// been published.
 	CauseRebuilt DeltaCause = "rebuilt"
+	// CauseSigned: nothing but the signature, as what was published last has none by
+	// the present key of the log.
+	CauseSigned DeltaCause = "signed"
 )
 
 // PermissionDelta is a change of the permission rows of one site. It fits on one
@@ -70,6 +73,9 @@ type PermissionDelta struct {
 	Done   uint64       `json:"done"`
 	Put    unlock.Rows  `json:"put,omitempty"`
 	Delete []unlock.Key `json:"delete,omitempty"`
+	// Signature is that of the log's key over org, site, epoch, n, hash, at, prev_n,
+	// prev_digest and digest. A gateway takes no table whose last change has none.
+	Signature []byte `json:"signature,omitempty"`
 }
 
 // Whole reports whether the delta has every row of its table.
@@ -90,6 +96,11 @@ type PermissionHead struct {
 	Hash   Hash      // of that commit
 	At     time.Time // of that commit
 	Digest unlock.Digest
+}
+
+// whole is the delta that brings the table onto nothing, without its rows.
+func (h PermissionHead) whole(org, site ID) *PermissionDelta {
+	return &PermissionDelta{Org: org, Site: site, Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, Digest: h.Digest}
 }
 
 // Position is the position of the last commit that changed the table.

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ type SiteTable struct {
 	org, site ID
 	table     *unlock.Table
 	head      PermissionHead
+	signed    bool // by the key, the last change
+	key       ed25519.PublicKey
 	parts     []PermissionPart // of an incomplete delta
 }
 
@@ -33,6 +36,13 @@ func ResumeSiteTable(org, site ID, table *unlock.Table, head PermissionHead) *Si
 
 // Table is the table as of the last delta taken.
 func (t *SiteTable) Table() *unlock.Table { return t.table }
+
+// Verify sets the public key of the log. It belongs before the first message.
+func (t *SiteTable) Verify(key ed25519.PublicKey) { t.key = key }
+
+// Signed reports whether the log's key signed the last change, and with its digest the
+// whole table. Earlier changes may be without: from before there were signatures.
+func (t *SiteTable) Signed() bool { return t.signed }
 
 // Head is the head of the table.
 func (t *SiteTable) Head() PermissionHead { return t.head }
@@ -94,7 +104,7 @@ func (t *SiteTable) apply(d *PermissionDelta) error {
 	if next.Digest() != d.Digest {
 		return fmt.Errorf("%w: the delta at %d leads to digest %s, not to %s", ErrPermissions, d.N, next.Digest(), d.Digest)
 	}
-	t.table, t.head = next, head
+	t.table, t.head, t.signed = next, head, d.SignedBy(t.key)
 	return nil
 }
 
@@ -109,11 +119,13 @@ type baseHeader struct {
 	At     time.Time     `json:"at"`
 	Digest unlock.Digest `json:"digest"`
 	Rows   int           `json:"rows"`
+	// Signature is that of a whole delta with this head.
+	Signature []byte `json:"signature,omitempty"`
 }
 
-// EncodeBase writes the base of a table, part by part. It emits the bodies of the
-// messages one after the other, without holding them all.
-func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, emit func(body []byte) error) error {
+// EncodeBase writes the base of a table, part by part, signed by the log's key. It emits
+// the bodies of the messages one after the other, without holding them all.
+func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, key ed25519.PrivateKey, emit func(body []byte) error) error {
 	w := newParts(org, site, head, func(p PermissionPart) error {
 		body, err := json.Marshal(p)
 		if err != nil {
@@ -121,9 +133,11 @@ func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, emit fun
 		}
 		return emit(body)
 	})
+	whole := head.whole(org, site)
+	whole.Sign(key)
 	first, err := json.Marshal(baseHeader{
 		Format: PermissionsFormat, Org: org, Site: site, Epoch: head.Epoch, N: head.N, Hash: head.Hash, At: head.At,
-		Digest: head.Digest, Rows: table.Len(),
+		Digest: head.Digest, Rows: table.Len(), Signature: whole.Signature,
 	})
 	if err != nil {
 		return fmt.Errorf("wire: write a base: %w", err)
@@ -184,9 +198,9 @@ func (b *BaseReader) Take(body []byte) (whole bool, err error) {
 // there is none.
 func (b *BaseReader) Size() int { return b.size / 3 * 4 }
 
-// SiteTable builds the table of the newest whole base; nil when there is none. The
-// error wraps ErrPermissions.
-func (b *BaseReader) SiteTable(org, site ID) (*SiteTable, error) {
+// SiteTable builds the table of the newest whole base, to be verified with the public
+// key of the log; nil when there is none. The error wraps ErrPermissions.
+func (b *BaseReader) SiteTable(org, site ID, key ed25519.PublicKey) (*SiteTable, error) {
 	if b.whole == nil {
 		return nil, nil
 	}
@@ -209,7 +223,11 @@ func (b *BaseReader) SiteTable(org, site ID) (*SiteTable, error) {
 	if table.Digest() != head.Digest {
 		return nil, fmt.Errorf("%w: the base of %s/%s at %d has digest %s, not %s", ErrPermissions, org, site, head.N, table.Digest(), head.Digest)
 	}
-	return ResumeSiteTable(org, site, table, at), nil
+	t := ResumeSiteTable(org, site, table, at)
+	whole := at.whole(org, site)
+	whole.Signature = head.Signature
+	t.key, t.signed = key, whole.SignedBy(key)
+	return t, nil
 }
 
 func readBase(z io.Reader) (head baseHeader, rows []unlock.Row, err error) {

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -23,6 +24,9 @@ func personRows(from, to int) []unlock.Row {
 	return rows
 }
 
+// testKey is the log's key.
+var testKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
+
 // followers makes deltas that follow one another, each of so many persons.
 func followers(t *testing.T, sizes ...int) []*PermissionDelta {
 	t.Helper()
@@ -39,6 +43,7 @@ func followers(t *testing.T, sizes ...int) []*PermissionDelta {
 		next, err := table.Apply(d.Rows())
 		require.NoError(t, err)
 		d.Digest, table = next.Digest(), next
+		d.Sign(testKey)
 		out = append(out, d)
 	}
 	return out
@@ -185,7 +190,7 @@ func TestBasesArePutTogether(t *testing.T) {
 	table, err := new(unlock.Table).Apply(d.Rows())
 	require.NoError(t, err)
 	var bodies [][]byte
-	require.NoError(t, EncodeBase("acme", "north", table, d.Head(), func(b []byte) error {
+	require.NoError(t, EncodeBase("acme", "north", table, d.Head(), testKey, func(b []byte) error {
 		require.LessOrEqual(t, len(b), MaxPermissionBody)
 		bodies = append(bodies, b)
 		return nil
@@ -200,21 +205,21 @@ func TestBasesArePutTogether(t *testing.T) {
 
 	var none BaseReader
 	take(&none, bodies[0])
-	got, err := none.SiteTable("acme", "north")
+	got, err := none.SiteTable("acme", "north", testKey.Public().(ed25519.PublicKey))
 	require.NoError(t, err)
 	assert.Nil(t, got, "it is not whole")
 
 	// One that was not finished, another instance's part in between, and a whole one.
 	var b BaseReader
 	take(&b, bodies[0], bodies[0], bodies[1], bodies[1], bodies[0])
-	got, err = b.SiteTable("acme", "north")
+	got, err = b.SiteTable("acme", "north", testKey.Public().(ed25519.PublicKey))
 	require.NoError(t, err)
 	assert.Equal(t, d.Head(), got.Head())
 	assert.Equal(t, table.Digest(), got.Table().Digest())
 	assert.Equal(t, d.Head().Position().String(), got.Table().Position())
 	assert.InDelta(t, len(bodies[0])+len(bodies[1]), b.Size(), 1024)
 
-	_, err = b.SiteTable("acme", "south")
+	_, err = b.SiteTable("acme", "south", testKey.Public().(ed25519.PublicKey))
 	assert.ErrorIs(t, err, ErrPermissions)
 	var p PermissionPart
 	require.NoError(t, json.Unmarshal(bodies[0], &p))
@@ -223,6 +228,6 @@ func TestBasesArePutTogether(t *testing.T) {
 	require.NoError(t, err)
 	var damaged BaseReader
 	take(&damaged, bad, bodies[1])
-	_, err = damaged.SiteTable("acme", "north")
+	_, err = damaged.SiteTable("acme", "north", testKey.Public().(ed25519.PublicKey))
 	assert.ErrorIs(t, err, ErrPermissions)
 }

@@ -3,6 +3,7 @@ package demo
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"io"
 	"log/slog"
 	"os"
@@ -66,7 +67,7 @@ func serve(t *testing.T, now func() time.Time) Service {
 	t.Cleanup(func() { assert.NoError(t, store.Close(context.Background())) })
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	projector, err := permissions.New(t.Context(), permissions.Config{Store: store, JS: js, Keys: keys, Metrics: prometheus.NewRegistry(), Now: now, Log: log})
+	projector, err := permissions.New(t.Context(), permissions.Config{Store: store, JS: js, Keys: keys, LogKey: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Metrics: prometheus.NewRegistry(), Now: now, Log: log})
 	require.NoError(t, err)
 	timer := due.New(due.Config{Store: store, Now: now, Log: log}, due.NewMetrics(prometheus.NewRegistry()))
 	running, end := context.WithCancel(context.Background())
