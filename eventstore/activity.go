@@ -4,31 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/mark"
 	"gatehouse/eventstore/streams"
 	"gatehouse/schemas/wire"
 )
 
-// MaxActivityBatch is the greatest number of records of one append: the server's
-// limit for an atomic batch.
-const MaxActivityBatch = 1000
+// MaxActivityBatch is the greatest number of records of one append.
+const MaxActivityBatch = wire.MaxRecords
 
 // An ActivityWriter appends the activity of one gateway, exactly once over lost
 // acknowledgements and restarts. It is the sole writer of its subject; a second
 // one finds out at its next append. It is not safe for concurrent use.
 type ActivityWriter struct {
-	js      jetstream.JetStream
+	store   *Store
 	stream  jetstream.Stream
-	may     func() error // tells why nothing may be appended now
-	marks   *mark.Marks  // may be nil
 	subject string
 	gateway domain.ID
 	boot    uint64
@@ -52,7 +45,7 @@ func (s *Store) ActivityWriter(ctx context.Context, org, site, gateway domain.ID
 	if err != nil {
 		return nil, fmt.Errorf("eventstore: open %s: %w", streams.Activity, err)
 	}
-	w := &ActivityWriter{js: s.js, stream: stream, may: s.canAppend, marks: s.cfg.Marks, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
+	w := &ActivityWriter{store: s, stream: stream, gateway: gateway, boot: 1, subject: activitySubject(org, site, gateway)}
 	last, err := w.last(ctx)
 	if errors.Is(err, errUnread) {
 		return w, s.standBehind(ctx, w)
@@ -145,31 +138,35 @@ func (w *ActivityWriter) Append(ctx context.Context, records []wire.Activity) er
 	if len(records) == 0 || len(records) > MaxActivityBatch {
 		return fmt.Errorf("eventstore: %d activity records at once, 1 to %d are taken", len(records), MaxActivityBatch)
 	}
-	if err := w.may(); err != nil {
+	if err := w.store.canAppend(); err != nil {
 		return errors.Join(ErrRejected, err)
 	}
 	bodies, prev, err := w.chain(records)
 	if err != nil {
 		return err
 	}
-	firstK := w.k
+	return w.append(ctx, bodies, w.k+uint64(len(records)), prev)
+}
+
+// append stores bodies behind the last record, as a whole. k and prev are the counter and
+// the hash of the last of them. Its errors are those of Append.
+func (w *ActivityWriter) append(ctx context.Context, bodies [][]byte, k uint64, prev wire.Hash) error {
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 500*time.Millisecond) {
-		seq, out, err := w.publish(ctx, bodies)
-		switch out {
-		case stored:
-			w.k, w.prev, w.seq = firstK+uint64(len(records)), prev, seq
-			w.marks.AdvanceStream(streams.Activity, seq)
+		seq, err := w.store.GuardedAppend(ctx, streams.Activity, w.subject, bodies, w.seq)
+		switch {
+		case err == nil:
+			w.k, w.prev, w.seq = k, prev, seq
 			return nil
-		case rejected:
-			return errors.Join(ErrRejected, err)
+		case errors.Is(err, ErrRejected):
+			return err
 		}
 		was := w.seq
 		last, readErr := w.last(ctx)
 		switch {
 		case readErr == nil && last != nil && w.prev == prev:
-			w.marks.AdvanceStream(streams.Activity, w.seq)
+			w.store.cfg.Marks.AdvanceStream(streams.Activity, w.seq)
 			return nil // it was stored and its acknowledgement lost
-		case (readErr == nil || errors.Is(readErr, errUnread)) && out == conflict && w.seq != was:
+		case (readErr == nil || errors.Is(readErr, errUnread)) && errors.Is(err, ErrConflict) && w.seq != was:
 			return fmt.Errorf("%w: %s stands at %d", ErrNotSoleWriter, w.subject, w.k)
 		}
 		select {
@@ -195,44 +192,4 @@ func (w *ActivityWriter) chain(records []wire.Activity) ([][]byte, wire.Hash, er
 		bodies[i], prev = body, wire.HashOf(body)
 	}
 	return bodies, prev, nil
-}
-
-// publish sends one record as a guarded message, several as an atomic batch whose
-// first message bears the guard.
-func (w *ActivityWriter) publish(ctx context.Context, bodies [][]byte) (uint64, outcome, error) {
-	if len(bodies) == 1 {
-		return appendGuarded(ctx, w.js, streams.Activity, w.subject, bodies[0], w.seq)
-	}
-	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
-	defer cancel()
-	batch := uuid.NewString()
-	for i, body := range bodies[:len(bodies)-1] {
-		m := batchMsg(w.subject, batch, i+1, body)
-		if i == 0 {
-			m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(w.seq, 10))
-			// The first is asked for, so that a server which takes no batch says so.
-			if _, err := w.js.Conn().RequestMsgWithContext(ctx, m); err != nil {
-				return 0, unsettled, err
-			}
-			continue
-		}
-		if err := w.js.Conn().PublishMsg(m); err != nil {
-			return 0, unsettled, err
-		}
-	}
-	m := batchMsg(w.subject, batch, len(bodies), bodies[len(bodies)-1])
-	m.Header.Set("Nats-Batch-Commit", "1")
-	ack, err := w.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
-	if err != nil {
-		return 0, classify(err), fmt.Errorf("eventstore: append to %s: %w", w.subject, err)
-	}
-	return ack.Sequence, stored, nil
-}
-
-func batchMsg(subject, batch string, n int, body []byte) *nats.Msg {
-	m := nats.NewMsg(subject)
-	m.Data = body
-	m.Header.Set("Nats-Batch-Id", batch)
-	m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
-	return m
 }

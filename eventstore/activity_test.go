@@ -99,10 +99,10 @@ func (l *lossyActivity) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...j
 func TestActivityIsStoredOnceOverLostAcknowledgements(t *testing.T) {
 	onEach(t, func(t *testing.T, b *testbed) {
 		s := b.store()
+		net := &lossyActivity{JetStream: s.js}
+		s.js = net
 		w, err := s.ActivityWriter(t.Context(), "acme", "north", "gw1")
 		require.NoError(t, err)
-		net := &lossyActivity{JetStream: s.js}
-		w.js = net
 		at := 1
 		for _, n := range []int{1, 10, 1, 1000, 1} {
 			net.lose = 1

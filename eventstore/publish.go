@@ -86,6 +86,14 @@ func (s *Store) appendBatch(ctx context.Context, stream, subject string, bodies 
 	return ack.Sequence, stored, nil
 }
 
+func batchMsg(subject, batch string, n int, body []byte) *nats.Msg {
+	m := nats.NewMsg(subject)
+	m.Data = body
+	m.Header.Set("Nats-Batch-Id", batch)
+	m.Header.Set("Nats-Batch-Sequence", strconv.Itoa(n))
+	return m
+}
+
 // batchRefused reads the answer to the first message of a batch, which is empty
 // when the batch was begun.
 func batchRefused(reply *nats.Msg) error {

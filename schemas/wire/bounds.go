@@ -30,6 +30,8 @@ var (
 	ActivityBounds = Bounds{Size: 64 << 10, Items: 1000, Count: 10_000}
 	// OrderAnswerBounds bound the answer of a gateway to an order.
 	OrderAnswerBounds = Bounds{Size: MaxOrderAnswer, Items: 10, Count: 100}
+	// AskBounds bound the first line of a request of a gateway, and of its answer.
+	AskBounds = Bounds{Size: 16 << 10, Items: 10, Count: 100}
 	// PermissionBounds bound one message of permissions.
 	PermissionBounds = Bounds{Size: MaxPermissionBody}
 	joinedBounds     = Bounds{Size: maxUnzipped} // of a delta in parts

@@ -1,0 +1,58 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"gatehouse/domain"
+	"gatehouse/schemas/wire"
+)
+
+// RecordsEnd tells where the records of a gateway end. It is zero when there are none.
+func (s *Store) RecordsEnd(ctx context.Context, org, site, gateway domain.ID) (wire.RecordsEnd, error) {
+	w, err := s.ActivityWriter(ctx, org, site, gateway)
+	if err != nil {
+		return wire.RecordsEnd{}, err
+	}
+	return w.end(), nil
+}
+
+func (w *ActivityWriter) end() wire.RecordsEnd {
+	return wire.RecordsEnd{K: w.k, Boot: w.boot - 1, Prev: w.prev}
+}
+
+// TakeRecords stores the records that a gateway sends, 1 to wire.MaxRecords of them, as
+// they are: as a whole, and behind those that are stored. It passes over records that are
+// stored already, so that a gateway may send again whatever was not answered. It returns
+// where the gateway's records end then, with an error too where that is known.
+//
+// A *wire.AskError says that the records are not those of the gateway, or do not follow:
+// nothing is stored. Any other error says that they may be stored, and can be sent again.
+func (s *Store) TakeRecords(ctx context.Context, org, site, gateway domain.ID, bodies [][]byte) (wire.RecordsEnd, error) {
+	batch, err := wire.CheckRecords(wire.ID(gateway), bodies)
+	if err != nil {
+		return wire.RecordsEnd{}, err
+	}
+	if err := s.canAppend(); err != nil {
+		return wire.RecordsEnd{}, errors.Join(ErrRejected, err)
+	}
+	for {
+		w, err := s.ActivityWriter(ctx, org, site, gateway)
+		if err != nil {
+			return wire.RecordsEnd{}, err
+		}
+		rest, err := batch.Behind(w.end())
+		if err != nil || len(rest) == 0 {
+			return w.end(), err
+		}
+		err = w.append(ctx, rest, batch.Last.K, batch.LastHash)
+		if errors.Is(err, ErrNotSoleWriter) && ctx.Err() == nil {
+			continue // the same records by another connection, or those of a second box
+		}
+		if err != nil {
+			return wire.RecordsEnd{}, fmt.Errorf("eventstore: take records %d to %d of gateway %s: %w", batch.First.K, batch.Last.K, gateway, err)
+		}
+		return wire.RecordsEnd{K: w.k, Boot: batch.Last.Boot, Prev: w.prev}, nil
+	}
+}
