@@ -122,9 +122,9 @@ func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer
 
 // carried answers for what the person carries.
 func (x *explainer) carried() ([]Carried, error) {
-	table, err := x.table(x.grants(), x.s.Credentials.IDs(CredentialByPerson, x.q.Person)...)
+	table, err := x.s.TableFor(x.door, x.q.Person, x.s.Credentials.IDs(CredentialByPerson, x.q.Person)...)
 	if err != nil {
 		return nil, err
 	}
-	return x.s.Carried(x.q, x.door.Site, func(one Question) unlock.Answer { return unlock.Decide(table, stands, one.Request()) }), nil
+	return x.s.Carried(x.q, x.door.Site, func(one Question) unlock.Answer { return unlock.Decide(table, LeaseHeld, one.Request()) }), nil
 }

@@ -88,25 +88,29 @@ type Step struct {
 	because map[unlock.Code]string
 }
 
-// fail adds a reason when something fails, with what it is in words of its own; without
-// words Says tells it.
-func (s *Step) fail(failed bool, code unlock.Code, because ...string) {
-	if !failed || slices.Contains(s.Failed, code) {
-		return
-	}
-	s.Failed = append(s.Failed, code)
-	if len(because) > 0 {
-		if s.because == nil {
-			s.because = map[unlock.Code]string{}
+// fail adds what failed, with words of its own where there are any; otherwise Says tells it.
+func (s *Step) fail(failed []unlock.Failure, words func(unlock.Failure) string) {
+	for _, f := range failed {
+		if slices.Contains(s.Failed, f.Code) {
+			continue
 		}
-		s.because[code] = because[0]
+		s.Failed = append(s.Failed, f.Code)
+		if words == nil {
+			continue
+		}
+		if text := words(f); text != "" {
+			if s.because == nil {
+				s.because = map[unlock.Code]string{}
+			}
+			s.because[f.Code] = text
+		}
 	}
 }
 
-// Explain answers a question with the facts that decide it. The answer itself is
-// that of [unlock.Decide], as a gateway gives it that holds its lease; the steps
-// name what failed where. It fails only when a row of the state is refused, which
-// is a fault of the program.
+// Explain answers a question with the facts that decide it. The answer is that of
+// [unlock.Trace], as a gateway gives it that holds its lease; the steps name the things
+// of the trace. It fails only when a row of the state is refused, which is a fault of the
+// program.
 //
 // Its cost grows with what the person holds, not with the site.
 func (s *State) Explain(q Question) (Explanation, error) {
@@ -120,39 +124,34 @@ func (s *State) Explain(q Question) (Explanation, error) {
 	if !ok {
 		e.Meaning = e.Code.Meaning()
 		e.Because = "no door " + string(q.Door)
-		e.Failed = unlock.Decide(new(unlock.Table), stands, unlock.Request{}).Failed
+		e.Failed = unlock.Decide(new(unlock.Table), LeaseHeld, unlock.Request{}).Failed
 		return e, nil
 	}
 	x.ask()
-	answer, err := x.decide(x.grants())
-	if err != nil {
+	if err := x.trace(); err != nil {
 		return e, err
 	}
-	e.Allowed, e.Code, e.Meaning, e.Failed = answer.Allowed, answer.Code, answer.Code.Meaning(), answer.Failed
-	if grant := answer.Grant(); grant != nil {
+	e.Allowed, e.Code, e.Meaning, e.Failed = x.found.Allowed, x.found.Code, x.found.Code.Meaning(), x.found.Failed
+	if grant := x.found.Grant(); grant != nil {
 		e.Grant = grant.ID
 	}
 	x.local = s.zone(door.Site).Local(int64(x.at))
 	x.today = x.m.site.Calendar.Compile().Kind(x.local.Date)
 	e.Site, e.Local = door.Site, fmt.Sprintf("%s %s %s", x.local.Weekday.Name(), x.local.Date, x.local.Time)
-	e.Steps = slices.Concat(x.place(), x.who())
+	e.Steps = x.common()
 	for _, grant := range x.grants() {
-		if w := x.way(grant); w.Steps != nil {
-			e.Ways = append(e.Ways, w)
-		} else {
+		i := slices.IndexFunc(x.found.Ways, func(w unlock.Way) bool { return w.Grant.ID == grant })
+		if i < 0 {
 			e.Elsewhere = append(e.Elsewhere, grant)
+			continue
 		}
+		e.Ways = append(e.Ways, x.way(x.found.Ways[i]))
 	}
 	e.Because = x.because(e)
+	var err error
 	e.Credentials, err = x.carried()
 	return e, err
 }
-
-// stands is what the service knows of a door: that its lease lasts.
-var stands = &unlock.Local{LeaseEnd: unlock.Held}
-
-// noTags is for rows that are asked by id.
-func noTags(ID, CredentialKind, string, string) (unlock.Tag, bool) { return unlock.Tag{}, false }
 
 type explainer struct {
 	s     *State
@@ -165,6 +164,8 @@ type explainer struct {
 	// credential and person are whom the question turned out to be about.
 	credential *Credential
 	person     ID
+	rows       *unlock.Table
+	found      unlock.Findings
 }
 
 // ask finds whom the question is about.
@@ -178,34 +179,28 @@ func (x *explainer) ask() {
 	}
 }
 
-// decide asks a table of the rows that have a part in the answer. It decides as if the
-// person had only the given grants.
-func (x *explainer) decide(grants []string) (unlock.Answer, error) {
-	table, err := x.table(grants, x.q.Credential)
+// trace decides on the rows that have a part in the answer. Of a credential that is not
+// known here it finds what its holder could do with it if it was.
+func (x *explainer) trace() (err error) {
+	if x.rows, err = x.s.TableFor(x.door, x.person, x.q.Credential); err != nil {
+		return err
+	}
+	r := x.q.Request()
+	r.Kind = unlockCredentialKinds[x.kind()]
+	x.found = unlock.Trace(x.rows, LeaseHeld, r)
+	if x.credential == nil || x.person == "" || x.found.Credential() != nil {
+		return nil
+	}
+	row := &unlock.Credential{ID: string(x.q.Credential), Person: string(x.person), Kind: r.Kind,
+		Booking: string(x.credential.Booking), State: unlock.CredentialActive}
+	known, err := x.rows.Apply(unlock.Delta{Put: []unlock.Row{row}})
 	if err != nil {
-		return unlock.Answer{}, err
+		return err
 	}
-	return unlock.Decide(table, stands, x.q.Request()), nil
-}
-
-// table holds what is decided on: all that a person with the grants and the
-// credentials needs at the door.
-func (x *explainer) table(grants []string, credentials ...ID) (*unlock.Table, error) {
-	keys := keySet{}
-	keys.add(unlock.KindSite, string(x.m.site.ID))
-	keys.add(unlock.KindDoor, string(x.door.ID))
-	keys.add(unlock.KindPerson, string(x.person))
-	for _, id := range credentials {
-		keys.add(unlock.KindCredential, string(id))
-	}
-	for _, grant := range grants {
-		keys.add(unlock.KindGrant, grant)
-	}
-	table, err := unlock.NewTable(x.m.closure(keys)...)
-	if err != nil {
-		return nil, fmt.Errorf("domain: explain: %w", err)
-	}
-	return table, nil
+	here := unlock.Trace(known, LeaseHeld, r)
+	x.found.Steps = append(x.found.Steps, here.Steps[len(here.Steps)-1]) // the person
+	x.found.Ways = here.Ways
+	return nil
 }
 
 // grants lists the ids of the grants that the person has at the site, sorted.
@@ -213,97 +208,7 @@ func (x *explainer) grants() []string {
 	if x.person == "" {
 		return nil
 	}
-	return x.s.grantsAt(x.person, x.m.site.ID)
-}
-
-// grantsAt lists the ids of the grants that a person has at a site, sorted, whatever
-// their states.
-func (s *State) grantsAt(person, site ID) []string {
-	var out []string
-	for id, b := range s.Bookings.Each(BookingByPerson, person) {
-		if b.Site == site {
-			out = append(out, bookingGrant(id))
-		}
-	}
-	for id, sh := range s.Shares.Each(ShareByPerson, person) {
-		if sh.Site == site {
-			out = append(out, shareGrant(id))
-		}
-	}
-	for _, u := range s.UnitUsers.Each(UnitUserByPerson, person) {
-		for _, a := range u.Access {
-			if u.Site == site {
-				out = append(out, unitUserGrant(u.Unit, u.Person, a.Right))
-			}
-		}
-	}
-	for id, g := range s.Grants.Each(GrantByPerson, person) {
-		if s.rightAt(g.Right, site) {
-			out = append(out, string(id))
-		}
-	}
-	for id, g := range s.GroupMembers.Each(MemberByPerson, person) {
-		if s.groupAt(g.Group, site) {
-			out = append(out, memberGrant(id))
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// closure makes the rows of keys and of all that they refer to.
-func (m *rowMaker) closure(keys keySet) []unlock.Row {
-	var rows []unlock.Row
-	seen := keySet{}
-	for len(keys) > 0 {
-		next := keySet{}
-		for _, k := range sortedKeys(keys) {
-			if _, twice := seen[k]; twice {
-				continue
-			}
-			seen[k] = struct{}{}
-			if r := m.row(k); r != nil {
-				rows = append(rows, r)
-				references(r, next)
-			}
-		}
-		keys = next
-	}
-	return rows
-}
-
-// references adds the keys of the rows that a row names.
-func references(r unlock.Row, out keySet) {
-	switch r := r.(type) {
-	case *unlock.Site:
-		out.add(unlock.KindSchedule, r.FobSchedule)
-	case *unlock.Door:
-		for _, right := range r.Hours {
-			out.add(unlock.KindRight, right)
-		}
-	case *unlock.Right:
-		out.add(unlock.KindSchedule, r.Schedule)
-		if r.Hours != nil {
-			out.add(unlock.KindSchedule, r.Hours.Schedule)
-		}
-	case *unlock.Unit:
-		for _, u := range r.Rights {
-			out.add(unlock.KindRight, u.Right)
-			out.add(unlock.KindSchedule, u.Schedule)
-		}
-	case *unlock.Booking:
-		out.add(unlock.KindUnit, r.Unit)
-		out.add(unlock.KindPerson, r.Person)
-	case *unlock.Credential:
-		out.add(unlock.KindBooking, r.Booking)
-		out.add(unlock.KindSchedule, r.Schedule)
-	case *unlock.Grant:
-		out.add(unlock.KindPerson, r.Person)
-		out.add(unlock.KindRight, r.Right)
-		out.add(unlock.KindBooking, r.Booking)
-		out.add(unlock.KindGrant, r.Parent)
-		out.add(unlock.KindSchedule, r.Schedule)
-	}
+	return x.s.GrantsAt(x.person, x.m.site.ID)
 }
 
 // kind is the kind of credential that is judged. Empty means any that the person has.
@@ -317,11 +222,7 @@ func (x *explainer) kind() CredentialKind {
 	return x.q.Kind
 }
 
-// fobSchedule is the one schedule that counts for a fob or a card. Empty means that the
-// user's schedules count.
-func (x *explainer) fobSchedule() ID {
-	if k := x.kind(); k != KindFob && k != KindCard {
-		return ""
-	}
-	return x.m.site.Policy.FobSchedule
+// byFobs reports whether the one schedule of fobs counts in place of the user's own.
+func (x *explainer) byFobs() bool {
+	return slices.ContainsFunc(x.found.Steps, func(s unlock.Step) bool { return s.Of.Kind == unlock.KindSite })
 }

@@ -8,60 +8,65 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// memberSteps are those of a membership: the member, and the group with its doors,
-// times and blackouts.
-func (x *explainer) memberSteps(member ID) ([]Step, bool) {
-	m, ok := x.s.GroupMembers.Get(member)
-	if !ok {
-		return nil, false
-	}
-	g, ok := x.s.Groups.Get(m.Group)
-	if !ok {
-		return nil, false
-	}
-	says := fmt.Sprintf("%s of group %s, by %s", m.Role, m.Group, m.By)
+// memberStep is that of a membership of a group.
+func (x *explainer) memberStep(t unlock.Step, member ID) Step {
+	step := Step{Kind: "group_member", ID: member, Commits: x.s.GroupMembers.Commits(member)}
+	m, _ := x.s.GroupMembers.Get(member)
+	step.Says = fmt.Sprintf("%s of group %s, by %s", m.Role, m.Group, m.By)
 	if m.Removed {
-		says += ", removed"
+		step.Says += ", removed"
 	}
-	if g.Ended {
-		says += ", which has ended"
+	if g, ok := x.s.Groups.Get(m.Group); ok && g.Ended {
+		step.Says += ", which has ended"
 	}
-	step := Step{Kind: "group_member", ID: member, Says: says, Commits: x.s.GroupMembers.Commits(member)}
-	step.fail(m.Removed, unlock.DenyNoAccessRight, fmt.Sprintf("%s is no longer in group %s", m.Person, m.Group))
-	may := []DoorCapability{CapabilityRemoteUnlock, CapabilityUnlockFor}
-	if !m.Role.AtLeast(GroupAdmin) {
-		may = slices.DeleteFunc(may, func(c DoorCapability) bool { return !g.has(GroupOption(c)) })
-	}
-	x.use(&step, nil, may, "")
-	return []Step{step, x.groupStep(g)}, slices.Contains(g.Doors, x.door.ID)
-}
-
-// groupStep says when the members of a group pass.
-func (x *explainer) groupStep(g *Group) Step {
-	step := Step{Kind: "group", ID: g.ID, Says: "the schedule of fobs", Commits: x.s.Groups.Commits(g.ID)}
-	closed := x.closures(g)
-	if x.fobSchedule() == "" {
-		// A blackout of the group is why its schedule does not hold.
-		when := Step{}
-		x.times(&when, g.Times, nameOf("group", g.ID, ""))
-		step.Says = when.Says
-		if closed == "" {
-			step.Failed, step.because = when.Failed, when.because
-		}
-	}
-	step.Says += closed
-	step.fail(closed != "", unlock.DenyBlackout, step.thing()+": "+strings.TrimPrefix(closed, ", "))
+	step.fail(slices.DeleteFunc(slices.Clone(t.Failed), isUse), func(unlock.Failure) string {
+		return fmt.Sprintf("%s is no longer in group %s", m.Person, m.Group)
+	})
+	x.use(&step, t)
 	return step
 }
 
-// closures names the blackouts of a group that hold.
-func (x *explainer) closures(g *Group) string {
-	var says strings.Builder
-	z := x.s.zone(x.m.site.ID)
-	for _, b := range g.Blackouts {
-		if from, to := b.Span(z); from <= int64(x.at) && int64(x.at) < to {
-			fmt.Fprintf(&says, ", blackout %s from %s to %s", b.ID, b.From, b.To)
+// groupStep says when the members of a group pass: the schedule is the first of the rest
+// of the way, if it counts.
+func (x *explainer) groupStep(id ID, rest []unlock.Step) Step {
+	step := Step{Kind: "group", ID: id, Says: "the schedule of fobs", Commits: x.s.Groups.Commits(id)}
+	g, _ := x.s.Groups.Get(id)
+	closed := x.closedWords(g)
+	var t unlock.Step
+	if len(rest) > 0 {
+		t = rest[0]
+	}
+	if !x.byFobs() {
+		// A blackout of the group is why its schedule does not hold.
+		x.times(&step, unlock.Step{Next: t.Next}, g.Times, "")
+	}
+	times := g.Times.String()
+	step.fail(t.Failed, func(f unlock.Failure) string {
+		if f.Code == unlock.DenyBlackout {
+			return step.thing() + ": " + strings.TrimPrefix(closed, ", ")
 		}
+		return x.timesWords(f, nameOf("group", id, "")+": "+times)
+	})
+	step.Says += closed
+	return step
+}
+
+// closures gives the blackouts that are in force.
+func (x *explainer) closures(all []SiteBlackout) (closed []SiteBlackout) {
+	z := x.s.zone(x.m.site.ID)
+	for _, b := range all {
+		if from, to := b.Span(z); from <= int64(x.at) && int64(x.at) < to {
+			closed = append(closed, b)
+		}
+	}
+	return closed
+}
+
+// closedWords name the blackouts of a group that are in force.
+func (x *explainer) closedWords(g *Group) string {
+	var says strings.Builder
+	for _, b := range x.closures(g.Blackouts) {
+		fmt.Fprintf(&says, ", blackout %s from %s to %s", b.ID, b.From, b.To)
 	}
 	return says.String()
 }
@@ -77,7 +82,7 @@ func (x *explainer) hoursSteps() (steps []Step) {
 		if g.Hours.FirstIn {
 			says += fmt.Sprintf(", once an owner or admin has come, at most %d minutes before", g.Hours.GraceMinutes)
 		}
-		steps = append(steps, Step{Kind: "group", ID: id, Says: says + x.closures(g), Commits: x.s.Groups.Commits(id)})
+		steps = append(steps, Step{Kind: "group", ID: id, Says: says + x.closedWords(g), Commits: x.s.Groups.Commits(id)})
 	}
 	return steps
 }

@@ -10,24 +10,53 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// place says what counts for everybody: the door, the site, and where fobs follow
-// a schedule of their own that schedule.
-func (x *explainer) place() []Step {
-	d := x.door
-	door := Step{Kind: "door", ID: d.ID, Name: d.Name, Says: x.doorSays(), Commits: x.s.Doors.Commits(d.ID)}
-	door.fail(d.Disabled, unlock.DenyPointDisabled)
-	door.fail(d.Lockdown != "", unlock.DenyLockdown, door.thing()+": locked down")
-	door.fail(x.q.Command != "" && !slices.Contains(d.Capabilities, x.q.Command), unlock.DenyCapability,
-		fmt.Sprintf("%s: cannot do %s", door.thing(), x.q.Command))
-	steps := append([]Step{door, x.siteStep()}, x.hoursSteps()...)
-	for _, a := range x.s.lockedAreas(d) {
-		steps = append(steps, Step{Kind: "area", ID: a.ID, Name: a.Name, Says: "locked down",
-			Failed: []unlock.Code{unlock.DenyLockdown}, Commits: x.s.Areas.Commits(a.ID)})
-	}
-	if id := x.fobSchedule(); id != "" {
-		steps = append(steps, x.schedule(id, fmt.Sprintf("fobs and cards at %s", x.m.site.ID)))
+// common says what counts for every way: the door, the site with its schedule of fobs,
+// the credential and the person.
+func (x *explainer) common() (steps []Step) {
+	for _, t := range x.found.Steps {
+		id := ID(t.Row.ID)
+		switch t.Row.Kind {
+		case unlock.KindDoor:
+			steps = append(steps, x.doorStep(t))
+		case unlock.KindSite:
+			steps = append(steps, x.siteStep(t))
+			steps = append(steps, x.hoursSteps()...)
+			steps = append(steps, x.areaSteps()...)
+		case unlock.KindSchedule:
+			steps = append(steps, x.scheduleStep(t))
+		case unlock.KindCredential:
+			steps = append(steps, x.credentialStep(t))
+		case unlock.KindBooking:
+			steps = append(steps, x.bookingStep(t))
+		case unlock.KindUnit:
+			steps = append(steps, x.unitStep(t))
+		case unlock.KindPerson:
+			if id != "" || x.person != "" {
+				steps = append(steps, x.asker(t))
+			}
+		}
 	}
 	return steps
+}
+
+func (x *explainer) doorStep(t unlock.Step) Step {
+	d := x.door
+	step := Step{Kind: "door", ID: d.ID, Name: d.Name, Says: x.doorSays(), Commits: x.s.Doors.Commits(d.ID)}
+	for _, f := range t.Failed {
+		if f.Code == unlock.DenyLockdown && d.Lockdown == "" {
+			continue // of an area
+		}
+		step.fail([]unlock.Failure{f}, func(f unlock.Failure) string {
+			switch f.Code {
+			case unlock.DenyLockdown:
+				return step.thing() + ": locked down"
+			case unlock.DenyCapability:
+				return fmt.Sprintf("%s: cannot do %s", step.thing(), x.q.Command)
+			}
+			return ""
+		})
+	}
+	return step
 }
 
 // doorSays tells in what state the door is.
@@ -57,7 +86,15 @@ func (x *explainer) postureSays(p DoorPosture) (says []string) {
 	return says
 }
 
-func (x *explainer) siteStep() Step {
+func (x *explainer) areaSteps() (steps []Step) {
+	for _, a := range x.s.lockedAreas(x.door) {
+		steps = append(steps, Step{Kind: "area", ID: a.ID, Name: a.Name, Says: "locked down",
+			Failed: []unlock.Code{unlock.DenyLockdown}, Commits: x.s.Areas.Commits(a.ID)})
+	}
+	return steps
+}
+
+func (x *explainer) siteStep(t unlock.Step) Step {
 	site := x.m.site
 	step := Step{Kind: "site", ID: site.ID, Name: site.Name, Commits: x.s.Sites.Commits(site.ID)}
 	says := []string{site.Rules.Zone}
@@ -66,66 +103,71 @@ func (x *explainer) siteStep() Step {
 	}
 	if site.Lockdown != "" {
 		says = append(says, "locked down")
-		step.fail(true, unlock.DenyLockdown, step.thing()+": locked down")
 	}
 	if x.door.Unit == "" {
 		says = append(says, x.postureSays(site.Posture)...)
 	}
-	z := x.s.zone(site.ID)
-	for _, b := range site.Blackouts {
-		if from, to := b.Span(z); from <= int64(x.at) && int64(x.at) < to {
-			says = append(says, fmt.Sprintf("blackout %s from %s to %s", b.ID, b.From, b.To))
-			step.fail(true, unlock.DenyBlackout, step.thing()+": closed from "+spanWords(b.Blackout))
-		}
+	closed := x.closures(site.Blackouts)
+	for _, b := range closed {
+		says = append(says, fmt.Sprintf("blackout %s from %s to %s", b.ID, b.From, b.To))
 	}
+	step.fail(t.Failed, func(f unlock.Failure) string {
+		if f.Code == unlock.DenyBlackout {
+			return step.thing() + ": closed from " + spanWords(closed[0].Blackout)
+		}
+		return step.thing() + ": locked down"
+	})
 	step.Says = strings.Join(says, ", ")
 	return step
 }
 
-// who says what counts of the credential and of the person.
-func (x *explainer) who() []Step {
-	var steps []Step
-	if x.q.Credential != "" {
-		steps = x.credentialSteps()
-	}
-	if x.person != "" {
-		step := x.personStep(x.person)
-		here := x.m.personRow(x.person) != nil
-		if !here {
-			step.Says += ", holds nothing at the site"
+// asker is the step of the person whom the question is about.
+func (x *explainer) asker(t unlock.Step) Step {
+	step := x.personStep(x.person)
+	if len(t.Failed) > 0 && t.Failed[0].Fact != unlock.ByState {
+		if p, ok := x.s.People.Get(x.person); ok && p.State != PersonStateActive {
+			step.fail([]unlock.Failure{{Code: unlockPersonState(p.State).Denial()}}, nil)
 		}
-		step.fail(!here, unlock.DenyUnknownCredential, fmt.Sprintf("%s has no grant and no credential at site %s", x.person, x.m.site.ID))
-		steps = append(steps, step)
+		step.Says += ", holds nothing at the site"
 	}
-	return steps
+	step.fail(t.Failed, func(f unlock.Failure) string {
+		switch f.Code {
+		case unlock.DenyIdentityPending:
+			return step.thing() + ": still pending"
+		case unlock.DenyUnknownCredential:
+			return fmt.Sprintf("%s has no grant and no credential at site %s", x.person, x.m.site.ID)
+		}
+		return ""
+	})
+	return step
 }
 
 func (x *explainer) personStep(id ID) Step {
 	step := Step{Kind: "person", ID: id, Says: "not known", Commits: x.s.People.Commits(id)}
-	p, ok := x.s.People.Get(id)
-	if !ok {
-		return step
-	}
-	step.Says = string(p.State)
-	switch p.State {
-	case PersonStateActive:
-	case PersonStatePending:
-		step.Says = "pending: the identity is not bound yet"
-		step.fail(true, unlock.DenyIdentityPending, step.thing()+": still pending")
-	default:
-		step.fail(true, unlock.DenyPersonSuspended)
+	if p, ok := x.s.People.Get(id); ok {
+		step.Says = string(p.State)
+		if p.State == PersonStatePending {
+			step.Says = "pending: the identity is not bound yet"
+		}
 	}
 	return step
 }
 
-func (x *explainer) credentialSteps() []Step {
-	id := x.q.Credential
+// sharerStep is the step of a person whose access others use.
+func (x *explainer) sharerStep(t unlock.Step, role string) Step {
+	step := x.personStep(ID(t.Row.ID))
+	step.Says += ", " + role
+	step.fail(t.Failed, nil)
+	return step
+}
+
+func (x *explainer) credentialStep(t unlock.Step) Step {
+	id, c := x.q.Credential, x.credential
 	step := Step{Kind: "credential", ID: id, Commits: x.s.Credentials.Commits(id)}
-	c := x.credential
-	if c == nil || x.m.credentialRow(id) == nil {
+	if t.Row.ID == "" {
 		step.Says = "not known at the site"
-		step.fail(true, unlock.DenyUnknownCredential)
-		return []Step{step}
+		step.fail(t.Failed, nil)
+		return step
 	}
 	says := []string{string(c.Kind), string(c.State)}
 	if c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero() {
@@ -147,39 +189,31 @@ func (x *explainer) credentialSteps() []Step {
 		says = append(says, "at doors of the gateway "+string(c.Home))
 	}
 	step.Says = strings.Join(says, ", ")
-	lifted := !c.SuspendedUntil.IsZero() && !x.q.At.Before(c.SuspendedUntil)
-	thing := nameOf(strings.ReplaceAll(string(c.Kind), "_", " "), id, "")
-	if code, ok := credentialDenials[c.State]; ok {
-		state := thing + ": " + string(c.State)
-		if c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero() {
-			state += " until " + x.whenWords(c.SuspendedUntil)
-		}
-		step.fail(c.State != CredentialStateSuspended || !lifted, code, state)
-	}
-	step.fail(c.Denied, unlock.DenyCredentialRevoked, thing+": on the deny list")
-	step.fail(c.Home != "" && x.door.Gateway != c.Home, unlock.DenyOtherGateway, fmt.Sprintf("%s: opens doors of gateway %s only", thing, c.Home))
-	step.fail(!c.From.IsZero() && x.q.At.Before(c.From), unlock.DenyCredentialNotActive, thing+": begins on "+x.whenWords(c.From))
-	step.fail(!c.Until.IsZero() && !x.q.At.Before(c.Until), unlock.DenyCredentialExpired, thing+": ended on "+x.whenWords(c.Until))
-	steps := []Step{step}
-	if len(c.Times.Windows) > 0 {
-		times := Step{Kind: "times", ID: id, Commits: step.Commits}
-		x.times(&times, c.Times, thing)
-		steps = append(steps, times)
-	}
-	if c.Booking == "" {
-		return steps
-	}
-	return append(steps, x.bookingSteps(c.Booking)...)
+	step.fail(t.Failed, func(f unlock.Failure) string { return x.credentialThing() + ": " + x.credentialWords(f) })
+	return step
 }
 
-var credentialDenials = map[CredentialState]unlock.Code{
-	CredentialStateSuspended: unlock.DenyCredentialSuspended,
-	CredentialStateLost:      unlock.DenyCredentialLost,
-	CredentialStateStolen:    unlock.DenyCredentialStolen,
-	CredentialStateDamaged:   unlock.DenyCredentialDamaged,
-	CredentialStateRevoked:   unlock.DenyCredentialRevoked,
-	CredentialStateRemoved:   unlock.DenyCredentialRevoked,
-	CredentialStateExpired:   unlock.DenyCredentialExpired,
+// credentialThing names the credential by its kind.
+func (x *explainer) credentialThing() string {
+	return nameOf(strings.ReplaceAll(string(x.credential.Kind), "_", " "), x.credential.ID, "")
+}
+
+// credentialWords tell what failed of the credential.
+func (x *explainer) credentialWords(f unlock.Failure) string {
+	c := x.credential
+	switch {
+	case f.Fact == unlock.Listed:
+		return "on the deny list"
+	case f.Fact == unlock.NotBegun:
+		return "begins on " + x.whenWords(c.From)
+	case f.Fact == unlock.Over:
+		return "ended on " + x.whenWords(c.Until)
+	case f.Code == unlock.DenyOtherGateway:
+		return fmt.Sprintf("opens doors of gateway %s only", c.Home)
+	case c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero():
+		return string(c.State) + " until " + x.whenWords(c.SuspendedUntil)
+	}
+	return string(c.State)
 }
 
 // when is an instant by the site's clock.
@@ -188,90 +222,128 @@ func (x *explainer) when(t time.Time) string {
 	return local.Date.String() + " " + local.Time.String()
 }
 
-// bookingSteps says what counts of a booking and of its unit.
-func (x *explainer) bookingSteps(id ID) []Step {
-	step := Step{Kind: "booking", ID: id, Commits: x.s.Bookings.Commits(id)}
+// bookingStep says what counts of a booking.
+func (x *explainer) bookingStep(t unlock.Step) Step {
+	id := ID(t.Row.ID)
+	step := Step{Kind: "booking", ID: id, Says: "not known at the site", Commits: x.s.Bookings.Commits(id)}
 	b, ok := x.s.Bookings.Get(id)
-	if !ok || b.Site != x.m.site.ID {
-		step.Says = "not known at the site"
-		step.fail(true, unlock.DenyBookingRevoked)
-		return []Step{step}
+	if !ok || isMissing(t) {
+		step.fail(t.Failed, nil)
+		return step
 	}
 	says := []string{string(b.State)}
-	switch b.State {
-	case BookingStateRevoked:
-		step.fail(true, unlock.DenyBookingRevoked)
-	case BookingStateEnded:
-		step.fail(true, unlock.DenyBookingEnded, x.overWords(step.thing(), b.Site, b.From, b.Until))
-	}
 	if b.State == BookingStateActive && b.Level != "" {
 		says[0] = "suspended: " + b.suspendedFor()
-		step.fail(b.Level == LevelOverlock, unlock.DenyOverlock, step.thing()+": "+b.suspendedFor())
-		step.fail(b.Level == LevelGatelock && x.door.Kind != DoorUnit, unlock.DenyGatelock, step.thing()+": "+b.suspendedFor())
 	}
 	if b.Cause != "" {
 		says[0] += " (" + b.Cause + ")"
 	}
 	step.Says = strings.Join(append(says, daysText(b.From, b.Until)), ", ")
-	x.days(&step, b.Site, b.From, b.Until, unlock.DenyBookingNotStarted, unlock.DenyBookingEnded)
-	unit := Step{Kind: "unit", ID: b.Unit, Says: "not known", Commits: x.s.Units.Commits(b.Unit)}
-	u, ok := x.s.Units.Get(b.Unit)
-	if ok {
-		unit.Name, unit.Says = u.Name, string(u.State)
-		unit.fail(u.State == UnitToCheck, unlock.DenyUnitToCheck, unit.thing()+": to be inspected")
+	step.fail(t.Failed, func(f unlock.Failure) string {
+		switch {
+		case f.Code == unlock.DenyOverlock, f.Code == unlock.DenyGatelock:
+			return step.thing() + ": " + b.suspendedFor()
+		case f.Code == unlock.DenyBookingRevoked:
+			return ""
+		}
+		return step.thing() + ": " + periodWords(t, f, b.From, b.Until)
+	})
+	return step
+}
+
+func (x *explainer) unitStep(t unlock.Step) Step {
+	id := ID(t.Row.ID)
+	step := Step{Kind: "unit", ID: id, Says: "not known", Commits: x.s.Units.Commits(id)}
+	if u, ok := x.s.Units.Get(id); ok {
+		step.Name, step.Says = u.Name, string(u.State)
 	}
-	unit.fail(!ok, unlock.DenyBookingRevoked)
-	return []Step{step, unit}
+	step.fail(t.Failed, func(f unlock.Failure) string {
+		if f.Code == unlock.DenyUnitToCheck {
+			return step.thing() + ": to be inspected"
+		}
+		return ""
+	})
+	return step
 }
 
-// days adds what fails of the days of a thing.
-func (x *explainer) days(s *Step, site ID, from, until schedule.Date, early, late unlock.Code) {
-	x.window(s, x.s.window(site, from, until), early, late, from, until)
+// isMissing reports whether the row of a step is not there.
+func isMissing(t unlock.Step) bool {
+	return slices.ContainsFunc(t.Failed, func(f unlock.Failure) bool { return f.Fact == unlock.Missing })
 }
 
-// window adds what fails of a window, which the days say in words.
-func (x *explainer) window(s *Step, w unlock.Window, early, late unlock.Code, from, until schedule.Date) {
-	s.fail(w.From != 0 && x.at < w.From, early, s.thing()+": begins on "+dayWords(from))
-	s.fail(w.Until != 0 && x.at >= w.Until, late, s.thing()+": ended on "+dayWords(until))
-}
-
-// overWords tell of a thing that is over: since when, if its days are.
-func (x *explainer) overWords(thing string, site ID, from, until schedule.Date) string {
-	if w := x.s.window(site, from, until); w.Until == 0 || x.at < w.Until {
-		return thing + ": ended"
+// periodWords tell of a period that has not begun or is over: since when, if its days are.
+func periodWords(t unlock.Step, f unlock.Failure, from, until schedule.Date) string {
+	over := slices.ContainsFunc(t.Failed, func(f unlock.Failure) bool { return f.Fact == unlock.Over })
+	switch {
+	case f.Fact == unlock.NotBegun:
+		return "begins on " + dayWords(from)
+	case over:
+		return "ended on " + dayWords(until)
 	}
-	return thing + ": ended on " + dayWords(until)
+	return "ended"
 }
 
-// schedule says whether a named schedule holds, which bounds when something opens.
-func (x *explainer) schedule(id ID, whose string) Step {
+// scheduleStep says whether a schedule holds, which restricts something else.
+func (x *explainer) scheduleStep(t unlock.Step) Step {
+	id := ID(t.Row.ID)
+	switch {
+	case t.Of.Kind == unlock.KindCredential:
+		step := Step{Kind: "times", ID: ID(t.Of.ID), Commits: x.s.Credentials.Commits(ID(t.Of.ID))}
+		x.times(&step, t, x.credential.Times, x.credentialThing())
+		return step
+	case strings.HasPrefix(t.Row.ID, unitUserPrefix):
+		return x.limitStep(t)
+	}
 	step := Step{Kind: "schedule", ID: id, Commits: x.s.Schedules.Commits(id)}
 	named, ok := x.s.Schedules.Get(id)
 	if !ok {
 		step.Says = "not known"
-		step.fail(true, unlock.DenyOutsideSchedule)
+		step.fail(t.Failed, nil)
 		return step
 	}
 	step.Name = named.Name
-	x.times(&step, named.Schedule, whose)
+	x.times(&step, t, named.Schedule, x.whose(t.Of))
 	return step
+}
+
+// whose names the thing that a schedule restricts.
+func (x *explainer) whose(of unlock.Key) string {
+	id := ID(of.ID)
+	switch of.Kind {
+	case unlock.KindSite:
+		return "fobs and cards at " + of.ID
+	case unlock.KindRight:
+		if right, ok := x.s.AccessRights.Get(id); ok {
+			return nameOf("right", id, right.Name)
+		}
+	case unlock.KindUnit:
+		if unit, ok := x.s.Units.Get(id); ok {
+			return nameOf("unit", id, unit.Name)
+		}
+	case unlock.KindGrant:
+		if user, ok := strings.CutPrefix(of.ID, unitUserPrefix); ok {
+			u, _ := x.m.unitAccess(user)
+			return nameOf("unit", u.Unit, "")
+		}
+	}
+	return nameOf(of.Kind.String(), id, "")
 }
 
 // times adds to a step when the schedule of something holds, what of it fails, and when
 // it holds next.
-func (x *explainer) times(step *Step, times schedule.Schedule, whose string) {
-	c := schedule.Compile(times)
+func (x *explainer) times(step *Step, t unlock.Step, times schedule.Schedule, whose string) {
 	step.Says = times.String()
-	if c.Contains(x.local, x.today) {
-		return
+	because := whose + ": " + step.Says
+	step.fail(t.Failed, func(f unlock.Failure) string { return x.timesWords(f, because) })
+	if t.Next != 0 {
+		step.Says += "; holds next from " + x.when(time.Unix(0, int64(t.Next)))
 	}
-	code, because := unlock.DenyOutsideSchedule, whose+": "+step.Says
-	if x.today != "" && c.Contains(x.local, "") {
-		code = unlock.DenyHoliday
-		because += fmt.Sprintf("; %s is a %s", dayWords(x.local.Date), strings.NewReplacer("_", " ", "-", " ").Replace(string(x.today)))
+}
+
+// timesWords tell of a schedule that does not hold, on a holiday of which day.
+func (x *explainer) timesWords(f unlock.Failure, times string) string {
+	if f.Code != unlock.DenyHoliday {
+		return times
 	}
-	step.fail(true, code, because)
-	if next, ok := c.NextChange(x.s.zone(x.m.site.ID), x.m.site.Calendar.Compile(), int64(x.at)); ok {
-		step.Says += "; holds next from " + x.when(time.Unix(0, next))
-	}
+	return times + fmt.Sprintf("; %s is a %s", dayWords(x.local.Date), strings.NewReplacer("_", " ", "-", " ").Replace(string(x.today)))
 }

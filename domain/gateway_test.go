@@ -45,7 +45,7 @@ func (g gateway) decide(q asked) unlock.Answer {
 	if table == nil {
 		table = new(unlock.Table)
 	}
-	return unlock.Decide(table, stands, q.unlockRequest())
+	return unlock.Decide(table, LeaseHeld, q.unlockRequest())
 }
 
 // agree asks the question of both and fails where they differ.
@@ -58,7 +58,7 @@ func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
 		r := q.unlockRequest()
 		r.Credential = unlock.ID{}
 		r.Tag, _ = testTags(q.Site, c.Kind, c.Format, c.Number.Text())
-		require.Equal(t, a.Code, unlock.Decide(g[q.Site], stands, r).Code, "by tag: %s", q)
+		require.Equal(t, a.Code, unlock.Decide(g[q.Site], LeaseHeld, r).Code, "by tag: %s", q)
 	}
 	return allowed
 }

@@ -180,7 +180,7 @@ func (o *siteView) abilities(person ID) *abilities {
 	a := &abilities{accessPaths: map[string][]accessPath{}, seen: map[string]bool{}, private: map[string]bool{}}
 	who := o.personCode(string(person))
 	a.active = who == unlock.NoCode
-	for _, id := range o.m.s.grantsAt(person, o.m.site.ID) {
+	for _, id := range o.m.s.GrantsAt(person, o.m.site.ID) {
 		if g := o.grant(id); g != nil {
 			o.accessPaths(a.accessPaths, g, who)
 		}

@@ -344,7 +344,7 @@ func (s *State) MayKnowSite(viewer, site ID) bool {
 	if !ok || !s.reads(viewer, RecordOf(s, r)) {
 		return false
 	}
-	return Visible(s, viewer, RecordOf(s, r)) || len(s.grantsAt(viewer, site)) > 0 ||
+	return Visible(s, viewer, RecordOf(s, r)) || len(s.GrantsAt(viewer, site)) > 0 ||
 		s.UnitUsers.Any(UnitUserByPerson, viewer, func(u *UnitUser) bool { return u.Site == site })
 }
 

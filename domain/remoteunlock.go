@@ -146,14 +146,11 @@ func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *
 // grantFromAfar asks by the permission rows what lets the sender open a door from
 // afar. That the door stands open is not enough: it says nothing of the sender.
 func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Refusal) {
-	m, _ := newRowMaker(tx.State, door.Site, noTags) // the site is there: no door is made without, and no site ends
-	x := &explainer{s: tx.State, at: unlock.InstantOf(tx.At), door: door, m: m,
-		q: Question{Door: door.ID, Side: unlock.In, At: tx.At, Person: tx.Actor.ID, Command: way}}
-	x.ask()
-	answer, err := x.decide(x.grants())
+	rows, err := tx.TableFor(door, tx.Actor.ID)
 	if err != nil {
 		return "", refuse("remote_unlock_not_permitted", "%v", err).about(door.ID)
 	}
+	answer := unlock.Decide(rows, LeaseHeld, Question{Door: door.ID, At: tx.At, Person: tx.Actor.ID, Command: way}.Request())
 	if by := answer.Grant(); by != nil {
 		if grant = by.ID; answer.Failed == 0 {
 			return grant, nil

@@ -16,14 +16,18 @@ func (m *rowMaker) personRow(id ID) *unlock.Person {
 	if !ok || !m.hasGrant(id) && !m.hasCredential(id) {
 		return nil
 	}
-	r := &unlock.Person{ID: string(id), State: unlock.PersonSuspended}
-	switch p.State {
+	return &unlock.Person{ID: string(id), State: unlockPersonState(p.State)}
+}
+
+// unlockPersonState is a state as the door knows it: nothing opens for the erased either.
+func unlockPersonState(s PersonState) unlock.PersonState {
+	switch s {
 	case PersonStateActive:
-		r.State = unlock.PersonActive
+		return unlock.PersonActive
 	case PersonStatePending:
-		r.State = unlock.PersonPending
+		return unlock.PersonPending
 	}
-	return r
+	return unlock.PersonSuspended
 }
 
 // hasGrant reports whether the site has a grant row of the person.

@@ -24,7 +24,10 @@ type Way struct {
 // Step is a row that took part in a decision.
 type Step struct {
 	// Row has no id if the request named a row that is not known here.
-	Row    Key
+	Row Key
+	// Of is the row that a schedule restricts: the site for its fobs, or the credential,
+	// the right, the unit or the grant that names it.
+	Of     Key
 	Failed []Failure
 	// Next is when a schedule that does not hold will hold; zero means never, or that
 	// it holds.
@@ -160,22 +163,23 @@ func (x *tracer) place(h *holder, c *credential) {
 	}
 	x.add(x.site.row.Key(), byCode(failed)...)
 	if x.fobHours(x.kindOf(x.request, c)) {
-		x.schedule(x.site.row.FobSchedule, ^Checks(0))
+		x.schedule(x.site.row.Key(), x.site.row.FobSchedule, ^Checks(0))
 	}
 }
 
-// schedule adds a schedule; of its failures only some may count. The empty id is none.
-func (x *tracer) schedule(id string, counts Checks) {
+// schedule adds the schedule of a row; of its failures only some may count. The empty id
+// is none.
+func (x *tracer) schedule(of Key, id string, counted Checks) {
 	k := keyOf(IDOf(id))
 	failed := x.times(k)
-	if id == "" || counts != ^Checks(0) && failed&counts == 0 {
+	if id == "" || counted != ^Checks(0) && failed&counted == 0 {
 		return
 	}
-	step := Step{Row: Key{KindSchedule, id}}
+	step := Step{Row: Key{KindSchedule, id}, Of: of}
 	if s := x.table.schedules.get(k); s == nil {
 		step.Failed = []Failure{{DenyOutsideSchedule, Missing}}
 	} else {
-		step.Failed = byCode(failed & counts)
+		step.Failed = byCode(failed & counted)
 		if !s.compiled.Contains(x.today, x.day) {
 			if next, ok := s.compiled.NextChange(x.site.zone, x.site.days, int64(x.at)); ok {
 				step.Next = Instant(next)
@@ -198,19 +202,19 @@ func (x *tracer) whom(h *holder, c *credential, failed Checks) {
 	if c != nil {
 		x.credentialSteps(c)
 	}
-	x.person(h.personID(), h.person, NoCode)
+	x.add(Key{KindPerson, h.personID()}, person(h.person, NoCode)...)
 }
 
-// person adds a person. The code denies in place of those of the person's own, if any.
-func (x *tracer) person(id string, p *Person, code Code) {
-	fact, own := ByState, ofPerson(p).First()
+// person gives what stands against a person. Of a sharer it has a code of its own.
+func person(p *Person, sharer Code) []Failure {
+	fact, code := ByState, ofPerson(p).First()
 	if p == nil {
 		fact = Missing
 	}
-	if own != NoCode && code != NoCode {
-		own = code
+	if code != NoCode && sharer != NoCode {
+		code = sharer
 	}
-	x.add(Key{KindPerson, id}, because(own, fact)...)
+	return because(code, fact)
 }
 
 // credentialSteps add a credential with its schedule, its booking and the unit.
@@ -231,7 +235,7 @@ func (x *tracer) credentialSteps(c *credential) {
 	}
 	x.add(c.row.Key(), failed...)
 	if x.site != nil {
-		x.schedule(c.row.Schedule, ^Checks(0))
+		x.schedule(c.row.Key(), c.row.Schedule, ^Checks(0))
 	}
 	x.booking(c.row.Booking)
 }

@@ -56,9 +56,10 @@ func (x *tracer) grant(g *Grant, of Source, use []Failure) {
 	}
 }
 
-// sharer adds a person who shares access.
+// sharer adds a person who shares access, perhaps again.
 func (x *tracer) sharer(id string) {
-	x.person(id, x.table.persons.get(keyOf(IDOf(id))), DenySharerSuspended)
+	failed := person(x.table.persons.get(keyOf(IDOf(id))), DenySharerSuspended)
+	x.steps = append(x.steps, Step{Row: Key{KindPerson, id}, Failed: failed})
 }
 
 // use gives what stands against using a grant with the credential, and for what it is
@@ -89,38 +90,34 @@ func (x *tracer) right(below []*Grant, g *Grant, of Source, kind CredentialKind)
 	l := x.maker.link(g, of)
 	best := mapped{right: l.right}
 	times, opens := x.mapped(l.right)
+	counted := x.counted(kind)
 	if l.narrow != nil {
-		best.schedule = l.narrow.mapped
-		best, _, opens = x.narrowed(l.narrow, best, times, opens)
+		best, _, opens = x.narrowed(&l, counted, times, opens)
 	}
 	if !opens {
 		return false
-	}
-	counts := ^Checks(0)
-	if x.fobHours(kind) {
-		counts = check(DenyBlackout)
 	}
 	same := func(other *Grant) bool { return other.Right == g.Right && other.Booking == g.Booking }
 	if !slices.ContainsFunc(below, same) {
 		r := x.table.rights.get(best.right).row
 		x.steps = append(x.steps, Step{Row: r.Key()})
-		x.schedule(r.Schedule, counts)
-		x.schedule(x.unitSchedule(g, best), counts)
+		x.schedule(r.Key(), r.Schedule, counted)
+		x.unitSchedule(g, best, counted)
 	}
 	if !slices.ContainsFunc(below, func(other *Grant) bool { return other.Schedule == g.Schedule }) {
-		x.schedule(g.Schedule, counts)
+		x.schedule(g.Key(), g.Schedule, counted)
 	}
 	return true
 }
 
-// unitSchedule gives the schedule of a right that is mapped to the unit of a grant.
-func (x *tracer) unitSchedule(g *Grant, best mapped) string {
-	if _, _, unit := x.maker.booking(g.Booking); unit != nil && g.Right == "" {
-		for _, u := range unit.Rights {
-			if keyOf(IDOf(u.Right)) == best.right && keyOf(IDOf(u.Schedule)) == best.schedule {
-				return u.Schedule
-			}
-		}
+// unitSchedule adds the schedule of a right that is mapped to the unit of a grant.
+func (x *tracer) unitSchedule(g *Grant, best mapped, counted Checks) {
+	_, _, unit := x.maker.booking(g.Booking)
+	if unit == nil || g.Right != "" {
+		return
 	}
-	return ""
+	i := slices.IndexFunc(unit.Rights, func(u UnitRight) bool {
+		return keyOf(IDOf(u.Right)) == best.right && keyOf(IDOf(u.Schedule)) == best.schedule
+	})
+	x.schedule(unit.Key(), unit.Rights[i].Schedule, counted)
 }

@@ -86,6 +86,14 @@ func (q *question) fobHours(kind CredentialKind) bool {
 	return q.site.fobSchedule != key{} && physical(kind)
 }
 
+// counted gives which failures of schedules count.
+func (q *question) counted(kind CredentialKind) Checks {
+	if q.fobHours(kind) {
+		return check(DenyBlackout)
+	}
+	return ^Checks(0)
+}
+
 // leaf checks the properties of the holder's own grant that its parents need not have:
 // whether this credential may use it, and its capabilities.
 func (q *question) leaf(l *link, c *credential, kind CredentialKind) Checks {
@@ -125,16 +133,14 @@ func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
 // link checks one grant of a chain; opens says whether the door is among its own.
 func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks, opens bool) {
 	times, opens := q.mapped(l.right)
+	counted := q.counted(kind)
 	if l.narrow != nil {
-		_, times, opens = q.narrowed(l.narrow, mapped{l.right, l.narrow.mapped}, times, opens)
+		_, times, opens = q.narrowed(l, counted, times, opens)
 	}
 	if !opens {
 		return 0, false
 	}
-	if q.fobHours(kind) {
-		times &= check(DenyBlackout)
-	}
-	failed = l.fixed | times
+	failed = l.fixed | times&counted
 	if l.booking != 0 {
 		failed |= q.booking(h.booking(l.booking))
 	}
@@ -172,16 +178,18 @@ func (q *question) mapped(k key) (times Checks, opens bool) {
 }
 
 // narrowed applies the restrictions of a link, and the further rights mapped to a unit:
-// any of these is enough. It also gives the one that opens best.
-func (q *question) narrowed(n *narrow, first mapped, times Checks, opens bool) (mapped, Checks, bool) {
-	best := first
+// any of these is enough. It also gives the one that opens best, by the failures that are
+// counted.
+func (q *question) narrowed(l *link, counted, times Checks, opens bool) (best mapped, _ Checks, _ bool) {
+	n := l.narrow
+	best = mapped{l.right, n.mapped}
 	if opens {
 		times |= q.times(n.mapped)
 	}
 	for _, m := range n.others {
 		if t, too := q.mapped(m.right); too {
 			t |= q.times(m.schedule)
-			if !opens || bits.TrailingZeros64(uint64(t)) > bits.TrailingZeros64(uint64(times)) {
+			if !opens || bits.TrailingZeros64(uint64(t&counted)) > bits.TrailingZeros64(uint64(times&counted)) {
 				best, times, opens = m, t, true
 			}
 		}
