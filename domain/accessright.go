@@ -26,9 +26,9 @@ func (r *AccessRight) keys() []key[AccessRight] {
 var accessRightWords = words{
 	commands: []CommandType{
 		command[DefineAccessRight]("Makes an access right: doors with a schedule.", AccessRightDefined{}),
-		takesAway(command[ChangeAccessRight]("Changes the name, the doors or the schedule of an access right, for all who have it.",
-			AccessRightChanged{}, ReviewRequired{})),
-		takesAway(command[RetireAccessRight]("Ends an access right for all who have it.", AccessRightRetired{})),
+		command[ChangeAccessRight]("Changes the name, the doors or the schedule of an access right, for all who have it.",
+			AccessRightChanged{}, ReviewRequired{}),
+		command[RetireAccessRight]("Ends an access right for all who have it.", AccessRightRetired{}),
 	},
 	events: []EventType{event[AccessRightDefined](1), event[AccessRightChanged](1), event[AccessRightRetired](1)},
 }
@@ -131,8 +131,8 @@ type ChangeAccessRight struct {
 	Schedule    *ID         `json:"schedule,omitempty"`
 }
 
-// gives reports that doors are added, or may be.
-func (c ChangeAccessRight) gives() bool { return c.Doors.Named || len(c.AddDoors) > 0 }
+// urgent reports that no doors are added; a whole new list may add some.
+func (c ChangeAccessRight) urgent() bool { return !c.Doors.Named && len(c.AddDoors) == 0 }
 
 func (ChangeAccessRight) permit() Permit { return Permit{Role: RoleSystemManager} }
 
@@ -204,6 +204,7 @@ func (e AccessRightChanged) fold(s *State, _ Moment) {
 }
 
 // affectedSites adds the sites of doors that are no longer in the right.
+func (e AccessRightChanged) fills(*Tx) filling { return filling{doors: e.Added} }
 func (e AccessRightChanged) affectedSites(s *State) []ID {
 	sites := s.sitesOfDoors(e.Removed)
 	if right, ok := s.AccessRights.Get(e.Right); ok {
@@ -226,6 +227,7 @@ type RetireAccessRight struct {
 	Right ID `json:"right"`
 }
 
+func (RetireAccessRight) urgent() bool           { return true }
 func (RetireAccessRight) permit() Permit         { return Permit{Role: RoleSystemManager} }
 func (c RetireAccessRight) scope(s *State) Scope { return s.atRight(c.Right) }
 func (c RetireAccessRight) decide(tx *Tx) *Refusal {

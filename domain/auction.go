@@ -99,4 +99,7 @@ type AuctionAccessGranted struct {
 func (e AuctionAccessGranted) fold(s *State, m Moment) {
 	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, Until: e.Until, Schedule: e.Schedule, Auction: e.Unit, By: m.Actor})
 }
+func (e AuctionAccessGranted) fills(tx *Tx) filling {
+	return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
+}
 func (e AuctionAccessGranted) affectedSites(s *State) []ID { return s.atRight(e.Right).Sites }

@@ -91,15 +91,15 @@ var bookingWords = words{
 			BookingWindowChanged{}, RightRevoked{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
 		command[TransferBooking]("Makes another person the primary tenant of a booking.",
 			BookingTransferred{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}, UnitManagerCreated{}),
-		takesAway(command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{})),
+		command[SuspendBooking]("Shuts a tenant out for a while, with all that hangs on the booking.", BookingSuspended{}),
 		command[ReinstateBooking]("Lifts the suspension of a booking for a cause, or whatever the causes.", BookingReinstated{}, RightRevoked{}),
-		takesAway(command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",
-			slices.Concat([]Event{BookingRevoked{}}, endings)...)),
-		takesAway(command[EndBooking]("Ends a booking with all that hangs on it: the service when its last day is over, staff at once.",
-			slices.Concat([]Event{BookingEnded{}}, endings)...)),
+		command[RevokeBooking]("Takes a booking away for good, with all that hangs on it.",
+			slices.Concat([]Event{BookingRevoked{}}, endings)...),
+		command[EndBooking]("Ends a booking with all that hangs on it: the service when its last day is over, staff at once.",
+			slices.Concat([]Event{BookingEnded{}}, endings)...),
 		command[MoveIn]("Hands a unit over to the tenant of a booking, who becomes its unit manager.", UnitMovedIn{}, UnitManagerCreated{}),
-		takesAway(command[MoveOut]("Takes a unit back from its tenant and ends the booking.",
-			slices.Concat([]Event{UnitMovedOut{}, BookingEnded{}}, endings)...)),
+		command[MoveOut]("Takes a unit back from its tenant and ends the booking.",
+			slices.Concat([]Event{UnitMovedOut{}, BookingEnded{}}, endings)...),
 	},
 	events: []EventType{
 		event[BookingCreated](1), event[BookingWindowChanged](1), event[BookingTransferred](1),
@@ -198,6 +198,9 @@ func (e BookingCreated) fold(s *State, _ Moment) {
 	}
 	s.Bookings.Put(e.Booking, b)
 }
+func (e BookingCreated) fills(tx *Tx) filling {
+	return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
+}
 func (e BookingCreated) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // ChangeBookingWindow changes the first and the last day of a booking. It extends no
@@ -274,6 +277,7 @@ type RevokeBooking struct {
 	Cause   ID `json:"cause,omitempty"` // a short word as unpaid; it must say nothing about a person
 }
 
+func (RevokeBooking) urgent() bool           { return true }
 func (RevokeBooking) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c RevokeBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
 func (c RevokeBooking) decide(tx *Tx) *Refusal {
@@ -331,6 +335,7 @@ type EndBooking struct {
 	Booking ID `json:"booking"`
 }
 
+func (EndBooking) urgent() bool           { return true }
 func (EndBooking) permit() Permit         { return Permit{Role: RoleStaff, Service: true} }
 func (c EndBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
 func (c EndBooking) decide(tx *Tx) *Refusal {

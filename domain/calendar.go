@@ -18,7 +18,7 @@ type SiteBlackout struct {
 var calendarWords = words{
 	commands: []CommandType{
 		command[SetHolidayCalendar]("Sets the holidays and special days of a site, as a whole.", HolidayCalendarSet{}),
-		takesAway(command[SetBlackout]("Closes a site for a time, whatever the schedules say.", BlackoutSet{})),
+		command[SetBlackout]("Closes a site for a time, whatever the schedules say.", BlackoutSet{}),
 		command[ClearBlackout]("Takes a blackout back.", BlackoutCleared{}),
 	},
 	events: []EventType{event[HolidayCalendarSet](1), event[BlackoutSet](1), event[BlackoutCleared](1)},
@@ -84,6 +84,7 @@ type SetBlackout struct {
 	To   *schedule.DateTime `json:"to,omitempty"`
 }
 
+func (SetBlackout) urgent() bool         { return true }
 func (SetBlackout) permit() Permit       { return Permit{Role: RoleSystemManager} }
 func (c SetBlackout) scope(*State) Scope { return atSites(c.Site) }
 func (c SetBlackout) decide(tx *Tx) *Refusal {

@@ -35,8 +35,8 @@ func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
 
 var consequencesWords = words{
 	commands: []CommandType{
-		takesAway(command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{})),
+		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{}),
 	},
 }
 
@@ -49,6 +49,7 @@ func (s *State) Unsettled(limit int) int { return min(limit, s.Owed.Len()) }
 // their causes.
 type SettleConsequences struct{}
 
+func (SettleConsequences) urgent() bool       { return true }
 func (SettleConsequences) permit() Permit     { return Permit{Service: true} }
 func (SettleConsequences) scope(*State) Scope { return Scope{} }
 func (SettleConsequences) decide(tx *Tx) *Refusal {
@@ -68,8 +69,15 @@ func (SettleConsequences) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// follow emits a consequence.
-func (tx *Tx) follow(e Event) {
+// consequence is an event that can follow from a command about something else: a share
+// ends because its booking is revoked.
+type consequence interface {
+	Event
+	consequence()
+}
+
+// emitConsequence emits a consequence, which the budget of the commit must have room for.
+func (tx *Tx) emitConsequence(e consequence) {
 	tx.room--
 	tx.emit(e)
 }
@@ -106,9 +114,9 @@ func (tx *Tx) settleShares(b *Booking) {
 			return
 		case !ended:
 		case cause == "" || tx.passed(sh.Site, sh.Until):
-			tx.follow(ShareEnded{Share: id})
+			tx.emitConsequence(ShareEnded{Share: id})
 		default:
-			tx.follow(ShareRevoked{Share: id, Cause: cause})
+			tx.emitConsequence(ShareRevoked{Share: id, Cause: cause})
 		}
 	}
 }
@@ -143,7 +151,7 @@ func (tx *Tx) settleUnitUsers(b *Booking) {
 		if tx.room <= 0 {
 			return
 		}
-		tx.follow(UnitUserRemoved{Unit: u.Unit, Person: u.Person, Cause: b.endedBy()})
+		tx.emitConsequence(UnitUserRemoved{Unit: u.Unit, Person: u.Person, Cause: b.endedBy()})
 	}
 }
 
@@ -155,9 +163,9 @@ func (tx *Tx) settleCredentials(b *Booking) {
 			return
 		case reason == "", c.DuressOf != "": // it falls with its PIN
 		case c.Kind == KindFob || c.Kind == KindCard:
-			tx.follow(FobRemoved{Credential: id, Reason: reason})
+			tx.emitConsequence(FobRemoved{Credential: id, Reason: reason})
 		default:
-			tx.follow(tx.revocation(c, reason))
+			tx.emitConsequence(tx.revocation(c, reason))
 		}
 	}
 }

@@ -165,12 +165,12 @@ func (s *State) setCredential(id ID, change func(*Credential)) {
 
 var credentialWords = words{
 	commands: []CommandType{
-		takesAway(command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{}, PinRevoked{})),
-		takesAway(command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{})),
-		takesAway(command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{})),
+		command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{}, PinRevoked{}),
+		command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{}),
+		command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{}),
 		command[ReinstateCredential]("Lets a credential open again that was suspended, lost, stolen or damaged.", CredentialReinstated{}),
-		takesAway(command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{})),
-		takesAway(command[AddToDenyList]("Denies a credential and its number whatever becomes of it.", CredentialDenied{})),
+		command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{}),
+		command[AddToDenyList]("Denies a credential and its number whatever becomes of it.", CredentialDenied{}),
 		command[RemoveFromDenyList]("Takes a credential off the deny list.", CredentialDenialLifted{}),
 	},
 	events: []EventType{
@@ -190,6 +190,7 @@ type RevokeCredential struct {
 	Cause      ID `json:"cause,omitempty"` // a short word; it must say nothing about a person
 }
 
+func (RevokeCredential) urgent() bool           { return true }
 func (RevokeCredential) permit() Permit         { return credentialManagers }
 func (c RevokeCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RevokeCredential) decide(tx *Tx) *Refusal {
@@ -209,6 +210,7 @@ type CredentialRevoked struct {
 func (e CredentialRevoked) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
 }
+func (CredentialRevoked) consequence()                  {}
 func (e CredentialRevoked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // ReportedAs is what happened to a credential: lost, stolen or damaged.
@@ -230,6 +232,7 @@ type ReportCredential struct {
 	As         ReportedAs `json:"as"`
 }
 
+func (ReportCredential) urgent() bool           { return true }
 func (ReportCredential) permit() Permit         { return credentialManagers }
 func (c ReportCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c ReportCredential) decide(tx *Tx) *Refusal {
@@ -267,6 +270,7 @@ type SuspendCredential struct {
 	Until      time.Time `json:"until,omitzero"` // exclusive
 }
 
+func (SuspendCredential) urgent() bool           { return true }
 func (SuspendCredential) permit() Permit         { return credentialManagers }
 func (c SuspendCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c SuspendCredential) decide(tx *Tx) *Refusal {
@@ -356,6 +360,7 @@ type ExpireCredential struct {
 	Credential ID `json:"credential"`
 }
 
+func (ExpireCredential) urgent() bool           { return true }
 func (ExpireCredential) permit() Permit         { return Permit{Service: true} }
 func (c ExpireCredential) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c ExpireCredential) decide(tx *Tx) *Refusal {

@@ -7,6 +7,7 @@ type AddToDenyList struct {
 	Credential ID `json:"credential"`
 }
 
+func (AddToDenyList) urgent() bool           { return true }
 func (AddToDenyList) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c AddToDenyList) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c AddToDenyList) decide(tx *Tx) *Refusal {

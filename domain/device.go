@@ -45,7 +45,11 @@ func (tx *Tx) checkRoom(events []Event) *Refusal {
 	}
 	var all []filled
 	for _, e := range events {
-		f := tx.filledBy(e)
+		filler, ok := e.(filler)
+		if !ok {
+			continue
+		}
+		f := filler.fills(tx)
 		for _, id := range f.doors {
 			d, ok := tx.Doors.Get(id)
 			if !ok || d.Capacity == 0 || tx.Credentials.Count(CredentialBySite, d.Site) <= d.Capacity {
@@ -111,45 +115,10 @@ func (tx *Tx) countAgain() {
 	tx.recount = nil
 }
 
-// filledBy says what an event may have done to devices.
-func (tx *Tx) filledBy(e Event) filling {
-	switch e := e.(type) {
-	case FobAssigned:
-		return tx.filledWith(e.Credential, e.Person, e.Booking)
-	case PinIssued:
-		return tx.filledWith(e.Credential, e.Person, e.Booking)
-	case RightGranted:
-		return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
-	case AuctionAccessGranted:
-		return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
-	case GroupMemberAdded:
-		return given(tx.doorsOfGroup(e.Group), e.Person, "")
-	case BookingCreated:
-		return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
-	case ShareCreated:
-		return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
-	case UnitUserCreated:
-		return tx.filledByUser(e.Unit, e.Person)
-	case UnitManagerCreated:
-		return tx.filledByUser(e.Unit, e.Person)
-	case UnitUserAccessChanged:
-		return filling{doors: tx.doorsOfUser(e.Unit, e.Person)}
-	case BookingTransferred:
-		if b, ok := tx.Bookings.Get(e.Booking); ok {
-			return filling{doors: tx.doorsOfUnit(b.Unit)}
-		}
-	case UnitAccessMapped:
-		if tx.Bookings.Any(BookingByUnit, e.Unit, func(b *Booking) bool { return !b.over() }) {
-			return filling{doors: tx.doorsOfUnit(e.Unit)}
-		}
-	case AccessRightChanged:
-		return filling{doors: e.Added}
-	case GroupDoorAdded:
-		return filling{doors: []ID{e.Door}}
-	case DoorChanged:
-		return filling{doors: []ID{e.Door}}
-	}
-	return filling{}
+// filler is an event that may give credentials access to doors.
+type filler interface {
+	// fills says to which, after the event was folded.
+	fills(tx *Tx) filling
 }
 
 func given(doors []ID, person, booking ID) filling {

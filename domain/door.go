@@ -104,7 +104,7 @@ var doorWords = words{
 	commands: []CommandType{
 		command[CreateDoor]("Makes a door of a site: whatever a gateway opens.", DoorCreated{}),
 		command[ChangeDoor]("Changes what is said about a door; what is left out stays.", DoorChanged{}),
-		takesAway(command[DisableDoor]("Shuts a door for everybody until it is enabled.", DoorDisabled{})),
+		command[DisableDoor]("Shuts a door for everybody until it is enabled.", DoorDisabled{}),
 		command[EnableDoor]("Lets a disabled door decide again.", DoorEnabled{}),
 	},
 	events: []EventType{event[DoorCreated](1), event[DoorChanged](1), event[DoorDisabled](1), event[DoorEnabled](1)},
@@ -279,6 +279,7 @@ func (e DoorChanged) fold(s *State, _ Moment) {
 		d.FireRelease, d.AfterLease, d.Capabilities, d.Capacity = e.FireRelease, e.AfterLease, e.Capabilities, e.Capacity
 	})
 }
+func (e DoorChanged) fills(*Tx) filling         { return filling{doors: []ID{e.Door}} }
 func (e DoorChanged) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // atDoor is the scope of what concerns a door.
@@ -295,6 +296,7 @@ type DisableDoor struct {
 	Door ID `json:"door"`
 }
 
+func (DisableDoor) urgent() bool           { return true }
 func (DisableDoor) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c DisableDoor) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c DisableDoor) decide(tx *Tx) *Refusal {

@@ -11,7 +11,7 @@ import (
 var fobWords = words{
 	commands: []CommandType{
 		command[AssignFob]("Gives a fob or card to a tenant, to staff or a vendor, or to a unit user.", FobAssigned{}),
-		takesAway(command[RemoveFob]("Takes a fob or card back from its holder.", FobRemoved{})),
+		command[RemoveFob]("Takes a fob or card back from its holder.", FobRemoved{}),
 	},
 	events: []EventType{event[FobAssigned](1), event[FobRemoved](1)},
 }
@@ -280,6 +280,7 @@ func (e FobAssigned) fold(s *State, m Moment) {
 	}
 	s.Credentials.Put(e.Credential, c)
 }
+func (e FobAssigned) fills(tx *Tx) filling      { return tx.filledWith(e.Credential, e.Person, e.Booking) }
 func (e FobAssigned) affectedSites(*State) []ID { return e.Sites }
 
 // RemoveFob takes a fob or card back. Its number may be given anew; a key of a
@@ -290,6 +291,7 @@ type RemoveFob struct {
 	Reason     ID `json:"reason,omitempty"` // a short word, returned by default; it must say nothing about a person
 }
 
+func (RemoveFob) urgent() bool           { return true }
 func (RemoveFob) permit() Permit         { return Permit{Role: RoleStaff, Primary: true, UnitManager: true} }
 func (c RemoveFob) scope(s *State) Scope { return s.credentialScope(c.Credential) }
 func (c RemoveFob) decide(tx *Tx) *Refusal {
@@ -336,6 +338,7 @@ func (c *Credential) returnToStock(was CredentialState, until, at time.Time) {
 		c.State = CredentialStateSuspended
 	}
 }
+func (FobRemoved) consequence()                  {}
 func (e FobRemoved) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // checkKey refuses what is no physical key, and gives its number the one form that

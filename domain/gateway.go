@@ -83,9 +83,9 @@ var gatewayWords = words{
 	commands: []CommandType{
 		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect.", GatewayRegistered{}),
 		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more.", GatewayKeyRotated{}),
-		takesAway(command[RetireGateway]("Takes a gateway out of service for good: it is cut off. With a stolen one all PINs of its site end.", GatewayRetired{}, PinRevoked{}, PinLeaked{})),
+		command[RetireGateway]("Takes a gateway out of service for good: it is cut off. With a stolen one all PINs of its site end.", GatewayRetired{}, PinRevoked{}, PinLeaked{}),
 		command[AssignDoorToGateway]("Says which gateway opens a door; it is one at a time.", GatewayDoorAssigned{}),
-		takesAway(command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{})),
+		command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{}),
 	},
 	events: []EventType{event[GatewayRegistered](1), event[GatewayKeyRotated](1), event[GatewayRetired](1),
 		event[GatewayDoorAssigned](1), event[GatewayDoorRemoved](1)},
@@ -198,6 +198,7 @@ type RetireGateway struct {
 	Reason  GatewayReason `json:"reason"`
 }
 
+func (RetireGateway) urgent() bool           { return true }
 func (RetireGateway) permit() Permit         { return Permit{Role: RoleSystemManager} }
 func (c RetireGateway) scope(s *State) Scope { return s.atGateway(c.Gateway) }
 func (c RetireGateway) decide(tx *Tx) *Refusal {
@@ -283,6 +284,7 @@ type RemoveDoorFromGateway struct {
 	Door    ID `json:"door"`
 }
 
+func (RemoveDoorFromGateway) urgent() bool           { return true }
 func (RemoveDoorFromGateway) permit() Permit         { return Permit{Role: RoleSystemManager} }
 func (c RemoveDoorFromGateway) scope(s *State) Scope { return s.atGateway(c.Gateway) }
 func (c RemoveDoorFromGateway) decide(tx *Tx) *Refusal {

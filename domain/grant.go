@@ -40,7 +40,7 @@ func (g *Grant) keys() []key[Grant] {
 var grantWords = words{
 	commands: []CommandType{
 		command[GrantRight]("Gives a person an access right for a period.", RightGranted{}),
-		takesAway(command[RevokeRight]("Takes a granted access right back.", RightRevoked{})),
+		command[RevokeRight]("Takes a granted access right back.", RightRevoked{}),
 	},
 	events: []EventType{event[RightGranted](1), event[RightRevoked](1)},
 }
@@ -209,6 +209,9 @@ func (e RightGranted) fold(s *State, m Moment) {
 	s.Grants.Put(e.Grant, Grant{ID: e.Grant, Person: e.Person, Right: e.Right, From: e.From, Until: e.Until,
 		BufferBefore: e.BufferBefore, BufferAfter: e.BufferAfter, Schedule: e.Schedule, Kinds: e.Kinds, Capabilities: e.Capabilities, By: m.Actor})
 }
+func (e RightGranted) fills(tx *Tx) filling {
+	return given(tx.doorsUntil(e.Right, e.Until), e.Person, "")
+}
 func (e RightGranted) affectedSites(s *State) []ID { return s.atRight(e.Right).Sites }
 
 // RevokeRight takes a granted access right back.
@@ -216,6 +219,7 @@ type RevokeRight struct {
 	Grant ID `json:"grant"`
 }
 
+func (RevokeRight) urgent() bool           { return true }
 func (RevokeRight) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c RevokeRight) scope(s *State) Scope { return s.atGrant(c.Grant) }
 func (c RevokeRight) decide(tx *Tx) *Refusal {

@@ -60,9 +60,9 @@ var groupWords = words{
 		command[CreateGroup]("Makes a group of doors with its owner.", GroupCreated{}, GroupMemberAdded{}),
 		command[RenameGroup]("Gives a group another name.", GroupRenamed{}),
 		command[AddDoorToGroup]("Puts a door into a group, for all of its members.", GroupDoorAdded{}),
-		takesAway(command[RemoveDoorFromGroup]("Takes a door out of a group, for all of its members.", GroupDoorRemoved{})),
-		takesAway(command[EndGroup]("Ends a group for good: none of its members has its doors by it.",
-			slices.Concat([]Event{GroupEnded{}}, leftOpen)...)),
+		command[RemoveDoorFromGroup]("Takes a door out of a group, for all of its members.", GroupDoorRemoved{}),
+		command[EndGroup]("Ends a group for good: none of its members has its doors by it.",
+			slices.Concat([]Event{GroupEnded{}}, leftOpen)...),
 	},
 	events: []EventType{
 		event[GroupCreated](1), event[GroupRenamed](1), event[GroupDoorAdded](1), event[GroupDoorRemoved](1), event[GroupEnded](1),
@@ -214,6 +214,7 @@ type GroupDoorAdded struct {
 func (e GroupDoorAdded) fold(s *State, _ Moment) {
 	s.setDoors(e.Group, func(doors []ID) []ID { return append(doors, e.Door) })
 }
+func (e GroupDoorAdded) fills(*Tx) filling         { return filling{doors: []ID{e.Door}} }
 func (e GroupDoorAdded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // RemoveDoorFromGroup takes a door out of a group: no member has it by the group
@@ -223,6 +224,7 @@ type RemoveDoorFromGroup struct {
 	Door  ID `json:"door"`
 }
 
+func (RemoveDoorFromGroup) urgent() bool { return true }
 func (RemoveDoorFromGroup) permit() Permit {
 	return Permit{Role: RoleSystemManager, GroupRole: GroupOwner}
 }
@@ -268,6 +270,7 @@ type EndGroup struct {
 	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
+func (EndGroup) urgent() bool           { return true }
 func (EndGroup) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
 func (c EndGroup) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c EndGroup) decide(tx *Tx) *Refusal {

@@ -65,7 +65,7 @@ var groupMemberWords = words{
 	commands: []CommandType{
 		command[AddMember]("Gives a person the doors of a group, by a role.", GroupMemberAdded{}),
 		command[ChangeMemberRole]("Gives a member of a group another role there.", GroupMemberRoleChanged{}),
-		takesAway(command[RemoveMember]("Takes the doors of a group from a member.", leftOpen...)),
+		command[RemoveMember]("Takes the doors of a group from a member.", leftOpen...),
 		command[TransferGroupOwnership]("Hands the sender's ownership of a group to an admin; who hands it over becomes admin.",
 			GroupOwnershipTransferred{}),
 	},
@@ -199,6 +199,7 @@ type GroupMemberAdded struct {
 func (e GroupMemberAdded) fold(s *State, m Moment) {
 	s.GroupMembers.Put(memberKey(e.Group, e.Person), GroupMember{Group: e.Group, Person: e.Person, Role: e.Role, Since: m.At, By: m.Actor, Unconfirmed: e.Unconfirmed})
 }
+func (e GroupMemberAdded) fills(tx *Tx) filling        { return given(tx.doorsOfGroup(e.Group), e.Person, "") }
 func (e GroupMemberAdded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // ChangeMemberRole gives a member another role in the group.
@@ -262,6 +263,7 @@ type RemoveMember struct {
 	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
+func (RemoveMember) urgent() bool { return true }
 func (RemoveMember) permit() Permit {
 	return Permit{Role: RoleSystemManager, GroupRole: GroupAdmin, Self: true}
 }

@@ -27,10 +27,10 @@ const (
 
 var groupSettingsWords = words{
 	commands: []CommandType{
-		takesAway(command[SetGroupOption]("Turns an option of a group on or off.", GroupOptionSet{})),
-		takesAway(command[SetGroupSchedule]("Sets when the members of a group pass its doors.", GroupScheduleSet{})),
+		command[SetGroupOption]("Turns an option of a group on or off.", GroupOptionSet{}),
+		command[SetGroupSchedule]("Sets when the members of a group pass its doors.", GroupScheduleSet{}),
 		command[SetGroupBusinessHours]("Sets when the doors of a group stand open; without times they never do.", GroupBusinessHoursSet{}),
-		takesAway(command[SetGroupBlackout]("Closes the doors of a group to its members for a time, whatever its schedule says.", GroupBlackoutSet{})),
+		command[SetGroupBlackout]("Closes the doors of a group to its members for a time, whatever its schedule says.", GroupBlackoutSet{}),
 		command[ClearGroupBlackout]("Takes a blackout of a group back.", GroupBlackoutCleared{}),
 	},
 	events: []EventType{
@@ -64,8 +64,8 @@ type SetGroupOption struct {
 	Enabled bool        `json:"enabled"`
 }
 
-// gives reports an option that lets members do more.
-func (c SetGroupOption) gives() bool { return c.Enabled }
+// urgent reports that the option ends: enabled, it lets members do more.
+func (c SetGroupOption) urgent() bool { return !c.Enabled }
 
 func (SetGroupOption) permit() Permit         { return Permit{Role: RoleSystemManager, GroupRole: GroupOwner} }
 func (c SetGroupOption) scope(s *State) Scope { return s.atGroup(c.Group) }
@@ -116,6 +116,7 @@ type SetGroupSchedule struct {
 	Times schedule.Schedule `json:"times"` // none: never
 }
 
+func (SetGroupSchedule) urgent() bool           { return true }
 func (SetGroupSchedule) permit() Permit         { return settingsPermit }
 func (c SetGroupSchedule) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c SetGroupSchedule) decide(tx *Tx) *Refusal {
@@ -208,6 +209,7 @@ type SetGroupBlackout struct {
 	To       *schedule.DateTime `json:"to,omitempty"`   // exclusive; a new blackout has it
 }
 
+func (SetGroupBlackout) urgent() bool           { return true }
 func (SetGroupBlackout) permit() Permit         { return settingsPermit }
 func (c SetGroupBlackout) scope(s *State) Scope { return s.atGroup(c.Group) }
 func (c SetGroupBlackout) decide(tx *Tx) *Refusal {

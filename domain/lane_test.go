@@ -31,7 +31,7 @@ func TestWhatGivesAccessIsNotUrgent(t *testing.T) {
 		{"ExpireCredential", &ExpireCredential{}, true},
 		{"SettleConsequences", &SettleConsequences{}, true},
 	} {
-		assert.Equal(t, c.urgent, typeOf(c.name).TakesAwayBy(c.fields), "%s %+v", c.name, c.fields)
+		assert.Equal(t, c.urgent, typeOf(c.name).Urgent(c.fields), "%s %+v", c.name, c.fields)
 	}
-	assert.False(t, typeOf("SetPosture").TakesAwayBy(&SetPosture{Posture: PostureNormal}, &SetPosture{Posture: PostureUnlocked}), "a list with one that gives")
+	assert.False(t, typeOf("SetPosture").Urgent(&SetPosture{Posture: PostureNormal}, &SetPosture{Posture: PostureUnlocked}), "a list with one that gives")
 }

@@ -4,7 +4,7 @@ import "slices"
 
 var lockdownWords = words{
 	commands: []CommandType{
-		takesAway(command[Lockdown]("Shuts a site, an area or a door for everybody, whatever they hold.", LockdownStarted{})),
+		command[Lockdown]("Shuts a site, an area or a door for everybody, whatever they hold.", LockdownStarted{}),
 		command[ReleaseLockdown]("Ends the lockdown of a site, an area or a door.", LockdownReleased{}),
 	},
 	events: []EventType{event[LockdownStarted](1), event[LockdownReleased](1)},
@@ -21,6 +21,7 @@ type Lockdown struct {
 	Cause ID `json:"cause,omitempty"` // a short word as intruder; it must say nothing about a person
 }
 
+func (Lockdown) urgent() bool           { return true }
 func (Lockdown) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c Lockdown) scope(s *State) Scope { return atSites(s.sitesOfLockdown(c.Site, c.Area, c.Door)...) }
 func (c Lockdown) decide(tx *Tx) *Refusal {

@@ -47,10 +47,10 @@ var personWords = words{
 		command[RegisterPerson]("Makes a person known to the org.", PersonRegistered{}),
 		command[ChangePerson]("Changes the name, the e-mail address or the phone number of a person; what is left out stays.", PersonChanged{}),
 		command[BindIdentity]("Says that a pending person has shown who they are: from now on what they were given opens.", IdentityBound{}),
-		takesAway(command[SuspendPerson]("Lets nothing open for a person and takes no command from them, until they are reinstated.", PersonSuspended{})),
+		command[SuspendPerson]("Lets nothing open for a person and takes no command from them, until they are reinstated.", PersonSuspended{}),
 		command[ReinstatePerson]("Ends the suspension of a person.", PersonReinstated{}),
-		takesAway(command[ErasePerson]("Forgets a person: destroys the key of their personal values and ends all that they may do. It is final.",
-			PersonErased{}, CredentialNumberKept{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{})),
+		command[ErasePerson]("Forgets a person: destroys the key of their personal values and ends all that they may do. It is final.",
+			PersonErased{}, CredentialNumberKept{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}),
 	},
 	events: []EventType{
 		event[PersonRegistered](1), event[PersonChanged](1), event[IdentityBound](1), event[PersonSuspended](1),

@@ -14,6 +14,7 @@ type SuspendPerson struct {
 	Person ID `json:"person"`
 }
 
+func (SuspendPerson) urgent() bool       { return true }
 func (SuspendPerson) permit() Permit     { return Permit{Role: RoleStaff} }
 func (SuspendPerson) scope(*State) Scope { return Scope{} }
 func (c SuspendPerson) decide(tx *Tx) *Refusal {
@@ -91,6 +92,7 @@ type ErasePerson struct {
 	Person ID `json:"person"`
 }
 
+func (ErasePerson) urgent() bool       { return true }
 func (ErasePerson) permit() Permit     { return Permit{Role: RoleSystemManager} }
 func (ErasePerson) scope(*State) Scope { return Scope{} }
 func (c ErasePerson) decide(tx *Tx) *Refusal {

@@ -242,6 +242,7 @@ func (e PinIssued) fold(s *State, m Moment) {
 	}
 	s.Credentials.Put(e.Credential, c)
 }
+func (e PinIssued) fills(tx *Tx) filling      { return tx.filledWith(e.Credential, e.Person, e.Booking) }
 func (e PinIssued) affectedSites(*State) []ID { return e.Sites }
 
 // IssueOneTimePin makes a PIN that opens once, as [IssuePin] does with one use.

@@ -282,4 +282,5 @@ func (e PinLeaked) fold(s *State, _ Moment) {
 	s.setCredential(e.Credential, func(c *Credential) { c.Reason = reasonGatewayStolen })
 	s.noteOwedGateway(e.Gateway)
 }
+func (PinLeaked) consequence()                  {}
 func (e PinLeaked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }

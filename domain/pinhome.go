@@ -118,13 +118,13 @@ func (tx *Tx) settlePins(gateway ID) {
 		if tx.room <= 0 {
 			return
 		}
-		tx.follow(PinLeaked{Credential: id, Gateway: gateway})
+		tx.emitConsequence(PinLeaked{Credential: id, Gateway: gateway})
 	}
 	for _, c := range tx.Credentials.Each(pinCounted, gateway) {
 		if tx.room <= 0 {
 			return
 		}
-		tx.follow(tx.revocation(c, reasonGatewayRetired))
+		tx.emitConsequence(tx.revocation(c, reasonGatewayRetired))
 	}
 }
 
@@ -141,10 +141,11 @@ func (e PinRevoked) fold(s *State, _ Moment) {
 	s.endSecrets(e.Credential)
 	s.setCredential(e.Credential, func(c *Credential) { c.State, c.Reason = CredentialStateRevoked, e.Cause })
 }
+func (PinRevoked) consequence()                  {}
 func (e PinRevoked) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
 // revocation is the event that takes a credential away for good.
-func (s *State) revocation(c *Credential, cause string) Event {
+func (s *State) revocation(c *Credential, cause string) consequence {
 	if c.Kind == KindPin {
 		return PinRevoked{Credential: c.ID, Cause: cause, Keys: s.keysOfPins(s.withDuress(c.ID)...)}
 	}

@@ -40,8 +40,8 @@ const MaxUnlockMinutes = 24 * 60
 
 var postureWords = words{
 	commands: []CommandType{
-		takesAway(command[SetPosture]("Lets a door, or those of a site, stand open, open for any live credential or for those that may, until an instant or for good.", PostureSet{})),
-		takesAway(command[ClearPosture]("Ends the posture of a door or a site: credentials decide again, and schedules when they stand open.", PostureCleared{})),
+		command[SetPosture]("Lets a door, or those of a site, stand open, open for any live credential or for those that may, until an instant or for good.", PostureSet{}),
+		command[ClearPosture]("Ends the posture of a door or a site: credentials decide again, and schedules when they stand open.", PostureCleared{}),
 		command[UnlockFor]("Lets a door stand open for some minutes.", PostureSet{}),
 		command[SchedulePosture]("Lets a door stand open whenever a schedule holds.", PostureScheduled{}),
 	},
@@ -65,8 +65,8 @@ type SetPosture struct {
 	UntilChange bool `json:"until_change,omitzero"`
 }
 
-// gives reports a posture that lets more in.
-func (c SetPosture) gives() bool { return c.Posture != PostureNormal }
+// urgent reports that no other posture is set, which could let people in.
+func (c SetPosture) urgent() bool { return c.Posture == PostureNormal }
 
 func (SetPosture) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c SetPosture) scope(s *State) Scope { return s.atPlace(c.Site, c.Door) }
@@ -181,6 +181,7 @@ type ClearPosture struct {
 	Site ID `json:"site,omitempty"`
 }
 
+func (ClearPosture) urgent() bool           { return true }
 func (ClearPosture) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
 func (c ClearPosture) scope(s *State) Scope { return s.atPlace(c.Site, c.Door) }
 func (c ClearPosture) decide(tx *Tx) *Refusal {

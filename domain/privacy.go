@@ -1,10 +1,8 @@
 package domain
 
 import (
-	"cmp"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -184,12 +182,7 @@ func EventRecord(s *State, e Event, at time.Time) Record {
 // and its tenant alone, unless the command names it: otherwise a trial would be a way
 // to list the users.
 func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) bool {
-	switch e.(type) {
-	case UnitUserRemoved, ShareRevoked, ShareEnded, FobRemoved, CredentialRevoked, PinRevoked, PinLeaked, ReviewRequired:
-	default:
-		return true
-	}
-	if !HasPrivacy(s) {
+	if _, follows := e.(consequence); !follows || !HasPrivacy(s) {
 		return true
 	}
 	unit := s.unitOfEvent(e, at)
@@ -208,14 +201,18 @@ func AnswerTells(s *State, sender ID, commands []any, e Event, at time.Time) boo
 // who may read commits may read every event of them.
 func HasPrivacy(s *State) bool { return s.Units.HasBy(unitWithPrivacy, "") }
 
-// unitOfEvent is the unit of whose users an event tells; none for all others.
+// teller is an event that tells of users of a unit by other fields than those that
+// [State.unitOfEvent] knows.
+type teller interface {
+	// tells returns the unit of whose users the event tells; none for all others.
+	tells(s *State, at time.Time) ID
+}
+
+// unitOfEvent is the unit of whose users an event tells, by the credential, share,
+// review or person that it names; none for all others.
 func (s *State) unitOfEvent(e Event, at time.Time) ID {
-	noun, _, _ := strings.Cut(EventName(e), ".")
-	if noun == "unit_user" || noun == "unit_manager" || noun == "review" && idIn(e, "Unit") != "" {
-		return idIn(e, "Unit")
-	}
-	if d, ok := s.Doors.Get(idIn(e, "Door")); ok && noun == "remote_unlock" {
-		return cmp.Or(d.Unit, s.usedPrivate(idIn(e, "Person"), []ID{d.Site}, at))
+	if t, ok := e.(teller); ok {
+		return t.tells(s, at)
 	}
 	if c, ok := s.Credentials.Get(idIn(e, "Credential")); ok && c.Person != "" {
 		if c.Unit != "" {
@@ -228,13 +225,6 @@ func (s *State) unitOfEvent(e Event, at time.Time) ID {
 	}
 	if r, ok := s.Reviews.Get(idIn(e, "Review")); ok {
 		return r.Unit
-	}
-	if told, ok := e.(NotificationRequested); ok {
-		for _, id := range told.Shares {
-			if sh, ok := s.Shares.Get(id); ok && s.privateAt(sh.Unit, at) {
-				return sh.Unit
-			}
-		}
 	}
 	return s.privateUnitOf(idIn(e, "Person"), at)
 }

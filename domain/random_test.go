@@ -96,7 +96,7 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 	accepted[typ.Name]++
 	checkReach(rt, w.state, cmd, c.Actor.ID, d)
 	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: c.ID, Actor: c.Actor}, d.Events)
-	if !typ.TakesAway || typ.Name == "SetBlackout" || typ.Name == "SetGroupBlackout" {
+	if !typ.MayBeUrgent() || typ.Name == "SetBlackout" || typ.Name == "SetGroupBlackout" {
 		return
 	}
 	c.ID = DeriveUUID(c.ID, "again")

@@ -179,6 +179,7 @@ func (e RemoteUnlockRequested) fold(s *State, m Moment) {
 		s.forgetUnlocks()
 	}
 }
+func (e RemoteUnlockRequested) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
 func (e RemoteUnlockRequested) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // forgetUnlocks forgets the remote unlocks with an outcome but for the latest.
@@ -225,6 +226,14 @@ func (c SettleRemoteUnlock) decide(tx *Tx) *Refusal {
 	return nil
 }
 
+// tellsOfUnlock returns the unit of whose users it tells that somebody opened a door.
+func (s *State) tellsOfUnlock(door, person ID, at time.Time) ID {
+	if d, ok := s.Doors.Get(door); ok {
+		return cmp.Or(d.Unit, s.usedPrivate(person, []ID{d.Site}, at))
+	}
+	return s.privateUnitOf(person, at)
+}
+
 // RemoteUnlockExecuted says that a door opened for a remote unlock.
 type RemoteUnlockExecuted struct {
 	Request ID `json:"request"`
@@ -235,6 +244,7 @@ type RemoteUnlockExecuted struct {
 func (e RemoteUnlockExecuted) fold(s *State, m Moment) {
 	s.settleUnlock(e.Request, UnlockExecuted, "", m)
 }
+func (e RemoteUnlockExecuted) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
 func (e RemoteUnlockExecuted) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // RemoteUnlockFailed says that a door did not open for a remote unlock, or that
@@ -248,6 +258,7 @@ type RemoteUnlockFailed struct {
 }
 
 func (e RemoteUnlockFailed) fold(s *State, m Moment)     { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
+func (e RemoteUnlockFailed) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
 func (e RemoteUnlockFailed) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 func (s *State) settleUnlock(request ID, outcome UnlockOutcome, code RefusalCode, m Moment) {

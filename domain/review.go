@@ -149,7 +149,7 @@ func (tx *Tx) requireReviews(rights ...ID) {
 }
 
 func (tx *Tx) requireReview(o *Owed) {
-	tx.follow(ReviewRequired{
+	tx.emitConsequence(ReviewRequired{
 		Review: tx.idFor("", "review"), Unit: o.Unit, Person: o.Person, Right: o.Right, Message: ReviewMessage,
 	})
 }
@@ -169,6 +169,8 @@ func (e ReviewRequired) fold(s *State, m Moment) {
 		ID: e.Review, Unit: e.Unit, Person: e.Person, Right: e.Right, Since: m.At, Message: e.Message,
 	})
 }
+func (ReviewRequired) consequence()                  {}
+func (e ReviewRequired) tells(*State, time.Time) ID { return e.Unit }
 func (e ReviewRequired) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // AcknowledgeReview closes a review after the unit user's access was checked and

@@ -29,9 +29,9 @@ func (r *RoleAssignment) keys() []key[RoleAssignment] {
 var roleWords = words{
 	commands: []CommandType{
 		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
-		takesAway(command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",
-			slices.Concat([]Event{RoleRevoked{}}, leftOpen)...)),
-		takesAway(command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{})),
+		command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",
+			slices.Concat([]Event{RoleRevoked{}}, leftOpen)...),
+		command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{}),
 		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
 	},
 	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[RoleExpired](1), event[OwnershipTransferred](1)},
@@ -165,6 +165,7 @@ type RevokeRole struct {
 	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
+func (RevokeRole) urgent() bool         { return true }
 func (RevokeRole) permit() Permit       { return Permit{Role: RoleStaff} }
 func (c RevokeRole) scope(*State) Scope { return atSites(c.Site) }
 func (c RevokeRole) decide(tx *Tx) *Refusal {
@@ -208,6 +209,7 @@ type ExpireRole struct {
 	Site   ID `json:"site,omitempty"` // empty: at the org
 }
 
+func (ExpireRole) urgent() bool         { return true }
 func (ExpireRole) permit() Permit       { return Permit{Service: true} }
 func (c ExpireRole) scope(*State) Scope { return atSites(c.Site) }
 func (c ExpireRole) decide(tx *Tx) *Refusal {

@@ -193,7 +193,7 @@ func (o *ruled) sendAndJudge(rt *rapid.T, actor domain.Actor, typ domain.Command
 		}
 		why := o.history.may(q)
 		require.True(rt, why.allowed(), "after %s by %s no rule gives %+v: %v\n%s", typ.Name, actor, q, why.takes, o.told())
-		require.False(rt, typ.TakesAway && !slices.Contains(setAnew, typ.Name), "%s takes away, and it opens %+v\n%s", typ.Name, q, o.told())
+		require.False(rt, typ.MayBeUrgent() && !slices.Contains(setAnew, typ.Name), "%s takes away, and it opens %+v\n%s", typ.Name, q, o.told())
 		wrong := before.given(actor, typ.Name, o.at, q, o.history, why)
 		require.Empty(rt, wrong, "%s by %s opens %+v: %+v\n%s", typ.Name, actor, q, why, o.told())
 		seen.opened[typ.Name]++

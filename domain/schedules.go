@@ -22,8 +22,8 @@ var always = schedule.Schedule{Always: true}
 var scheduleWords = words{
 	commands: []CommandType{
 		command[DefineSchedule]("Makes a schedule that rights, units and grants refer to.", ScheduleDefined{}),
-		takesAway(command[ChangeSchedule]("Changes the times or the name of a schedule, for all that refer to it.",
-			ScheduleChanged{}, ReviewRequired{})),
+		command[ChangeSchedule]("Changes the times or the name of a schedule, for all that refer to it.",
+			ScheduleChanged{}, ReviewRequired{}),
 	},
 	events: []EventType{event[ScheduleDefined](1), event[ScheduleChanged](1)},
 }
@@ -102,6 +102,7 @@ type ChangeSchedule struct {
 	Times    *schedule.Schedule `json:"times,omitempty"`
 }
 
+func (ChangeSchedule) urgent() bool   { return true }
 func (ChangeSchedule) permit() Permit { return Permit{Role: RoleSystemManager} }
 
 // scope is every site at which the schedule is used: who may change it for some

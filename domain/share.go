@@ -91,10 +91,10 @@ var shareWords = words{
 		command[ShareAccess]("Shares the units of bookings with people for a period of days: all of it or nothing.",
 			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
 		command[ChangeShareWindow]("Changes the first or the last day of a share.", ShareWindowChanged{}),
-		takesAway(command[RevokeShare]("Takes a share away, with what was shared on from it.",
-			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
-		takesAway(command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
-			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{})),
+		command[RevokeShare]("Takes a share away, with what was shared on from it.",
+			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
+		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
+			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
 	},
 	events: []EventType{
 		event[ShareCreated](1), event[ShareWindowChanged](1), event[ShareRevoked](1), event[ShareEnded](1),
@@ -165,6 +165,7 @@ type RevokeShare struct {
 	Share ID `json:"share"`
 }
 
+func (RevokeShare) urgent() bool { return true }
 func (RevokeShare) permit() Permit {
 	return Permit{Role: RoleStaff, Primary: true, Self: true, SelfIs: "the sharee or whoever shared it on"}
 }
@@ -205,6 +206,7 @@ type ShareRevoked struct {
 }
 
 func (e ShareRevoked) fold(s *State, _ Moment)     { s.endShare(e.Share, ShareStateRevoked, e.Cause) }
+func (ShareRevoked) consequence()                  {}
 func (e ShareRevoked) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 func (s *State) endShare(id ID, state ShareState, cause ShareCause) {
@@ -220,6 +222,7 @@ type EndShare struct {
 	Share ID `json:"share"`
 }
 
+func (EndShare) urgent() bool           { return true }
 func (EndShare) permit() Permit         { return Permit{Service: true} }
 func (c EndShare) scope(s *State) Scope { return s.shareScope(c.Share) }
 func (c EndShare) decide(tx *Tx) *Refusal {
@@ -241,6 +244,7 @@ type ShareEnded struct {
 }
 
 func (e ShareEnded) fold(s *State, _ Moment)     { s.endShare(e.Share, ShareStateEnded, "") }
+func (ShareEnded) consequence()                  {}
 func (e ShareEnded) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 // OpenDays gives the days on which a share can open anything: its own, within those of

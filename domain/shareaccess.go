@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/domain/schedule"
 )
@@ -291,6 +292,9 @@ func (e ShareCreated) fold(s *State, m Moment) {
 	}
 	s.Shares.Put(e.Share, sh)
 }
+func (e ShareCreated) fills(tx *Tx) filling {
+	return given(tx.doorsOfUnit(e.Unit), e.Person, e.Booking)
+}
 func (e ShareCreated) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share) }
 
 // requestNotifications asks to tell a person of new shares, once for each site
@@ -319,7 +323,15 @@ type NotificationRequested struct {
 	Shares []ID             `json:"shares"`
 }
 
-func (NotificationRequested) fold(*State, Moment)         {}
+func (NotificationRequested) fold(*State, Moment) {}
+func (e NotificationRequested) tells(s *State, at time.Time) ID {
+	for _, id := range e.Shares {
+		if sh, ok := s.Shares.Get(id); ok && s.privateAt(sh.Unit, at) {
+			return sh.Unit
+		}
+	}
+	return s.privateUnitOf(e.Person, at)
+}
 func (e NotificationRequested) affectedSites(*State) []ID { return []ID{e.Site} }
 
 // warnAbout says what the sender may not expect of shares that were made.

@@ -75,6 +75,7 @@ type MoveOut struct {
 	Booking ID `json:"booking"`
 }
 
+func (MoveOut) urgent() bool           { return true }
 func (MoveOut) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c MoveOut) scope(s *State) Scope { return s.bookingScope(c.Booking) }
 func (c MoveOut) decide(tx *Tx) *Refusal {
@@ -165,6 +166,13 @@ func (e BookingTransferred) fold(s *State, _ Moment) {
 	s.Bookings.Update(e.Booking, func(b *Booking) { b.Person = e.Person })
 	s.noteOwed(e.Booking)
 }
+func (e BookingTransferred) fills(tx *Tx) filling {
+	b, ok := tx.Bookings.Get(e.Booking)
+	if !ok {
+		return filling{}
+	}
+	return filling{doors: tx.doorsOfUnit(b.Unit)}
+}
 func (e BookingTransferred) affectedSites(s *State) []ID { return s.sitesOfBooking(e.Booking) }
 
 // LockLevel is how far a suspended booking is shut out.
@@ -234,6 +242,7 @@ type SuspendBooking struct {
 	Cause   ID        `json:"cause,omitempty"` // a short word as unpaid; it must say nothing about a person
 }
 
+func (SuspendBooking) urgent() bool           { return true }
 func (SuspendBooking) permit() Permit         { return Permit{Role: RoleStaff} }
 func (c SuspendBooking) scope(s *State) Scope { return s.bookingScope(c.Booking) }
 func (c SuspendBooking) decide(tx *Tx) *Refusal {

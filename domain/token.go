@@ -66,7 +66,7 @@ const (
 var tokenWords = words{
 	commands: []CommandType{
 		command[IssueToken]("Lets the holder of a secret speak for a person; the ledger gets the secret's hash alone.", TokenIssued{}),
-		takesAway(command[RevokeToken]("Ends a token and those that were issued with it.", TokenRevoked{})),
+		command[RevokeToken]("Ends a token and those that were issued with it.", TokenRevoked{}),
 	},
 	events: []EventType{event[TokenIssued](1), event[TokenRevoked](1)},
 }
@@ -173,6 +173,7 @@ type RevokeToken struct {
 	KeepIssued bool `json:"keep_issued,omitzero"` // what was issued with it goes on
 }
 
+func (RevokeToken) urgent() bool   { return true }
 func (RevokeToken) permit() Permit { return Permit{Role: RoleSystemManager, Self: true} }
 func (c RevokeToken) scope(s *State) Scope {
 	t, unknown := s.Tokens.find(c.Token, "token")

@@ -254,6 +254,12 @@ func (e UnitAccessMapped) fold(s *State, _ Moment) {
 		s.Units.Update(e.Unit, func(u *Unit) { u.Rights = e.Rights })
 	})
 }
+func (e UnitAccessMapped) fills(tx *Tx) filling {
+	if !tx.Bookings.Any(BookingByUnit, e.Unit, func(b *Booking) bool { return !b.over() }) {
+		return filling{}
+	}
+	return filling{doors: tx.doorsOfUnit(e.Unit)}
+}
 func (e UnitAccessMapped) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // ReleaseUnit makes a unit vacant that was moved out of and looked over.

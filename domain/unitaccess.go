@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"time"
 
 	"gatehouse/domain/schedule"
 )
@@ -201,6 +202,10 @@ func (e UnitUserAccessChanged) fold(s *State, _ Moment) {
 	}
 	s.UnitUsers.Update(key, func(u *UnitUser) { u.Access = e.Access })
 }
+func (e UnitUserAccessChanged) fills(tx *Tx) filling {
+	return filling{doors: tx.doorsOfUser(e.Unit, e.Person)}
+}
+func (e UnitUserAccessChanged) tells(*State, time.Time) ID  { return e.Unit }
 func (e UnitUserAccessChanged) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // RemoveUnitUser takes a person's place in a unit away, and the keys held there.
@@ -213,6 +218,7 @@ type RemoveUnitUser struct {
 	RevokeAccess bool `json:"revoke_access,omitzero"`
 }
 
+func (RemoveUnitUser) urgent() bool           { return true }
 func (RemoveUnitUser) permit() Permit         { return Permit{Role: RoleStaff, UnitManager: true} }
 func (c RemoveUnitUser) scope(s *State) Scope { return s.unitScope(c.Unit) }
 func (c RemoveUnitUser) decide(tx *Tx) *Refusal {
@@ -263,4 +269,6 @@ func (e UnitUserRemoved) fold(s *State, m Moment) {
 	s.noteOwed(u.Booking)
 	s.keepPrivacy(e.Unit, m.At)
 }
+func (UnitUserRemoved) consequence()                  {}
+func (e UnitUserRemoved) tells(*State, time.Time) ID  { return e.Unit }
 func (e UnitUserRemoved) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }

@@ -98,8 +98,8 @@ var unitUserWords = words{
 		command[CreateUnitUser]("Gives a person a place in a unit together with access.", PersonRegistered{}, UnitUserCreated{}),
 		command[CreateUnitManager]("Makes a person a unit manager, who gives access to others.", PersonRegistered{}, UnitManagerCreated{}),
 		command[ChangeUnitUserAccess]("Sets the access of a unit user as a whole.", UnitUserAccessChanged{}, ReviewAcknowledged{}),
-		takesAway(command[RemoveUnitUser]("Takes a person's place in a unit away, with the keys held there.",
-			leftOpen...)),
+		command[RemoveUnitUser]("Takes a person's place in a unit away, with the keys held there.",
+			leftOpen...),
 	},
 	events: []EventType{
 		event[UnitUserCreated](1), event[UnitManagerCreated](1), event[UnitUserAccessChanged](1), event[UnitUserRemoved](1),
@@ -188,6 +188,8 @@ type UnitUserCreated struct {
 func (e UnitUserCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access, Unconfirmed: e.Unconfirmed}, m)
 }
+func (e UnitUserCreated) fills(tx *Tx) filling        { return tx.filledByUser(e.Unit, e.Person) }
+func (e UnitUserCreated) tells(*State, time.Time) ID { return e.Unit }
 func (e UnitUserCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // place gives a person a place in a unit. It replaces a place that they had under an
@@ -311,4 +313,6 @@ func (e UnitManagerCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access,
 		Manager: true, MayDelegate: e.MayDelegate, Unconfirmed: e.Unconfirmed}, m)
 }
+func (e UnitManagerCreated) fills(tx *Tx) filling        { return tx.filledByUser(e.Unit, e.Person) }
+func (e UnitManagerCreated) tells(*State, time.Time) ID { return e.Unit }
 func (e UnitManagerCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }

@@ -40,11 +40,10 @@ var allWords = []words{
 
 // CommandType describes a command.
 type CommandType struct {
-	Name      string // the Go type and the wire name: AssignFob
-	Summary   string // one sentence for documentation and help
-	TakesAway bool   // it takes access away or shuts doors: it passes before others
-	Causes    []string
-	typ       reflect.Type
+	Name    string // the Go type and the wire name: AssignFob
+	Summary string // one sentence for documentation and help
+	Causes  []string
+	typ     reflect.Type
 }
 
 // New returns a pointer to a new command of the type, to decode into.
@@ -89,27 +88,21 @@ func command[C Command](summary string, causes ...Event) CommandType {
 	return c
 }
 
-// takesAway marks a command that takes access away.
-func takesAway(c CommandType) CommandType {
-	c.TakesAway = true
-	return c
+// urgentCommand is a command that takes access away or shuts doors, with some fields at
+// least. It passes before others, and is stored when the disk is nearly full.
+type urgentCommand interface {
+	// urgent reports whether the command does so with the fields that it has.
+	urgent() bool
 }
 
-// giver is a command of a type that takes access away, which with some fields gives
-// access instead.
-type giver interface{ gives() bool }
+// MayBeUrgent reports whether commands of the type take access away or shut doors, with
+// some fields at least.
+func (c CommandType) MayBeUrgent() bool { return c.typ.Implements(reflect.TypeFor[urgentCommand]()) }
 
-// MayGive reports whether commands of the type give access with some fields, though the
-// type takes it away.
-func (c CommandType) MayGive() bool { return c.typ.Implements(reflect.TypeFor[giver]()) }
-
-// TakesAwayBy reports whether commands of the type, given as pointers that New made,
-// take access away: by what they do, and not by their name alone.
-func (c CommandType) TakesAwayBy(ptrs ...any) bool {
-	return c.TakesAway && !slices.ContainsFunc(ptrs, func(ptr any) bool {
-		g, ok := ptr.(giver)
-		return ok && g.gives()
-	})
+// Urgent reports whether all commands of a list, given as pointers that New made, take
+// access away or shut doors.
+func (c CommandType) Urgent(ptrs ...any) bool {
+	return c.MayBeUrgent() && !slices.ContainsFunc(ptrs, func(ptr any) bool { return !ptr.(urgentCommand).urgent() })
 }
 
 // event describes the event E in the version of its stored form.

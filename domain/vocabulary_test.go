@@ -91,17 +91,6 @@ func TestCausesAndEventsMeet(t *testing.T) {
 	}
 }
 
-// TestWhatTakesAwayPassesFirst: commands that take access away have their lane.
-func TestWhatTakesAwayPassesFirst(t *testing.T) {
-	for _, c := range Commands() {
-		for _, verb := range []string{"Revoke", "Suspend", "Remove", "EndBooking", "Disable", "Erase", "Report", "Retire", "AddToDeny", "MoveOut", "SetBlackout", "Lockdown", "SetPosture", "ClearPosture"} {
-			if strings.HasPrefix(c.Name, verb) && c.Name != "RemoveFromDenyList" {
-				assert.True(t, c.TakesAway, "%s takes access away", c.Name)
-			}
-		}
-	}
-}
-
 var someActors = []Actor{PersonActor("olga"), PersonActor("nobody"), ServiceActor("due"), {Kind: ActorBootstrap, ID: "bootstrap"}, {}}
 
 // TestCommandsNeverPanic decides every command, empty and full of unknown ids. It does

@@ -53,7 +53,7 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		}
 	}()
 	// A dry run does not go before commands that take access away.
-	takesAway := typ.TakesAwayBy(req.Fields...)
+	takesAway := typ.Urgent(req.Fields...)
 	urgent := takesAway && !req.DryRun
 	limit := deadline
 	if urgent {

@@ -73,7 +73,7 @@ func takesAway(r *http.Request) bool {
 		return false
 	}
 	typ, ok := domain.CommandNamed(parts[4])
-	if !ok || !typ.TakesAway {
+	if !ok || !typ.MayBeUrgent() {
 		return false
 	}
 	dry, _ := strconv.ParseBool(r.URL.Query().Get("dry_run"))
@@ -85,7 +85,7 @@ func takesAway(r *http.Request) bool {
 // later.
 func gives(r *http.Request) bool {
 	typ, _ := domain.CommandNamed(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
-	if !typ.TakesAway || !typ.MayGive() {
+	if !typ.MayBeUrgent() {
 		return false
 	}
 	body, err := io.ReadAll(r.Body)
@@ -94,7 +94,7 @@ func gives(r *http.Request) bool {
 		return false
 	}
 	ptrs, err := schemas.DecodeCommands(typ, body)
-	return err == nil && !typ.TakesAwayBy(ptrs...)
+	return err == nil && !typ.Urgent(ptrs...)
 }
 
 // admitted gives a request its places. Whether the instance lives is answered in any

@@ -213,7 +213,7 @@ func (b *bed) tryExtreme(token string, typ domain.CommandType, body string) (acc
 	if dry.status != http.StatusOK {
 		return false, string(dry.body)
 	}
-	if typ.TakesAway || strings.Contains(body, `"olga"`) {
+	if typ.MayBeUrgent() || strings.Contains(body, `"olga"`) {
 		return true, ""
 	}
 	r := b.send(token, typ.Name, body)

@@ -228,7 +228,7 @@ func commandOperation(c domain.CommandType) object {
 		"parameters": commandParameters,
 		"requestBody": object{"required": true, "content": object{"application/json": object{"schema": object{"oneOf": []object{
 			ref(c.Name), {"type": "array", "items": ref(c.Name), "minItems": 1, "maxItems": domain.MaxList}}}}}},
-		"responses": responses, "x-causes": c.Causes, "x-takes-away": c.TakesAway,
+		"responses": responses, "x-causes": c.Causes, "x-takes-away": c.MayBeUrgent(),
 	}
 }
 
