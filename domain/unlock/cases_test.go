@@ -67,7 +67,11 @@ var decideCases = []struct {
 	{"a critical door trusts no clock", func(s *storage) {
 		s.local.ClockUnsure, s.hall.Class, s.hall.AfterLease = true, Critical, LastTable
 		s.ask(s.card, s.hall)
-	}, DenyLeaseEnded, nil},
+	}, DenyClockUnsure, nil},
+	{"an unsure clock keeps nobody in", func(s *storage) {
+		s.local.ClockUnsure, s.hall.Class, s.r.Side = true, Critical, Out
+		s.ask(s.card, s.hall)
+	}, AllowStaff, []Code{DenyClockUnsure}},
 	{"a standard door trusts its clock", func(s *storage) { s.local.ClockUnsure = true; s.ask(s.card, s.hall) }, AllowStaff, nil},
 
 	{"a card of another facility", func(s *storage) { s.r.Fault, s.r.Door = WrongFacilityCode, IDOf("hall") }, DenyWrongFacilityCode, nil},

@@ -35,6 +35,7 @@ const (
 	DenyLockdown
 	DenyLeaseEnded
 	DenyProjectionStale
+	DenyClockUnsure
 
 	DenyWrongFacilityCode
 	DenyCardFormat
@@ -114,6 +115,7 @@ var meanings = map[Code]meaning{
 	DenyLockdown:           says("deny_lockdown", "a lockdown is in force"),
 	DenyLeaseEnded:         says("deny_lease_ended", "the gateway lost contact with the service"),
 	DenyProjectionStale:    says("deny_projection_stale", "the gateway was offline for too long"),
+	DenyClockUnsure:        says("deny_clock_unsure", "the gateway started offline without a sure clock"),
 
 	DenyWrongFacilityCode:          says("deny_wrong_facility_code", "the card is from another facility"),
 	DenyCardFormat:                 says("deny_card_format", "the card has an unknown format"),

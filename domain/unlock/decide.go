@@ -8,7 +8,7 @@ const beforeWho Checks = 1<<(DenyWrongFacilityCode-firstDenial) - 1
 // neverOut are the checks that deny nothing for side out. A way out never depends on
 // the service, on counts, on where somebody was last seen, on codes that others typed,
 // or on a debt.
-const neverOut Checks = 1<<(DenyLeaseEnded-firstDenial) | 1<<(DenyProjectionStale-firstDenial) |
+const neverOut Checks = 1<<(DenyLeaseEnded-firstDenial) | 1<<(DenyProjectionStale-firstDenial) | 1<<(DenyClockUnsure-firstDenial) |
 	1<<(DenyFirstInPending-firstDenial) | 1<<(DenyPassback-firstDenial) | 1<<(DenyOccupancyLimit-firstDenial) |
 	1<<(DenyLockout-firstDenial) | 1<<(DenyGatelock-firstDenial) | 1<<(DenyOverlock-firstDenial)
 
@@ -126,9 +126,11 @@ func (q *question) atDoor(side Side) Checks {
 			q.marks |= check(DenyLockdown)
 		}
 	}
-	unsure := local.ClockUnsure && d.class == Critical
-	if q.at >= local.LeaseEnd || local.LeaseEnd == 0 || unsure {
-		failed |= q.afterLease(unsure)
+	if q.at >= local.LeaseEnd || local.LeaseEnd == 0 {
+		failed |= q.afterLease()
+	}
+	if local.ClockUnsure && d.class == Critical {
+		failed |= check(DenyClockUnsure)
 	}
 	if local.Interlock {
 		failed |= check(DenyInterlock)
@@ -140,9 +142,9 @@ func (q *question) atDoor(side Side) Checks {
 }
 
 // afterLease checks whether a door may decide without a lease.
-func (q *question) afterLease(unsure bool) Checks {
+func (q *question) afterLease() Checks {
 	failed := check(DenyLeaseEnded)
-	if q.door.afterLease == LastTable && !unsure {
+	if q.door.afterLease == LastTable {
 		q.marks |= failed
 		if q.at-LastTableCeiling >= q.local.LeaseEnd {
 			failed |= check(DenyProjectionStale)

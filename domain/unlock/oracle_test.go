@@ -243,10 +243,12 @@ func (s *slowCase) atDoor() codes {
 	if s.site.Posture == Lockdown || s.posture() == Lockdown {
 		failed.add(DenyLockdown)
 	}
-	unsure := s.local.ClockUnsure && d.Class == Critical
-	if s.local.LeaseEnd == 0 || s.r.At >= s.local.LeaseEnd || unsure {
+	if s.local.ClockUnsure && d.Class == Critical {
+		failed.add(DenyClockUnsure)
+	}
+	if s.local.LeaseEnd == 0 || s.r.At >= s.local.LeaseEnd {
 		failed.add(DenyLeaseEnded)
-		if d.AfterLease == LastTable && !unsure {
+		if d.AfterLease == LastTable {
 			s.marks.add(DenyLeaseEnded)
 			if s.r.At >= s.local.LeaseEnd+LastTableCeiling {
 				failed.add(DenyProjectionStale)
@@ -269,7 +271,7 @@ func (s *slowCase) atDoor() codes {
 		s.marks.add(DenyPassback, DenyOccupancyLimit)
 	}
 	if !in {
-		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyPassback, DenyOccupancyLimit, DenyFirstInPending, DenyLockout, DenyGatelock, DenyOverlock)
+		s.marks.add(DenyLeaseEnded, DenyProjectionStale, DenyClockUnsure, DenyPassback, DenyOccupancyLimit, DenyFirstInPending, DenyLockout, DenyGatelock, DenyOverlock)
 		if !s.site.LockdownShutsOut {
 			s.marks.add(DenyLockdown)
 		}

@@ -60,7 +60,7 @@ type Local struct {
 	// service it is Held.
 	LeaseEnd Instant `json:"lease_end,omitzero"`
 	// ClockUnsure says that the gateway has had no service time since it started. A
-	// critical door treats its lease as not held then.
+	// critical door then denies, whatever its lease.
 	ClockUnsure bool `json:"clock_unsure,omitempty"`
 	Fire        bool `json:"fire,omitempty"`    // the fire input is on
 	Blocked     bool `json:"blocked,omitempty"` // the door is blocked on the spot
