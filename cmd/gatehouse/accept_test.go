@@ -25,15 +25,15 @@ func rolledBack(t *testing.T) (b *backedUp, ends, lost eventstore.Head) {
 	b = newBackedUpBy(t, cfg)
 	halt(t, b.s)
 	b.s = serveIn(t, cfg)
-	require.NoError(t, ownerOf(t, b.s, "bolt").sends(t, "RegisterPerson", `{"person":"first"}`))
+	require.NoError(t, sends(t, ownerOf(t, b.s, "bolt"), "RegisterPerson", `{"person":"first"}`))
 	ends, _ = headOf(t, b.s, "acme")
 	halt(t, b.s)
 	streams, aside := filepath.Join(cfg.Data, "jetstream"), filepath.Join(t.TempDir(), "aside")
 	require.NoError(t, os.CopyFS(aside, os.DirFS(streams)))
 	b.s = serveIn(t, cfg)
-	b.olga.base = b.s.URL
-	require.NoError(t, b.olga.sends(t, "RevokeRight", `{"grant":"g-anna"}`))
-	require.NoError(t, b.olga.sends(t, "ErasePerson", `{"person":"ben"}`))
+	b.olga.Base = b.s.URL
+	require.NoError(t, sends(t, b.olga, "RevokeRight", `{"grant":"g-anna"}`))
+	require.NoError(t, sends(t, b.olga, "ErasePerson", `{"person":"ben"}`))
 	lost, _ = headOf(t, b.s, "acme")
 	halt(t, b.s)
 	require.NoError(t, os.RemoveAll(streams))
@@ -73,8 +73,8 @@ func TestALossIsAcceptedWithoutARestore(t *testing.T) {
 	now, _ := headOf(t, s, "acme")
 	assert.Equal(t, uint64(2), now.Epoch)
 	assert.Greater(t, now.N, lost.N, "no position is used twice")
-	b.olga.base = s.URL
-	require.NoError(t, b.olga.sends(t, "RegisterPerson", `{"person":"carl","name":"Carl"}`))
+	b.olga.Base = s.URL
+	require.NoError(t, sends(t, b.olga, "RegisterPerson", `{"person":"carl","name":"Carl"}`))
 	var fresh *unlock.Table
 	require.NoError(t, s.Store.View(t.Context(), "acme", func(state *domain.State, _ eventstore.Head) (err error) {
 		ben, _ := state.People.Get("ben")

@@ -57,7 +57,7 @@ func TestAKilledAcceptIsDoneOnceOrAskedForAgain(t *testing.T) {
 	restored := newBackedUp(t)
 	restored.run()
 	kept, _ := headOf(t, restored.s, "acme")
-	require.NoError(t, restored.olga.sends(t, "RevokeRight", `{"grant":"g-anna"}`))
+	require.NoError(t, sends(t, restored.olga, "RevokeRight", `{"grant":"g-anna"}`))
 	gone, _ := headOf(t, restored.s, "acme")
 	restored.witnessed()
 	halt(t, restored.s)

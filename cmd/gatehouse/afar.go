@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 )
 
@@ -16,7 +17,7 @@ const outcomeWait = "6"
 
 // tellOutcomes waits for what becomes of the remote unlocks that an answer tells of,
 // and tells it. A door that did not open is an error.
-func tellOutcomes(w *world, remote *client, result []byte) error {
+func tellOutcomes(w *world, remote *client.Client, result []byte) error {
 	var told struct {
 		Position string `json:"position"`
 		Events   []struct {
@@ -38,9 +39,9 @@ func tellOutcomes(w *world, remote *client, result []byte) error {
 	return errors.Join(errs...)
 }
 
-func tellOutcome(ctx context.Context, w *world, remote *client, request, position string) error {
+func tellOutcome(ctx context.Context, w *world, remote *client.Client, request, position string) error {
 	var r domain.UnlockRequest
-	if err := remote.get(ctx, remote.orgPath("remote-unlocks", request), url.Values{"at_least": {position}, "wait": {outcomeWait}}, &r); err != nil {
+	if err := remote.Get(ctx, remote.OrgPath("remote-unlocks", request), url.Values{"at_least": {position}, "wait": {outcomeWait}}, &r); err != nil {
 		return err
 	}
 	switch r.Outcome {

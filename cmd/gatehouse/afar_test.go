@@ -32,11 +32,11 @@ func TestDoTellsWhetherTheDoorOpened(t *testing.T) {
 		{"CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate","capabilities":["remote_unlock"]}`},
 		{"RegisterGateway", `{"gateway":"cabinet","site":"north","public_key":"` + public + `"}`},
 	} {
-		require.NoError(t, owner.sends(t, c[0], c[1]))
+		require.NoError(t, sends(t, owner, c[0], c[1]))
 	}
 	do := func(options ...func(*doCmd)) (string, error) {
 		var stdout, stderr bytes.Buffer
-		c := doCmd{Remote: remote{URL: s.URL, Token: owner.token, JSON: true}, Name: "RemoteUnlock", Fields: []string{"door=gate"}}
+		c := doCmd{Remote: remote{URL: s.URL, Token: owner.Token, JSON: true}, Name: "RemoteUnlock", Fields: []string{"door=gate"}}
 		for _, set := range options {
 			set(&c)
 		}
@@ -49,7 +49,7 @@ func TestDoTellsWhetherTheDoorOpened(t *testing.T) {
 	_, err = do()
 	require.EqualError(t, err, "the door gate did not open: no gateway was reached")
 	assert.Equal(t, exitUnavailable, exitCode(err))
-	require.NoError(t, owner.sends(t, "AssignDoorToGateway", `{"gateway":"cabinet","door":"gate"}`))
+	require.NoError(t, sends(t, owner, "AssignDoorToGateway", `{"gateway":"cabinet","door":"gate"}`))
 	_, err = do()
 	require.EqualError(t, err, "the door gate did not open: no gateway was reached")
 	said, err := do(func(c *doCmd) { c.DryRun = true })

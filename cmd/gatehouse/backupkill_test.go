@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
 )
@@ -52,7 +53,7 @@ func newPressed(t *testing.T) *pressed {
 			x.start()
 		}
 		x.tokens[org] = makeOrg(t, x.p, org)
-		require.NoError(t, newClient(x.p.url, x.tokens[org], org, "").sends(t, "RegisterPerson", `{"person":"first"}`))
+		require.NoError(t, sends(t, newClient(x.p.url, x.tokens[org], org, ""), "RegisterPerson", `{"person":"first"}`))
 	}
 	return x
 }
@@ -80,10 +81,10 @@ func (x *pressed) press() (end func()) {
 					return
 				case <-ticks.C:
 				}
-				c.base = *x.url.Load()
+				c.Base = *x.url.Load()
 				x.tried.Add(1)
 				body := fmt.Appendf(nil, `{"person":"p-%d-%d","name":"Name %d"}`, worker, i, i)
-				if _, err := c.sendOnce(x.t.Context(), request{method: "POST", path: "/v1/orgs/" + org + "/commands/RegisterPerson", body: body, key: newKey()}); err == nil {
+				if _, err := c.SendOnce(x.t.Context(), client.Request{Method: "POST", Path: "/v1/orgs/" + org + "/commands/RegisterPerson", Body: body, Key: client.NewKey()}); err == nil {
 					x.acked.Add(1)
 				}
 			}

@@ -61,14 +61,14 @@ func TestServeMakesBackupsByItself(t *testing.T) {
 	assert.False(t, metric(`gatehouse_backup_runs_total{outcome="failed"} 0`))
 	assert.True(t, metric(`gatehouse_backup_runs_total{outcome="done"} 0`))
 	assert.True(t, metric("gatehouse_backup_size_bytes 0"))
-	require.NoError(t, c.sends(t, "RegisterPerson", `{"person":"anna","name":"Anna"}`))
+	require.NoError(t, sends(t, c, "RegisterPerson", `{"person":"anna","name":"Anna"}`))
 	require.Eventually(t, func() bool { status, _ := bodyOf(t, s.URL+"/readyz"); return status == http.StatusOK }, patience, 10*time.Millisecond)
 
 	require.NoError(t, os.Remove(target))
 	require.Eventually(t, func() bool { return !amiss() }, patience, 20*time.Millisecond)
 	assert.False(t, metric("gatehouse_backup_size_bytes 0"))
 	assert.True(t, metric("gatehouse_backup_age_seconds "))
-	require.NoError(t, c.sends(t, "RegisterPerson", `{"person":"ben","name":"Ben"}`))
+	require.NoError(t, sends(t, c, "RegisterPerson", `{"person":"ben","name":"Ben"}`))
 	head, _ := headOf(t, s, "acme")
 	there, err := backup.OpenTarget(target, backup.S3{})
 	require.NoError(t, err)
@@ -100,7 +100,7 @@ func TestATargetThatHangsStopsNothing(t *testing.T) {
 		backupTarget: backupTarget{S3Endpoint: "http://" + l.Addr().String(), S3Region: "us-east-1"}}}
 	s := serveIn(t, cfg)
 	conn := <-asked
-	require.NoError(t, ownerOf(t, s, "acme").sends(t, "RegisterPerson", `{"person":"anna","name":"Anna"}`))
+	require.NoError(t, sends(t, ownerOf(t, s, "acme"), "RegisterPerson", `{"person":"anna","name":"Anna"}`))
 	halt(t, s)
 	require.NoError(t, conn.Close())
 	require.NoError(t, l.Close())

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
 // logged is a log that a test reads when its service has stopped.
@@ -28,7 +30,7 @@ func (l *logged) Write(b []byte) (int, error) {
 func makesOrg(t *testing.T, s *service, token, org string) error {
 	t.Helper()
 	body := []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)
-	return newClient(s.URL, token, org, "").ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: body}, new(json.RawMessage))
+	return newClient(s.URL, token, org, "").Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs", Body: body}, new(json.RawMessage))
 }
 
 // A token that has made an org is no token for a further one. That holds while nobody
@@ -65,7 +67,7 @@ func TestASpentBootstrapTokenIsRemovedAndSaid(t *testing.T) {
 	cfg := testConfig(t)
 	s := serveIn(t, cfg)
 	spent := bootstrapOf(t, s)
-	require.NoError(t, ownerOf(t, s, "acme").sends(t, "RegisterPerson", `{"person":"anna"}`))
+	require.NoError(t, sends(t, ownerOf(t, s, "acme"), "RegisterPerson", `{"person":"anna"}`))
 	require.NoFileExists(t, s.BootstrapPath)
 	halt(t, s)
 	require.NoError(t, os.WriteFile(filepath.Join(cfg.Data, bootstrapFile), []byte(spent+"\n"), 0o600))

@@ -19,6 +19,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/bulk"
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/httpapi"
@@ -59,10 +61,10 @@ func (e *estate) lines(name, header string, first int, line func(i int) string) 
 }
 
 // step imports a file, and says how long it took.
-func (e *estate) step(kind, path string) imported {
+func (e *estate) step(kind, path string) bulk.Imported {
 	e.t.Helper()
 	began := time.Now()
-	got := lastLine[imported](e.t, e.must("import", kind, path))
+	got := lastLine[bulk.Imported](e.t, e.must("import", kind, path))
 	e.t.Logf("%-10s %5d lines in %2d commits, %.2f s", kind, got.Accepted, got.Commits, time.Since(began).Seconds())
 	require.Equal(e.t, e.units, got.Accepted)
 	return got
@@ -117,12 +119,12 @@ type answered struct {
 }
 
 // timed sends a command and waits for its answer.
-func (s *station) timed(c *client, command string, body any) answered {
+func (s *station) timed(c *client.Client, command string, body any) answered {
 	s.t.Helper()
 	fields, err := json.Marshal(body)
 	require.NoError(s.t, err)
 	began := time.Now()
-	got, err := c.command(s.t.Context(), command, fields, "", url.Values{})
+	got, err := c.Command(s.t.Context(), command, fields, "", url.Values{})
 	took := time.Since(began)
 	require.NoError(s.t, err)
 	var done commandAnswer
@@ -177,9 +179,9 @@ func TestALockdownPassesTheMonthEnd(t *testing.T) {
 
 // client is a client of an org that does not leave connections behind: the service
 // would wait for them when it stops.
-func (s *station) client(org, token string) *client {
+func (s *station) client(org, token string) *client.Client {
 	c := newClient(s.url, token, org, "hq")
-	s.t.Cleanup(c.http.CloseIdleConnections)
+	s.t.Cleanup(c.Close)
 	return c
 }
 
@@ -231,7 +233,7 @@ func TestACrowdDoesNotHoldUpAnotherOrg(t *testing.T) {
 	}
 	took := time.Since(began)
 	require.Equal(t, exitDone, got.code, got.stderr)
-	r := lastLine[imported](t, got.stdout)
+	r := lastLine[bulk.Imported](t, got.stdout)
 	t.Logf("%d people in %d commits, %.2f s; a revocation of another org took %s alone, %s meanwhile", r.Accepted, r.Commits, took.Seconds(), spread(alone), spread(during))
 }
 

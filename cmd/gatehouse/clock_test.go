@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
@@ -32,9 +33,9 @@ func TestAServiceSaysThatItsClockIsWrong(t *testing.T) {
 	assert.Equal(t, http.StatusServiceUnavailable, status)
 	assert.Contains(t, text, `"part":"clock"`)
 	assert.Contains(t, text, "--confirm-clock")
-	err := owner.ask(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/RegisterPerson", body: []byte(`{"person":"ana"}`)}, &struct{}{})
+	err := owner.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs/acme/commands/RegisterPerson", Body: []byte(`{"person":"ana"}`)}, &struct{}{})
 	assert.ErrorContains(t, err, "clock_untrusted")
-	err = owner.ask(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/SuspendPerson", body: []byte(`{"person":"nobody"}`)}, &struct{}{})
+	err = owner.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs/acme/commands/SuspendPerson", Body: []byte(`{"person":"nobody"}`)}, &struct{}{})
 	assert.ErrorContains(t, err, "unknown_person", "what takes access away is decided")
 	off.Store(0)
 	_, text = bodyOf(t, s.wholeReadiness())

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/domain/schedule"
 )
 
@@ -25,7 +27,7 @@ const (
 
 // tellList prints a list in columns: id, name and state first, then what else the
 // view has for people, in its order. Columns that are empty everywhere are left out.
-func (c *client) tellList(ctx context.Context, w *world, items []json.RawMessage) error {
+func tellList(ctx context.Context, c *client.Client, w *world, items []json.RawMessage) error {
 	if len(items) == 0 {
 		w.say("There are none.")
 		return nil
@@ -43,7 +45,7 @@ func (c *client) tellList(ctx context.Context, w *world, items []json.RawMessage
 		keys = withFields(keys, fields)
 		asItIs(rows[i])
 	}
-	zones := c.zonesOf(ctx, rows)
+	zones := zonesOf(ctx, c, rows)
 	var heads []string
 	lines := make([][]string, len(rows))
 	for _, key := range inOrder(keys) {
@@ -251,7 +253,7 @@ func printable(text string) string {
 
 // zonesOf is the zone of each row, by its own word or by its site, or else by --site;
 // nil where none is known, and where no row has a time.
-func (c *client) zonesOf(ctx context.Context, rows []map[string]any) []*schedule.Zone {
+func zonesOf(ctx context.Context, c *client.Client, rows []map[string]any) []*schedule.Zone {
 	out := make([]*schedule.Zone, len(rows))
 	bySite := map[string]*schedule.Zone{}
 	for i, row := range rows {
@@ -259,14 +261,14 @@ func (c *client) zonesOf(ctx context.Context, rows []map[string]any) []*schedule
 			continue
 		}
 		if name, ok := row["zone"].(string); ok {
-			if zone, err := zoneNamed(name, "row"); err == nil {
-				out[i] = zone
+			if rules, err := schedule.LoadRules(name); err == nil {
+				out[i] = rules.Compile()
 				continue
 			}
 		}
-		site := c.siteOf(row)
+		site := siteOf(c, row)
 		if _, asked := bySite[site]; !asked {
-			zone, err := c.zoneOf(ctx, site)
+			zone, err := input.ZoneOf(ctx, c, site)
 			if err != nil {
 				zone = nil // not everybody sees it: then times are in UTC, and say so
 			}
@@ -278,7 +280,7 @@ func (c *client) zonesOf(ctx context.Context, rows []map[string]any) []*schedule
 }
 
 // siteOf is the site of a row, the first of several, or else that of --site.
-func (c *client) siteOf(row map[string]any) string {
+func siteOf(c *client.Client, row map[string]any) string {
 	if site, ok := row["site"].(string); ok && site != "" {
 		return site
 	}
@@ -287,7 +289,7 @@ func (c *client) siteOf(row map[string]any) string {
 			return site
 		}
 	}
-	return c.site
+	return c.Site
 }
 
 // hasTime reports whether a row has a time in one of its cells.

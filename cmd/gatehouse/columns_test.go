@@ -28,7 +28,7 @@ func columns(t *testing.T, items string) string {
 	require.NoError(t, json.Unmarshal([]byte(items), &list))
 	var out, said bytes.Buffer
 	c := newClient(server.URL, "gh.acme.t.s", "acme", "")
-	require.NoError(t, c.tellList(t.Context(), &world{stdout: &out, stderr: &said}, list))
+	require.NoError(t, tellList(t.Context(), c, &world{stdout: &out, stderr: &said}, list))
 	return out.String() + said.String()
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"gatehouse/cmd/gatehouse/input"
 )
 
 // completeVerb is what the scripts of the shells call: it writes what may come in
@@ -147,7 +149,7 @@ func flagNamed(node *kong.Node, word string) *kong.Flag {
 func arguments(node *kong.Node, given []string, word string) []string {
 	switch {
 	case node.Path() == "do" && len(given) == 0:
-		return commandNames()
+		return input.CommandNames()
 	case node.Path() == "do":
 		return fieldWords(given[0], word)
 	case len(given) < len(node.Positional):
@@ -159,7 +161,7 @@ func arguments(node *kong.Node, given []string, word string) []string {
 // fieldWords lists the fields of a command as key=, and behind one with few values
 // those.
 func fieldWords(command, word string) []string {
-	s, err := commandShape(command)
+	s, err := input.ShapeOf(command)
 	if err != nil {
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/domain/unlock"
 )
 
@@ -110,13 +112,13 @@ func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return nil, err
 	}
 	if (q.Person == "") == (q.Credential == "") {
 		return nil, usage("give --person or --credential, and not both")
 	}
-	if err := remote.findSite(w.ctx, q.Door); err != nil {
+	if err := findSite(w.ctx, remote, q.Door); err != nil {
 		return nil, err
 	}
 	fields := map[string]string{"door": q.Door, "side": q.Side}
@@ -126,7 +128,7 @@ func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 		}
 	}
 	if q.At != "" {
-		at, err := remote.doorClock(q.Door).read(w.ctx, q.At)
+		at, err := input.DoorClock(remote, q.Door).Read(w.ctx, q.At)
 		if err != nil {
 			return nil, err
 		}
@@ -136,24 +138,24 @@ func (q *question) ask(w *world, r remote, route string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := remote.send(w.ctx, request{method: http.MethodPost, path: remote.orgPath("sites", remote.site, route), body: body})
+	a, err := remote.Send(w.ctx, client.Request{Method: http.MethodPost, Path: remote.OrgPath("sites", remote.Site, route), Body: body})
 	if err != nil {
 		return nil, err
 	}
-	return a.body, nil
+	return a.Body, nil
 }
 
 // findSite makes the site of a door the client's when none was named.
-func (c *client) findSite(ctx context.Context, door string) error {
-	if c.site != "" {
+func findSite(ctx context.Context, c *client.Client, door string) error {
+	if c.Site != "" {
 		return nil
 	}
 	var found struct {
 		Site string `json:"site"`
 	}
-	if err := c.get(ctx, c.orgPath("doors", door), url.Values{}, &found); err != nil {
+	if err := c.Get(ctx, c.OrgPath("doors", door), url.Values{}, &found); err != nil {
 		return err
 	}
-	c.site = found.Site
+	c.Site = found.Site
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/cmd/gatehouse/demo"
 	"gatehouse/gateways/httpapi"
 )
@@ -137,7 +138,7 @@ func makeDemoOrg(ctx context.Context, s *service) (*httpapi.NewOrg, error) {
 	}
 	var made httpapi.NewOrg
 	c := newClient(s.URL, strings.TrimSpace(string(text)), string(demo.Org), string(demo.Site))
-	if err := c.ask(ctx, request{method: http.MethodPost, path: "/v1/orgs", body: body}, &made); err != nil {
+	if err := c.Ask(ctx, client.Request{Method: http.MethodPost, Path: "/v1/orgs", Body: body}, &made); err != nil {
 		return nil, fmt.Errorf("create the org: %w", err)
 	}
 	return &made, nil

@@ -15,6 +15,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
 // A smallDisk is a file system of 48 MiB that one process has to itself. It needs no
@@ -75,48 +77,48 @@ func TestAFullDisk(t *testing.T) {
 	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
 	p.data = filepath.Join(disk.root, "data")
 	c := newClient(p.url, firstOrg(t, p), "acme", "")
-	metrics := newClient(p.url, c.metricsToken(t), "acme", "")
-	kept := &sent{Key: newKey(), Person: "anna"}
-	require.True(t, kept.send(t, c.sendOnce))
+	metrics := newClient(p.url, metricsToken(t, c), "acme", "")
+	kept := &sent{Key: client.NewKey(), Person: "anna"}
+	require.True(t, kept.send(t, c.SendOnce))
 	const many = 100
 	crowd := make([]string, many)
 	for i := range crowd {
 		crowd[i] = fmt.Sprintf(`{"person":"c%d"}`, i)
 	}
-	_, err := c.command(t.Context(), "RegisterPerson", []byte("["+strings.Join(crowd, ",")+"]"), "", nil)
+	_, err := c.Command(t.Context(), "RegisterPerson", []byte("["+strings.Join(crowd, ",")+"]"), "", nil)
 	require.NoError(t, err)
 
 	disk.fill(t, 8<<20)
-	metrics.awaits(t, "almost full")
-	late := &sent{Key: newKey(), Person: "bo"}
+	awaits(t, metrics, "almost full")
+	late := &sent{Key: client.NewKey(), Person: "bo"}
 	assert.Equal(t, "storage_full", late.refused(t, c))
-	require.NoError(t, c.sends(t, "SuspendPerson", `{"person":"anna"}`), "what takes access away has the reserve")
+	require.NoError(t, sends(t, c, "SuspendPerson", `{"person":"anna"}`), "what takes access away has the reserve")
 
 	disk.fill(t, 0)
 	code, taken, key := "", 0, ""
 	for ; code == "" && taken < many; taken++ { // each uses up some of what is left
-		key = newKey()
-		code = c.codeOf(t, key, "SuspendPerson", crowd[taken])
+		key = client.NewKey()
+		code = codeOf(t, c, key, "SuspendPerson", crowd[taken])
 	}
 	assert.Equal(t, "unsettled", code, "that which met the end of the disk")
-	metrics.awaits(t, "nothing is committed until there is room")
+	awaits(t, metrics, "nothing is committed until there is room")
 	assert.Equal(t, "storage_full", late.refused(t, c))
 	var anna struct{ Name string }
-	require.NoError(t, c.get(t.Context(), c.orgPath("people", "anna"), nil, &anna))
+	require.NoError(t, c.Get(t.Context(), c.OrgPath("people", "anna"), nil, &anna))
 	assert.Equal(t, "Name of anna", anna.Name, "what is known is answered")
 
 	require.NoError(t, os.Remove(disk.ballast()))
-	metrics.awaits(t, `"troubles":[]`)
+	awaits(t, metrics, `"troubles":[]`)
 	settle(t, c, []*sent{kept, late})
 	assert.False(t, late.Answer.Repeated)
-	assert.Empty(t, c.codeOf(t, key, "SuspendPerson", crowd[taken-1]))
+	assert.Empty(t, codeOf(t, c, key, "SuspendPerson", crowd[taken-1]))
 	for i := range taken {
 		var one struct{ State string }
-		require.NoError(t, c.get(t.Context(), c.orgPath("people", fmt.Sprint("c", i)), nil, &one))
+		require.NoError(t, c.Get(t.Context(), c.OrgPath("people", fmt.Sprint("c", i)), nil, &one))
 		assert.Equal(t, "suspended", one.State)
 	}
 	var bo struct{ Name string }
-	require.NoError(t, c.get(t.Context(), c.orgPath("people", "bo"), nil, &bo))
+	require.NoError(t, c.Get(t.Context(), c.OrgPath("people", "bo"), nil, &bo))
 	assert.Equal(t, "Name of bo", bo.Name)
 	p.stop()
 }
@@ -149,23 +151,23 @@ func TestAStartOnAFullDisk(t *testing.T) {
 	disk := smallDisk{fmt.Sprintf("/proc/%d/root%s", p.cmd.Process.Pid, dir)}
 	p.data = filepath.Join(disk.root, "data")
 	c := newClient(p.url, firstOrg(t, p), "acme", "")
-	kept := &sent{Key: newKey(), Person: "anna"}
-	require.True(t, kept.send(t, c.sendOnce))
+	kept := &sent{Key: client.NewKey(), Person: "anna"}
+	require.True(t, kept.send(t, c.SendOnce))
 	for _, cmd := range [][2]string{
 		{"CreateSite", `{"site":"north","name":"North","zone":"UTC"}`},
 		{"CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`},
 		{"DefineAccessRight", `{"right":"all","name":"All","doors":["gate"],"schedule":"always"}`},
 		{"GrantRight", `{"grant":"g","person":"anna","right":"all"}`},
 	} {
-		require.NoError(t, c.sends(t, cmd[0], cmd[1]), cmd[0])
+		require.NoError(t, sends(t, c, cmd[0], cmd[1]), cmd[0])
 	}
-	opens := func(c *client) (allowed bool, err error) {
+	opens := func(c *client.Client) (allowed bool, err error) {
 		var answer struct{ Allowed bool }
-		err = c.ask(t.Context(), request{method: "POST", path: c.orgPath("sites", "north", "decisions"), body: []byte(`{"person":"anna","door":"gate"}`)}, &answer)
+		err = c.Ask(t.Context(), client.Request{Method: "POST", Path: c.OrgPath("sites", "north", "decisions"), Body: []byte(`{"person":"anna","door":"gate"}`)}, &answer)
 		return answer.Allowed, err
 	}
 	require.Eventually(t, func() bool { allowed, err := opens(c); return err == nil && allowed }, patience, 10*time.Millisecond)
-	metrics := c.metricsToken(t)
+	metrics := metricsToken(t, c)
 	lock, err := os.ReadFile(filepath.Join(p.data, "lock"))
 	require.NoError(t, err)
 	pid, err := strconv.Atoi(strings.TrimSpace(string(lock)))
@@ -173,25 +175,25 @@ func TestAStartOnAFullDisk(t *testing.T) {
 	disk.fill(t, 0)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
 
-	again := newClient(url(file+".again"), c.token, "acme", "")
-	newClient(again.base, metrics, "acme", "").awaits(t, "until there is room")
+	again := newClient(url(file+".again"), c.Token, "acme", "")
+	awaits(t, newClient(again.Base, metrics, "acme", ""), "until there is room")
 	var anna struct{ Name string }
-	require.NoError(t, again.get(t.Context(), again.orgPath("people", "anna"), nil, &anna))
+	require.NoError(t, again.Get(t.Context(), again.OrgPath("people", "anna"), nil, &anna))
 	assert.Equal(t, "Name of anna", anna.Name)
 	require.Eventually(t, func() bool { allowed, err := opens(again); return err == nil && allowed }, patience, 10*time.Millisecond, "the door opens as before")
-	late := &sent{Key: newKey(), Person: "bo"}
+	late := &sent{Key: client.NewKey(), Person: "bo"}
 	assert.Equal(t, "storage_full", late.refused(t, again))
 	require.NoError(t, os.Remove(disk.ballast()))
-	newClient(again.base, metrics, "acme", "").awaits(t, `"troubles":[]`)
+	awaits(t, newClient(again.Base, metrics, "acme", ""), `"troubles":[]`)
 	settle(t, again, []*sent{kept, late})
 	p.stop()
 }
 
 // awaits waits until /readyz says something.
-func (c *client) awaits(t *testing.T, what string) {
+func awaits(t *testing.T, c *client.Client, what string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
-		body, err := c.ready(t.Context())
+		body, err := readiness(t.Context(), c)
 		said := string(body)
 		if err != nil {
 			said = err.Error()
@@ -201,23 +203,23 @@ func (c *client) awaits(t *testing.T, what string) {
 }
 
 // metricsToken issues a token by which the whole readiness is told.
-func (c *client) metricsToken(t *testing.T) string {
+func metricsToken(t *testing.T, c *client.Client) string {
 	t.Helper()
 	var made struct{ Token string }
 	body := fmt.Sprintf(`{"person":"olga","scope":"metrics","expires":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
-	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: c.orgPath("tokens"), body: []byte(body)}, &made))
+	require.NoError(t, c.Ask(t.Context(), client.Request{Method: "POST", Path: c.OrgPath("tokens"), Body: []byte(body)}, &made))
 	return made.Token
 }
 
 // refused sends the command once and returns the code by which it is turned away.
-func (s *sent) refused(t *testing.T, c *client) string {
-	return c.codeOf(t, s.Key, "RegisterPerson", fmt.Sprintf(`{"person":%q,"name":%q}`, s.Person, "Name of "+s.Person))
+func (s *sent) refused(t *testing.T, c *client.Client) string {
+	return codeOf(t, c, s.Key, "RegisterPerson", fmt.Sprintf(`{"person":%q,"name":%q}`, s.Person, "Name of "+s.Person))
 }
 
 // codeOf sends a command once; the code is empty when it is taken.
-func (c *client) codeOf(t *testing.T, key, name, fields string) string {
-	_, err := c.sendOnce(t.Context(), request{method: "POST", path: c.orgPath("commands", name), body: []byte(fields), key: key})
-	if answer, ok := errors.AsType[*answerError](err); ok {
+func codeOf(t *testing.T, c *client.Client, key, name, fields string) string {
+	_, err := c.SendOnce(t.Context(), client.Request{Method: "POST", Path: c.OrgPath("commands", name), Body: []byte(fields), Key: key})
+	if answer, ok := errors.AsType[*client.AnswerError](err); ok {
 		return answer.Code
 	}
 	require.NoError(t, err)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/domain"
 	"gatehouse/schemas/wire"
 )
@@ -71,7 +73,7 @@ func (c *doCmd) Run(w *world) error {
 	if c.Name == "" {
 		return usage("which command? gatehouse do --list lists all")
 	}
-	shape, err := commandShape(c.Name)
+	shape, err := input.ShapeOf(c.Name)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ func (c *doCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	remote.onBehalfOf = c.OnBehalfOf
+	remote.OnBehalfOf = c.OnBehalfOf
 	body, err := c.body(w, remote, shape)
 	if err != nil {
 		return err
@@ -97,7 +99,7 @@ func (c *doCmd) Run(w *world) error {
 	if c.ZoneRules {
 		options.Set("zone_rules", "true")
 	}
-	result, err := remote.command(w.ctx, c.Name, body, c.IdempotencyKey, options)
+	result, err := remote.Command(w.ctx, c.Name, body, c.IdempotencyKey, options)
 	if err != nil {
 		return err
 	}
@@ -111,7 +113,7 @@ func (c *doCmd) Run(w *world) error {
 }
 
 // tellDryRun tells in words what a command would do.
-func tellDryRun(w *world, remote *client, result []byte, sent sentCommand) error {
+func tellDryRun(w *world, remote *client.Client, result []byte, sent sentCommand) error {
 	told, err := readTold(result)
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func tellDryRun(w *world, remote *client, result []byte, sent sentCommand) error
 	}
 	told.tellWarnings(&out)
 	if !told.Repeated && len(told.Events) > 0 {
-		lines := told.Impact.Lines(remote.wording(w.ctx, told.Events))
+		lines := told.Impact.Lines(wording(w.ctx, remote, told.Events))
 		if len(lines) == 0 {
 			lines = []string{"Nobody loses or gains access."}
 		}
@@ -145,8 +147,8 @@ func tellDryRun(w *world, remote *client, result []byte, sent sentCommand) error
 
 // body is the body of the request: the file, with the fields of the command line
 // on top.
-func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
-	given, err := readAssignments(c.Fields)
+func (c *doCmd) body(w *world, remote *client.Client, shape *input.Shape) ([]byte, error) {
+	given, err := input.ReadAssignments(c.Fields)
 	if err != nil {
 		return nil, err
 	}
@@ -168,9 +170,9 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 			return nil, usage("--file %s: fields come on top of one JSON object, not of a list", c.File)
 		}
 	}
-	a := assigner{c.Name, shape, remote.commandClock(fields, given)}
+	a := input.Assigner{Command: c.Name, Shape: shape, Clock: input.CommandClock(remote, fields, given)}
 	for _, x := range given {
-		if err := a.assign(w.ctx, fields, x); err != nil {
+		if err := a.Assign(w.ctx, fields, x); err != nil {
 			return nil, err
 		}
 	}
@@ -178,11 +180,11 @@ func (c *doCmd) body(w *world, remote *client, shape *shape) ([]byte, error) {
 }
 
 // fromFile reads the fields of a file: an object, or a list of them.
-func (c *doCmd) fromFile(ctx context.Context, remote *client, shape *shape, text []byte) (any, error) {
+func (c *doCmd) fromFile(ctx context.Context, remote *client.Client, shape *input.Shape, text []byte) (any, error) {
 	if err := wire.CheckText(text); err != nil {
 		return nil, usage("--file %s: %v", c.File, err)
 	}
-	value, err := readJSON(text)
+	value, err := input.ReadJSON(text)
 	if err != nil {
 		return nil, usage("--file %s: %v", c.File, err)
 	}
@@ -195,8 +197,8 @@ func (c *doCmd) fromFile(ctx context.Context, remote *client, shape *shape, text
 		if !ok {
 			continue // the service tells what it should be
 		}
-		a := assigner{c.Name, shape, remote.commandClock(fields, nil)}
-		if _, err := a.below(ctx, shape, "", fields); err != nil {
+		a := input.Assigner{Command: c.Name, Shape: shape, Clock: input.CommandClock(remote, fields, nil)}
+		if _, err := a.Below(ctx, shape, "", fields); err != nil {
 			where := "--file " + c.File
 			if isList {
 				where += fmt.Sprintf(": entry %d", i)
@@ -230,7 +232,7 @@ type listedCommand struct {
 func listCommands(w *world, asJSON bool) error {
 	var lines []listedCommand
 	for _, c := range domain.Commands() {
-		if !forServiceAlone(c) {
+		if !input.ForServiceAlone(c) {
 			lines = append(lines, listedCommand{c.Name, c.Summary, c.Permit().String(), c.Causes})
 		}
 	}
@@ -245,11 +247,11 @@ func listCommands(w *world, asJSON bool) error {
 	return err
 }
 
-func describeCommand(w *world, name string, s *shape) error {
+func describeCommand(w *world, name string, s *input.Shape) error {
 	c, _ := domain.CommandNamed(name)
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s: %s\nBy %s.\n", name, c.Summary, c.Permit())
-	s.describe(&out, "")
+	s.Describe(&out, "")
 	_, err := io.WriteString(w.stdout, out.String())
 	return err
 }

@@ -3,11 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/alecthomas/kong"
 
+	"gatehouse/cmd/gatehouse/bulk"
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/eventstore/backup"
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
@@ -24,12 +25,7 @@ const (
 	exitUnavailable = 5
 )
 
-// usageError says that the command line or the input is wrong.
-type usageError struct{ message string }
-
-func (e *usageError) Error() string { return e.message }
-
-func usage(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+func usage(format string, args ...any) error { return client.Usagef(format, args...) }
 
 // codedError is an error with an exit code of its own.
 type codedError struct {
@@ -50,7 +46,7 @@ func exitCode(err error) int {
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
-	if _, ok := errors.AsType[*usageError](err); ok {
+	if _, ok := errors.AsType[*client.UsageError](err); ok {
 		return exitUsage
 	}
 	if _, ok := errors.AsType[*tables.Error](err); ok {
@@ -62,10 +58,16 @@ func exitCode(err error) int {
 	if errors.Is(err, vault.ErrMalformedMaster) || errors.Is(err, backup.ErrRecipients) {
 		return exitUsage
 	}
-	if e, ok := errors.AsType[*answerError](err); ok {
-		return exitOfStatus(e.Status)
+	if _, ok := errors.AsType[*bulk.RefusedError](err); ok {
+		return exitRefused
 	}
-	if _, ok := errors.AsType[*unreachableError](err); ok {
+	if errors.Is(err, client.ErrNoToken) {
+		return exitForbidden
+	}
+	if e, ok := errors.AsType[*client.AnswerError](err); ok {
+		return exitOfAnswer(e)
+	}
+	if _, ok := errors.AsType[*client.UnreachableError](err); ok {
 		return exitUnavailable
 	}
 	for _, unavailable := range []error{natsserver.ErrLocked, vault.ErrInUse, vault.ErrHeld, vault.ErrUnavailable, context.DeadlineExceeded,
@@ -77,17 +79,19 @@ func exitCode(err error) int {
 	return exitFailure
 }
 
-// exitOfStatus is the exit code for an answer that is no success.
-func exitOfStatus(status int) int {
-	switch status {
+// exitOfAnswer is the exit code for an answer that is no success.
+func exitOfAnswer(e *client.AnswerError) int {
+	switch {
+	case e.Refused():
+		return exitRefused
+	case e.Unavailable():
+		return exitUnavailable
+	}
+	switch e.Status {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return exitForbidden
-	case http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
-		return exitRefused
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return exitUsage
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return exitUnavailable
 	}
 	return exitFailure
 }
@@ -98,7 +102,7 @@ var codes = map[int]string{exitFailure: "failed", exitUsage: "usage", exitRefuse
 // problemOf is an error as programs read it: what the service answered, or else a
 // code for the exit code.
 func problemOf(err error) any {
-	if e, ok := errors.AsType[*answerError](err); ok && e.Code != "" {
+	if e, ok := errors.AsType[*client.AnswerError](err); ok && e.Code != "" {
 		return e.Problem
 	}
 	code, detail := codes[exitCode(err)], err.Error()

@@ -2,20 +2,13 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"gatehouse/gateways/tables"
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // exportCmd writes what import reads.
@@ -33,7 +26,7 @@ lines are of one position, which the last words on stderr tell; with --json and 
 one line of JSON on standard output. You get what you may see. In this order the files
 make the same in another org:
 
-  ` + wrapped(kindNames(), 84, "\n  ") + `
+  ` + wrapped(bulk.KindNames(), 84, "\n  ") + `
 
 Left out is what no such line makes: PINs, mobile keys and keys in stock, whose numbers
 have to be given anew; what is over, lost, denied or retired, and credentials that are
@@ -54,34 +47,18 @@ Examples:
   gatehouse export credentials --json > credentials.jsonl`
 }
 
-// exportEnd is the last line of an export.
-type exportEnd struct {
-	Position  string `json:"position"`
-	Rows      int    `json:"rows"`
-	LeftOut   int    `json:"left_out"`
-	Suspended int    `json:"suspended"`
-}
-
 // Run writes the lines, and tells of which position they are.
 func (c *exportCmd) Run(w *world) error {
 	remote, err := c.Remote.client()
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
-	kind, err := kindNamed(c.What)
-	if err != nil {
-		return err
-	}
-	var end exportEnd
+	var end bulk.ExportEnd
 	err = writeTo(w, c.File, func(out io.Writer) error {
-		lines := lineWriter(&jsonLines{out})
-		if !c.Remote.JSON {
-			lines = newCSVLines(out, kind.shape, kind.Fields())
-		}
-		end, err = remote.export(w.ctx, c.What, nil, lines)
+		end, err = bulk.Export(w.ctx, remote, c.What, out, c.Remote.JSON)
 		return err
 	})
 	if err != nil {
@@ -121,114 +98,22 @@ func writeTo(w *world, path string, write func(io.Writer) error) (err error) {
 	return nil
 }
 
-// export reads an export line by line, of some ids or all. It may take longer than
-// other answers.
-func (c *client) export(ctx context.Context, kind string, ids []string, to lineWriter) (end exportEnd, err error) {
-	target := c.base + c.orgPath("export", kind)
-	if len(ids) > 0 {
-		target += "?" + url.Values{"ids": {strings.Join(ids, ",")}}.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
-	if err != nil {
-		return end, usage("--url %s: %v", c.base, err)
-	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("User-Agent", "gatehouse/"+version())
-	resp, err := (&http.Client{Transport: c.http.Transport}).Do(req)
-	if err != nil {
-		return end, &unreachableError{c.base, unwrapURL(err), "; is gatehouse serve running there?"}
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-		if err != nil {
-			return end, &unreachableError{c.base, err, ""}
+// wrapped joins words by blanks into lines of a width.
+func wrapped(words []string, width int, newLine string) string {
+	var out strings.Builder
+	at := 0
+	for i, word := range words {
+		switch {
+		case i == 0:
+		case at+1+len(word) > width:
+			out.WriteString(newLine)
+			at = 0
+		default:
+			out.WriteByte(' ')
+			at++
 		}
-		return end, asAnswerError(resp, body, "")
+		out.WriteString(word)
+		at += len(word)
 	}
-	lines := bufio.NewReader(resp.Body)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			return end, &unreachableError{c.base, fmt.Errorf("the export broke off: %w", err), "; try again"}
-		}
-		if bytes.HasPrefix(line, []byte(`{"end":`)) {
-			var last struct {
-				End exportEnd `json:"end"`
-			}
-			return last.End, errors.Join(json.Unmarshal(line, &last), to.end())
-		}
-		if err := to.line(line); err != nil {
-			return end, err
-		}
-	}
-}
-
-// lineWriter takes the lines of an export, each a JSON object.
-type lineWriter interface {
-	line(text []byte) error
-	end() error
-}
-
-// jsonLines writes them as they come.
-type jsonLines struct{ out io.Writer }
-
-func (j *jsonLines) line(text []byte) error { _, err := j.out.Write(text); return err }
-func (j *jsonLines) end() error             { return nil }
-
-// csvLines writes them as a table with a column for each field.
-type csvLines struct {
-	out     *csv.Writer
-	shape   *shape
-	columns []string
-}
-
-func newCSVLines(out io.Writer, s *shape, columns []string) *csvLines {
-	c := &csvLines{csv.NewWriter(out), s, columns}
-	_ = c.out.Write(columns) // its error comes with end
-	return c
-}
-
-func (c *csvLines) line(text []byte) error {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(text, &fields); err != nil {
-		return fmt.Errorf("a line of the export: %w", err)
-	}
-	cells := make([]string, len(c.columns))
-	for i, column := range c.columns {
-		value, err := cellText(c.shape.Properties[column], fields[column])
-		if err != nil {
-			return fmt.Errorf("the field %s of the export: %w", column, err)
-		}
-		if s := c.shape.Properties[column]; s.Type == "string" || s.Type == "array" || s.Type == "object" {
-			value = tables.Cell(value)
-		}
-		cells[i] = value
-	}
-	return c.out.Write(cells)
-}
-
-func (c *csvLines) end() error {
-	c.out.Flush()
-	return c.out.Error()
-}
-
-// cellText is the text of a value, as [assigner] reads it: texts as they are, lists
-// of texts with commas, everything else as JSON.
-func cellText(s *shape, value json.RawMessage) (string, error) {
-	switch {
-	case len(value) == 0:
-		return "", nil
-	case s.Type == "string":
-		var text string
-		err := json.Unmarshal(value, &text)
-		return text, err
-	case s.Type == "array" && s.Items != nil && s.Items.Type == "string":
-		var list []string
-		if err := json.Unmarshal(value, &list); err != nil || len(list) == 0 {
-			return string(value), err
-		}
-		return strings.Join(list, ","), nil
-	}
-	return string(value), nil
+	return out.String()
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/bulk"
 	"gatehouse/domain"
 )
 
@@ -81,7 +82,7 @@ func TestAnExportMakesTheSameInAnotherOrg(t *testing.T) {
 		s.must(append([]string{"do"}, words...)...)
 	}
 	there := &station{t: t, service: s.service, url: s.url, token: s.org("other"), dir: s.dir}
-	for _, kind := range kindNames() {
+	for _, kind := range bulk.KindNames() {
 		path := filepath.Join(s.dir, kind+".csv")
 		out := s.verb(t.Context(), "export", kind, path, "--url", s.url, "--token", s.token)
 		require.Equal(t, exitDone, out.code, out.stderr)
@@ -97,7 +98,7 @@ func TestAnExportMakesTheSameInAnotherOrg(t *testing.T) {
 		got := there.at(t.Context(), args...)
 		require.Equal(t, exitDone, got.code, "%s: %s\n%s", kind, got.stderr, text)
 	}
-	for _, kind := range kindNames() {
+	for _, kind := range bulk.KindNames() {
 		here, over := exportLines(t, s, kind), exportLines(t, there, kind)
 		assert.Equal(t, here, over, kind)
 		assert.Equal(t, s.must("export", kind, "--json"), s.must("export", kind, "-", "--json"), kind)

@@ -101,7 +101,7 @@ func (a *abuse) run(ctx context.Context, connections, askers int) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				f()
-				pause(ctx, 5*time.Millisecond)
+				time.Sleep(5 * time.Millisecond)
 			}
 		})
 	}

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strings"
 )
@@ -37,10 +35,10 @@ func (c *getCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
-	path := remote.orgPath(c.parts()...)
+	path := remote.OrgPath(c.parts()...)
 	query := url.Values{}
 	for _, f := range c.Filters {
 		key, value, ok := strings.Cut(f, "=")
@@ -53,10 +51,10 @@ func (c *getCmd) Run(w *world) error {
 		query.Set(key, value)
 	}
 	if c.All {
-		return remote.each(w.ctx, path, query, func(item json.RawMessage) error { return w.printJSON(item, true) })
+		return remote.Each(w.ctx, path, query, func(item json.RawMessage) error { return w.printJSON(item, true) })
 	}
 	var body json.RawMessage
-	if err := remote.get(w.ctx, path, query, &body); err != nil {
+	if err := remote.Get(w.ctx, path, query, &body); err != nil {
 		return err
 	}
 	var page struct {
@@ -66,7 +64,7 @@ func (c *getCmd) Run(w *world) error {
 	if c.Remote.JSON || json.Unmarshal(body, &page) != nil || page.Items == nil {
 		return w.printJSON(body, c.Remote.JSON)
 	}
-	if err := remote.tellList(w.ctx, w, page.Items); err != nil {
+	if err := tellList(w.ctx, remote, w, page.Items); err != nil {
 		return err
 	}
 	if page.Next != "" {
@@ -91,32 +89,3 @@ func (c *getCmd) parts() []string {
 
 // pairs are the lists whose ids are two with a slash between.
 var pairs = map[string]bool{"unit-users": true, "group-members": true}
-
-// maxPage is how many items the service gives at once.
-const maxPage = "500"
-
-// each calls f for every item of a list, page by page.
-func (c *client) each(ctx context.Context, path string, query url.Values, f func(item json.RawMessage) error) error {
-	query.Set("limit", maxPage)
-	for {
-		var page struct {
-			Items []json.RawMessage `json:"items"`
-			Next  string            `json:"next"`
-		}
-		if err := c.get(ctx, path, query, &page); err != nil {
-			return err
-		}
-		if page.Items == nil {
-			return fmt.Errorf("%s is no list", path)
-		}
-		for _, item := range page.Items {
-			if err := f(item); err != nil {
-				return err
-			}
-		}
-		if page.Next == "" {
-			return nil
-		}
-		query.Set("cursor", page.Next)
-	}
-}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
 // A token that one instance revokes ends at the other, too, within seconds. The server
@@ -35,7 +37,7 @@ func TestARevokedTokenEndsThoughAServerHangs(t *testing.T) {
 			ID    string `json:"token_id"`
 		}
 		body := fmt.Sprintf(`{"person":"olga","scope":"read","expires":%q}`, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
-		require.NoError(t, s.b.ask(t.Context(), request{method: "POST", path: s.b.orgPath("tokens"), body: []byte(body)}, &made))
+		require.NoError(t, s.b.Ask(t.Context(), client.Request{Method: "POST", Path: s.b.OrgPath("tokens"), Body: []byte(body)}, &made))
 		require.Eventually(t, func() bool { return status(made.Token) == http.StatusOK }, patience, 50*time.Millisecond)
 		_, err := s.Signal(name, syscall.SIGSTOP)
 		require.NoError(t, err)

@@ -1,15 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"slices"
-	"time"
 
-	"gatehouse/domain"
-	"gatehouse/gateways/tables"
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // importCmd sends the lines of a file as commands.
@@ -34,7 +28,7 @@ has the same already is passed over: an import that was stopped, or of which lin
 were mended, is started again in the same words. The kinds of lines with the commands
 that they become, in the order in which files of several are imported:
 
-` + kindTable() + `
+` + bulk.KindTable() + `
 Their fields are those of gatehouse do NAME --describe. A column goes to the field of
 its name, whatever its case, blanks, hyphens and underscores. Empty values are left
 out. Texts are kept without blanks at their ends. A list of texts is written a,b,c, a
@@ -62,208 +56,19 @@ Examples:
   gatehouse import people people.csv --rejects mend.csv && gatehouse import people mend.csv`
 }
 
-// importList bounds a list of commands in bytes. The list must fit a request and its
-// events, with their boxes, a commit.
-const importList = 200 << 10
-
-// imported is what import writes in the end.
-type imported struct {
-	Lines    int `json:"lines"`    // with values
-	Accepted int `json:"accepted"` // with a dry run: would be
-	Refused  int `json:"refused"`  // by a rule
-	Bad      int `json:"bad"`      // cannot be read
-	Commits  int `json:"commits"`
-	Repeated int `json:"repeated"` // lists that were there from an earlier run
-	There    int `json:"there"`    // lines of which the org has the same already
-	// Refusals are the refused lines by code, FirstBad the first that cannot be read.
-	Refusals []refusals       `json:"refusals,omitempty"`
-	FirstBad []tables.BadLine `json:"first_bad,omitempty"`
-	Position string           `json:"position,omitempty"`
-	DryRun   bool             `json:"dry_run,omitempty"`
-}
-
-// refusals are the lines that were refused with one code.
-type refusals struct {
-	Code  string `json:"code"`
-	Count int    `json:"count"`
-	First []int  `json:"first"` // the first of the lines
-}
-
-// firstLines is how many lines are shown for each refusal code. It is also how many
-// unreadable lines are shown.
-const firstLines = 5
-
-// refuse counts a refused line.
-func (r *imported) refuse(code string, line int) {
-	r.Refused++
-	at := slices.IndexFunc(r.Refusals, func(c refusals) bool { return c.Code == code })
-	if at < 0 {
-		at = len(r.Refusals)
-		r.Refusals = append(r.Refusals, refusals{Code: code})
-	}
-	c := &r.Refusals[at]
-	if c.Count++; len(c.First) < firstLines {
-		c.First = append(c.First, line)
-	}
-}
-
 // Run sends the lines and reports.
 func (c *importCmd) Run(w *world) error {
 	remote, err := c.Remote.client()
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
-	kind, err := kindNamed(c.What)
-	if err != nil {
+	report, err := bulk.Import(w.ctx, w.teller(), remote, bulk.ImportOptions{Table: c.Table.table(), Kind: c.What, File: c.File, Mapped: c.Map, Set: c.Set,
+		LeaveOut: c.LeaveOut, DryRun: c.DryRun, SkipBad: c.SkipBad, Rejects: c.Rejects})
+	if report == nil {
 		return err
 	}
-	typ, _ := domain.CommandNamed(kind.Command)
-	i := &importer{cmd: c, w: w, remote: remote, kind: kind, typ: typ, bad: badLines{w: w},
-		assigner: assigner{kind.Command, kind.shape, remote.siteClock()}, report: imported{DryRun: c.DryRun}}
-	err = i.run()
-	if i.columns == nil {
-		return err // no line was read, so that there is nothing to report
-	}
-	return errors.Join(err, w.print(i.report, c.Remote.JSON))
-}
-
-// importer is one import on its way.
-type importer struct {
-	cmd       *importCmd
-	w         *world
-	remote    *client
-	kind      kind
-	typ       domain.CommandType
-	assigner  assigner
-	columns   []importColumn
-	fixed     []assignment
-	bad       badLines
-	digits    digits
-	rejects   *rejects // nil: what is passed over is not written
-	report    imported
-	told      time.Time
-	rehearsal string // of a dry run: the copy of the org that the service keeps for it
-
-	list []importLine // that are sent next
-	size int          // of their fields in bytes
-}
-
-// importLine is a line of the file that is to be sent.
-type importLine struct {
-	line   int
-	fields json.RawMessage // of the command
-	text   string          // as it stands in the file
-}
-
-// passes reports whether lines that cannot be read or are refused are skipped.
-func (c *importCmd) passes() bool { return c.SkipBad || c.Rejects != "" }
-
-func (i *importer) run() (err error) {
-	t, err := i.cmd.Table.open(i.cmd.File)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	if err := i.fields(t); err != nil {
-		return err
-	}
-	if i.cmd.Rejects != "" {
-		if i.rejects, err = newRejects(i.cmd.Rejects, t); err != nil {
-			return err
-		}
-		defer func() { err = i.rejects.close(err) }()
-	}
-	if i.cmd.DryRun {
-		if err := i.rehearse(); err != nil {
-			return err
-		}
-		defer i.endRehearsal()
-	}
-	if err := i.lines(t); err != nil {
-		return err
-	}
-	i.digits.tell(i.w)
-	return i.verdict()
-}
-
-// lines reads the lines of the file and sends them in lists.
-func (i *importer) lines(t *tables.File) error {
-	for {
-		values, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return i.send()
-		}
-		i.report.Lines++
-		var fields []byte
-		if err == nil {
-			fields, err = i.fieldsOf(i.w.ctx, t, values)
-		}
-		if err != nil {
-			if err := i.badLine(t, err); err != nil {
-				return err
-			}
-			continue
-		}
-		if len(i.list) > 0 && i.size+len(fields) > importList {
-			if err := i.send(); err != nil {
-				return err
-			}
-		}
-		i.list, i.size = append(i.list, importLine{t.Line, fields, t.Row}), i.size+len(fields)
-		if len(i.list) == domain.MaxList {
-			if err := i.send(); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// verdict is how a dry run ends: as the import would.
-func (i *importer) verdict() error {
-	switch r := i.report; {
-	case !i.cmd.DryRun || i.cmd.passes():
-	case r.Bad > 0:
-		return usage("%s: %d lines cannot be read and %d would be refused; nothing was changed", i.cmd.File, r.Bad, r.Refused)
-	case r.Refused > 0:
-		return &codedError{exitRefused, fmt.Errorf("%s: %d lines would be refused; nothing was changed", i.cmd.File, r.Refused)}
-	}
-	return nil
-}
-
-// badLine reports a line that cannot be read, and ends the import unless bad lines are
-// skipped.
-func (i *importer) badLine(t *tables.File, err error) error {
-	if _, ok := errors.AsType[*answerError](err); ok {
-		return err // the zone of the site could not be asked for
-	}
-	if _, ok := errors.AsType[*unreachableError](err); ok {
-		return err
-	}
-	bad, ok := errors.AsType[*tables.BadLine](err)
-	if !ok {
-		bad = &tables.BadLine{Reason: err.Error()}
-	}
-	bad.Line = t.Line
-	i.bad.add(bad)
-	if i.report.Bad++; i.report.Bad <= firstLines {
-		i.report.FirstBad = append(i.report.FirstBad, *bad)
-	}
-	switch {
-	case i.cmd.passes():
-		return i.reject(t.Row, bad.Reason)
-	case i.cmd.DryRun:
-		return nil
-	}
-	return usage("%s: line %d cannot be read; the lists before it are committed, nothing of its own is; mend it, or give --skip-bad", i.cmd.File, t.Line)
-}
-
-// reject writes a skipped line to the file of rejects.
-func (i *importer) reject(row, reason string) error {
-	if i.rejects == nil {
-		return nil
-	}
-	return i.rejects.write(row, reason)
+	return errors.Join(err, w.print(report, c.Remote.JSON))
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/bulk"
 	"gatehouse/domain"
 	"gatehouse/gateways/tables"
 )
@@ -44,12 +45,12 @@ func TestAnImportGoesOnAfterAStop(t *testing.T) {
 	assert.NotEqual(t, exitDone, stopped.code)
 	assert.Equal(t, had+2*domain.MaxList, s.people())
 
-	assert.Equal(t, imported{Lines: 3*domain.MaxList + 10, Accepted: 3*domain.MaxList + 10, Commits: 2, Repeated: 2, Position: fmt.Sprintf("1-%d", before+4)},
-		lastLine[imported](t, s.must("import", "people", path)))
+	assert.Equal(t, bulk.Imported{Lines: 3*domain.MaxList + 10, Accepted: 3*domain.MaxList + 10, Commits: 2, Repeated: 2, Position: fmt.Sprintf("1-%d", before+4)},
+		lastLine[bulk.Imported](t, s.must("import", "people", path)))
 	assert.Equal(t, before+4, s.head())
 	assert.Equal(t, had+3*domain.MaxList+10, s.people())
 
-	whole := lastLine[imported](t, s.must("import", "people", path))
+	whole := lastLine[bulk.Imported](t, s.must("import", "people", path))
 	assert.Equal(t, 4, whole.Repeated)
 	assert.Zero(t, whole.Commits)
 	assert.Equal(t, before+4, s.head(), "nothing is committed twice")
@@ -64,16 +65,16 @@ func TestAListIsRefusedWhole(t *testing.T) {
 	assert.Contains(t, refused.stderr, "line 22: person_exists: ")
 	assert.Contains(t, refused.stderr, "line 24: person_exists: ")
 	assert.Contains(t, refused.stderr, "2 lines are refused")
-	again := []refusals{{"person_exists", 2, []int{22, 24}}}
-	assert.Equal(t, imported{Lines: 23, Refused: 2, Refusals: again}, lastLine[imported](t, refused.stdout))
+	again := []bulk.Refusals{{Code: "person_exists", Count: 2, First: []int{22, 24}}}
+	assert.Equal(t, bulk.Imported{Lines: 23, Refused: 2, Refusals: again}, lastLine[bulk.Imported](t, refused.stdout))
 	assert.Equal(t, before, s.head())
 
 	had := s.people()
-	got := lastLine[imported](t, s.must("import", "people", path, "--skip-bad"))
-	assert.Equal(t, imported{Lines: 23, Accepted: 21, Refused: 2, Refusals: again, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, got)
+	got := lastLine[bulk.Imported](t, s.must("import", "people", path, "--skip-bad"))
+	assert.Equal(t, bulk.Imported{Lines: 23, Accepted: 21, Refused: 2, Refusals: again, Commits: 1, Position: fmt.Sprintf("1-%d", before+1)}, got)
 	assert.Equal(t, had+21, s.people())
 	second := s.at(t.Context(), "import", "people", path, "--skip-bad")
-	assert.Equal(t, imported{Lines: 23, There: 21, Refused: 2, Refusals: again}, lastLine[imported](t, second.stdout))
+	assert.Equal(t, bulk.Imported{Lines: 23, There: 21, Refused: 2, Refusals: again}, lastLine[bulk.Imported](t, second.stdout))
 	assert.Equal(t, 2, strings.Count(second.stderr, "person_exists"), "what already exists is no refusal: %s", second.stderr)
 	assert.Equal(t, before+1, s.head(), "the second time nothing is committed")
 	assert.Equal(t, had+21, s.people())
@@ -94,10 +95,10 @@ func TestBadLinesOfAnImport(t *testing.T) {
 	skipped := s.at(t.Context(), append(words, "--skip-bad")...)
 	require.Equal(t, exitDone, skipped.code, skipped.stderr)
 	assert.Contains(t, skipped.stderr, `line 4: a quoted value does not end`)
-	assert.Equal(t, imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1), FirstBad: []tables.BadLine{
-		{Line: 3, Reason: `it has 2 values, the header has 3: "1002,olga"`}, {Line: 4, Reason: `a quoted value does not end; within a quoted value a quote is written ""`}}}, lastLine[imported](t, skipped.stdout))
+	assert.Equal(t, bulk.Imported{Lines: 4, Accepted: 2, Bad: 2, Commits: 1, Position: fmt.Sprintf("1-%d", before+1), FirstBad: []tables.BadLine{
+		{Line: 3, Reason: `it has 2 values, the header has 3: "1002,olga"`}, {Line: 4, Reason: `a quoted value does not end; within a quoted value a quote is written ""`}}}, lastLine[bulk.Imported](t, skipped.stdout))
 	s.state(func(st *domain.State) { assert.Equal(t, 2, st.Credentials.Len()) })
-	assert.Equal(t, 1, lastLine[imported](t, s.must(append(words, "--skip-bad")...)).Repeated)
+	assert.Equal(t, 1, lastLine[bulk.Imported](t, s.must(append(words, "--skip-bad")...)).Repeated)
 }
 
 // A dry run says what the import would do: one list meets what those before it led
@@ -112,19 +113,19 @@ func TestADryRunIsTheImport(t *testing.T) {
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: person olga", domain.MaxList+7))
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: it has 1 values", domain.MaxList+8))
 	assert.Contains(t, dry.stderr, fmt.Sprintf("line %d: person_exists: person p00004", domain.MaxList+9))
-	got := lastLine[imported](t, dry.stdout)
-	want := imported{Lines: domain.MaxList + 9, Accepted: domain.MaxList + 6, Refused: 2, Bad: 1, DryRun: true, Position: fmt.Sprintf("1-%d", before),
-		Refusals: []refusals{{"person_exists", 2, []int{domain.MaxList + 7, domain.MaxList + 9}}},
+	got := lastLine[bulk.Imported](t, dry.stdout)
+	want := bulk.Imported{Lines: domain.MaxList + 9, Accepted: domain.MaxList + 6, Refused: 2, Bad: 1, DryRun: true, Position: fmt.Sprintf("1-%d", before),
+		Refusals: []bulk.Refusals{{Code: "person_exists", Count: 2, First: []int{domain.MaxList + 7, domain.MaxList + 9}}},
 		FirstBad: []tables.BadLine{{Line: domain.MaxList + 8, Reason: `it has 1 values, the header has 2: "x"`}}}
 	assert.Equal(t, want, got)
 	assert.Equal(t, before, s.head())
 	assert.Equal(t, had, s.people())
 
 	assert.Equal(t, exitDone, s.at(t.Context(), append(words, "--dry-run", "--skip-bad")...).code)
-	made := lastLine[imported](t, s.must(append(words, "--skip-bad")...))
+	made := lastLine[bulk.Imported](t, s.must(append(words, "--skip-bad")...))
 	want.DryRun, want.Commits, want.Position = false, 2, fmt.Sprintf("1-%d", before+2)
 	assert.Equal(t, want, made, "a dry run keeps no key")
-	again := lastLine[imported](t, s.must("import", "people", s.file("good.csv", crowd(1, 2*domain.MaxList)), "--dry-run"))
+	again := lastLine[bulk.Imported](t, s.must("import", "people", s.file("good.csv", crowd(1, 2*domain.MaxList)), "--dry-run"))
 	assert.Equal(t, []int{2 * domain.MaxList, 1, 0}, []int{again.Accepted + again.There, again.Repeated, again.Refused}, "what is there is no refusal in a dry run either")
 	refused := s.at(t.Context(), "import", "people", s.file("olga.csv", "person,name\nolga,Another\n"), "--dry-run")
 	assert.Equal(t, exitRefused, refused.code)
@@ -172,7 +173,7 @@ func TestAMendedFileIsImportedAgain(t *testing.T) {
 	got := s.at(t.Context(), "import", "people", path)
 	require.Equal(t, exitDone, got.code, got.stderr)
 	assert.NotContains(t, got.stderr, "person_exists")
-	r := lastLine[imported](t, got.stdout)
+	r := lastLine[bulk.Imported](t, got.stdout)
 	assert.Equal(t, []int{2, domain.MaxList}, []int{r.Accepted, r.There})
 
 	for _, step := range []struct{ kind, text, more string }{
@@ -182,10 +183,10 @@ func TestAMendedFileIsImportedAgain(t *testing.T) {
 		{"grants", "grant,person,right,kinds,buffer_before\ng1,p00001,both,\"fob,card\",0\n", "g2,p00002,both,,15\n"},
 		{"credentials", "number,person,booking,until\n77,p00001,b1,2096-01-01\n", "78,p00002,b2,2096-01-01T00:00:00Z\n"},
 	} {
-		first := lastLine[imported](t, s.must("import", step.kind, s.file("first.csv", step.text)))
+		first := lastLine[bulk.Imported](t, s.must("import", step.kind, s.file("first.csv", step.text)))
 		again := s.at(t.Context(), "import", step.kind, s.file("second.csv", step.text+step.more))
 		require.Equal(t, exitDone, again.code, "%s: %s", step.kind, again.stderr)
-		r := lastLine[imported](t, again.stdout)
+		r := lastLine[bulk.Imported](t, again.stdout)
 		assert.Equal(t, []int{1, first.Accepted}, []int{r.Accepted, r.There}, step.kind)
 	}
 	changed := s.at(t.Context(), "import", "units", s.file("units.csv", "unit,site,name\nu1,hq,Another\n"))
@@ -212,7 +213,7 @@ func TestAKilledImportGoesOn(t *testing.T) {
 	require.GreaterOrEqual(t, s.head(), before+2)
 	got := s.at(t.Context(), "import", "people", path)
 	require.Equal(t, exitDone, got.code, got.stderr)
-	r := lastLine[imported](t, got.stdout)
+	r := lastLine[bulk.Imported](t, got.stdout)
 	assert.Equal(t, lists*domain.MaxList, r.Accepted)
 	assert.Equal(t, lists, r.Commits+r.Repeated)
 	assert.GreaterOrEqual(t, r.Repeated, 2)

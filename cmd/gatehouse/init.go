@@ -62,7 +62,7 @@ func (c *initCmd) Run(w *world) error {
 		if err != nil {
 			return err
 		}
-		result, err := client.command(w.ctx, command.name, body, "", nil)
+		result, err := client.Command(w.ctx, command.name, body, "", nil)
 		if err != nil {
 			return fmt.Errorf("the org is made and its token shown, but not %s; send it with gatehouse do: %w", command.name, err)
 		}

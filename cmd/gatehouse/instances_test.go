@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 )
@@ -98,29 +99,29 @@ func TestTwoInstancesOnOneLedger(t *testing.T) {
 	cfg.RemoteVault = true
 	second := serveIn(t, cfg)
 	here := ownerOf(t, first, "acme")
-	there := newClient(second.URL, here.token, "acme", "")
+	there := newClient(second.URL, here.Token, "acme", "")
 
-	answer, err := here.command(t.Context(), "RegisterPerson", []byte(`{"person":"anna","name":"Anna"}`), "", nil)
+	answer, err := here.Command(t.Context(), "RegisterPerson", []byte(`{"person":"anna","name":"Anna"}`), "", nil)
 	require.NoError(t, err)
 	var at commandAnswer
 	require.NoError(t, json.Unmarshal(answer, &at))
 	var anna struct{ Name string }
-	require.NoError(t, there.get(t.Context(), there.orgPath("people", "anna"), map[string][]string{"at_least": {at.Position}}, &anna))
+	require.NoError(t, there.Get(t.Context(), there.OrgPath("people", "anna"), map[string][]string{"at_least": {at.Position}}, &anna))
 	assert.Equal(t, "Anna", anna.Name, "the other instance opens what this one sealed")
-	require.NoError(t, there.sends(t, "RegisterPerson", `{"person":"bo","name":"Bo"}`))
-	require.NoError(t, there.sends(t, "CreateSite", `{"site":"north","name":"North","zone":"Europe/Berlin"}`))
-	require.NoError(t, here.sends(t, "CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`))
+	require.NoError(t, sends(t, there, "RegisterPerson", `{"person":"bo","name":"Bo"}`))
+	require.NoError(t, sends(t, there, "CreateSite", `{"site":"north","name":"North","zone":"Europe/Berlin"}`))
+	require.NoError(t, sends(t, here, "CreateDoor", `{"door":"gate","site":"north","name":"Gate","kind":"gate"}`))
 
 	halt(t, first)
-	there.sleep = func(context.Context, time.Duration) error { return nil }
-	err = there.sends(t, "RegisterPerson", `{"person":"cy","name":"Cy"}`)
+	there.Sleep = func(context.Context, time.Duration) error { return nil }
+	err = sends(t, there, "RegisterPerson", `{"person":"cy","name":"Cy"}`)
 	require.ErrorContains(t, err, "vault_unavailable")
 	require.NoError(t, second.Store.View(t.Context(), "acme", func(s *domain.State, _ eventstore.Head) error {
 		assert.False(t, s.People.Has("cy"), "keys were reserved ahead, and yet nothing is committed that is answered so")
 		return nil
 	}))
 	assert.Equal(t, exitUnavailable, exitCode(err))
-	require.NoError(t, there.sends(t, "SuspendPerson", `{"person":"bo"}`), "what takes access away goes on without the vault")
+	require.NoError(t, sends(t, there, "SuspendPerson", `{"person":"bo"}`), "what takes access away goes on without the vault")
 }
 
 // Two instances start on an empty ledger, and each writes a bootstrap token: it is
@@ -135,7 +136,7 @@ func TestTheFirstOrgEndsTheBootstrapTokensOfAllInstances(t *testing.T) {
 	require.NotEqual(t, here, there)
 	make := func(s *service, token, org string) error {
 		c := newClient(s.URL, token, org, "")
-		return c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, new(json.RawMessage))
+		return c.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs", Body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, new(json.RawMessage))
 	}
 	require.ErrorContains(t, make(second, here, "acme"), "unauthenticated", "it is of the first instance alone")
 

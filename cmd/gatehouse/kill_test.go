@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
 // process is a service as a process of its own.
@@ -174,7 +176,7 @@ func makeOrg(t *testing.T, p *process, org string) string {
 	var made struct {
 		Token string `json:"token"`
 	}
-	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, &made))
+	require.NoError(t, c.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs", Body: []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)}, &made))
 	return made.Token
 }
 
@@ -193,11 +195,11 @@ func load(t *testing.T, p *process, token string, round int, end func()) []*sent
 	for worker := range workers {
 		sending.Go(func() {
 			for i := 0; ; i++ {
-				s := &sent{Key: newKey(), Person: fmt.Sprintf("p-%d-%d-%d", round, worker, i)}
+				s := &sent{Key: client.NewKey(), Person: fmt.Sprintf("p-%d-%d-%d", round, worker, i)}
 				mu.Lock()
 				all = append(all, s)
 				mu.Unlock()
-				if !s.send(t, c.sendOnce) {
+				if !s.send(t, c.SendOnce) {
 					return
 				}
 				if acked.Add(1) == enough {
@@ -219,18 +221,18 @@ func load(t *testing.T, p *process, token string, round int, end func()) []*sent
 }
 
 // send sends the command and reports whether an answer came.
-func (s *sent) send(t *testing.T, by func(context.Context, request) (*answer, error)) bool {
+func (s *sent) send(t *testing.T, by func(context.Context, client.Request) (*client.Answer, error)) bool {
 	fields, err := json.Marshal(map[string]string{"person": s.Person, "name": "Name of " + s.Person})
 	if err != nil {
 		t.Error(err)
 		return false
 	}
-	a, err := by(t.Context(), request{method: "POST", path: "/v1/orgs/acme/commands/RegisterPerson", body: fields, key: s.Key})
+	a, err := by(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs/acme/commands/RegisterPerson", Body: fields, Key: s.Key})
 	if err != nil {
 		return false
 	}
 	var answer commandAnswer
-	if err := json.Unmarshal(a.body, &answer); err != nil {
+	if err := json.Unmarshal(a.Body, &answer); err != nil {
 		t.Error(err)
 		return false
 	}
@@ -246,23 +248,23 @@ func (s *sent) send(t *testing.T, by func(context.Context, request) (*answer, er
 
 // settle sends again what had no answer, and some of what had one, as fast as the
 // service takes it.
-func settle(t *testing.T, c *client, all []*sent) {
+func settle(t *testing.T, c *client.Client, all []*sent) {
 	t.Helper()
 	for i, s := range all {
 		if !s.Acked || i%25 == 0 {
-			require.True(t, s.send(t, c.send), "%s has no answer", s.Key)
+			require.True(t, s.send(t, c.Send), "%s has no answer", s.Key)
 		}
 	}
 }
 
 // checkReplay holds the ledger to what was sent: each command once, where its
 // answer said, with its name in clear, and no number left out.
-func checkReplay(t *testing.T, c *client, all []*sent) {
+func checkReplay(t *testing.T, c *client.Client, all []*sent) {
 	t.Helper()
 	found := map[string]int{}
 	at := map[string]commandAnswer{}
 	last := uint64(0)
-	require.NoError(t, c.replay(t.Context(), map[string][]string{}, func(e replayed) error {
+	require.NoError(t, replay(t.Context(), c, map[string][]string{}, func(e replayed) error {
 		require.LessOrEqual(t, e.Position.N, last+1, "a number is left out")
 		last = e.Position.N
 		if e.Command != "RegisterPerson" {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/streams"
@@ -59,7 +60,7 @@ func (s *service) load() {
 				return
 			}
 			s.cfg.Log.Error("not every org could be loaded; trying again", "again_in", loadAgain.String(), "error", err)
-			if pause(s.loader.ctx, loadAgain) != nil {
+			if client.Pause(s.loader.ctx, loadAgain) != nil {
 				return
 			}
 		}

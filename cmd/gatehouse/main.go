@@ -21,6 +21,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/alecthomas/kong"
+
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // verbs are the verbs of the command line.
@@ -122,7 +124,7 @@ func newParser(into *verbs, options ...kong.Option) (*kong.Kong, error) {
 		kong.Name("gatehouse"),
 		kong.Description("Gatehouse keeps who may open what, since when and why, and what happened at the doors."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
-		kong.Vars{"version": version(), "data": defaultData(), "kinds": strings.Join(kindNames(), ",")},
+		kong.Vars{"version": version(), "data": defaultData(), "kinds": strings.Join(bulk.KindNames(), ",")},
 	}, options...)...)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
@@ -158,7 +159,7 @@ func (s *service) connectOut() error {
 func (n natsConfig) notIn(err error, creds, nkey string) error {
 	switch {
 	case !errors.Is(err, nats.ErrAuthorization):
-		return &unreachableError{base: n.URL, err: err}
+		return &client.UnreachableError{Base: n.URL, Err: err}
 	case n.CalloutSeed != "":
 		return usage("--nats-url %s: the servers do not let this instance in with %s (%v). The nkey must be of a user in the servers' configuration, "+
 			"as in deploy/nats/server.conf; servers in operator mode (JWT) have no such users and cannot ask this service who may connect: "+

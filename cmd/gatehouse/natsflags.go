@@ -1,6 +1,8 @@
 package main
 
-import "os"
+import (
+	"os"
+)
 
 // natsFlags say how an external cluster is reached, for the verbs that stand on one.
 type natsFlags struct {

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
 // orgCmd is about orgs.
@@ -67,7 +69,7 @@ func (c *orgCreateCmd) create(w *world) (ownerToken string, err error) {
 	if err != nil {
 		return "", err
 	}
-	a, err := remote.send(w.ctx, request{method: http.MethodPost, path: "/v1/orgs", body: body})
+	a, err := remote.Send(w.ctx, client.Request{Method: http.MethodPost, Path: "/v1/orgs", Body: body})
 	if err != nil {
 		return "", err
 	}
@@ -75,11 +77,11 @@ func (c *orgCreateCmd) create(w *world) (ownerToken string, err error) {
 		Token   string `json:"token"`
 		Expires string `json:"expires"`
 	}
-	if err := json.Unmarshal(a.body, &made); err != nil {
+	if err := json.Unmarshal(a.Body, &made); err != nil {
 		return "", err
 	}
 	if c.JSON {
-		return made.Token, w.printJSON(a.body, true)
+		return made.Token, w.printJSON(a.Body, true)
 	}
 	w.say("The org %s is made. This is the token of %s, good until %s; it is not shown again:", c.Org, c.Owner, made.Expires)
 	_, err = w.stdout.Write([]byte(made.Token + "\n"))

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // printJSON writes a JSON value as it came: indented for people, on one line for
@@ -37,12 +39,9 @@ func (w *world) print(value any, oneLine bool) error {
 // say tells something to the person at the terminal; it is no part of the output.
 func (w *world) say(format string, args ...any) { fmt.Fprintf(w.stderr, format+"\n", args...) }
 
-// progress tells how far something is, to a person alone: a program waits for the
-// end.
-func (w *world) progress(format string, args ...any) {
-	if onTerminal(w.stderr) {
-		w.say(format, args...)
-	}
+// teller tells on stderr how far something is; progress to a person alone.
+func (w *world) teller() bulk.Teller {
+	return bulk.Teller{To: w.stderr, Live: onTerminal(w.stderr), Now: w.now}
 }
 
 // onTerminal reports whether a stream is a terminal. Somebody may then read at once

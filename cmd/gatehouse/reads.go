@@ -1,17 +1,7 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"net/http"
-	"slices"
-	"time"
-
-	"gatehouse/domain"
-	"gatehouse/domain/schedule"
-	"gatehouse/gateways/httpapi"
-	"gatehouse/gateways/local"
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // readsCmd puts the reads of a file through the decision.
@@ -59,227 +49,23 @@ Examples:
   gatehouse reads export.csv --site hq --time-column at --credential-column card --door-columns door --json`
 }
 
-// readsSummary is the last line of reads.
-type readsSummary struct {
-	Reads       uint64            `json:"reads"`
-	Allowed     uint64            `json:"allowed"`
-	Denied      map[string]uint64 `json:"denied"`
-	Doors       int               `json:"doors"`
-	Credentials int               `json:"credentials"`
-	Skipped     int               `json:"skipped,omitempty"` // bad lines passed over
-	Damaged     uint64            `json:"damaged,omitempty"` // messages among the records that are none
-	Waiting     int               `json:"waiting,omitempty"` // the last line, which is unfinished
-}
-
-// Run checks the file, sends what is not recorded yet, and writes the summary.
+// Run sends the reads that are not recorded yet, and writes the summary.
 func (c *readsCmd) Run(w *world) error {
 	remote, err := c.Remote.client()
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
-	if remote.site == "" {
+	if remote.Site == "" {
 		return usage("at which site? give --site, or set GATEHOUSE_SITE")
 	}
-	zone, err := c.zone(w, remote)
+	sum, err := bulk.Reads(w.ctx, w.teller(), remote, bulk.ReadsOptions{Table: c.Table.table(), File: c.File, TimeColumn: c.TimeColumn, TimeLayout: c.TimeLayout,
+		Zone: c.Zone, CredentialColumn: c.CredentialColumn, DoorColumns: c.DoorColumns, DoorIDs: c.DoorIDs, SideColumn: c.SideColumn, Sides: c.Sides,
+		Format: c.Format, Gateway: c.Gateway, AsNew: c.AsNew, SkipBad: c.SkipBad})
 	if err != nil {
 		return err
 	}
-	source, err := c.source(zone)
-	if err != nil {
-		return err
-	}
-	// A first pass, so that a bad line, or two doors of one id, leave nothing half done.
-	bad := &badLines{w: w}
-	if err := source.each(bad, func(httpapi.CardRead) error { return nil }); err != nil {
-		return err
-	}
-	if bad.count > 0 && !c.SkipBad {
-		return usage("%s: %d lines cannot be read; nothing was sent; mend them or give --skip-bad", c.File, bad.count)
-	}
-	sending := &readsSender{cmd: c, w: w, remote: remote, source: source}
-	if err := sending.run(); err != nil {
-		return err
-	}
-	if source.waiting > 0 {
-		w.say("line %d is unfinished: it cannot be read and has no line end; it waits, start again when the file is whole", source.waiting)
-	}
-	t := sending.tally
-	return w.print(readsSummary{t.Reads, t.Allowed, t.Denied, t.Doors, t.Credentials, bad.count, t.Damaged, source.waiting}, c.Remote.JSON)
-}
-
-// zone is the one of times without an offset.
-func (c *readsCmd) zone(w *world, remote *client) (*schedule.Zone, error) {
-	if c.Zone == "" {
-		return remote.zoneOf(w.ctx, remote.site)
-	}
-	rules, err := schedule.LoadRules(c.Zone)
-	if err != nil {
-		return nil, usage("--zone: %v", err)
-	}
-	return rules.Compile(), nil
-}
-
-// readsSender sends the reads of a file that are not recorded yet.
-type readsSender struct {
-	cmd    *readsCmd
-	w      *world
-	remote *client
-	source *readSource
-	path   string   // of the gateway
-	rest   []string // other ids of the file
-	tally  local.Tally
-	told   time.Time
-}
-
-// run sends the reads of the file. The last one that is recorded is sent again, so that the service sees whether the file is the one of which it was.
-func (s *readsSender) run() error {
-	if err := s.open(); err != nil {
-		return err
-	}
-	err := s.sendAll()
-	differs, ok := errors.AsType[*differError](err)
-	switch {
-	case !ok:
-		return err
-	case len(s.rest) == 0:
-		return s.tellFirst(differs)
-	}
-	// It is named like a copy, and is none.
-	s.path, s.tally = s.remote.orgPath("sites", s.remote.site, "reads", s.rest[0]), local.Tally{}
-	if err := s.remote.get(s.w.ctx, s.path, nil, &s.tally); err != nil {
-		return err
-	}
-	return s.sendAll()
-}
-
-// sendAll sends the reads behind the last one that is recorded.
-func (s *readsSender) sendAll() error {
-	last := s.tally.Last
-	if last > 0 {
-		s.w.say("going on behind line %d", last)
-	}
-	var batch []httpapi.CardRead
-	var before *httpapi.CardRead // the last read of the file that should be recorded
-	s.told = s.w.now()
-	err := s.source.each(s.quiet(), func(r httpapi.CardRead) error {
-		if r.Number <= last {
-			before = &r
-			return nil
-		}
-		if before != nil {
-			batch, before = append(batch, *before), nil
-		}
-		batch = append(batch, r)
-		if len(batch) == local.MaxReads {
-			return s.send(&batch)
-		}
-		return nil
-	})
-	if before != nil {
-		batch = append(batch, *before)
-	}
-	if err == nil && len(batch) > 0 {
-		err = s.send(&batch)
-	}
-	return err
-}
-
-// quiet tells nothing: bad lines were told by the first pass.
-func (s *readsSender) quiet() *badLines { return &badLines{w: s.w, silent: true} }
-
-// open finds the gateway of the file, and what it has recorded: the first of its ids that
-// has anything, else the last.
-func (s *readsSender) open() error {
-	ids, apart, err := s.source.gatewaysOf()
-	if err != nil {
-		return err
-	}
-	if s.cmd.Gateway != "" {
-		ids = []string{s.cmd.Gateway}
-	}
-	for i, id := range ids {
-		if s.cmd.AsNew {
-			id += apart
-		}
-		if err := domain.CheckID(domain.ID(id)); err != nil {
-			return usage("--gateway: %v", err)
-		}
-		s.path = s.remote.orgPath("sites", s.remote.site, "reads", id)
-		if err := s.remote.get(s.w.ctx, s.path, nil, &s.tally); err != nil {
-			return err
-		}
-		if s.tally.Last > 0 {
-			s.rest = ids[i+1:]
-			break
-		}
-	}
-	return nil
-}
-
-// differError says that a line of the file is another than the one that was recorded.
-type differError struct {
-	line   uint64
-	detail string
-}
-
-// Error tells what the service said of it.
-func (e *differError) Error() string { return e.detail }
-
-// send sends reads and empties the list of them.
-func (s *readsSender) send(batch *[]httpapi.CardRead) error {
-	body, err := json.Marshal(map[string]any{"reads": *batch})
-	if err != nil {
-		return err
-	}
-	err = s.remote.ask(s.w.ctx, request{method: http.MethodPost, path: s.path, body: body}, &s.tally)
-	if problem, ok := errors.AsType[*answerError](err); ok && problem.Code == "reads_differ" && len(problem.Entries) == 1 {
-		err = &differError{(*batch)[problem.Entries[0].Index].Number, problem.Detail}
-	}
-	*batch = (*batch)[:0]
-	if now := s.w.now(); now.Sub(s.told) >= time.Second {
-		s.told = now
-		s.w.progress("%d reads, %d allowed", s.tally.Reads, s.tally.Allowed)
-	}
-	return err
-}
-
-// tellFirst finds the first line that is another one than was recorded, and refuses the
-// file. Reads that are recorded are compared, and nothing else: of those between one
-// that agrees and one that differs so many are sent at a time as may be.
-func (s *readsSender) tellFirst(differs *differError) error {
-	for agrees, step := uint64(0), uint64(2); step > 1; {
-		step = (differs.line - agrees + local.MaxReads - 1) / local.MaxReads
-		var probes []httpapi.CardRead
-		next := agrees + 1
-		err := s.source.each(s.quiet(), func(r httpapi.CardRead) error {
-			if r.Number >= next && r.Number < differs.line {
-				probes, next = append(probes, r), agrees+(r.Number-agrees-1)/step*step+step+1
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if len(probes) == 0 {
-			break
-		}
-		sent := slices.Clone(probes)
-		err = s.send(&probes)
-		found, ok := errors.AsType[*differError](err)
-		switch {
-		case ok:
-			differs = found
-		case err != nil:
-			return err
-		}
-		for _, r := range sent {
-			if r.Number < differs.line {
-				agrees = r.Number
-			}
-		}
-	}
-	return &codedError{exitRefused, fmt.Errorf("%s does not continue what is recorded of it: line %d: %s; nothing was sent; if it is another file, give it a --gateway of its own, or --as-new", s.cmd.File, differs.line, differs.detail)}
+	return w.print(sum, c.Remote.JSON)
 }

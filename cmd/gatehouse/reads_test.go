@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/bulk"
 	"gatehouse/gateways/local"
 )
 
@@ -80,7 +81,7 @@ func TestReadsGoOnAfterAStop(t *testing.T) {
 	again := s.at(t.Context(), readsOf(path)...)
 	require.Equal(t, exitDone, again.code, again.stderr)
 	assert.Contains(t, again.stderr, fmt.Sprintf("going on behind line %d", 2*local.MaxReads+1))
-	assert.Equal(t, readsSummary{Reads: lines, Allowed: lines, Denied: map[string]uint64{}, Doors: 1, Credentials: 1}, lastLine[readsSummary](t, again.stdout))
+	assert.Equal(t, bulk.ReadsSummary{Reads: lines, Allowed: lines, Denied: map[string]uint64{}, Doors: 1, Credentials: 1}, lastLine[bulk.ReadsSummary](t, again.stdout))
 	s.eachOnce(lines)
 
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
@@ -88,34 +89,8 @@ func TestReadsGoOnAfterAStop(t *testing.T) {
 	_, err = f.WriteString(passes(lines+1, lines+20))
 	require.NoError(t, err)
 	require.NoError(t, f.Close())
-	assert.Equal(t, uint64(lines+20), lastLine[readsSummary](t, s.must(readsOf(path)...)).Reads)
+	assert.Equal(t, uint64(lines+20), lastLine[bulk.ReadsSummary](t, s.must(readsOf(path)...)).Reads)
 	s.eachOnce(lines + 20)
-}
-
-func TestAGatewayIsOfItsFile(t *testing.T) {
-	dir := t.TempDir()
-	ids := func(name, text string) ([]string, string) {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-		ids, apart, err := (&readSource{cmd: &readsCmd{File: path, CredentialColumn: []string{"card"}}}).gatewaysOf()
-		require.NoError(t, err)
-		return ids, apart
-	}
-	first, apart := ids("Prox Reads.csv", "at,card\n1,2\n")
-	assert.Equal(t, []string{"reads-prox-reads-f16856ac"}, first, "what an earlier version recorded is found again")
-	grown, _ := ids("Prox Reads.csv", "at,card\r\n1, 2\r\n3,4\r\n")
-	assert.Equal(t, first, grown, "a file may grow")
-	for name, own := range map[string]string{"Prox Reads (1).csv": "prox-reads-1", "Prox Reads - Kopie.csv": "prox-reads-kopie", "Copy of Prox Reads.csv": "copy-of-prox-reads"} {
-		copied, _ := ids(name, "at,card\n1,2\n")
-		assert.Equal(t, append(slices.Clone(first), "reads-"+own+"-f16856ac"), copied, name)
-	}
-	changed, same := ids("Prox Reads.csv", "at,card\n1,3\n")
-	assert.NotEqual(t, first, changed)
-	assert.Equal(t, apart, same, "of the number of a card nothing can be guessed from it")
-	other, _ := ids("other.csv", "at,card\n1,2\n")
-	assert.NotEqual(t, first, other)
-	long, _ := ids(strings.Repeat("x", 60)+".csv", "at,card\n1,2\n")
-	assert.Regexp(t, `^reads-x{40}-[0-9a-f]{8}$`, long[0])
 }
 
 // TestBadReadsAreToldAndNothingIsSent checks that a bad line at the very end leaves
@@ -146,10 +121,10 @@ func TestBadReadsAreToldAndNothingIsSent(t *testing.T) {
 	assert.Empty(t, refused.stdout)
 	assert.Empty(t, s.recorded("till"))
 
-	want := readsSummary{Reads: 3, Allowed: 1, Doors: 2, Credentials: 2, Skipped: 6,
+	want := bulk.ReadsSummary{Reads: 3, Allowed: 1, Doors: 2, Credentials: 2, Skipped: 6,
 		Denied: map[string]uint64{"deny_no_access_right": 1, "deny_unknown_credential": 1}}
 	for range 2 {
-		assert.Equal(t, want, lastLine[readsSummary](t, s.must(readsOf(path, "--side-column", "side", "--skip-bad")...)))
+		assert.Equal(t, want, lastLine[bulk.ReadsSummary](t, s.must(readsOf(path, "--side-column", "side", "--skip-bad")...)))
 		assert.Equal(t, []string{"till:2", "till:4", "till:10"}, s.recorded("till"))
 	}
 }
@@ -205,7 +180,7 @@ func TestAFileThatDoesNotContinueIsRefused(t *testing.T) {
 	for range 2 {
 		o := send(day2, "--as-new")
 		require.Equal(t, exitDone, o.code, o.stderr)
-		assert.Equal(t, uint64(3), lastLine[readsSummary](t, o.stdout).Reads, "as new, once")
+		assert.Equal(t, uint64(3), lastLine[bulk.ReadsSummary](t, o.stdout).Reads, "as new, once")
 	}
 	s.eachOnce(lines + 2)
 }
@@ -222,13 +197,13 @@ func TestACopyOfAFileIsTakenOnce(t *testing.T) {
 	send("passes.csv", text)
 	for _, name := range []string{"passes.csv", "passes (1).csv", "passes - Copy.csv"} {
 		o := send(name, text)
-		assert.Equal(t, uint64(5), lastLine[readsSummary](t, o.stdout).Reads)
+		assert.Equal(t, uint64(5), lastLine[bulk.ReadsSummary](t, o.stdout).Reads)
 		assert.Contains(t, o.stderr, "going on behind line 6", name)
 	}
 	other := "at,card,door\n" + passes(1, 1) + passes(7, 9)
 	for range 2 {
 		o := send("passes (2).csv", other)
-		assert.Equal(t, uint64(4), lastLine[readsSummary](t, o.stdout).Reads, "it is named like a copy, and is none")
+		assert.Equal(t, uint64(4), lastLine[bulk.ReadsSummary](t, o.stdout).Reads, "it is named like a copy, and is none")
 	}
 }
 
@@ -241,7 +216,7 @@ func TestAnUnfinishedLineWaits(t *testing.T) {
 		o := s.at(t.Context(), readsOf(s.file("passes.csv", whole[:len(whole)-cut]))...)
 		require.Equal(t, exitDone, o.code, o.stderr)
 		assert.Contains(t, o.stderr, "line 4 is unfinished")
-		assert.Equal(t, 4, lastLine[readsSummary](t, o.stdout).Waiting)
+		assert.Equal(t, 4, lastLine[bulk.ReadsSummary](t, o.stdout).Waiting)
 	}
 	s.eachOnce(2)
 	o := s.at(t.Context(), readsOf(s.file("passes.csv", strings.TrimSuffix(whole, "\n")))...)
@@ -259,17 +234,17 @@ func TestOneCardHasOneNumberInEveryFile(t *testing.T) {
 	s.makeGate()
 	cards := s.file("cards.csv", "credential;number\nw1;012-00345\nw2;7:8\n")
 	words := []string{"import", "credentials", cards, "--set", "kind=card", "--set", "sites=hq", "--set", "person=anna", "--set", "format=wiegand26"}
-	assert.Equal(t, 2, lastLine[imported](t, s.must(words...)).Accepted)
+	assert.Equal(t, 2, lastLine[bulk.Imported](t, s.must(words...)).Accepted)
 	again := append(slices.Clone(words), "--set", "from=2026-01-01") // another list, of the same numbers
 	refused := s.at(t.Context(), again...)
 	assert.Equal(t, exitRefused, refused.code, refused.stderr)
 	typed := s.file("typed.csv", "credential,number\nw1,\"12,345\"\nw2,007-00008\n")
 	there := append(slices.Clone(words), "--json")
 	there[2] = typed
-	assert.Equal(t, 2, lastLine[imported](t, s.must(there...)).Repeated*2, "however they are typed, the cards are the same")
+	assert.Equal(t, 2, lastLine[bulk.Imported](t, s.must(there...)).Repeated*2, "however they are typed, the cards are the same")
 
 	reads := s.file("reads.csv", "at,card,door\n2026-03-02T08:00:00Z,012-00345,gate\n2026-03-02T08:00:01Z,\"12,00345\",gate\n2026-03-02T08:00:02Z,7 8,gate\n")
-	assert.Equal(t, uint64(3), lastLine[readsSummary](t, s.must(readsOf(reads, "--format", "wiegand26")...)).Allowed)
+	assert.Equal(t, uint64(3), lastLine[bulk.ReadsSummary](t, s.must(readsOf(reads, "--format", "wiegand26")...)).Allowed)
 	none := s.at(t.Context(), readsOf(reads, "--format", "wiegand-26")...)
 	assert.Equal(t, exitUsage, none.code)
 	assert.Contains(t, none.stderr, `--format: there is no format "wiegand-26"; did you mean wiegand26?`)
@@ -323,7 +298,7 @@ func TestReadsAreSentInConstantMemory(t *testing.T) {
 	s := &station{t: t, url: server.URL, token: "gh.acme.t.s"}
 	o := s.at(context.Background(), readsOf(path, "--zone", "Europe/Berlin")...)
 	require.Equal(t, exitDone, o.code, o.stderr)
-	assert.Equal(t, uint64(lines), lastLine[readsSummary](t, o.stdout).Reads)
+	assert.Equal(t, uint64(lines), lastLine[bulk.ReadsSummary](t, o.stdout).Reads)
 	t.Logf("%d lines; heap in use before the first read: %d KiB, at most: %d KiB", lines, first>>10, most>>10)
 	assert.Less(t, most, first+2<<20, "as much is in use whatever the number of lines")
 }

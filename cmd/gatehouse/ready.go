@@ -4,11 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/gateways/httpapi"
 )
 
@@ -35,9 +36,6 @@ Examples:
 // readyPause is how long it waits before it asks again.
 const readyPause = 100 * time.Millisecond
 
-// maxReadiness bounds the answer in bytes: a line for each org that is in trouble.
-const maxReadiness = 16 << 20
-
 // Run asks until the instance serves or the time is over.
 func (c *readyCmd) Run(w *world) error {
 	remote, err := remote{URL: c.URL, Token: c.Token}.client()
@@ -46,14 +44,14 @@ func (c *readyCmd) Run(w *world) error {
 	}
 	until := w.now().Add(c.Wait)
 	for {
-		body, err := remote.ready(w.ctx)
+		body, err := readiness(w.ctx, remote)
 		if err == nil {
 			return c.tell(w, body)
 		}
 		if !w.now().Before(until) {
 			return err
 		}
-		if err := pause(w.ctx, readyPause); err != nil {
+		if err := client.Pause(w.ctx, readyPause); err != nil {
 			return err
 		}
 	}
@@ -92,37 +90,26 @@ func described(t httpapi.Trouble) string {
 	return t.Part + ": " + t.Message
 }
 
-// ready returns the answer of an instance that serves, else an error that tells
-// what keeps it from serving.
-func (c *client) ready(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/readyz", nil)
-	if err != nil {
-		return nil, usage("--url %s: %v", c.base, err)
+// readiness returns the answer of an instance that serves, else an error that tells
+// why it does not serve.
+func readiness(ctx context.Context, c *client.Client) ([]byte, error) {
+	answer, err := c.SendOnce(ctx, client.Request{Method: http.MethodGet, Path: "/readyz"})
+	var found httpapi.Readiness
+	if err == nil {
+		if json.Unmarshal(answer.Body, &found) != nil || !found.Ready {
+			return nil, fmt.Errorf("%s does not answer like gatehouse serve; check --url", c.Base)
+		}
+		return answer.Body, nil
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Bearer "+c.token)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, &unreachableError{c.base, unwrapURL(err), "; is gatehouse serve running there?"}
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReadiness))
-	if err != nil {
-		return nil, &unreachableError{c.base, err, ""}
-	}
-	var answer httpapi.Readiness
-	if err := json.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusOK && len(answer.Troubles) == 0 {
-		return nil, asAnswerError(resp, body, "")
-	}
-	if answer.Ready {
-		return body, nil
+	refused, ok := errors.AsType[*client.AnswerError](err)
+	if !ok || json.Unmarshal(refused.Body, &found) != nil || len(found.Troubles) == 0 {
+		return nil, err
 	}
 	text := "not ready:"
-	for _, t := range answer.Troubles {
+	for _, t := range found.Troubles {
 		text += "\n  " + described(t)
 	}
-	if withheld(answer.Troubles) {
+	if withheld(found.Troubles) {
 		text += "\n" + howToSeeAll
 	}
 	return nil, &codedError{exitUnavailable, errors.New(text)}

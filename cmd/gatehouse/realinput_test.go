@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/bulk"
 )
 
 // TestRealInput puts the badge reads of a building through the decision. It compares
@@ -37,19 +39,15 @@ func TestRealInput(t *testing.T) {
 
 	s := newStation(t)
 	s.makeBuilding(linesOf(t, badges, 1), linesOf(t, reads, 5))
-	args := []string{"reads", reads, "--time-column", "timestamp", "--time-layout", "2006-01-02 15:04", "--credential-column", "prox-id", "--door-columns", "floor,zone"}
+	args := []string{"reads", reads, "--time-column", "timestamp", "--time-layout", "2006-01-02 15:04", "--credential-column", "prox-id", "--door-columns", "floor,zone", "--gateway", "building"}
 	first := s.must(args...)
-	got := lastLine[readsSummary](t, first)
+	got := lastLine[bulk.ReadsSummary](t, first)
 	assert.Equal(t, want, got)
 	shape := lastLine[map[string]json.RawMessage](t, first)
 	assert.Equal(t, []string{"allowed", "credentials", "denied", "doors", "reads"}, slices.Sorted(maps.Keys(shape)))
 
 	assert.Equal(t, first, s.must(args...), "the second time nothing is added")
-	sources := 0
-	ids, _, err := (&readSource{cmd: &readsCmd{File: reads, CredentialColumn: []string{"prox-id"}}}).gatewaysOf()
-	require.NoError(t, err)
-	sources = len(s.recorded(ids[0]))
-	assert.Equal(t, int(want.Reads), sources)
+	assert.Len(t, s.recorded("building"), int(want.Reads))
 	t.Logf("%s: %+v", reads, got)
 }
 
@@ -60,7 +58,7 @@ func absent(t *testing.T, what string) {
 }
 
 // expected asks awk.
-func expected(t *testing.T, badges, reads string) (want readsSummary) {
+func expected(t *testing.T, badges, reads string) (want bulk.ReadsSummary) {
 	t.Helper()
 	awk, err := exec.LookPath("awk")
 	require.NoError(t, err, "the calculation that the reads are compared with needs awk, as every Unix has it")

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/schemas/wire"
 )
 
@@ -71,27 +73,27 @@ func (c *replayCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
 	query := url.Values{}
 	if c.Type != "" {
 		query.Set("type", c.Type)
 	}
-	clock := remote.siteClock()
+	clock := input.SiteClock(remote)
 	for name, text := range map[string]string{"from": c.From, "to": c.To} {
-		bound, err := clock.bound(w.ctx, text)
+		at, err := bound(w.ctx, clock, text)
 		if err != nil {
 			return err
 		}
-		if bound != "" {
-			query.Set(name, bound)
+		if at != "" {
+			query.Set(name, at)
 		}
 	}
 	out := bufio.NewWriter(w.stdout)
 	lines := json.NewEncoder(out)
 	lines.SetEscapeHTML(false)
-	err = remote.replay(w.ctx, query, func(e replayed) error { return lines.Encode(e) })
+	err = replay(w.ctx, remote, query, func(e replayed) error { return lines.Encode(e) })
 	if flushErr := out.Flush(); err == nil {
 		err = flushErr
 	}
@@ -99,21 +101,21 @@ func (c *replayCmd) Run(w *world) error {
 }
 
 // bound reads a bound: a position as it is, a time as the service takes it.
-func (k *clock) bound(ctx context.Context, text string) (string, error) {
+func bound(ctx context.Context, k *input.Clock, text string) (string, error) {
 	if text == "" {
 		return "", nil
 	}
 	if _, err := wire.ParsePosition(text); err == nil {
 		return text, nil
 	}
-	at, err := k.read(ctx, text)
+	at, err := k.Read(ctx, text)
 	return at.Format(time.RFC3339Nano), err
 }
 
 // replay calls f for every event that a question for commits finds, in the order
 // of the ledger.
-func (c *client) replay(ctx context.Context, query url.Values, f func(replayed) error) error {
-	return c.each(ctx, c.orgPath("commits"), query, func(item json.RawMessage) error {
+func replay(ctx context.Context, c *client.Client, query url.Values, f func(replayed) error) error {
+	return c.Each(ctx, c.OrgPath("commits"), query, func(item json.RawMessage) error {
 		var commit replayedCommit
 		if err := json.Unmarshal(item, &commit); err != nil {
 			return err

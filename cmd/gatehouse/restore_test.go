@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
@@ -35,7 +36,7 @@ import (
 type backedUp struct {
 	t       *testing.T
 	s       *service
-	olga    *client
+	olga    *client.Client
 	target  string
 	witness string
 	id      *age.X25519Identity
@@ -63,7 +64,7 @@ func newBackedUpBy(t *testing.T, cfg serviceConfig) *backedUp {
 		{"GrantRight", `{"grant":"g-ben","person":"ben","right":"all"}`},
 		{"ErasePerson", `{"person":"gone"}`},
 	} {
-		require.NoError(t, b.olga.sends(t, c[0], c[1]), c[0])
+		require.NoError(t, sends(t, b.olga, c[0], c[1]), c[0])
 	}
 	return b
 }
@@ -192,8 +193,8 @@ func TestARestoreGivesTheLedgerBack(t *testing.T) {
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { return tableOf(t, again, now.N) == fresh.Digest() }, patience, 20*time.Millisecond)
 
-	b.olga.base = again.URL
-	require.NoError(t, b.olga.sends(t, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "tokens are good")
+	b.olga.Base = again.URL
+	require.NoError(t, sends(t, b.olga, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "tokens are good")
 	halt(t, again)
 	_, err = b.restore(restoreCmd{Target: b.target, Data: data, Witness: []string{b.witness}})
 	assert.ErrorIs(t, err, restore.ErrNotEmpty)
@@ -208,8 +209,8 @@ func TestWhatARestoreLostIsServedWhenItIsAccepted(t *testing.T) {
 		key = state.KeyOf("ben")
 		return nil
 	}))
-	require.NoError(t, b.olga.sends(t, "RevokeRight", `{"grant":"g-anna"}`))
-	require.NoError(t, b.olga.sends(t, "ErasePerson", `{"person":"ben"}`))
+	require.NoError(t, sends(t, b.olga, "RevokeRight", `{"grant":"g-anna"}`))
+	require.NoError(t, sends(t, b.olga, "ErasePerson", `{"person":"ben"}`))
 	lost, _ := headOf(t, b.s, "acme")
 	b.witnessed()
 	halt(t, b.s)
@@ -254,8 +255,8 @@ func TestWhatARestoreLostIsServedWhenItIsAccepted(t *testing.T) {
 		assert.Equal(t, domain.PersonStateErased, ben.State)
 		return nil
 	}))
-	b.olga.base = again.URL
-	require.NoError(t, b.olga.sends(t, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "no value is left that nobody can read")
+	b.olga.Base = again.URL
+	require.NoError(t, sends(t, b.olga, "RegisterPerson", `{"person":"carl","name":"Carl"}`), "no value is left that nobody can read")
 	overrides := 0
 	require.NoError(t, again.Store.Commits(t.Context(), domain.SystemOrg, 0, 0, func(c *schemas.Commit, _ []byte) error {
 		if c.Command == "RecordOverride" && strings.Contains(string(c.Events[0].Data), "acme="+backedUp.Position().String()) {
@@ -393,7 +394,7 @@ func TestWithoutAWitnessAnOperatorSaysWhoIsErased(t *testing.T) {
 		return nil
 	}))
 	b.run()
-	require.NoError(t, b.olga.sends(t, "ErasePerson", `{"person":"ben"}`))
+	require.NoError(t, sends(t, b.olga, "ErasePerson", `{"person":"ben"}`))
 	lost, _ := headOf(t, b.s, "acme")
 	halt(t, b.s)
 	list := filepath.Join(t.TempDir(), "erased")
@@ -448,9 +449,9 @@ func TestAKeyOfTagsIsNeverGoodAgain(t *testing.T) {
 		require.NoError(t, err)
 		public, err := pair.PublicKey()
 		require.NoError(t, err)
-		b.olga.base = s.URL
-		require.NoError(t, b.olga.sends(t, "RegisterGateway", `{"gateway":"`+gateway+`","site":"north","public_key":"`+public+`"}`))
-		require.NoError(t, b.olga.sends(t, "RetireGateway", `{"gateway":"`+gateway+`","reason":"stolen"}`))
+		b.olga.Base = s.URL
+		require.NoError(t, sends(t, b.olga, "RegisterGateway", `{"gateway":"`+gateway+`","site":"north","public_key":"`+public+`"}`))
+		require.NoError(t, sends(t, b.olga, "RetireGateway", `{"gateway":"`+gateway+`","reason":"stolen"}`))
 	}
 	fresh(b.s, "at first")
 	stolen(b.s, "g1")

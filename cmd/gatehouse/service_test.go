@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/eventstore/natsserver"
 )
 
@@ -56,14 +57,14 @@ func halt(t *testing.T, s *service) {
 
 // ownerOf makes an org by the bootstrap token of a service, and returns a client
 // of its owner.
-func ownerOf(t *testing.T, s *service, org string) *client {
+func ownerOf(t *testing.T, s *service, org string) *client.Client {
 	t.Helper()
 	c := newClient(s.URL, bootstrapOf(t, s), org, "")
 	var made struct {
 		Token string `json:"token"`
 	}
 	body := []byte(`{"org":"` + org + `","name":"Test","owner":"olga"}`)
-	require.NoError(t, c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: body}, &made))
+	require.NoError(t, c.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs", Body: body}, &made))
 	return newClient(s.URL, made.Token, org, "")
 }
 
@@ -75,8 +76,8 @@ func bootstrapOf(t *testing.T, s *service) string {
 }
 
 // sends sends a command and returns its error.
-func (c *client) sends(t *testing.T, name, fields string) error {
-	_, err := c.command(t.Context(), name, []byte(fields), "", nil)
+func sends(t *testing.T, c *client.Client, name, fields string) error {
+	_, err := c.Command(t.Context(), name, []byte(fields), "", nil)
 	return err
 }
 
@@ -99,7 +100,7 @@ func TestHealthReadinessAndMetrics(t *testing.T) {
 	cfg := testConfig(t)
 	cfg.MetricsListen = "127.0.0.1:0"
 	s := serveIn(t, cfg)
-	require.NoError(t, ownerOf(t, s, "acme").sends(t, "RegisterPerson", `{"person":"anna"}`))
+	require.NoError(t, sends(t, ownerOf(t, s, "acme"), "RegisterPerson", `{"person":"anna"}`))
 	status, _ := bodyOf(t, s.URL+"/healthz")
 	assert.Equal(t, 200, status)
 	require.Eventually(t, func() bool {
@@ -200,10 +201,10 @@ func TestTheBootstrapTokenOutlivesARestartAndNotADay(t *testing.T) {
 	second := bootstrapOf(t, s)
 	assert.NotEqual(t, first, second, "the ledger is empty still")
 	c := newClient(s.URL, first, "acme", "")
-	err := c.ask(t.Context(), request{method: "POST", path: "/v1/orgs", body: []byte(`{"org":"acme","name":"A","owner":"olga"}`)}, new(json.RawMessage))
+	err := c.Ask(t.Context(), client.Request{Method: "POST", Path: "/v1/orgs", Body: []byte(`{"org":"acme","name":"A","owner":"olga"}`)}, new(json.RawMessage))
 	assert.Equal(t, exitForbidden, exitCode(err))
 	c = ownerOf(t, s, "acme")
-	require.NoError(t, c.sends(t, "RegisterPerson", `{"person":"anna"}`))
+	require.NoError(t, sends(t, c, "RegisterPerson", `{"person":"anna"}`))
 	require.NoFileExists(t, s.BootstrapPath, "the first use of the org's token ends it")
 	halt(t, s)
 
@@ -212,7 +213,7 @@ func TestTheBootstrapTokenOutlivesARestartAndNotADay(t *testing.T) {
 	halt(t, s)
 	cfg.Bootstrap = true
 	s = serveIn(t, cfg)
-	require.NoError(t, ownerOf(t, s, "other").sends(t, "RegisterPerson", `{"person":"anna"}`), "a further org is asked for")
+	require.NoError(t, sends(t, ownerOf(t, s, "other"), "RegisterPerson", `{"person":"anna"}`), "a further org is asked for")
 }
 
 func TestAMalformedBootstrapFileIsNamed(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/deploy"
 )
 
@@ -29,7 +30,7 @@ type theSet struct {
 	*deploy.Set
 	t    *testing.T
 	said *bytes.Buffer
-	a, b *client
+	a, b *client.Client
 }
 
 // startSet starts the set on free ports, in a directory of the test.
@@ -78,16 +79,16 @@ func (s *theSet) tell() {
 }
 
 // done sends a command until an instance has taken it, and returns its position.
-func (s *theSet) done(c *client, name, fields string) string {
+func (s *theSet) done(c *client.Client, name, fields string) string {
 	s.t.Helper()
-	return s.doneAs(newKey(), c, name, fields)
+	return s.doneAs(client.NewKey(), c, name, fields)
 }
 
 // doneAs is done for a command that may have been sent before with its key.
-func (s *theSet) doneAs(key string, c *client, name, fields string) string {
+func (s *theSet) doneAs(key string, c *client.Client, name, fields string) string {
 	s.t.Helper()
 	for until := time.Now().Add(patience); ; {
-		text, err := c.command(s.t.Context(), name, []byte(fields), key, nil)
+		text, err := c.Command(s.t.Context(), name, []byte(fields), key, nil)
 		if err == nil {
 			var answer commandAnswer
 			require.NoError(s.t, json.Unmarshal(text, &answer))
@@ -99,10 +100,10 @@ func (s *theSet) doneAs(key string, c *client, name, fields string) string {
 }
 
 // name reads the name of a person at an instance that stands at a position.
-func (s *theSet) name(c *client, person, position string) string {
+func (s *theSet) name(c *client.Client, person, position string) string {
 	s.t.Helper()
 	var answer struct{ Name string }
-	require.NoError(s.t, c.get(s.t.Context(), c.orgPath("people", person), map[string][]string{"at_least": {position}}, &answer))
+	require.NoError(s.t, c.Get(s.t.Context(), c.OrgPath("people", person), map[string][]string{"at_least": {position}}, &answer))
 	return answer.Name
 }
 
@@ -124,14 +125,14 @@ func TestTheSetRunsAsProcesses(t *testing.T) {
 	s.applied()
 
 	require.NoError(t, s.Down(t.Context(), "gatehouse-a"))
-	s.b.sleep = func(context.Context, time.Duration) error { return nil }
-	cy := newKey()
-	_, err := s.b.command(t.Context(), "RegisterPerson", []byte(`{"person":"cy","name":"Cy"}`), cy, nil)
+	s.b.Sleep = func(context.Context, time.Duration) error { return nil }
+	cy := client.NewKey()
+	_, err := s.b.Command(t.Context(), "RegisterPerson", []byte(`{"person":"cy","name":"Cy"}`), cy, nil)
 	assert.ErrorContains(t, err, "vault_unavailable")
 	at = s.done(s.b, "SuspendPerson", `{"person":"bo"}`)
 
 	s.up()
-	s.b.sleep = pause
+	s.b.Sleep = client.Pause
 	assert.Equal(t, "Bo", s.name(s.a, "bo", at), "what was done without it is known to it")
 	at = s.doneAs(cy, s.b, "RegisterPerson", `{"person":"cy","name":"Cy"}`)
 	assert.Equal(t, "Cy", s.name(s.a, "cy", at))

@@ -76,7 +76,7 @@ func continuesStored(t *testing.T, data string, want storedData, added map[strin
 		compareStored(t, s, domain.ID(id), org, want.Fold, added[id])
 	}
 	owner := newClient(s.URL, want.Token, "acme", "")
-	require.NoError(t, owner.sends(t, "RegisterPerson", fmt.Sprintf(`{"person":"later-%d","name":"Later"}`, added["acme"])))
+	require.NoError(t, sends(t, owner, "RegisterPerson", fmt.Sprintf(`{"person":"later-%d","name":"Later"}`, added["acme"])))
 	added["acme"]++
 	for id := range want.Orgs {
 		_, err := s.Store.Execute(t.Context(), domain.ID(id), eventstore.Request{

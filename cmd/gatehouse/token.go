@@ -9,6 +9,9 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 )
 
 // tokenCmd is about tokens.
@@ -65,12 +68,12 @@ func (c *tokenIssueCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
 	expires := w.now().Add(time.Duration(c.For))
 	if c.Expires != "" {
-		if expires, err = remote.siteClock().read(w.ctx, c.Expires); err != nil {
+		if expires, err = input.SiteClock(remote).Read(w.ctx, c.Expires); err != nil {
 			return err
 		}
 	}
@@ -79,18 +82,18 @@ func (c *tokenIssueCmd) Run(w *world) error {
 		return err
 	}
 	// Its answer cannot be given twice, so what may have been lost is not sent again.
-	a, err := remote.send(w.ctx, request{method: http.MethodPost, path: remote.orgPath("tokens"), body: body, key: newKey(), once: true})
+	a, err := remote.Send(w.ctx, client.Request{Method: http.MethodPost, Path: remote.OrgPath("tokens"), Body: body, Key: client.NewKey(), Once: true})
 	if err != nil {
 		return err
 	}
 	if c.Remote.JSON {
-		return w.printJSON(a.body, true)
+		return w.printJSON(a.Body, true)
 	}
 	var made struct {
 		Token string `json:"token"`
 		ID    string `json:"token_id"`
 	}
-	if err := json.Unmarshal(a.body, &made); err != nil {
+	if err := json.Unmarshal(a.Body, &made); err != nil {
 		return err
 	}
 	w.say("The token %s of %s is good until %s; it is not shown again:", made.ID, c.Person, expires.UTC().Format(time.RFC3339))
@@ -119,7 +122,7 @@ func (c *tokenListCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	if err := remote.authorized(); err != nil {
+	if err := remote.Authorized(); err != nil {
 		return err
 	}
 	query := url.Values{}
@@ -127,11 +130,11 @@ func (c *tokenListCmd) Run(w *world) error {
 		query.Set("person", c.Person)
 	}
 	if c.Remote.JSON {
-		return remote.each(w.ctx, remote.orgPath("tokens"), query, func(item json.RawMessage) error { return w.printJSON(item, true) })
+		return remote.Each(w.ctx, remote.OrgPath("tokens"), query, func(item json.RawMessage) error { return w.printJSON(item, true) })
 	}
 	table := tabwriter.NewWriter(w.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "TOKEN\tPERSON\tSCOPE\tEXPIRES\tSTATE")
-	err = remote.each(w.ctx, remote.orgPath("tokens"), query, func(item json.RawMessage) error {
+	err = remote.Each(w.ctx, remote.OrgPath("tokens"), query, func(item json.RawMessage) error {
 		var t struct {
 			ID, Person, Scope string
 			Expires           time.Time
@@ -183,7 +186,7 @@ func (c *tokenRevokeCmd) Run(w *world) error {
 	if err != nil {
 		return err
 	}
-	result, err := remote.command(w.ctx, "RevokeToken", body, "", nil)
+	result, err := remote.Command(w.ctx, "RevokeToken", body, "", nil)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 )
@@ -13,14 +15,14 @@ import (
 const maxAsked = 50
 
 // wording names people and reads clocks for the answer to a dry run.
-func (c *client) wording(ctx context.Context, events []toldEvent) domain.Wording {
+func wording(ctx context.Context, c *client.Client, events []toldEvent) domain.Wording {
 	names := addresses(events)
 	zones := map[domain.ID]*schedule.Zone{}
 	return domain.Wording{
 		Zone: func(site domain.ID) *schedule.Zone {
 			zone, known := zones[site]
 			if !known && len(zones) < maxAsked {
-				zone, _ = c.zoneOf(ctx, string(site)) // not everybody sees the site: nil then
+				zone, _ = input.ZoneOf(ctx, c, string(site)) // not everybody sees the site: nil then
 				zones[site] = zone
 			}
 			return zone
@@ -28,7 +30,7 @@ func (c *client) wording(ctx context.Context, events []toldEvent) domain.Wording
 		Person: func(id domain.ID) string {
 			name, known := names[string(id)]
 			if !known && len(names) < maxAsked {
-				name = c.addressOf(ctx, string(id))
+				name = addressOf(ctx, c, string(id))
 				names[string(id)] = name
 			}
 			if name == "" {
@@ -54,13 +56,13 @@ func addresses(events []toldEvent) map[string]string {
 
 // addressOf is the address of a person who has not shown yet who they are; empty for
 // others, and for who may not see it.
-func (c *client) addressOf(ctx context.Context, person string) string {
+func addressOf(ctx context.Context, c *client.Client, person string) string {
 	var found struct {
 		State string `json:"state"`
 		Email string `json:"email"`
 		Phone string `json:"phone"`
 	}
-	if err := c.get(ctx, c.orgPath("people", person), nil, &found); err != nil || found.State != string(domain.PersonStatePending) {
+	if err := c.Get(ctx, c.OrgPath("people", person), nil, &found); err != nil || found.State != string(domain.PersonStatePending) {
 		return ""
 	}
 	return cmp.Or(found.Email, found.Phone)

@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"encoding/json"
@@ -8,27 +8,28 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/schemas"
 )
 
-// shape is what a JSON Schema says of a value, as far as the command line needs
+// Shape is what a JSON Schema says of a value, as far as the command line needs
 // it.
-type shape struct {
+type Shape struct {
 	Type        string            `json:"-"`
 	Clears      bool              `json:"-"` // null may stand for the value, and clears it
 	Format      string            `json:"format"`
 	Pattern     string            `json:"pattern"`
 	Description string            `json:"description"`
 	Enum        []string          `json:"enum"`
-	Properties  map[string]*shape `json:"properties"`
+	Properties  map[string]*Shape `json:"properties"`
 	Required    []string          `json:"required"`
-	Items       *shape            `json:"items"`
+	Items       *Shape            `json:"items"`
 }
 
 // UnmarshalJSON reads a schema, whose type may be two of which one is null.
-func (s *shape) UnmarshalJSON(data []byte) error {
-	type plain shape
+func (s *Shape) UnmarshalJSON(data []byte) error {
+	type plain Shape
 	with := struct {
 		Types json.RawMessage `json:"type"`
 		*plain
@@ -54,40 +55,40 @@ func (s *shape) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// commandShape is the shape of a command's fields. This binary knows the commands
+// ShapeOf is the shape of a command's fields. This binary knows the commands
 // of its own version; a service of a later one may have more.
-func commandShape(name string) (*shape, error) {
+func ShapeOf(name string) (*Shape, error) {
 	b, ok := schemas.CommandSchema(name)
 	if !ok {
-		return nil, usage("there is no command %s%s; gatehouse do --list lists all", name, didYouMean(name, commandNames()))
+		return nil, client.Usagef("there is no command %s%s; gatehouse do --list lists all", name, DidYouMean(name, CommandNames()))
 	}
-	var s shape
+	var s Shape
 	if err := json.Unmarshal(b, &s); err != nil {
 		return nil, fmt.Errorf("the schema of %s: %w", name, err)
 	}
 	return &s, nil
 }
 
-// commandNames lists the commands that people may send.
-func commandNames() []string {
+// CommandNames lists the commands that people may send.
+func CommandNames() []string {
 	var names []string
 	for _, c := range domain.Commands() {
-		if !forServiceAlone(c) {
+		if !ForServiceAlone(c) {
 			names = append(names, c.Name)
 		}
 	}
 	return names
 }
 
-// forServiceAlone reports whether no person may ever send a command.
-func forServiceAlone(c domain.CommandType) bool {
+// ForServiceAlone reports whether no person may ever send a command.
+func ForServiceAlone(c domain.CommandType) bool {
 	p := c.Permit()
 	p.Service, p.Bootstrap = false, false
 	return p == domain.Permit{}
 }
 
-// fields lists what the shape has, those that are required first.
-func (s *shape) fields() []string {
+// Names lists what the shape has, those that are required first.
+func (s *Shape) Names() []string {
 	return slices.SortedFunc(maps.Keys(s.Properties), func(a, b string) int {
 		if ra, rb := slices.Contains(s.Required, a), slices.Contains(s.Required, b); ra != rb {
 			if ra {
@@ -100,7 +101,7 @@ func (s *shape) fields() []string {
 }
 
 // kind says what a field holds, in a few words.
-func (s *shape) kind() string {
+func (s *Shape) kind() string {
 	switch {
 	case len(s.Enum) > 0:
 		return strings.Join(s.Enum, "|")
@@ -117,7 +118,7 @@ func (s *shape) kind() string {
 }
 
 // takes reports whether the pattern of a field, if it has one, takes a text.
-func (s *shape) takes(text string) bool {
+func (s *Shape) takes(text string) bool {
 	if s.Pattern == "" {
 		return false
 	}
@@ -125,9 +126,9 @@ func (s *shape) takes(text string) bool {
 	return taken && err == nil
 }
 
-// describe writes the fields of a shape and of what is below it.
-func (s *shape) describe(out *strings.Builder, prefix string) {
-	for _, name := range s.fields() {
+// Describe writes the fields of a shape and of what is below it.
+func (s *Shape) Describe(out *strings.Builder, prefix string) {
+	for _, name := range s.Names() {
 		f := s.Properties[name]
 		path := prefix + name
 		mark := ""
@@ -144,15 +145,15 @@ func (s *shape) describe(out *strings.Builder, prefix string) {
 		out.WriteByte('\n')
 		switch {
 		case f.Type == "object":
-			f.describe(out, path+".")
+			f.Describe(out, path+".")
 		case f.Type == "array" && f.Items != nil && f.Items.Type == "object":
-			f.Items.describe(out, path+"[0].")
+			f.Items.Describe(out, path+"[0].")
 		}
 	}
 }
 
-// didYouMean proposes the name that is nearest to one that there is not.
-func didYouMean(name string, names []string) string {
+// DidYouMean proposes the name that is nearest to one that there is not.
+func DidYouMean(name string, names []string) string {
 	near := schemas.Nearest(name, names)
 	if len(near) == 0 {
 		return ""

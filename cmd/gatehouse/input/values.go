@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"bytes"
@@ -12,57 +12,58 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain/schedule"
 	"gatehouse/schemas/wire"
 )
 
-// assigner puts values into the fields of a command by their shape.
-type assigner struct {
-	command string
-	shape   *shape
-	clock   *clock
+// Assigner puts values into the fields of a command by their shape.
+type Assigner struct {
+	Command string
+	Shape   *Shape
+	Clock   *Clock
 }
 
 // value reads the text of a value by its shape.
-func (a *assigner) value(ctx context.Context, s *shape, x assignment) (any, error) {
+func (a *Assigner) value(ctx context.Context, s *Shape, x Assignment) (any, error) {
 	switch {
-	case s.Clears && x.text == "null":
+	case s.Clears && x.Text == "null":
 		return nil, nil
 	case s.Type == "string":
-		return a.text(ctx, s, x.key, x.text)
+		return a.text(ctx, s, x.Key, x.Text)
 	case s.Type == "boolean":
-		switch strings.ToLower(x.text) {
+		switch strings.ToLower(x.Text) {
 		case "true":
 			return true, nil
 		case "false":
 			return false, nil
 		}
-		return nil, usage("%s: %q is neither true nor false", x.key, x.text)
-	case s.Type == "array" && s.Items != nil && s.Items.Type == "string" && !strings.HasPrefix(strings.TrimSpace(x.text), "["):
+		return nil, client.Usagef("%s: %q is neither true nor false", x.Key, x.Text)
+	case s.Type == "array" && s.Items != nil && s.Items.Type == "string" && !strings.HasPrefix(strings.TrimSpace(x.Text), "["):
 		list := []any{}
-		if x.text == "" {
+		if x.Text == "" {
 			return list, nil
 		}
-		for part := range strings.SplitSeq(x.text, ",") {
+		for part := range strings.SplitSeq(x.Text, ",") {
 			list = append(list, strings.TrimSpace(part))
 		}
-		return a.below(ctx, s, x.key, list)
+		return a.Below(ctx, s, x.Key, list)
 	}
-	value, err := readJSON([]byte(x.text))
+	value, err := ReadJSON([]byte(x.Text))
 	if errors.Is(err, errNoJSON) {
-		return nil, usage("%s: %q is no %s; write it as JSON", x.key, x.text, s.kind())
+		return nil, client.Usagef("%s: %q is no %s; write it as JSON", x.Key, x.Text, s.kind())
 	}
 	if err != nil {
-		return nil, usage("%s: %v", x.key, err)
+		return nil, client.Usagef("%s: %v", x.Key, err)
 	}
-	return a.below(ctx, s, x.key, value)
+	return a.Below(ctx, s, x.Key, value)
 }
 
 // errNoJSON says that a text is no JSON.
 var errNoJSON = errors.New("it is no JSON")
 
-// readJSON reads one JSON value, of which no field stands twice.
-func readJSON(text []byte) (value any, err error) {
+// ReadJSON reads one JSON value, of which no field stands twice.
+func ReadJSON(text []byte) (value any, err error) {
 	if !json.Valid(text) {
 		return nil, errNoJSON
 	}
@@ -74,9 +75,9 @@ func readJSON(text []byte) (value any, err error) {
 	return value, d.Decode(&value)
 }
 
-// below reads the values inside a JSON value as if each were a field of its own. It
+// Below reads the values inside a JSON value as if each were a field of its own. It
 // refuses fields that the shape does not have. The service reports other errors.
-func (a *assigner) below(ctx context.Context, s *shape, key string, value any) (any, error) {
+func (a *Assigner) Below(ctx context.Context, s *Shape, key string, value any) (any, error) {
 	switch v := value.(type) {
 	case string:
 		if s.Type == "string" {
@@ -87,7 +88,7 @@ func (a *assigner) below(ctx context.Context, s *shape, key string, value any) (
 			return v, nil
 		}
 		for i, entry := range v {
-			read, err := a.below(ctx, s.Items, fmt.Sprintf("%s[%d]", key, i), entry)
+			read, err := a.Below(ctx, s.Items, fmt.Sprintf("%s[%d]", key, i), entry)
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +104,7 @@ func (a *assigner) below(ctx context.Context, s *shape, key string, value any) (
 			if field == nil {
 				return nil, a.unknown(s, path, name)
 			}
-			read, err := a.below(ctx, field, path, v[name])
+			read, err := a.Below(ctx, field, path, v[name])
 			if err != nil {
 				return nil, err
 			}
@@ -114,26 +115,26 @@ func (a *assigner) below(ctx context.Context, s *shape, key string, value any) (
 }
 
 // unknown refuses a field that a shape has not.
-func (a *assigner) unknown(s *shape, path, name string) error {
-	names := s.fields()
+func (a *Assigner) unknown(s *Shape, path, name string) error {
+	names := s.Names()
 	if len(names) == 0 {
-		return usage("%s: %s has no field %s", path, a.command, name)
+		return client.Usagef("%s: %s has no field %s", path, a.Command, name)
 	}
-	return usage("%s: %s has no field %s%s; there are %s", path, a.command, name, didYouMean(name, names), strings.Join(names, ", "))
+	return client.Usagef("%s: %s has no field %s%s; there are %s", path, a.Command, name, DidYouMean(name, names), strings.Join(names, ", "))
 }
 
 // text reads a text by its shape.
-func (a *assigner) text(ctx context.Context, s *shape, key, text string) (string, error) {
+func (a *Assigner) text(ctx context.Context, s *Shape, key, text string) (string, error) {
 	switch {
 	case s.Format == "date-time":
-		at, err := a.clock.read(ctx, text)
+		at, err := a.Clock.Read(ctx, text)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", key, err)
 		}
 		return at.Format(time.RFC3339Nano), nil
 	case s.Format == "date":
 		if _, err := schedule.ParseDate(text); err != nil {
-			return "", usage("%s: %v", key, err)
+			return "", client.Usagef("%s: %v", key, err)
 		}
 	case len(s.Enum) > 0:
 		for _, word := range s.Enum {
@@ -141,9 +142,9 @@ func (a *assigner) text(ctx context.Context, s *shape, key, text string) (string
 				return word, nil
 			}
 		}
-		return "", usage("%s: %q is none of %s", key, text, strings.Join(s.Enum, ", "))
+		return "", client.Usagef("%s: %q is none of %s", key, text, strings.Join(s.Enum, ", "))
 	case s.takes(someDateTime):
-		reading, err := a.clock.reading(ctx, text)
+		reading, err := a.Clock.reading(ctx, text)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", key, err)
 		}

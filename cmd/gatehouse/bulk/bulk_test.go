@@ -1,4 +1,4 @@
-package main
+package bulk
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 
 func TestOfManyBadLinesTheFirstAreTold(t *testing.T) {
 	var told bytes.Buffer
-	bad := &badLines{w: &world{stderr: &told}}
+	bad := &badLines{teller: Teller{To: &told}}
 	for i := range 2 * toldLines {
 		bad.add(&tables.BadLine{Line: i, Reason: "why"})
 	}

@@ -1,29 +1,31 @@
-package main
+package bulk
 
 import (
 	"fmt"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/gateways/httpapi"
 )
 
 // kind is a kind of line of a file, the same for import and export.
 type kind struct {
 	httpapi.Kind
-	shape *shape // of the command that a line becomes
+	shape *input.Shape // of the command that a line becomes
 }
 
 func kindNamed(name string) (kind, error) {
 	k, ok := httpapi.KindNamed(name)
 	if !ok {
-		return kind{}, usage("there is no kind of line %s%s", name, didYouMean(name, kindNames()))
+		return kind{}, client.Usagef("there is no kind of line %s%s", name, input.DidYouMean(name, KindNames()))
 	}
-	shape, err := commandShape(k.Command)
+	shape, err := input.ShapeOf(k.Command)
 	return kind{k, shape}, err
 }
 
-// kindNames lists the kinds in the order in which files are imported.
-func kindNames() []string {
+// KindNames lists the kinds in the order in which files are imported.
+func KindNames() []string {
 	var out []string
 	for _, k := range httpapi.Kinds {
 		out = append(out, k.Name)
@@ -31,8 +33,8 @@ func kindNames() []string {
 	return out
 }
 
-// kindTable lists the kinds with their commands for a help text, in their order.
-func kindTable() string {
+// KindTable lists the kinds with their commands for a help text, in their order.
+func KindTable() string {
 	var out strings.Builder
 	rows := (len(httpapi.Kinds) + 1) / 2
 	for i := range rows {
@@ -63,24 +65,4 @@ func (k kind) idOf(fields map[string]any) string {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, "/")
-}
-
-// wrapped joins words by blanks into lines of a width.
-func wrapped(words []string, width int, newLine string) string {
-	var out strings.Builder
-	at := 0
-	for i, word := range words {
-		switch {
-		case i == 0:
-		case at+1+len(word) > width:
-			out.WriteString(newLine)
-			at = 0
-		default:
-			out.WriteByte(' ')
-			at++
-		}
-		out.WriteString(word)
-		at += len(word)
-	}
-	return out.String()
 }

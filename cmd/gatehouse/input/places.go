@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain/schedule"
 )
 
@@ -20,11 +21,11 @@ var placeFields = []struct{ field, list string }{
 // errNoPlace says that nothing which a command names has a site.
 var errNoPlace = errors.New("no site")
 
-// commandClock is the clock of the site at which a command acts by its fields, else of
+// CommandClock is the clock of the site at which a command acts by its fields, else of
 // --site. Fields of the command line are as they are typed.
-func (c *client) commandClock(fields map[string]any, given []assignment) *clock {
-	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) {
-		if err := c.authorized(); err != nil {
+func CommandClock(c *client.Client, fields map[string]any, given []Assignment) *Clock {
+	return &Clock{Zone: func(ctx context.Context) (*schedule.Zone, error) {
+		if err := c.Authorized(); err != nil {
 			return nil, err
 		}
 		for _, p := range placeFields {
@@ -32,30 +33,30 @@ func (c *client) commandClock(fields map[string]any, given []assignment) *clock 
 			if len(ids) == 0 {
 				continue
 			}
-			zone, err := c.zoneOfAll(ctx, p.list, ids)
-			_, refused := errors.AsType[*answerError](err)
+			zone, err := zoneOfAll(ctx, c, p.list, ids)
+			_, refused := errors.AsType[*client.AnswerError](err)
 			// An id that there is not yet, or that is not for this person, says nothing.
 			if passed := refused || errors.Is(err, errNoPlace); !passed || p.field == "site" {
 				return zone, err
 			}
 		}
-		return c.zoneOf(ctx, c.site)
+		return ZoneOf(ctx, c, c.Site)
 	}}
 }
 
 // idsIn lists the ids that a field has, on the command line or else in the file.
-func idsIn(field string, fields map[string]any, given []assignment) (ids []string) {
+func idsIn(field string, fields map[string]any, given []Assignment) (ids []string) {
 	value := fields[field]
 	for _, x := range given {
-		if x.key != field && !strings.HasPrefix(x.key, field+"[") {
+		if x.Key != field && !strings.HasPrefix(x.Key, field+"[") {
 			continue
 		}
 		var list []any
-		if json.Unmarshal([]byte(x.text), &list) == nil {
+		if json.Unmarshal([]byte(x.Text), &list) == nil {
 			value = list
 			continue
 		}
-		for id := range strings.SplitSeq(x.text, ",") {
+		for id := range strings.SplitSeq(x.Text, ",") {
 			ids = append(ids, strings.TrimSpace(id))
 		}
 	}
@@ -76,15 +77,15 @@ func idsIn(field string, fields map[string]any, given []assignment) (ids []strin
 }
 
 // zoneOfAll is the zone of all things of a list, which is one or nobody's guess.
-func (c *client) zoneOfAll(ctx context.Context, list string, ids []string) (*schedule.Zone, error) {
+func zoneOfAll(ctx context.Context, c *client.Client, list string, ids []string) (*schedule.Zone, error) {
 	var zone *schedule.Zone
 	for _, id := range ids {
-		next, err := c.zoneOfThing(ctx, list, id)
+		next, err := zoneOfThing(ctx, c, list, id)
 		if err != nil {
 			return nil, err
 		}
 		if zone != nil && zone.Name() != next.Name() {
-			return nil, usage("a time without an offset is of one clock, and there are those of %s and %s: write the offset, as in 2026-03-02T08:30:00+01:00", zone.Name(), next.Name())
+			return nil, client.Usagef("a time without an offset is of one clock, and there are those of %s and %s: write the offset, as in 2026-03-02T08:30:00+01:00", zone.Name(), next.Name())
 		}
 		zone = next
 	}
@@ -95,9 +96,9 @@ func (c *client) zoneOfAll(ctx context.Context, list string, ids []string) (*sch
 }
 
 // zoneOfThing asks for the zone of a site, or of what lies at one or at several.
-func (c *client) zoneOfThing(ctx context.Context, list, id string) (*schedule.Zone, error) {
+func zoneOfThing(ctx context.Context, c *client.Client, list, id string) (*schedule.Zone, error) {
 	if list == "sites" {
-		return c.zoneOf(ctx, id)
+		return ZoneOf(ctx, c, id)
 	}
 	var found struct {
 		Zone  string   `json:"zone"`
@@ -106,7 +107,7 @@ func (c *client) zoneOfThing(ctx context.Context, list, id string) (*schedule.Zo
 		Unit  string   `json:"unit"`
 		Right string   `json:"right"`
 	}
-	if err := c.get(ctx, c.orgPath(list, id), nil, &found); err != nil {
+	if err := c.Get(ctx, c.OrgPath(list, id), nil, &found); err != nil {
 		return nil, err
 	}
 	if list == "units" {
@@ -117,26 +118,26 @@ func (c *client) zoneOfThing(ctx context.Context, list, id string) (*schedule.Zo
 		return zoneNamed(found.Zone, "door "+id)
 	case found.Unit != "":
 		// A door tells the clock of its site also to those who may not see the site.
-		if zone, err := c.zoneOfDoors(ctx, found.Unit); err == nil {
+		if zone, err := zoneOfDoors(ctx, c, found.Unit); err == nil {
 			return zone, nil
 		}
 	case found.Right != "":
-		return c.zoneOfThing(ctx, "rights", found.Right)
+		return zoneOfThing(ctx, c, "rights", found.Right)
 	}
 	if found.Site != "" {
-		return c.zoneOf(ctx, found.Site)
+		return ZoneOf(ctx, c, found.Site)
 	}
-	return c.zoneOfAll(ctx, "sites", found.Sites)
+	return zoneOfAll(ctx, c, "sites", found.Sites)
 }
 
 // zoneOfDoors is the zone of the doors of a unit.
-func (c *client) zoneOfDoors(ctx context.Context, unit string) (*schedule.Zone, error) {
+func zoneOfDoors(ctx context.Context, c *client.Client, unit string) (*schedule.Zone, error) {
 	var doors struct {
 		Items []struct {
 			Zone string `json:"zone"`
 		} `json:"items"`
 	}
-	if err := c.get(ctx, c.orgPath("doors"), url.Values{"unit": {unit}, "limit": {"1"}}, &doors); err != nil {
+	if err := c.Get(ctx, c.OrgPath("doors"), url.Values{"unit": {unit}, "limit": {"1"}}, &doors); err != nil {
 		return nil, err
 	}
 	if len(doors.Items) == 0 {

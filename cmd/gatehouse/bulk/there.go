@@ -1,4 +1,4 @@
-package main
+package bulk
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/gateways/httpapi"
 )
 
@@ -65,7 +66,7 @@ func (i *importer) thingsOf(named map[int][]string) (map[string]map[string]any, 
 	}
 	found := &things{kind: i.kind, by: map[string]map[string]any{}}
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(all)), idsAtOnce) {
-		if _, err := i.remote.export(i.w.ctx, i.kind.Name, ids, found); err != nil {
+		if _, err := export(i.ctx, i.remote, i.kind.Name, ids, found); err != nil {
 			return nil, err
 		}
 	}
@@ -107,7 +108,7 @@ func (i *importer) same(entry json.RawMessage, has map[string]any) bool {
 
 // sameValue compares two values by what they mean: instants, lists of texts in any
 // order, texts without blanks at their ends, as they are kept.
-func sameValue(s *shape, a, b any) bool {
+func sameValue(s *input.Shape, a, b any) bool {
 	if b == nil { // a value that says nothing is left out
 		text, err := json.Marshal(a)
 		return err == nil && slices.Contains([]string{"false", "0", `""`, "[]", "{}"}, string(text))

@@ -1,4 +1,4 @@
-package main
+package bulk
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/gateways/tables"
 )
@@ -35,8 +36,8 @@ func (i *importer) send() error {
 		if err := i.drop(refused); err != nil {
 			return err
 		}
-		if !i.cmd.passes() && !i.cmd.DryRun {
-			return &codedError{exitRefused, fmt.Errorf("%d lines are refused; the lists before are committed, nothing of this one is; mend them, or give --skip-bad", len(refused))}
+		if !i.opt.passes() && !i.opt.DryRun {
+			return refusedf("%d lines are refused; the lists before are committed, nothing of this one is; mend them, or give --skip-bad", len(refused))
 		}
 	}
 	return nil
@@ -55,12 +56,12 @@ func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 	}
 	sum := sha256.Sum256(body)
 	options := url.Values{}
-	if i.cmd.DryRun {
+	if i.opt.DryRun {
 		options.Set("dry_run", "true")
 		options.Set("rehearsal", i.rehearsal)
 	}
-	answer, err := i.remote.command(i.w.ctx, i.kind.Command, body, "import-"+hex.EncodeToString(sum[:]), options)
-	if problem, ok := errors.AsType[*answerError](err); ok && exitOfStatus(problem.Status) == exitRefused {
+	answer, err := i.remote.Command(i.ctx, i.kind.Command, body, "import-"+hex.EncodeToString(sum[:]), options)
+	if problem, ok := errors.AsType[*client.AnswerError](err); ok && problem.Refused() {
 		if refused := refusedEntries(problem, len(i.list)); refused != nil {
 			return refused, nil
 		}
@@ -80,22 +81,24 @@ func (i *importer) sendOnce() (map[int]httpapi.Entry, error) {
 	switch {
 	case done.Repeated:
 		i.report.Repeated++
-	case !i.cmd.DryRun:
+	case !i.opt.DryRun:
 		i.report.Commits++
 	}
-	if now := i.w.now(); now.Sub(i.told) >= time.Second {
+	if now := i.teller.Now(); now.Sub(i.told) >= time.Second {
 		i.told = now
-		i.w.progress("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
+		i.teller.progress("%d lines, %d accepted, at %s", i.report.Lines, i.report.Accepted, done.Position)
 	}
 	return nil, nil
 }
 
 // goesOn says of an import for which the service has no time what to do then.
 func goesOn(err error) error {
-	if exitCode(err) != exitUnavailable {
+	problem, answered := errors.AsType[*client.AnswerError](err)
+	_, unreachable := errors.AsType[*client.UnreachableError](err)
+	if !unreachable && !errors.Is(err, context.DeadlineExceeded) && !(answered && problem.Unavailable()) {
 		return err
 	}
-	if problem, ok := errors.AsType[*answerError](err); ok {
+	if answered {
 		problem.Key = "" // which is no flag of import
 	}
 	return fmt.Errorf("%w; start the import again in the same words, and it goes on", err)
@@ -103,7 +106,7 @@ func goesOn(err error) error {
 
 // refusedEntries are the refused entries of a list; nil when the refusal is about
 // the list as a whole.
-func refusedEntries(p *answerError, entries int) map[int]httpapi.Entry {
+func refusedEntries(p *client.AnswerError, entries int) map[int]httpapi.Entry {
 	out := map[int]httpapi.Entry{}
 	for _, e := range p.Entries {
 		out[e.Index] = e
@@ -148,7 +151,7 @@ func (i *importer) rehearse() error {
 	var begun struct {
 		Rehearsal string `json:"rehearsal"`
 	}
-	err := i.remote.ask(i.w.ctx, request{method: http.MethodPost, path: i.remote.orgPath("rehearsals")}, &begun)
+	err := i.remote.Ask(i.ctx, client.Request{Method: http.MethodPost, Path: i.remote.OrgPath("rehearsals")}, &begun)
 	i.rehearsal = begun.Rehearsal
 	return err
 }
@@ -159,9 +162,9 @@ const goodbye = 2 * time.Second
 
 // endRehearsal releases the copy of the org, also after an interruption.
 func (i *importer) endRehearsal() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.w.ctx), goodbye)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(i.ctx), goodbye)
 	defer cancel()
-	if _, err := i.remote.sendOnce(ctx, request{method: http.MethodDelete, path: i.remote.orgPath("rehearsals", i.rehearsal)}); err != nil {
-		i.w.say("the service keeps the copy of the org for a minute more: %v", err)
+	if _, err := i.remote.SendOnce(ctx, client.Request{Method: http.MethodDelete, Path: i.remote.OrgPath("rehearsals", i.rehearsal)}); err != nil {
+		i.teller.say("the service keeps the copy of the org for a minute more: %v", err)
 	}
 }

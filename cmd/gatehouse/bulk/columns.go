@@ -1,4 +1,4 @@
-package main
+package bulk
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
+	"gatehouse/cmd/gatehouse/input"
 	"gatehouse/domain/cardnumber"
 	"gatehouse/gateways/tables"
 	"gatehouse/schemas"
@@ -18,7 +20,7 @@ import (
 type importColumn struct {
 	indexes []int
 	between string // what joins their values
-	to      assignment
+	to      input.Assignment
 }
 
 // columnsNamed finds the column of a name, or those of facility+number.
@@ -48,8 +50,8 @@ func (c importColumn) value(values []string) string {
 
 // fields finds out which column goes to which field.
 func (i *importer) fields(t *tables.File) error {
-	for _, field := range slices.Sorted(maps.Keys(i.cmd.Map)) {
-		indexes, err := columnsNamed(t, i.cmd.Map[field])
+	for _, field := range slices.Sorted(maps.Keys(i.opt.Mapped)) {
+		indexes, err := columnsNamed(t, i.opt.Mapped[field])
 		if err != nil {
 			return err
 		}
@@ -63,24 +65,24 @@ func (i *importer) fields(t *tables.File) error {
 		}
 		i.columns = append(i.columns, importColumn{indexes, between, to})
 	}
-	for _, field := range slices.Sorted(maps.Keys(i.cmd.Set)) {
+	for _, field := range slices.Sorted(maps.Keys(i.opt.Set)) {
 		to, err := i.target(field)
 		if err != nil {
 			return err
 		}
-		to.text = i.cmd.Set[field]
+		to.Text = i.opt.Set[field]
 		i.fixed = append(i.fixed, to)
 	}
 	var unknown []string
 	for index, column := range t.Columns {
 		mapped := slices.ContainsFunc(i.columns, func(c importColumn) bool { return slices.Contains(c.indexes, index) })
-		left := slices.ContainsFunc(i.cmd.LeaveOut, func(name string) bool { return strings.EqualFold(name, column) })
+		left := slices.ContainsFunc(i.opt.LeaveOut, func(name string) bool { return strings.EqualFold(name, column) })
 		if mapped || left || column == "" || column == reasonColumn {
 			continue
 		}
 		name := i.fieldNamed(column)
-		_, named := i.cmd.Map[name]
-		_, set := i.cmd.Set[name]
+		_, named := i.opt.Mapped[name]
+		_, set := i.opt.Set[name]
 		if named || set {
 			continue
 		}
@@ -91,8 +93,8 @@ func (i *importer) fields(t *tables.File) error {
 		unknown = append(unknown, column)
 	}
 	if len(i.columns) == 0 {
-		return usage("no column of %s goes to a field of %s, which has %s; is its first line a header? Name some with --map FIELD=COLUMN",
-			i.cmd.File, i.kind.Command, strings.Join(i.kind.shape.fields(), ", "))
+		return client.Usagef("no column of %s goes to a field of %s, which has %s; is its first line a header? Name some with --map FIELD=COLUMN",
+			i.opt.File, i.kind.Command, strings.Join(i.kind.shape.Names(), ", "))
 	}
 	if err := i.checkFields(t); err != nil {
 		return err
@@ -103,7 +105,7 @@ func (i *importer) fields(t *tables.File) error {
 // fieldNamed is the field that a column is named for, whatever its case, blanks,
 // hyphens and underscores; else the name of the column in lower case.
 func (i *importer) fieldNamed(column string) string {
-	for _, field := range i.kind.shape.fields() {
+	for _, field := range i.kind.shape.Names() {
 		if tables.Letters(field) == tables.Letters(column) {
 			return field
 		}
@@ -115,8 +117,8 @@ func (i *importer) fieldNamed(column string) string {
 // without a column is refused: an until that is misspelt would last for ever.
 func (i *importer) leaveOut(columns []string) error {
 	var open []string
-	for _, field := range i.kind.shape.fields() {
-		taken := func(a assignment) bool { return a.path[0].field == field }
+	for _, field := range i.kind.shape.Names() {
+		taken := func(a input.Assignment) bool { return a.Root() == field }
 		if !slices.ContainsFunc(i.columns, func(c importColumn) bool { return taken(c.to) }) && !slices.ContainsFunc(i.fixed, taken) {
 			open = append(open, field)
 		}
@@ -124,10 +126,10 @@ func (i *importer) leaveOut(columns []string) error {
 	for _, column := range columns {
 		near := schemas.Nearest(strings.ToLower(column), open)
 		if len(near) > 0 {
-			return usage("%s: the column %q goes to no field of %s; for %s say --map %s=%q, else --leave-out %q",
-				i.cmd.File, column, i.kind.Command, near[0], near[0], column, column)
+			return client.Usagef("%s: the column %q goes to no field of %s; for %s say --map %s=%q, else --leave-out %q",
+				i.opt.File, column, i.kind.Command, near[0], near[0], column, column)
 		}
-		i.w.say("the column %q goes to no field of %s; it is left out%s", column, i.kind.Command, perhaps(column, open))
+		i.teller.say("the column %q goes to no field of %s; it is left out%s", column, i.kind.Command, perhaps(column, open))
 	}
 	return nil
 }
@@ -137,15 +139,15 @@ func (i *importer) leaveOut(columns []string) error {
 func (i *importer) checkFields(t *tables.File) error {
 	from := map[string]string{}
 	for _, x := range i.fixed {
-		from[x.key] = "--set"
+		from[x.Key] = "--set"
 	}
 	given := map[string]bool{}
 	for _, c := range i.columns {
 		column := fmt.Sprintf("the column %q", strings.Join(of(t.Columns, c.indexes), "+"))
-		if other, twice := from[c.to.key]; twice {
-			return usage("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.cmd.File, other, column, c.to.key)
+		if other, twice := from[c.to.Key]; twice {
+			return client.Usagef("%s: %s and %s both go to the field %s; name one with --map, or rename the other", i.opt.File, other, column, c.to.Key)
 		}
-		from[c.to.key] = column
+		from[c.to.Key] = column
 	}
 	for key := range from {
 		root, _, _ := strings.Cut(strings.ReplaceAll(key, "[", "."), ".")
@@ -153,8 +155,8 @@ func (i *importer) checkFields(t *tables.File) error {
 	}
 	for _, field := range i.kind.shape.Required {
 		if !given[field] {
-			return usage("%s: no column goes to %s, which %s needs; name one with --map %s=COLUMN, or a value for all with --set %s=VALUE",
-				i.cmd.File, field, i.kind.Command, field, field)
+			return client.Usagef("%s: no column goes to %s, which %s needs; name one with --map %s=COLUMN, or a value for all with --set %s=VALUE",
+				i.opt.File, field, i.kind.Command, field, field)
 		}
 	}
 	return nil
@@ -172,12 +174,12 @@ func perhaps(column string, fields []string) string {
 }
 
 // target is the field of a name, which the command must have.
-func (i *importer) target(field string) (assignment, error) {
-	to, err := readAssignments([]string{field + "="})
+func (i *importer) target(field string) (input.Assignment, error) {
+	to, err := input.ReadAssignments([]string{field + "="})
 	if err != nil {
-		return assignment{}, err
+		return input.Assignment{}, err
 	}
-	_, err = i.assigner.find(to[0])
+	_, err = i.assigner.Find(to[0])
 	return to[0], err
 }
 
@@ -185,26 +187,26 @@ func (i *importer) target(field string) (assignment, error) {
 func (i *importer) fieldsOf(ctx context.Context, t *tables.File, values []string) ([]byte, error) {
 	fields := map[string]any{}
 	for _, x := range i.fixed {
-		if err := i.assigner.assign(ctx, fields, x); err != nil {
+		if err := i.assigner.Assign(ctx, fields, x); err != nil {
 			return nil, err
 		}
 	}
 	for _, c := range i.columns {
 		x := c.to
-		if x.text = c.value(values); x.text == "" {
+		if x.Text = c.value(values); x.Text == "" {
 			continue
 		}
 		if slices.ContainsFunc(of(t.Cells, c.indexes), tables.Shortened) {
-			return nil, usage("%s: %s is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again",
-				c.to.key, x.text)
+			return nil, client.Usagef("%s: %s is a number that a spreadsheet has shortened, its digits are lost; make the column text there and type it in again",
+				c.to.Key, x.Text)
 		}
-		if err := i.assigner.assign(ctx, fields, x); err != nil {
+		if err := i.assigner.Assign(ctx, fields, x); err != nil {
 			return nil, err
 		}
 	}
 	for _, field := range i.kind.shape.Required {
 		if _, given := fields[field]; !given {
-			return nil, usage("%s: it is missing", field)
+			return nil, client.Usagef("%s: it is missing", field)
 		}
 	}
 	if number, ok := fields["number"].(string); ok {
@@ -212,7 +214,7 @@ func (i *importer) fieldsOf(ctx context.Context, t *tables.File, values []string
 		format, _ := fields["format"].(string)
 		form, err := cardnumber.Canonical(format, number)
 		if err != nil {
-			return nil, usage("number: %v", err)
+			return nil, client.Usagef("number: %v", err)
 		}
 		fields["number"] = form // so that a line is the same as what the org has from it
 	}
@@ -249,8 +251,8 @@ func (d *digits) note(number string) {
 	d.zero = d.zero || number[0] == '0'
 }
 
-func (d *digits) tell(w *world) {
+func (d *digits) tell(to Teller) {
 	if d.lines >= fewNumbers && d.shortest < d.longest && !d.zero {
-		w.say("the numbers have %d to %d digits and none begins with 0: should they all have as many, a spreadsheet has taken zeros away", d.shortest, d.longest)
+		to.say("the numbers have %d to %d digits and none begins with 0: should they all have as many, a spreadsheet has taken zeros away", d.shortest, d.longest)
 	}
 }

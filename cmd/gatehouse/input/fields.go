@@ -1,4 +1,11 @@
-package main
+// Package input reads the fields of commands as people type them: key=value, with the
+// times of a site's clock.
+//
+// # Why a package
+//
+// A command that is typed and a line of a file that is imported are read by the same
+// rules: the schema of the command says which field is a number, a time or a list.
+package input
 
 import (
 	"context"
@@ -6,15 +13,20 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gatehouse/cmd/gatehouse/client"
 )
 
-// assignment is a key=value of the command line: a path into the fields of a
+// Assignment is a key=value of the command line: a path into the fields of a
 // command, and a value.
-type assignment struct {
+type Assignment struct {
 	path []step
-	key  string // the path as it was written
-	text string
+	Key  string // the path as it was written
+	Text string
 }
+
+// Root returns the field of the command that the path begins with.
+func (x Assignment) Root() string { return x.path[0].field }
 
 // step is one step of a path: into a field, or into an entry of a list.
 type step struct {
@@ -25,22 +37,22 @@ type step struct {
 // maxIndex bounds the index of an entry: the longest list of a command.
 const maxIndex = 999
 
-// readAssignments reads key=value arguments.
-func readAssignments(args []string) ([]assignment, error) {
-	var out []assignment
+// ReadAssignments reads key=value arguments.
+func ReadAssignments(args []string) ([]Assignment, error) {
+	var out []Assignment
 	for _, arg := range args {
 		key, text, ok := strings.Cut(arg, "=")
 		if !ok {
-			return nil, usage("%q: fields are written key=value", arg)
+			return nil, client.Usagef("%q: fields are written key=value", arg)
 		}
 		path, err := readPath(key)
 		if err != nil {
 			return nil, err
 		}
-		if i := slices.IndexFunc(out, func(x assignment) bool { return slices.Equal(x.path, path) }); i >= 0 {
-			return nil, usage("%s is given twice, as %q and as %q; of a list, all entries are written in one: doors=gate,lift", key, out[i].text, text)
+		if i := slices.IndexFunc(out, func(x Assignment) bool { return slices.Equal(x.path, path) }); i >= 0 {
+			return nil, client.Usagef("%s is given twice, as %q and as %q; of a list, all entries are written in one: doors=gate,lift", key, out[i].Text, text)
 		}
-		out = append(out, assignment{path, key, text})
+		out = append(out, Assignment{path, key, text})
 	}
 	return out, nil
 }
@@ -51,7 +63,7 @@ func readPath(key string) ([]step, error) {
 	for part := range strings.SplitSeq(key, ".") {
 		name, rest, _ := strings.Cut(part, "[")
 		if name == "" {
-			return nil, usage("%q is no field; one is written name, times.holidays or rights[0].right", key)
+			return nil, client.Usagef("%q is no field; one is written name, times.holidays or rights[0].right", key)
 		}
 		path = append(path, step{field: name})
 		if rest == "" && !strings.Contains(part, "[") {
@@ -60,7 +72,7 @@ func readPath(key string) ([]step, error) {
 		for index := range strings.SplitSeq(rest, "[") {
 			n, err := strconv.Atoi(strings.TrimSuffix(index, "]"))
 			if err != nil || !strings.HasSuffix(index, "]") || n < 0 || n > maxIndex {
-				return nil, usage("%q: an entry of a list is written rights[0], counted from 0", key)
+				return nil, client.Usagef("%q: an entry of a list is written rights[0], counted from 0", key)
 			}
 			path = append(path, step{index: n})
 		}
@@ -68,10 +80,10 @@ func readPath(key string) ([]step, error) {
 	return path, nil
 }
 
-// assign sets a field. The shape of the command says how its value is read, so
+// Assign sets a field. The shape of the command says how its value is read, so
 // that a unit named 12 stays a text and a depth of 2 becomes a number.
-func (a *assigner) assign(ctx context.Context, fields map[string]any, x assignment) error {
-	target, err := a.find(x)
+func (a *Assigner) Assign(ctx context.Context, fields map[string]any, x Assignment) error {
+	target, err := a.Find(x)
 	if err != nil {
 		return err
 	}
@@ -81,14 +93,14 @@ func (a *assigner) assign(ctx context.Context, fields map[string]any, x assignme
 	}
 	var root any = fields
 	if err := put(&root, x.path, value); err != nil {
-		return usage("%s: %v", x.key, err)
+		return client.Usagef("%s: %v", x.Key, err)
 	}
 	return nil
 }
 
-// find is the shape of what a path leads to.
-func (a *assigner) find(x assignment) (*shape, error) {
-	at := a.shape
+// Find is the shape of what a path leads to.
+func (a *Assigner) Find(x Assignment) (*Shape, error) {
+	at := a.Shape
 	for _, s := range x.path {
 		switch {
 		case s.field == "" && at.Items != nil:
@@ -96,9 +108,9 @@ func (a *assigner) find(x assignment) (*shape, error) {
 		case s.field != "" && at.Properties[s.field] != nil:
 			at = at.Properties[s.field]
 		case s.field == "":
-			return nil, usage("%s: %s has no list there", x.key, a.command)
+			return nil, client.Usagef("%s: %s has no list there", x.Key, a.Command)
 		default:
-			return nil, a.unknown(at, x.key, s.field)
+			return nil, a.unknown(at, x.Key, s.field)
 		}
 	}
 	return at, nil

@@ -1,6 +1,7 @@
-package main
+package bulk
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,9 +12,9 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain"
 	"gatehouse/domain/cardnumber"
-	"gatehouse/domain/schedule"
 	"gatehouse/gateways/httpapi"
 	"gatehouse/gateways/tables"
 )
@@ -24,39 +25,42 @@ const firstYear, lastYear = 1970, 2261
 
 // readSource reads the reads of a file as often as wanted.
 type readSource struct {
-	cmd     *readsCmd
+	opt     ReadsOptions
 	sides   map[string]string // in or out, by what the file has for it in lower case; none: as they are
 	layout  *tables.Layout
 	waiting int // the last line, while it is unfinished; 0: there is none
 }
 
-func (c *readsCmd) source(zone *schedule.Zone) (*readSource, error) {
-	s := &readSource{cmd: c}
-	var err error
-	if s.layout, err = tables.NewLayout(c.TimeLayout, zone, c.Zone != ""); err != nil {
+func (o ReadsOptions) source(ctx context.Context, remote *client.Client) (*readSource, error) {
+	zone, err := o.zoneFor(ctx, remote)
+	if err != nil {
 		return nil, err
 	}
-	if err := cardnumber.CheckFormat(c.Format); err != nil {
-		return nil, usage("--format: %v", err)
+	s := &readSource{opt: o}
+	if s.layout, err = tables.NewLayout(o.TimeLayout, zone, o.Zone != ""); err != nil {
+		return nil, err
 	}
-	s.sides, err = c.sides()
+	if err := cardnumber.CheckFormat(o.Format); err != nil {
+		return nil, client.Usagef("--format: %v", err)
+	}
+	s.sides, err = o.sidesBy()
 	return s, err
 }
 
-// sides reads what the file has for in and out.
-func (c *readsCmd) sides() (map[string]string, error) {
-	if len(c.Sides) > 0 && c.SideColumn == "" {
-		return nil, usage("--sides says what a column has for in and out: name it with --side-column")
+// sidesBy reads what the file has for in and out.
+func (o ReadsOptions) sidesBy() (map[string]string, error) {
+	if len(o.Sides) > 0 && o.SideColumn == "" {
+		return nil, client.Usagef("--sides says what a column has for in and out: name it with --side-column")
 	}
 	sides := map[string]string{}
-	for _, given := range c.Sides {
+	for _, given := range o.Sides {
 		side, word, ok := strings.Cut(given, "=")
 		word = strings.ToLower(strings.TrimSpace(word))
 		if !ok || side != "in" && side != "out" || word == "" {
-			return nil, usage("--sides: %q is written in=C/In or out=C/Out", given)
+			return nil, client.Usagef("--sides: %q is written in=C/In or out=C/Out", given)
 		}
 		if other, twice := sides[word]; twice && other != side {
-			return nil, usage("--sides: %q is both in and out", word)
+			return nil, client.Usagef("--sides: %q is both in and out", word)
 		}
 		sides[word] = side
 	}
@@ -71,7 +75,7 @@ func (c *readsCmd) sides() (map[string]string, error) {
 // copy, as x (1).csv, that of x.csv comes first. apart is another id for the same: the
 // digits leave out numbers of cards.
 func (s *readSource) gatewaysOf() (ids []string, apart string, err error) {
-	t, err := s.cmd.Table.open(s.cmd.File)
+	t, err := s.opt.Table.open(s.opt.File)
 	if err != nil {
 		return nil, "", err
 	}
@@ -94,7 +98,7 @@ func (s *readSource) gatewaysOf() (ids []string, apart string, err error) {
 			told = append(told, value)
 		}
 	}
-	own := strings.TrimSuffix(filepath.Base(s.cmd.File), filepath.Ext(s.cmd.File))
+	own := strings.TrimSuffix(filepath.Base(s.opt.File), filepath.Ext(s.opt.File))
 	for _, name := range []string{copies.ReplaceAllString(own, ""), own} {
 		name = tables.Slug(name)
 		ids = append(ids, "reads-"+name[:min(len(name), 40)]+digits(append(slices.Clone(t.Columns), first...)))
@@ -109,7 +113,7 @@ var copies = regexp.MustCompile(`(?i)(\s*\([0-9]+\)|\s*-\s*(copy|kopie)(\s*\([0-
 // each calls f for every read, numbered by its line, and bad for every line that
 // cannot be read. A read's Line says which lines stand before it and in it.
 func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err error) {
-	t, err := s.cmd.Table.open(s.cmd.File)
+	t, err := s.opt.Table.open(s.opt.File)
 	if err != nil {
 		return err
 	}
@@ -143,7 +147,7 @@ func (s *readSource) each(bad *badLines, f func(httpapi.CardRead) error) (err er
 			bad.add(broken)
 			continue
 		}
-		read.Number, read.Line, read.Format = uint64(t.Line), hex.EncodeToString(lines[:16]), s.cmd.Format
+		read.Number, read.Line, read.Format = uint64(t.Line), hex.EncodeToString(lines[:16]), s.opt.Format
 		if err := f(read); err != nil {
 			return err
 		}
@@ -160,11 +164,11 @@ type readColumns struct {
 
 func (s *readSource) columns(t *tables.File) (c readColumns, err error) {
 	c.side, c.source = -1, s
-	c.names = &tables.Names{Flag: "--door-ids", Given: s.cmd.DoorIDs}
+	c.names = &tables.Names{Flag: "--door-ids", Given: s.opt.DoorIDs}
 	for _, wanted := range []struct {
 		names []string
 		to    *[]int
-	}{{s.cmd.TimeColumn, &c.at}, {s.cmd.CredentialColumn, &c.card}, {s.cmd.DoorColumns, &c.doors}} {
+	}{{s.opt.TimeColumn, &c.at}, {s.opt.CredentialColumn, &c.card}, {s.opt.DoorColumns, &c.doors}} {
 		for _, name := range wanted.names {
 			i, err := t.Column(name)
 			if err != nil {
@@ -173,8 +177,8 @@ func (s *readSource) columns(t *tables.File) (c readColumns, err error) {
 			*wanted.to = append(*wanted.to, i)
 		}
 	}
-	if s.cmd.SideColumn != "" {
-		c.side, err = t.Column(s.cmd.SideColumn)
+	if s.opt.SideColumn != "" {
+		c.side, err = t.Column(s.opt.SideColumn)
 	}
 	return c, err
 }
@@ -199,7 +203,7 @@ func (c readColumns) read(line int, values []string) (httpapi.CardRead, error) {
 		return r, bad(fmt.Errorf("the time %q is not within the years %d to %d", strings.Join(of(values, c.at), " "), firstYear, lastYear))
 	}
 	r = httpapi.CardRead{At: at, Side: "in"}
-	if r.Card, err = cardnumber.Canonical(c.source.cmd.Format, strings.Join(of(values, c.card), "-")); err != nil {
+	if r.Card, err = cardnumber.Canonical(c.source.opt.Format, strings.Join(of(values, c.card), "-")); err != nil {
 		return r, bad(err)
 	}
 	if c.side >= 0 {

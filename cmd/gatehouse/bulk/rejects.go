@@ -1,4 +1,4 @@
-package main
+package bulk
 
 import (
 	"bufio"
@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/gateways/tables"
 )
 
@@ -30,7 +31,7 @@ const reasonColumn = "rejected because"
 func newRejects(path string, t *tables.File) (*rejects, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
 	if err != nil {
-		return nil, usage("--rejects: %v", err)
+		return nil, client.Usagef("--rejects: %v", err)
 	}
 	r := &rejects{path: path, file: f, out: bufio.NewWriter(f), separator: t.Separator, columns: len(t.Columns),
 		before: slices.Index(t.Columns, reasonColumn)}

@@ -1,4 +1,4 @@
-package main
+package input
 
 import (
 	"context"
@@ -6,49 +6,50 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/domain/schedule"
 )
 
-// clock reads times of the command line. One without an offset is of the clock of
+// Clock reads times of the command line. One without an offset is of the clock of
 // a site, whose zone is asked for when the first such time is met.
-type clock struct {
-	zone  func(ctx context.Context) (*schedule.Zone, error)
+type Clock struct {
+	Zone  func(ctx context.Context) (*schedule.Zone, error)
 	known *schedule.Zone // once it was asked for
 }
 
-// siteClock is the clock of the site that a verb names.
-func (c *client) siteClock() *clock {
-	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) { return c.zoneOf(ctx, c.site) }}
+// SiteClock is the clock of the site that a verb names.
+func SiteClock(c *client.Client) *Clock {
+	return &Clock{Zone: func(ctx context.Context) (*schedule.Zone, error) { return ZoneOf(ctx, c, c.Site) }}
 }
 
-// doorClock is the clock of a door's site, for those too who may not see the site.
-func (c *client) doorClock(door string) *clock {
-	return &clock{zone: func(ctx context.Context) (*schedule.Zone, error) {
-		if err := c.authorized(); err != nil {
+// DoorClock is the clock of a door's site, for those too who may not see the site.
+func DoorClock(c *client.Client, door string) *Clock {
+	return &Clock{Zone: func(ctx context.Context) (*schedule.Zone, error) {
+		if err := c.Authorized(); err != nil {
 			return nil, err
 		}
 		var found struct {
 			Zone string `json:"zone"`
 		}
-		if err := c.get(ctx, c.orgPath("doors", door), nil, &found); err != nil {
-			return c.zoneOf(ctx, c.site) // staff may ask about a door that is not there
+		if err := c.Get(ctx, c.OrgPath("doors", door), nil, &found); err != nil {
+			return ZoneOf(ctx, c, c.Site) // staff may ask about a door that is not there
 		}
 		return zoneNamed(found.Zone, "door "+door)
 	}}
 }
 
-// zoneOf asks for the zone of a site.
-func (c *client) zoneOf(ctx context.Context, site string) (*schedule.Zone, error) {
+// ZoneOf asks for the zone of a site.
+func ZoneOf(ctx context.Context, c *client.Client, site string) (*schedule.Zone, error) {
 	if site == "" {
-		return nil, usage("a time without an offset is of a site's clock: name the site with --site, or write the offset, as in 2026-03-02T08:30:00+01:00 or …Z")
+		return nil, client.Usagef("a time without an offset is of a site's clock: name the site with --site, or write the offset, as in 2026-03-02T08:30:00+01:00 or …Z")
 	}
-	if err := c.authorized(); err != nil {
+	if err := c.Authorized(); err != nil {
 		return nil, err
 	}
 	var found struct {
 		Zone string `json:"zone"`
 	}
-	if err := c.get(ctx, c.orgPath("sites", site), nil, &found); err != nil {
+	if err := c.Get(ctx, c.OrgPath("sites", site), nil, &found); err != nil {
 		return nil, fmt.Errorf("the zone of the site %s, which a time without an offset needs; write it with its offset, as in 2026-03-02T08:30:00+01:00: %w", site, err)
 	}
 	return zoneNamed(found.Zone, "site "+site)
@@ -62,16 +63,16 @@ func zoneNamed(zone, of string) (*schedule.Zone, error) {
 	return rules.Compile(), nil
 }
 
-// read reads a time with its offset, or one of the site's clock without an offset. The
+// Read reads a time with its offset, or one of the site's clock without an offset. The
 // latter is written as 2026-03-02T08:30, 2026-03-02 8:30:15 or 2026-03-02, the
 // beginning of that day.
-func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
+func (k *Clock) Read(ctx context.Context, text string) (time.Time, error) {
 	if at, ok := withOffset(text); ok {
 		return at, nil
 	}
 	local, ok := localTime(text)
 	if !ok {
-		return time.Time{}, usage("%q is no time; write 2026-03-02T08:30:00Z, or 2026-03-02T08:30 for the clock of the site", text)
+		return time.Time{}, client.Usagef("%q is no time; write 2026-03-02T08:30:00Z, or 2026-03-02T08:30 for the clock of the site", text)
 	}
 	zone, err := k.met(ctx)
 	if err != nil {
@@ -80,7 +81,7 @@ func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
 	if len(text) == len(time.DateOnly) {
 		date, err := schedule.ParseDate(text)
 		if err != nil {
-			return time.Time{}, usage("%q: %v", text, err)
+			return time.Time{}, client.Usagef("%q: %v", text, err)
 		}
 		return time.Unix(0, zone.Start(date)).UTC(), nil
 	}
@@ -89,7 +90,7 @@ func (k *clock) read(ctx context.Context, text string) (time.Time, error) {
 
 // reading reads what the clock and the calendar of the site are to show, as
 // 2026-12-24T18:00. A time with an offset is brought to that clock.
-func (k *clock) reading(ctx context.Context, text string) (string, error) {
+func (k *Clock) reading(ctx context.Context, text string) (string, error) {
 	if at, ok := withOffset(text); ok {
 		zone, err := k.met(ctx)
 		if err != nil {
@@ -101,13 +102,13 @@ func (k *clock) reading(ctx context.Context, text string) (string, error) {
 	if local, ok := localTime(text); ok && len(text) > len(time.DateOnly) && local.Second() == 0 {
 		return local.Format("2006-01-02T15:04"), nil
 	}
-	return "", usage("%q is no date with a time of whole minutes; write 2026-12-24T18:00", text)
+	return "", client.Usagef("%q is no date with a time of whole minutes; write 2026-12-24T18:00", text)
 }
 
 // met is the zone, asked for once.
-func (k *clock) met(ctx context.Context) (*schedule.Zone, error) {
+func (k *Clock) met(ctx context.Context) (*schedule.Zone, error) {
 	if k.known == nil {
-		zone, err := k.zone(ctx)
+		zone, err := k.Zone(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +143,7 @@ func localTime(text string) (time.Time, bool) {
 func instant(zone *schedule.Zone, text string, local time.Time) (time.Time, error) {
 	reading, err := schedule.ParseDateTime(local.Format("2006-01-02T15:04"))
 	if err != nil {
-		return time.Time{}, usage("%q: %v", text, err)
+		return time.Time{}, client.Usagef("%q: %v", text, err)
 	}
 	reads := func(at int64) bool {
 		l := zone.Local(at)
@@ -150,11 +151,11 @@ func instant(zone *schedule.Zone, text string, local time.Time) (time.Time, erro
 	}
 	at := zone.Instant(reading)
 	if !reads(at) {
-		return time.Time{}, usage("%s does not exist in %s: the clock is set forward over it", text, zone.Name())
+		return time.Time{}, client.Usagef("%s does not exist in %s: the clock is set forward over it", text, zone.Name())
 	}
 	for _, back := range []time.Duration{30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour} {
 		if reads(at + int64(back)) {
-			return time.Time{}, usage("%s exists twice in %s, where the clock is set back; write the offset", text, zone.Name())
+			return time.Time{}, client.Usagef("%s exists twice in %s, where the clock is set back; write the offset", text, zone.Name())
 		}
 	}
 	return time.Unix(0, at).Add(time.Duration(local.Second()) * time.Second).UTC(), nil
