@@ -149,7 +149,7 @@ func (c ChangeAccessRight) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Doors.Named && len(c.AddDoors)+len(c.RemoveDoors) > 0 {
-		return refuse("invalid_field", "doors: give either doors, or add_doors and remove_doors")
+		return invalid("invalid_field", "doors: give either doors, or add_doors and remove_doors")
 	}
 	doors := sortedIDs(slices.Concat(c.Doors.or(right.Doors), c.AddDoors))
 	doors = slices.DeleteFunc(doors, func(d ID) bool { return slices.Contains(c.RemoveDoors, d) })

@@ -45,9 +45,9 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 	}
 	switch {
 	case c.Until.IsZero():
-		return refuse("invalid_field", "until: the last day is required")
+		return invalid("invalid_field", "until: the last day is required")
 	case tx.passed(unit.Site, c.Until):
-		return refuse("invalid_field", "until: %s is in the past; give a later time", c.Until)
+		return invalid("invalid_field", "until: %s is in the past; give a later time", c.Until)
 	case !tx.isMapped(unit):
 		return refuse("unit_not_mapped", "no access right is mapped to unit %s", c.Unit).about(c.Unit)
 	}

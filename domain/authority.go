@@ -205,16 +205,16 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 	}
 	if tx.Actor.Kind == ActorPerson {
 		if who, ok := tx.People.Get(tx.Actor.ID); ok && who.State != PersonStateActive {
-			return refuse("role_not_permitted", "%s is %s and may not send commands", tx.Actor.ID, who.State)
+			return forbid("role_not_permitted", "%s is %s and may not send commands", tx.Actor.ID, who.State)
 		}
 	}
 	if p.Service && p == (Permit{Service: true}) {
-		return refuse("role_not_permitted", "%s is sent by the service only", CommandName(cmd))
+		return forbid("role_not_permitted", "%s is sent by the service only", CommandName(cmd))
 	}
 	if sc.Unknown != nil && p.fits(tx.State, tx.Actor) {
 		return sc.Unknown
 	}
-	return refuse("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
+	return forbid("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
 }
 
 // fits reports whether an actor may send a command of the kind at all, about any thing.

@@ -163,9 +163,9 @@ func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refus
 func checkDays(from, until schedule.Date) *Refusal {
 	switch {
 	case from.IsZero():
-		return refuse("invalid_field", "from: the first day is required")
+		return invalid("invalid_field", "from: the first day is required")
 	case !until.IsZero() && until.Before(from):
-		return refuse("invalid_field", "until: the last day %s is before the first day %s", until, from)
+		return invalid("invalid_field", "until: the last day %s is before the first day %s", until, from)
 	}
 	return nil
 }
@@ -227,7 +227,7 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Until.Named && !c.Until.Null && c.Until.Value.IsZero() {
-		return refuse("invalid_field", "until: must not be empty; to clear it, give null").about(b.ID)
+		return invalid("invalid_field", "until: must not be empty; to clear it, give null").about(b.ID)
 	}
 	from, until := orGiven(c.From, b.From), c.Until.or(b.Until)
 	if r := tx.bookable(b.ID, unit, from, until); r != nil {

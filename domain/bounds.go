@@ -60,7 +60,7 @@ func checkDate(d schedule.Date) error {
 // checkEventTimes refuses an event with a time that a snapshot could not hold.
 func checkEventTimes(e Event) *Refusal {
 	if path, err := timeError(reflect.ValueOf(e), ""); err != nil {
-		return refuse("invalid_field", "%s: %v", strings.TrimPrefix(path, "."), err)
+		return invalid("invalid_field", "%s: %v", strings.TrimPrefix(path, "."), err)
 	}
 	return nil
 }

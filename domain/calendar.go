@@ -38,7 +38,7 @@ func (c SetHolidayCalendar) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if err := c.Days.Validate(); err != nil {
-		return refuse("invalid_field", "days: %v", err)
+		return invalid("invalid_field", "days: %v", err)
 	}
 	if !slices.Equal(site.Calendar, c.Days) {
 		tx.warnOfDays(c.Site, site.Calendar, c.Days)
@@ -115,13 +115,13 @@ func changedBlackout(all []SiteBlackout, id ID, name Given[string], from, to *sc
 	case i >= 0:
 		b = all[i]
 	case from == nil:
-		return b, refuse("invalid_field", "from: a value is required")
+		return b, invalid("invalid_field", "from: a value is required")
 	case to == nil:
-		return b, refuse("invalid_field", "to: a value is required")
+		return b, invalid("invalid_field", "to: a value is required")
 	}
 	b.Name, b.From, b.To = name.or(b.Name), orGiven(from, b.From), orGiven(to, b.To)
 	if err := b.Validate(); err != nil {
-		return b, refuse("invalid_field", "%v", err)
+		return b, invalid("invalid_field", "%v", err)
 	}
 	return b, nil
 }

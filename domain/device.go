@@ -16,7 +16,7 @@ const maxCapacity = 1_000_000
 
 func checkCapacity(n int) *Refusal {
 	if n < 0 || n > maxCapacity {
-		return refuse("invalid_field", "capacity: must be 0 to %d", maxCapacity)
+		return invalid("invalid_field", "capacity: must be 0 to %d", maxCapacity)
 	}
 	return nil
 }

@@ -86,10 +86,23 @@ type Refusal struct {
 	Code    string `json:"code"`    // stable, snake_case
 	Message string `json:"message"` // what was wrong and what to do, or the exact text that a rule gives
 	IDs     []ID   `json:"ids,omitempty"`
+	// Kind is whether another state, sender or id could change the answer.
+	Kind RefusalKind `json:"-"`
 	// Entries tells of a list of commands which entries were refused and why; the
 	// refusal itself bears the code of the first.
 	Entries []EntryRefusal `json:"entries,omitempty"`
 }
+
+// RefusalKind is why a command is refused, in general.
+type RefusalKind uint8
+
+// Kinds of refusals.
+const (
+	RefusedByState  RefusalKind = iota // the same command may be accepted in another state
+	RefusedBySender                    // somebody else may do it
+	RefusedUnknown                     // it names what does not exist, or what the sender may not see
+	RefusedInvalid                     // it is never accepted
+)
 
 // EntryRefusal is the refusal of one entry of a list of commands.
 type EntryRefusal struct {
@@ -107,6 +120,27 @@ func refuse(code, format string, args ...any) *Refusal {
 	return &Refusal{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// forbid refuses what somebody else may do.
+func forbid(code, format string, args ...any) *Refusal {
+	r := refuse(code, format, args...)
+	r.Kind = RefusedBySender
+	return r
+}
+
+// notFound refuses what names something that does not exist for the sender.
+func notFound(code, format string, args ...any) *Refusal {
+	r := refuse(code, format, args...)
+	r.Kind = RefusedUnknown
+	return r
+}
+
+// invalid refuses what is never accepted.
+func invalid(code, format string, args ...any) *Refusal {
+	r := refuse(code, format, args...)
+	r.Kind = RefusedInvalid
+	return r
+}
+
 // about names the things that a refusal is about.
 func (r *Refusal) about(ids ...ID) *Refusal {
 	r.IDs = append(r.IDs, ids...)
@@ -122,7 +156,7 @@ func (s *State) Decide(c Context, cmds ...Command) (Decision, *Refusal) {
 
 // TooMany refuses a list of so many commands: of more than [MaxList], or none.
 func TooMany(n int) *Refusal {
-	return refuse("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, n)
+	return invalid("invalid_field", "a list of commands has 1 to %d entries, this one has %d", MaxList, n)
 }
 
 // decideWithin is Decide with room for a number of consequences. A refusal names
@@ -155,6 +189,7 @@ func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, dr
 		return tx.decided(), len(tx.drawn) > 0, nil
 	}
 	var entries []EntryRefusal
+	var kind RefusalKind // of the first
 	for i, cmd := range cmds {
 		before := tx.decision
 		entry := s.journal.begin()
@@ -167,6 +202,9 @@ func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, dr
 		// one answer names all that is wrong.
 		s.journal.rollback(entry)
 		tx.decision = before
+		if len(entries) == 0 {
+			kind = r.Kind
+		}
 		entries = append(entries, EntryRefusal{i, r.Code, r.Message, r.IDs})
 	}
 	if len(entries) == 0 {
@@ -174,7 +212,7 @@ func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, dr
 	}
 	first := entries[0]
 	r = refuse(first.Code, "%d of %d entries are refused; entry %d: %s", len(entries), len(cmds), first.Index, first.Message)
-	r.Entries = entries
+	r.Kind, r.Entries = kind, entries
 	return Decision{}, len(tx.drawn) > 0, r
 }
 

@@ -159,7 +159,7 @@ func (c CreateDoor) decide(tx *Tx) *Refusal {
 
 func (c CreateDoor) checkUnit(tx *Tx) *Refusal {
 	if (c.Kind == DoorUnit) != (c.Unit != "") {
-		return refuse("invalid_field", "unit: a door of kind unit must name its unit; other doors must not")
+		return invalid("invalid_field", "unit: a door of kind unit must name its unit; other doors must not")
 	}
 	if c.Unit == "" {
 		return nil
@@ -279,7 +279,7 @@ func (e DoorChanged) fold(s *State, _ Moment) {
 		d.FireRelease, d.AfterLease, d.Capabilities, d.Capacity = e.FireRelease, e.AfterLease, e.Capabilities, e.Capacity
 	})
 }
-func (e DoorChanged) fills(*Tx) filling         { return filling{doors: []ID{e.Door}} }
+func (e DoorChanged) fills(*Tx) filling           { return filling{doors: []ID{e.Door}} }
 func (e DoorChanged) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // atDoor is the scope of what concerns a door.

@@ -124,7 +124,7 @@ func (c AssignFob) holder(tx *Tx, e *FobAssigned) *Refusal {
 	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
 		return c.forService(tx, e)
 	}
-	return refuse("invalid_field", "give exactly one of booking, unit and sites")
+	return invalid("invalid_field", "give exactly one of booking, unit and sites")
 }
 
 func (c AssignFob) forTenant(tx *Tx, e *FobAssigned) *Refusal {
@@ -238,7 +238,7 @@ func (tx *Tx) checkMayIssueTo(person ID, sites []ID) *Refusal {
 	}
 	for _, site := range sites {
 		if theirs, own := tx.roleHeldFor(person, site), tx.RoleAt(tx.Actor.ID, site); theirs.AtLeast(RoleStaff) && own.rank() < theirs.rank() {
-			return refuse("role_not_permitted", "person %s is %s: it needs that role or a higher one (%s), and %s is %s",
+			return forbid("role_not_permitted", "person %s is %s: it needs that role or a higher one (%s), and %s is %s",
 				person, theirs, atSites(site).place(), tx.Actor.ID, roleName(own)).about(person)
 		}
 	}
@@ -346,13 +346,13 @@ func (e FobRemoved) affectedSites(s *State) []ID { return s.sitesOfCredential(e.
 func checkKey(kind CredentialKind, format string, typed Personal) (Personal, *Refusal) {
 	switch {
 	case kind != KindFob && kind != KindCard:
-		return typed, refuse("invalid_field", "kind: must be fob or card")
+		return typed, invalid("invalid_field", "kind: must be fob or card")
 	case typed.Text() == "":
-		return typed, refuse("invalid_field", "number: a value is required")
+		return typed, invalid("invalid_field", "number: a value is required")
 	}
 	form, err := cardnumber.Canonical(format, typed.Text())
 	if err != nil {
-		return typed, refuse("card_format", "%v", err)
+		return typed, invalid("card_format", "%v", err)
 	}
 	return Clear(form), nil
 }

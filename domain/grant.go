@@ -82,7 +82,7 @@ func (c GrantRight) decide(tx *Tx) *Refusal {
 		}
 	}
 	if !c.Until.IsZero() && c.Until.Before(c.From) {
-		return refuse("invalid_field", "until: the last day %s is before the first day %s", c.Until, c.From)
+		return invalid("invalid_field", "until: the last day %s is before the first day %s", c.Until, c.From)
 	}
 	if r := checkBuffers(c.BufferBefore, c.BufferAfter); r != nil {
 		return r
@@ -169,7 +169,7 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 			d, ok := tx.Doors.Get(id)
 			return ok && slices.Contains(d.Capabilities, w)
 		}) {
-			return refuse("capability_not_supported", "no door of access right %s can do %s", right.ID, w).about(right.ID)
+			return invalid("capability_not_supported", "no door of access right %s can do %s", right.ID, w).about(right.ID)
 		}
 	}
 	return nil
@@ -185,7 +185,7 @@ func (tx *Tx) requireOutranks(person ID, sites []ID) *Refusal {
 		return nil
 	}
 	if tx.heldRole(person).rank() >= RoleStaff.rank() {
-		return refuse("role_not_permitted", "staff may give access only to guests and people without a role; for %s ask somebody with role %s",
+		return forbid("role_not_permitted", "staff may give access only to guests and people without a role; for %s ask somebody with role %s",
 			person, RoleSystemManager).about(person)
 	}
 	return nil

@@ -214,7 +214,7 @@ type GroupDoorAdded struct {
 func (e GroupDoorAdded) fold(s *State, _ Moment) {
 	s.setDoors(e.Group, func(doors []ID) []ID { return append(doors, e.Door) })
 }
-func (e GroupDoorAdded) fills(*Tx) filling         { return filling{doors: []ID{e.Door}} }
+func (e GroupDoorAdded) fills(*Tx) filling           { return filling{doors: []ID{e.Door}} }
 func (e GroupDoorAdded) affectedSites(s *State) []ID { return s.sitesOfGroup(e.Group) }
 
 // RemoveDoorFromGroup takes a door out of a group: no member has it by the group

@@ -98,7 +98,7 @@ func (tx *Tx) aboveInGroup(g *Group, person ID, roles ...GroupRole) *Refusal {
 	own := tx.RoleInGroup(tx.Actor.ID, g.ID)
 	for _, r := range roles {
 		if own.rank() <= r.rank() {
-			return refuse("role_not_permitted", "it needs a role above %s in group %s, and %s is %s there; or the role %s at its sites",
+			return forbid("role_not_permitted", "it needs a role above %s in group %s, and %s is %s there; or the role %s at its sites",
 				r, g.ID, tx.Actor.ID, own, RoleSystemManager).about(person)
 		}
 	}
@@ -237,7 +237,7 @@ func (c ChangeMemberRole) decide(tx *Tx) *Refusal {
 }
 
 func noMember(group, person ID) *Refusal {
-	return refuse("unknown_member", "person %s is not a member of group %s", person, group).about(person, group)
+	return notFound("unknown_member", "person %s is not a member of group %s", person, group).about(person, group)
 }
 
 // GroupMemberRoleChanged gives a member another role in the group.

@@ -53,7 +53,7 @@ func (tx *Tx) settingsOf(id ID) (*Group, *Refusal) {
 	if g.has(OptionAdminsModifySettings) || tx.runsGroup(g) || tx.RoleInGroup(tx.Actor.ID, id) == GroupOwner {
 		return g, nil
 	}
-	return nil, refuse("role_not_permitted", "admins of group %s may not change its settings because %s is off; ask an owner of the group or somebody with role %s at its sites",
+	return nil, forbid("role_not_permitted", "admins of group %s may not change its settings because %s is off; ask an owner of the group or somebody with role %s at its sites",
 		id, OptionAdminsModifySettings, RoleSystemManager).about(id)
 }
 
@@ -78,7 +78,7 @@ func (c SetGroupOption) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Enabled && c.Option != OptionAdminsModifySettings && !tx.anyDoorCan(g.Doors, DoorCapability(c.Option)) {
-		return refuse("capability_not_supported", "no door of group %s can do %s", c.Group, c.Option).about(c.Group)
+		return invalid("capability_not_supported", "no door of group %s can do %s", c.Group, c.Option).about(c.Group)
 	}
 	tx.emit(GroupOptionSet(c))
 	return nil
@@ -167,14 +167,14 @@ func (c SetGroupBusinessHours) decide(tx *Tx) *Refusal {
 	if g.Hours != nil {
 		hours = *g.Hours
 	} else if !c.Times.Named {
-		return refuse("invalid_field", "times: a value is required, and group %s has no business hours yet", c.Group).about(c.Group)
+		return invalid("invalid_field", "times: a value is required, and group %s has no business hours yet", c.Group).about(c.Group)
 	}
 	hours = BusinessHours{Times: c.Times.or(hours.Times), FirstIn: c.FirstIn.orElse(hours.FirstIn, true), GraceMinutes: c.GraceMinutes.orElse(hours.GraceMinutes, defaultGrace)}
 	if r := checkTimes(hours.Times); r != nil {
 		return r
 	}
 	if hours.GraceMinutes < 0 || hours.GraceMinutes > maxGrace {
-		return refuse("invalid_field", "grace_minutes: must be 0 to %d", maxGrace)
+		return invalid("invalid_field", "grace_minutes: must be 0 to %d", maxGrace)
 	}
 	e := GroupBusinessHoursSet{Group: c.Group, Hours: &hours}
 	if schedule.Equal(hours.Times, schedule.Schedule{}) {

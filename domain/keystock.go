@@ -38,7 +38,7 @@ func (c AddKeyStock) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if len(c.Keys) == 0 {
-		return refuse("invalid_field", "keys: at least one is required")
+		return invalid("invalid_field", "keys: at least one is required")
 	}
 	for _, k := range c.Keys {
 		e := CredentialStocked{Credential: k.Credential, Kind: orDefault(k.Kind, KindFob), Format: orDefault(k.Format, cardnumber.Raw),
@@ -87,9 +87,9 @@ func (c AssignFob) assignStock(tx *Tx, stock *Credential) *Refusal {
 	case r != nil:
 		return r
 	case !c.Number.Empty() || c.Booking != "" || len(c.Sites) > 0 || c.Unit != "" && c.Unit != unit.ID || c.Kind != "" && c.Kind != stock.Kind:
-		return refuse("invalid_field", "key %s is in stock: give only its id and its holder", stock.ID).about(stock.ID)
+		return invalid("invalid_field", "key %s is in stock: give only its id and its holder", stock.ID).about(stock.ID)
 	case !tx.operates(unit.Site) && site.Policy.UnitManagerKeys == "forbidden":
-		return refuse("unit_manager_keys_forbidden", "at site %s staff give keys, not unit managers", site.ID).about(site.ID)
+		return forbid("unit_manager_keys_forbidden", "at site %s staff give keys, not unit managers", site.ID).about(site.ID)
 	case stock.State != CredentialStateStock:
 		return refuse("not_in_stock", "key %s is %s; send ReinstateCredential to put it back in stock", stock.ID, stock.State).about(stock.ID)
 	case stock.Denied:
@@ -113,12 +113,12 @@ func (tx *Tx) notFromStock(unit ID) *Refusal {
 		}
 	}
 	if len(stock) == 0 {
-		return refuse("not_from_stock", "unit managers give keys from the stock of unit %s, which is empty; staff fill it with AddKeyStock", unit).about(unit)
+		return forbid("not_from_stock", "unit managers give keys from the stock of unit %s, which is empty; staff fill it with AddKeyStock", unit).about(unit)
 	}
 	more := ""
 	if n := len(stock) - maxWarned; n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return refuse("not_from_stock", "unit managers give keys from the stock of unit %s; give the id of one of them: %s%s",
+	return forbid("not_from_stock", "unit managers give keys from the stock of unit %s; give the id of one of them: %s%s",
 		unit, strings.Join(stock[:min(len(stock), maxWarned)], ", "), more).about(unit)
 }

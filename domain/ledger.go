@@ -76,13 +76,13 @@ func (c RestoreLedger) decide(tx *Tx) *Refusal {
 	hash, err := hex.DecodeString(c.HashAtLostFrom)
 	switch {
 	case c.Epoch < 2 || c.Epoch > maxEpoch:
-		return refuse("invalid_field", "epoch: it is %d; the first restore begins epoch 2, and there are %d", c.Epoch, maxEpoch)
+		return invalid("invalid_field", "epoch: it is %d; the first restore begins epoch 2, and there are %d", c.Epoch, maxEpoch)
 	case c.LostFrom != tx.State.N+1:
-		return refuse("invalid_field", "lost_from: it is %d, and the ledger ends with %d", c.LostFrom, tx.State.N)
+		return invalid("invalid_field", "lost_from: it is %d, and the ledger ends with %d", c.LostFrom, tx.State.N)
 	case c.LostTo < c.LostFrom || c.LostTo < c.KnownTo || c.LostTo > MaxLost:
-		return refuse("invalid_field", "lost_to: it is %d; from %d to %d is possible", c.LostTo, max(c.LostFrom, c.KnownTo), int64(MaxLost))
+		return invalid("invalid_field", "lost_to: it is %d; from %d to %d is possible", c.LostTo, max(c.LostFrom, c.KnownTo), int64(MaxLost))
 	case err != nil || len(hash) != 32:
-		return refuse("invalid_field", "hash_at_lost_from: a hash is 64 hex digits")
+		return invalid("invalid_field", "hash_at_lost_from: a hash is 64 hex digits")
 	}
 	tx.emit(LedgerRestored(c))
 	for _, id := range tx.UnlockRequests.IDs(unlockPending, "") {

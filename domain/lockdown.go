@@ -38,7 +38,7 @@ func (tx *Tx) lockdownOf(site, area, door ID) (locked bool, r *Refusal) {
 	named := slices.DeleteFunc([]ID{site, area, door}, func(id ID) bool { return id == "" })
 	switch {
 	case len(named) != 1:
-		return false, refuse("invalid_field", "site: give exactly one of site, area and door, not %d", len(named))
+		return false, invalid("invalid_field", "site: give exactly one of site, area and door, not %d", len(named))
 	case site != "":
 		if row, r := tx.Sites.find(site, "site"); r != nil || row.Lockdown == "" {
 			return false, r

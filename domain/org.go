@@ -48,7 +48,7 @@ func (c CreateOrg) decide(tx *Tx) *Refusal {
 		return refuse("org_exists", "org %s already exists; choose another id", c.Org).about(c.Org)
 	}
 	if err := CheckID(c.Org); err != nil {
-		return refuse("invalid_field", "org: %v", err)
+		return invalid("invalid_field", "org: %v", err)
 	}
 	if r := required("name", c.Name); r != nil {
 		return r
@@ -90,7 +90,7 @@ func (RegisterOrg) permit() Permit     { return Permit{Bootstrap: true, Service:
 func (RegisterOrg) scope(*State) Scope { return Scope{} }
 func (c RegisterOrg) decide(tx *Tx) *Refusal {
 	if err := CheckID(c.Org); err != nil {
-		return refuse("invalid_field", "org: %v", err)
+		return invalid("invalid_field", "org: %v", err)
 	}
 	if tx.Orgs.Has(c.Org) {
 		return refuse("org_exists", "org %s already exists; choose another id", c.Org).about(c.Org)

@@ -119,7 +119,7 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 	}
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {
-			return refuse("invalid_field", "email: not valid; write it like anna@example.com")
+			return invalid("invalid_field", "email: not valid; write it like anna@example.com")
 		}
 		for _, other := range tx.People.IDs(personByEmail, ID(normalEmail(e))) {
 			if other != person {
@@ -131,7 +131,7 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 		}
 	}
 	if p := phone.Text(); p != "" && len(normalPhone(p)) < 3 {
-		return refuse("invalid_field", "phone: not valid; write it like +49 30 123456")
+		return invalid("invalid_field", "phone: not valid; write it like +49 30 123456")
 	}
 	return nil
 }
@@ -140,10 +140,10 @@ func (tx *Tx) checkAddresses(person ID, email, phone Personal) *Refusal {
 // need: an address would be another than the one that people read.
 func checkAddressesSeen(email, phone Personal) *Refusal {
 	if err := checkSeen(email.Text(), unseen); err != nil {
-		return refuse("invalid_field", "email: %v", err)
+		return invalid("invalid_field", "email: %v", err)
 	}
 	if err := checkSeen(phone.Text(), unseen); err != nil {
-		return refuse("invalid_field", "phone: %v", err)
+		return invalid("invalid_field", "phone: %v", err)
 	}
 	return nil
 }
@@ -224,7 +224,7 @@ func (c ChangePerson) decide(tx *Tx) *Refusal {
 		case given.Null && !p.field(f).Empty():
 			e.Cleared = append(e.Cleared, f)
 		case given.Named && !given.Null && given.Value.Empty():
-			return refuse("invalid_field", "%s: must not be empty; to clear it, give null", f)
+			return invalid("invalid_field", "%s: must not be empty; to clear it, give null", f)
 		}
 	}
 	if e.Name.Empty() && e.Email.Empty() && e.Phone.Empty() && len(e.Cleared) == 0 {
@@ -243,7 +243,7 @@ func (c ChangePerson) checkSender(tx *Tx, p *Person) *Refusal {
 	}
 	readdressed := !changed(p.Email, c.Email).Empty() || !changed(p.Phone, c.Phone).Empty()
 	if readdressed && !tx.HighestRole(c.Person).AtLeast(RoleStaff) {
-		return refuse("role_not_permitted", "e-mail addresses and phone numbers are changed by staff, who check that they belong to the person").about(c.Person)
+		return forbid("role_not_permitted", "e-mail addresses and phone numbers are changed by staff, who check that they belong to the person").about(c.Person)
 	}
 	return nil
 }

@@ -123,18 +123,18 @@ func (e *PinIssued) check(tx *Tx, site ID) *Refusal {
 	}
 	if t := e.Times; len(t.Windows) == 0 {
 		if !t.ValidFrom.IsZero() || !t.ValidUntil.IsZero() || t.Holidays != "" && !t.Always {
-			return refuse("invalid_field", "times: at least one window is required; to limit the period instead, use from and until")
+			return invalid("invalid_field", "times: at least one window is required; to limit the period instead, use from and until")
 		}
 		e.Times = schedule.Schedule{}
 	}
 	if e.MaxUses < 0 || e.MaxUses > maxUses {
-		return refuse("invalid_field", "max_uses: must be 0 to %d", maxUses)
+		return invalid("invalid_field", "max_uses: must be 0 to %d", maxUses)
 	}
 	if r := checkBuffers(e.BufferBefore, e.BufferAfter); r != nil {
 		return r
 	}
 	if err := errors.Join(CheckInstant(shifted(e.From, -e.BufferBefore)), CheckInstant(shifted(e.Until, e.BufferAfter))); err != nil {
-		return refuse("invalid_field", "from, until: with its buffer, %v", err)
+		return invalid("invalid_field", "from, until: with its buffer, %v", err)
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func (c IssuePin) holder(tx *Tx, e *PinIssued) *Refusal {
 	case c.Booking == "" && c.Unit == "" && len(c.Sites) > 0:
 		return c.forSites(tx, e)
 	}
-	return refuse("invalid_field", "give exactly one of booking, unit and sites")
+	return invalid("invalid_field", "give exactly one of booking, unit and sites")
 }
 
 func (c IssuePin) forSites(tx *Tx, e *PinIssued) *Refusal {

@@ -170,7 +170,7 @@ const maxBuffer = 720
 
 func checkBuffers(before, after int) *Refusal {
 	if min(before, after) < 0 || max(before, after) > maxBuffer {
-		return refuse("invalid_field", "buffer_before, buffer_after: must be 0 to %d minutes", maxBuffer)
+		return invalid("invalid_field", "buffer_before, buffer_after: must be 0 to %d minutes", maxBuffer)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
 	door, ok := tx.Doors.Get(c.Door)
 	if !ok || door.Hours == "" || c.Until.Named {
-		return time.Time{}, refuse("invalid_field", "until_change: only for a door with a schedule from SchedulePosture, and without until")
+		return time.Time{}, invalid("invalid_field", "until_change: only for a door with a schedule from SchedulePosture, and without until")
 	}
 	site, r := tx.Sites.find(door.Site, "site")
 	if r != nil {
@@ -117,7 +117,7 @@ func (c SetPosture) change(tx *Tx) (time.Time, *Refusal) {
 	}
 	next, ok := schedule.NextChange(times.Schedule, tx.zone(site.ID), site.Calendar, int64(unlock.InstantOf(tx.At)))
 	if !ok {
-		return time.Time{}, refuse("invalid_field", "until_change: schedule %s of the door never changes", door.Hours).about(door.Hours)
+		return time.Time{}, invalid("invalid_field", "until_change: schedule %s of the door never changes", door.Hours).about(door.Hours)
 	}
 	return time.Unix(0, next).UTC(), nil
 }
@@ -131,7 +131,7 @@ func (s *State) atPlace(site, door ID) Scope {
 func (tx *Tx) postureOf(site, door ID) (DoorPosture, *Refusal) {
 	switch {
 	case (site == "") == (door == ""):
-		return DoorPosture{}, refuse("invalid_field", "give exactly one of door and site")
+		return DoorPosture{}, invalid("invalid_field", "give exactly one of door and site")
 	case site != "":
 		at, r := tx.Sites.find(site, "site")
 		if r != nil {
@@ -192,7 +192,7 @@ func (c ClearPosture) decide(tx *Tx) *Refusal {
 	site := c.scope(tx.State).Sites[0]
 	switch {
 	case !tx.operates(site) && (now.By != tx.Actor || now.Posture != PostureUnlocked):
-		return refuse("role_not_permitted", "%s may not send ClearPosture at site %s; allowed: staff, a system manager, the owner or whoever let the door stand open", tx.Actor.ID, site).about(orDefault(c.Door, c.Site))
+		return forbid("role_not_permitted", "%s may not send ClearPosture at site %s; allowed: staff, a system manager, the owner or whoever let the door stand open", tx.Actor.ID, site).about(orDefault(c.Door, c.Site))
 	case now.inForce(tx.At):
 		tx.emit(PostureCleared(c))
 	}
@@ -220,7 +220,7 @@ func (UnlockFor) permit() Permit         { return Permit{Role: RoleStaff, Holder
 func (c UnlockFor) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c UnlockFor) decide(tx *Tx) *Refusal {
 	if c.Minutes < 1 || c.Minutes > MaxUnlockMinutes {
-		return refuse("invalid_field", "minutes: must be 1 to %d", MaxUnlockMinutes)
+		return invalid("invalid_field", "minutes: must be 1 to %d", MaxUnlockMinutes)
 	}
 	door, _, r := tx.fromAfar(c.Door, CapabilityUnlockFor)
 	if r != nil {

@@ -132,7 +132,7 @@ func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *
 	switch {
 	case r != nil:
 	case !slices.Contains(door.Capabilities, way):
-		r = refuse("capability_not_supported", "door %s cannot do %s", id, way).about(id)
+		r = invalid("capability_not_supported", "door %s cannot do %s", id, way).about(id)
 	case door.Disabled:
 		r = refuse("door_disabled", "door %s is out of service; to put it back, send EnableDoor", id).about(id)
 	case tx.lockedDown(door):
@@ -148,7 +148,7 @@ func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *
 func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Refusal) {
 	rows, err := tx.TableFor(door, tx.Actor.ID)
 	if err != nil {
-		return "", refuse("remote_unlock_not_permitted", "%v", err).about(door.ID)
+		return "", forbid("remote_unlock_not_permitted", "%v", err).about(door.ID)
 	}
 	answer := unlock.Decide(rows, LeaseHeld, Question{Door: door.ID, At: tx.At, Person: tx.Actor.ID, Command: way}.Request())
 	if by := answer.Grant(); by != nil {
@@ -157,7 +157,7 @@ func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Re
 		}
 	}
 	code := tx.CodeToldTo(tx.Actor.ID, door.Site, grant, RefusalCode(answer.Failed.First().String()))
-	return "", refuse("remote_unlock_not_permitted", "%s may not open door %s by %s: %s", tx.Actor.ID, door.ID, way, code).about(door.ID)
+	return "", forbid("remote_unlock_not_permitted", "%s may not open door %s by %s: %s", tx.Actor.ID, door.ID, way, code).about(door.ID)
 }
 
 // RemoteUnlockRequested asks that a door opens once. It changes nothing about who
@@ -179,7 +179,9 @@ func (e RemoteUnlockRequested) fold(s *State, m Moment) {
 		s.forgetUnlocks()
 	}
 }
-func (e RemoteUnlockRequested) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
+func (e RemoteUnlockRequested) tells(s *State, at time.Time) ID {
+	return s.tellsOfUnlock(e.Door, e.Person, at)
+}
 func (e RemoteUnlockRequested) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // forgetUnlocks forgets the remote unlocks with an outcome but for the latest.
@@ -215,7 +217,7 @@ func (c SettleRemoteUnlock) decide(tx *Tx) *Refusal {
 	case c.Outcome == "":
 		return required("outcome", "")
 	case (c.Outcome == UnlockRefused) != (c.Code != ""):
-		return refuse("invalid_field", "code: required for a refusal, and only there")
+		return invalid("invalid_field", "code: required for a refusal, and only there")
 	case request.Outcome != "":
 		return nil
 	case c.Outcome == UnlockExecuted:
@@ -244,7 +246,9 @@ type RemoteUnlockExecuted struct {
 func (e RemoteUnlockExecuted) fold(s *State, m Moment) {
 	s.settleUnlock(e.Request, UnlockExecuted, "", m)
 }
-func (e RemoteUnlockExecuted) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
+func (e RemoteUnlockExecuted) tells(s *State, at time.Time) ID {
+	return s.tellsOfUnlock(e.Door, e.Person, at)
+}
 func (e RemoteUnlockExecuted) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 // RemoteUnlockFailed says that a door did not open for a remote unlock, or that
@@ -257,8 +261,10 @@ type RemoteUnlockFailed struct {
 	Code    RefusalCode   `json:"code,omitempty"` // of a gateway that refused
 }
 
-func (e RemoteUnlockFailed) fold(s *State, m Moment)     { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
-func (e RemoteUnlockFailed) tells(s *State, at time.Time) ID { return s.tellsOfUnlock(e.Door, e.Person, at) }
+func (e RemoteUnlockFailed) fold(s *State, m Moment) { s.settleUnlock(e.Request, e.Reason, e.Code, m) }
+func (e RemoteUnlockFailed) tells(s *State, at time.Time) ID {
+	return s.tellsOfUnlock(e.Door, e.Person, at)
+}
 func (e RemoteUnlockFailed) affectedSites(s *State) []ID { return s.atDoor(e.Door).Sites }
 
 func (s *State) settleUnlock(request ID, outcome UnlockOutcome, code RefusalCode, m Moment) {

@@ -170,7 +170,7 @@ func (e ReviewRequired) fold(s *State, m Moment) {
 	})
 }
 func (ReviewRequired) consequence()                  {}
-func (e ReviewRequired) tells(*State, time.Time) ID { return e.Unit }
+func (e ReviewRequired) tells(*State, time.Time) ID  { return e.Unit }
 func (e ReviewRequired) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // AcknowledgeReview closes a review after the unit user's access was checked and

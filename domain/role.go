@@ -46,7 +46,7 @@ func (tx *Tx) above(actor Role, person ID, roles ...Role) *Refusal {
 	}
 	for _, r := range roles {
 		if actor.rank() <= r.rank() {
-			return refuse("role_not_permitted", "%[2]s is %[3]s and may not change somebody who is %[1]s; a higher role may", roleName(r), tx.Actor.ID, roleName(actor)).about(person)
+			return forbid("role_not_permitted", "%[2]s is %[3]s and may not change somebody who is %[1]s; a higher role may", roleName(r), tx.Actor.ID, roleName(actor)).about(person)
 		}
 	}
 	return nil
@@ -106,7 +106,7 @@ func (c AssignRole) decide(tx *Tx) *Refusal {
 		return lastOwner(c.Person)
 	}
 	if c.Role == RoleOwner {
-		return refuse("role_not_permitted", "the role of owner is only passed on with TransferOwnership").about(c.Person)
+		return forbid("role_not_permitted", "the role of owner is only passed on with TransferOwnership").about(c.Person)
 	}
 	held := tx.roleHeldFor(c.Person, c.Site)
 	if r := tx.above(tx.RoleAt(tx.Actor.ID, c.Site), c.Person, held, c.Role); r != nil {

@@ -35,9 +35,9 @@ func checkTimes(times schedule.Schedule) *Refusal {
 	case err == nil:
 		return nil
 	case errors.Is(err, schedule.ErrOverlap):
-		return refuse("schedule_overlap", "%v", err)
+		return invalid("schedule_overlap", "%v", err)
 	}
-	return refuse("invalid_field", "times: %v", err)
+	return invalid("invalid_field", "times: %v", err)
 }
 
 // warnOfKinds warns of days that are neither of the week nor of a kind in any calendar.

@@ -52,12 +52,12 @@ func (c ShareAccess) decide(tx *Tx) *Refusal {
 	n := len(c.Bookings) * len(c.Sharees)
 	switch {
 	case n == 0:
-		return refuse("invalid_field", "bookings, sharees: at least one of each is required")
+		return invalid("invalid_field", "bookings, sharees: at least one of each is required")
 	case n > MaxList:
-		return refuse("too_many_shares", "%d people and %d bookings make %d shares; at most %d are allowed at once",
+		return invalid("too_many_shares", "%d people and %d bookings make %d shares; at most %d are allowed at once",
 			len(c.Sharees), len(c.Bookings), n, MaxList)
 	case len(c.Shares) > 0 && len(c.Shares) != n:
-		return refuse("invalid_field", "shares: %d ids were given for %d shares; give one for each", len(c.Shares), n)
+		return invalid("invalid_field", "shares: %d ids were given for %d shares; give one for each", len(c.Shares), n)
 	}
 	bookings := make([]sharedBooking, len(c.Bookings))
 	for i, id := range c.Bookings {
@@ -152,7 +152,7 @@ func (tx *Tx) sharesOnFrom(b *Booking, from, until schedule.Date) (*Share, *Refu
 		}
 	}
 	if best == nil {
-		return nil, refuse("role_not_permitted", "booking %s belongs to somebody else", b.ID).about(b.ID)
+		return nil, forbid("role_not_permitted", "booking %s belongs to somebody else", b.ID).about(b.ID)
 	}
 	depth := 2
 	for up, ok := tx.Shares.Get(best.Parent); ok; up, ok = tx.Shares.Get(up.Parent) {
@@ -175,7 +175,7 @@ func (tx *Tx) shareable(b *Booking, parent *Share, from, until schedule.Date) *R
 	}
 	switch {
 	case until.IsZero():
-		return refuse("invalid_field", "until: the last day is required")
+		return invalid("invalid_field", "until: the last day is required")
 	case !meet(from, until, b.From, b.Until):
 		return refuse("window_outside_booking", "booking %s runs %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
 	case parent != nil && !meet(from, until, parent.From, parent.Until):
@@ -203,9 +203,9 @@ func (tx *Tx) meetSharee(s Sharee) (ID, *Refusal) {
 // nobody refuses an id that no person has, or that nobody was named.
 func (tx *Tx) nobody(id ID, hint string) *Refusal {
 	if _, leftOut := tx.leftOut[id]; leftOut || id == "" {
-		return refuse("unknown_person", "that names nobody of the org; %s", hint)
+		return notFound("unknown_person", "that names nobody of the org; %s", hint)
 	}
-	return refuse("unknown_person", "person %s does not exist; %s", id, hint).about(id)
+	return notFound("unknown_person", "person %s does not exist; %s", id, hint).about(id)
 }
 
 // known finds the person with an id or an address; none when nobody is known by
@@ -217,7 +217,7 @@ func (tx *Tx) known(id ID, email, phone Personal) (ID, *Refusal) {
 	var found []ID
 	if e := email.Text(); e != "" {
 		if !plausibleEmail(e) {
-			return "", refuse("invalid_field", "email: not valid; write it like anna@example.com")
+			return "", invalid("invalid_field", "email: not valid; write it like anna@example.com")
 		}
 		found = append(found, tx.People.IDs(personByEmail, ID(normalEmail(e)))...)
 	}

@@ -78,11 +78,11 @@ func (c CreateSite) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Zone == schedule.UnsetZone {
-		return refuse("unknown_zone", "zone %s is a placeholder; give a real one, like Europe/Berlin", c.Zone)
+		return invalid("unknown_zone", "zone %s is a placeholder; give a real one, like Europe/Berlin", c.Zone)
 	}
 	rules, err := schedule.LoadRules(c.Zone)
 	if err != nil {
-		return refuse("unknown_zone", "%v", err)
+		return invalid("unknown_zone", "%v", err)
 	}
 	tx.emit(SiteCreated{Site: id, Name: c.Name, Zone: c.Zone})
 	tx.emit(ZoneRulesSet{Site: id, Rules: rules})
@@ -116,7 +116,7 @@ func (c SetZoneRules) decide(tx *Tx) *Refusal {
 	}
 	rules, err := schedule.LoadRules(site.Zone)
 	if err != nil {
-		return refuse("unknown_zone", "%v", err).about(c.Site)
+		return invalid("unknown_zone", "%v", err).about(c.Site)
 	}
 	// An instance with an older database does not undo what a newer one set.
 	if rules.TZData <= site.Rules.TZData || rules.Compile().SameClock(tx.zone(c.Site)) {

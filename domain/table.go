@@ -77,12 +77,12 @@ func (t *table[T]) Commits(id ID) []uint64 {
 // or with the code unknown_<noun>.
 func (t *table[T]) find(id ID, noun string) (*T, *Refusal) {
 	if id == "" {
-		return nil, refuse("invalid_field", "%s: an id is required", noun)
+		return nil, invalid("invalid_field", "%s: an id is required", noun)
 	}
 	if r, ok := t.Get(id); ok {
 		return r, nil
 	}
-	return nil, refuse("unknown_"+noun, "%s %s does not exist", strings.ReplaceAll(noun, "_", " "), id).about(id)
+	return nil, notFound("unknown_"+noun, "%s %s does not exist", strings.ReplaceAll(noun, "_", " "), id).about(id)
 }
 
 // Has reports whether a row with the id is there.

@@ -307,7 +307,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.All && (c.Cause != "" || c.Level != "") {
-		return refuse("invalid_field", "all: lifts every suspension, so leave out cause and level")
+		return invalid("invalid_field", "all: lifts every suspension, so leave out cause and level")
 	}
 	e := BookingReinstated{Booking: c.Booking, Cause: c.Cause}
 	if !c.All {
@@ -318,7 +318,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 		e.Cause, e.Left = b.Suspensions[i].Cause, slices.Delete(slices.Clone(b.Suspensions), i, i+1)
 		switch was := b.Suspensions[i].Level; {
 		case c.Level.rank() > was.rank():
-			return refuse("invalid_field", "level: booking %s has a %s for the cause %q; SuspendBooking raises it", b.ID, was, e.Cause).about(b.ID)
+			return invalid("invalid_field", "level: booking %s has a %s for the cause %q; SuspendBooking raises it", b.ID, was, e.Cause).about(b.ID)
 		case c.Level == was:
 			return nil
 		case c.Level != "":

@@ -18,7 +18,7 @@ import (
 // times by the clock of a site; without a site, in UTC.
 func (tx *Tx) checkTerm(site ID, from, until time.Time) *Refusal {
 	if !until.IsZero() && !from.Before(until) {
-		return refuse("invalid_field", "until: %s is not after the beginning, %s", tx.clockText(site, until), tx.clockText(site, from))
+		return invalid("invalid_field", "until: %s is not after the beginning, %s", tx.clockText(site, until), tx.clockText(site, from))
 	}
 	return tx.checkAhead(site, until)
 }
@@ -28,7 +28,7 @@ func (tx *Tx) checkAhead(site ID, until time.Time) *Refusal {
 	if until.IsZero() || tx.At.Before(until) {
 		return nil
 	}
-	return refuse("invalid_field", "until: %s is over; now it is %s", tx.clockText(site, until), tx.clockText(site, tx.At))
+	return invalid("invalid_field", "until: %s is over; now it is %s", tx.clockText(site, until), tx.clockText(site, tx.At))
 }
 
 // clockText is an instant as the clock of a site shows it, with its zone: 2026-12-03

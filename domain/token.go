@@ -98,7 +98,7 @@ func (c IssueToken) decide(tx *Tx) *Refusal {
 		}
 	}
 	if c.Scope == ScopeMetrics && !tx.RoleAt(tx.Actor.ID, "").AtLeast(RoleSystemManager) {
-		return refuse("role_not_permitted", "a token of the scope metrics requires role %s at the org", RoleSystemManager)
+		return forbid("role_not_permitted", "a token of the scope metrics requires role %s at the org", RoleSystemManager)
 	}
 	if by, ok := tx.Tokens.Get(tx.Token); ok && c.Expires.After(by.Expires) && !tx.HighestRole(tx.Actor.ID).AtLeast(RoleStaff) {
 		return refuse("token_outlives_issuer", "expires: must be at most %s, when the token that issues it expires; an operator can issue a longer one",
@@ -134,7 +134,7 @@ func (tx *Tx) issue(e TokenIssued) *Refusal {
 		return refuse("token_exists", "token %s already exists", e.Token).about(e.Token)
 	}
 	if raw, err := hex.DecodeString(e.Hash); err != nil || len(raw) != sha256.Size || strings.ToLower(e.Hash) != e.Hash {
-		return refuse("invalid_field", "hash: must be the SHA-256 of the secret, 64 hex digits in lower case")
+		return invalid("invalid_field", "hash: must be the SHA-256 of the secret, 64 hex digits in lower case")
 	}
 	if tx.Tokens.HasBy(tokenByHash, ID(e.Hash)) {
 		return refuse("token_exists", "a token with this secret already exists")
@@ -143,7 +143,7 @@ func (tx *Tx) issue(e TokenIssued) *Refusal {
 		return r
 	}
 	if !e.Expires.After(tx.At) || e.Expires.After(tx.At.Add(MaxTokenLife)) {
-		return refuse("invalid_field", "expires: must be in the future, at most 366 days ahead")
+		return invalid("invalid_field", "expires: must be in the future, at most 366 days ahead")
 	}
 	e.Expires = e.Expires.UTC()
 	tx.emit(e)

@@ -134,7 +134,7 @@ func (c CreateUnit) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if c.Door == "" && (c.Right != "" || c.Schedule != "") {
-		return refuse("invalid_field", "door: a value is required; right and schedule are about the door that is made with the unit, and rights names those that are there")
+		return invalid("invalid_field", "door: a value is required; right and schedule are about the door that is made with the unit, and rights names those that are there")
 	}
 	tx.emit(UnitCreated{Unit: id, Site: c.Site, Name: c.Name})
 	return c.furnish(tx, id)
@@ -209,7 +209,7 @@ func (c MapUnitAccess) decide(tx *Tx) *Refusal {
 	slices.SortFunc(rights, func(a, b UnitRight) int { return cmp.Compare(a.Right, b.Right) })
 	for i, ur := range rights {
 		if i > 0 && rights[i-1].Right == ur.Right {
-			return refuse("invalid_field", "rights: right %s is listed twice", ur.Right).about(ur.Right)
+			return invalid("invalid_field", "rights: right %s is listed twice", ur.Right).about(ur.Right)
 		}
 		if slices.Contains(unit.Rights, ur) {
 			continue

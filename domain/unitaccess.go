@@ -64,7 +64,7 @@ func (tx *Tx) unitAccess(unit *Unit, access, before []UnitAccess) ([]UnitAccess,
 	slices.SortFunc(out, func(a, b UnitAccess) int { return cmp.Compare(a.Right, b.Right) })
 	for i := range out {
 		if i > 0 && out[i-1].Right == out[i].Right {
-			return nil, refuse("invalid_field", "access: right %s is listed twice", out[i].Right).about(out[i].Right)
+			return nil, invalid("invalid_field", "access: right %s is listed twice", out[i].Right).about(out[i].Right)
 		}
 		same := func(a UnitAccess) bool { return reflect.DeepEqual(a, out[i]) }
 		if slices.ContainsFunc(before, same) {
@@ -99,7 +99,7 @@ func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 		return refuse("schedule_mode_not_offered", "right %s is offered by unit %s as %s (%s) or as %s", a.Right, unit.ID, modes[0],
 			tx.UnitSchedule(unit.ID, a.Right), modes[1]).about(a.Right, unit.ID)
 	case (a.Mode == ModeLimited) != limited:
-		return refuse("invalid_field", "access: mode limited requires a schedule; other modes must not have one").about(a.Right)
+		return invalid("invalid_field", "access: mode limited requires a schedule; other modes must not have one").about(a.Right)
 	case !limited:
 		return nil
 	}
@@ -107,7 +107,7 @@ func (tx *Tx) limit(unit *Unit, a *UnitAccess) *Refusal {
 		return r.about(a.Right)
 	}
 	if !schedule.SubsetOf(a.Limited, tx.UnitSchedule(unit.ID, a.Right)) {
-		return refuse("schedule_outside_limits", "Time outside limits of schedule").about(a.Right, unit.ID)
+		return invalid("schedule_outside_limits", "Time outside limits of schedule").about(a.Right, unit.ID)
 	}
 	return nil
 }
@@ -135,7 +135,7 @@ func (c ChangeUnitUserAccess) decide(tx *Tx) *Refusal {
 	case !tx.inPlace(u):
 		return refuse("unit_user_removed", "person %s is not a user of unit %s any more", c.Person, c.Unit).about(c.Person)
 	case len(c.Access) == 0 && !u.Manager:
-		return refuse("invalid_field", "access: at least one right is required; to take everything away, send RemoveUnitUser")
+		return invalid("invalid_field", "access: at least one right is required; to take everything away, send RemoveUnitUser")
 	}
 	access, r := tx.unitAccess(unit, c.Access, u.Access)
 	if r != nil {
@@ -235,7 +235,7 @@ func (c RemoveUnitUser) decide(tx *Tx) *Refusal {
 			return r
 		}
 		if b, ok := tx.Bookings.Get(u.Booking); ok && b.Person == c.Person && !tx.operates(unit.Site) {
-			return refuse("role_not_permitted", "only staff, a system manager or the owner may remove the tenant of unit %s", c.Unit).about(c.Person)
+			return forbid("role_not_permitted", "only staff, a system manager or the owner may remove the tenant of unit %s", c.Unit).about(c.Person)
 		}
 	}
 	tx.emit(UnitUserRemoved{Unit: c.Unit, Person: c.Person, Cause: "removed"})

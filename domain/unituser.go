@@ -127,7 +127,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if len(c.Access) == 0 {
-		return refuse("invalid_field", "access: at least one right is required")
+		return invalid("invalid_field", "access: at least one right is required")
 	}
 	access, r := tx.unitAccess(unit, c.Access, nil)
 	if r != nil {
@@ -152,7 +152,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
 	unit, r := tx.Units.find(id, "unit")
 	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, unit)) {
-		return nil, refuse("unknown_unit", "unit %s does not exist", id).about(id)
+		return nil, notFound("unknown_unit", "unit %s does not exist", id).about(id)
 	}
 	if r == nil && !tx.moved(unit) {
 		r = refuse("unit_vacant", "nobody has moved in to unit %s; send MoveIn first", id).about(id)
@@ -189,7 +189,7 @@ func (e UnitUserCreated) fold(s *State, m Moment) {
 	s.place(UnitUser{Unit: e.Unit, Person: e.Person, Booking: e.Booking, Access: e.Access, Unconfirmed: e.Unconfirmed}, m)
 }
 func (e UnitUserCreated) fills(tx *Tx) filling        { return tx.filledByUser(e.Unit, e.Person) }
-func (e UnitUserCreated) tells(*State, time.Time) ID { return e.Unit }
+func (e UnitUserCreated) tells(*State, time.Time) ID  { return e.Unit }
 func (e UnitUserCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }
 
 // place gives a person a place in a unit. It replaces a place that they had under an
@@ -295,7 +295,7 @@ func (tx *Tx) mayDelegate(unit *Unit) *Refusal {
 	if u, ok := tx.UnitUsers.Get(unitUserKey(unit.ID, tx.Actor.ID)); ok && u.MayDelegate {
 		return nil
 	}
-	return refuse("role_not_permitted", "only staff, a system manager, the owner or a manager with may_delegate_management may change the unit managers of unit %s", unit.ID).about(unit.ID)
+	return forbid("role_not_permitted", "only staff, a system manager, the owner or a manager with may_delegate_management may change the unit managers of unit %s", unit.ID).about(unit.ID)
 }
 
 // UnitManagerCreated makes a person a unit manager.
@@ -314,5 +314,5 @@ func (e UnitManagerCreated) fold(s *State, m Moment) {
 		Manager: true, MayDelegate: e.MayDelegate, Unconfirmed: e.Unconfirmed}, m)
 }
 func (e UnitManagerCreated) fills(tx *Tx) filling        { return tx.filledByUser(e.Unit, e.Person) }
-func (e UnitManagerCreated) tells(*State, time.Time) ID { return e.Unit }
+func (e UnitManagerCreated) tells(*State, time.Time) ID  { return e.Unit }
 func (e UnitManagerCreated) affectedSites(s *State) []ID { return s.sitesOfUnit(e.Unit) }

@@ -216,7 +216,7 @@ type checker interface{ check() error }
 // types: malformed ids, lists of more than 1,000, long texts.
 func checkShape(cmd Command) *Refusal {
 	if path, err := shapeError(reflect.ValueOf(cmd), ""); err != nil {
-		return refuse("invalid_field", "%s: %v", strings.TrimPrefix(path, "."), err)
+		return invalid("invalid_field", "%s: %v", strings.TrimPrefix(path, "."), err)
 	}
 	return nil
 }
@@ -283,7 +283,7 @@ func oneOf[S ~string](v S, allowed ...S) error {
 // required refuses a field that was left out.
 func required(field, value string) *Refusal {
 	if strings.TrimSpace(value) == "" {
-		return refuse("invalid_field", "%s: a value is required", field)
+		return invalid("invalid_field", "%s: a value is required", field)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ const urgentDeadline = 5 * time.Second
 func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result Result, err error) {
 	typ, ok := domain.CommandNamed(req.Command)
 	if !ok {
-		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
+		return Result{}, &domain.Refusal{Kind: domain.RefusedUnknown, Code: "unknown_command", Message: "there is no command " + req.Command}
 	}
 	if req.Actor.Kind != domain.ActorService && req.ID.OfService() {
 		return Result{}, ErrReservedID

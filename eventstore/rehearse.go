@@ -52,7 +52,7 @@ func (s *Store) Rehearse(ctx context.Context, id domain.ID) (*Rehearsal, error) 
 func (r *Rehearsal) Execute(ctx context.Context, req Request) (Result, error) {
 	typ, ok := domain.CommandNamed(req.Command)
 	if !ok {
-		return Result{}, &domain.Refusal{Code: "unknown_command", Message: "there is no command " + req.Command}
+		return Result{}, &domain.Refusal{Kind: domain.RefusedUnknown, Code: "unknown_command", Message: "there is no command " + req.Command}
 	}
 	known, err := r.store.Accepted(ctx, r.org, req.ID)
 	if err == nil {

@@ -169,21 +169,12 @@ func wrongMediaType() *Problem {
 	return problem(http.StatusUnsupportedMediaType, "wrong_media_type", "send the body as Content-Type: application/json")
 }
 
-// refusalStatus maps codes of refusals to statuses: 403 where somebody else might do
-// the same, 422 where nobody could at any time. Every other refusal is a conflict with
-// the state of the org: 409, but unknown things are 404.
-var refusalStatus = map[string]int{
-	"role_not_permitted":          http.StatusForbidden,
-	"remote_unlock_not_permitted": http.StatusForbidden,
-	"unit_manager_keys_forbidden": http.StatusForbidden,
-	"not_from_stock":              http.StatusForbidden,
-	"invalid_field":               http.StatusUnprocessableEntity,
-	"card_format":                 http.StatusUnprocessableEntity,
-	"too_many_shares":             http.StatusUnprocessableEntity,
-	"unknown_zone":                http.StatusUnprocessableEntity,
-	"schedule_overlap":            http.StatusUnprocessableEntity,
-	"schedule_outside_limits":     http.StatusUnprocessableEntity,
-	"capability_not_supported":    http.StatusUnprocessableEntity,
+// refusalStatus maps kinds of refusals to statuses.
+var refusalStatus = map[domain.RefusalKind]int{
+	domain.RefusedByState:  http.StatusConflict,
+	domain.RefusedBySender: http.StatusForbidden,
+	domain.RefusedUnknown:  http.StatusNotFound,
+	domain.RefusedInvalid:  http.StatusUnprocessableEntity,
 }
 
 // asProblem turns an error into a problem of HTTP. An error that means nothing to the
@@ -256,15 +247,7 @@ func (a *API) asProblem(ctx context.Context, err error) *Problem {
 }
 
 func refused(r *domain.Refusal) *Problem {
-	status, ok := refusalStatus[r.Code]
-	switch {
-	case ok:
-	case strings.HasPrefix(r.Code, "unknown_"):
-		status = http.StatusNotFound
-	default:
-		status = http.StatusConflict
-	}
-	p := problem(status, r.Code, "%s", r.Message)
+	p := problem(refusalStatus[r.Kind], r.Code, "%s", r.Message)
 	p.IDs = r.IDs
 	for _, e := range r.Entries {
 		p.Entries = append(p.Entries, Entry{e.Index, e.Code, e.Message, e.IDs})
