@@ -40,7 +40,7 @@ var allowed = []struct {
 	{"gateways/local", "eventstore schemas schemas/wire domain domain/unlock domain/cardnumber", "a gateway within the service"},
 	{"gateways/tables", "schemas schemas/wire domain/schedule", "files from elsewhere, whatever they are of"},
 	{"gateways/admission", "eventstore schemas schemas/wire domain", "says who may connect to NATS, by the state of the orgs"},
-	{"gateways/control", "eventstore schemas schemas/wire domain", "tells gateways what commits ask for"},
+	{"gateways/control", "projections/permissions eventstore eventstore/vault schemas schemas/wire domain", "answers gateways, and tells them what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/schedule domain/unlock", "one more foreign protocol"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},

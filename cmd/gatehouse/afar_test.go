@@ -58,13 +58,13 @@ func TestDoTellsWhetherTheDoorOpened(t *testing.T) {
 
 	var nc *nats.Conn
 	require.Eventually(t, func() bool {
-		nc, err = nats.Connect(s.embedded.Server().ClientURL(), nats.Nkey(public, key.Sign), nats.Name("acme/cabinet"), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")))
+		nc, err = nats.Connect(s.embedded.Server().ClientURL(), nats.Nkey(public, key.Sign), nats.Name("acme/cabinet"), nats.CustomInboxPrefix(wire.InboxPrefix("acme", "cabinet")))
 		return err == nil
 	}, 10*time.Second, 50*time.Millisecond)
 	defer nc.Close()
 	var answer atomic.Value // behind the id
 	answer.Store(`,"outcome":"executed"}`)
-	_, err = nc.Subscribe(control.Subject("acme", "cabinet"), func(m *nats.Msg) {
+	_, err = nc.Subscribe(wire.OrderSubject("acme", "cabinet"), func(m *nats.Msg) {
 		var order wire.Order
 		assert.NoError(t, json.Unmarshal(m.Data, &order))
 		assert.NoError(t, m.Respond([]byte(`{"id":"`+string(order.ID)+`"`+answer.Load().(string))))

@@ -32,7 +32,7 @@ func TestGatewaysConnectToTheServerWithinTheProcess(t *testing.T) {
 	require.NoError(t, err)
 	connect := func() (*nats.Conn, error) {
 		return nats.Connect(fmt.Sprint("tls://", s.embedded.Server().Addr()), nats.RootCAs(cfg.TLSCert), nats.Nkey(public, key.Sign),
-			nats.Name("acme/cabinet"), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")), nats.NoReconnect(), nats.Timeout(patience))
+			nats.Name("acme/cabinet"), nats.CustomInboxPrefix(wire.InboxPrefix("acme", "cabinet")), nats.NoReconnect(), nats.Timeout(patience))
 	}
 	send := func(actor domain.Actor, fields any) {
 		t.Helper()

@@ -67,8 +67,13 @@ func (s *service) load() {
 	})
 }
 
-// admit begins to say which gateways may connect.
+// admit begins to say which gateways may connect, and to answer them.
 func (s *service) admit() {
+	s.running.Go(func() {
+		if err := s.control.Answer(s.loader.ctx); err != nil {
+			s.fail(fmt.Errorf("gateways are not answered any more: %w", err))
+		}
+	})
 	if s.admission == nil {
 		return
 	}

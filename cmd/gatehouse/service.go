@@ -60,8 +60,9 @@ type service struct {
 	held      *vault.Vault     // nil: another instance holds the vault
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
-	ending    context.CancelFunc   // of what runs until the API is shut
-	running   sync.WaitGroup       // what ends with it
+	control   *control.Control
+	ending    context.CancelFunc // of what runs until the API is shut
+	running   sync.WaitGroup     // what ends with it
 	stops     []func(context.Context) error
 }
 
@@ -284,14 +285,14 @@ func (s *service) project(ctx context.Context) error {
 		publishing.Wait()
 		return err
 	})
+	s.control = control.New(control.Config{Conn: s.conn, Store: s.Store, Tables: s.Permissions, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	s.onStop(s.control.Stop)
 	return nil
 }
 
 // serve starts the API, and the metrics where they have an address of their own.
 func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
-	orders := control.New(control.Config{Conn: s.conn, Store: s.Store, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
-	s.onStop(orders.Stop)
-	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Accepted: orders.Accepted, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Accepted: s.control.Accepted, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
 	if err != nil {
 		return err
 	}

@@ -71,14 +71,6 @@ func (e *Embedded) InProcessConn() (net.Conn, error) { return e.Server().InProce
 // the subject of a ledger.
 const GatewaysAccount = "GATEWAYS"
 
-// gatewaySubjects are the subjects by which gateways reach the service, and
-// gatewayDoSubjects those by which it reaches them: services, in the terms of
-// NATS, that one account exports and the other imports.
-var (
-	gatewaySubjects   = []string{"control.*.*.ask"}
-	gatewayDoSubjects = []string{"control.*.*.do"}
-)
-
 // Start starts the server. Every write is fsynced before it is
 // acknowledged. From outside it takes only those whom a responder to auth callouts
 // admits, which the caller runs with the Issuer.
@@ -232,13 +224,9 @@ func letGatewaysIn(srv *server.Server) error {
 	join := func(from, to *server.Account, subject string) error {
 		return errors.Join(from.AddServiceExport(subject, []*server.Account{to}), to.AddServiceImport(from, subject, subject))
 	}
-	for _, subject := range gatewaySubjects {
-		err = errors.Join(err, join(streams, gateways, subject))
-	}
-	for _, subject := range gatewayDoSubjects {
-		err = errors.Join(err, join(gateways, streams, subject))
-	}
-	return err
+	const changes = "tables.*.*" // of permissions
+	return errors.Join(join(streams, gateways, "control.*.*.ask"), join(gateways, streams, "control.*.*.do"),
+		streams.AddStreamExport(changes, []*server.Account{gateways}), gateways.AddStreamImport(streams, changes, ""))
 }
 
 // Connect makes a connection within the process, to the account of the streams.

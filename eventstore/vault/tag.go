@@ -8,6 +8,8 @@ import (
 	"hash"
 	"log/slog"
 	"strconv"
+
+	"github.com/nats-io/nkeys"
 )
 
 // maxTagVersion is one more than the greatest version of a tag key.
@@ -76,4 +78,20 @@ func (g *Tagger) Tag(kind, format, number string) [16]byte {
 	t.mac.Reset()
 	t.mac.Write(t.text)
 	return [16]byte(t.mac.Sum(t.sum[:0]))
+}
+
+// Seal seals the key to a gateway: box is the gateway's public key of the moment, an nkey
+// of X25519. It returns the public key of the sender, which is used once, and the sealed
+// 32 bytes of the key.
+func (k TagKey) Seal(box string) (from string, sealed []byte, err error) {
+	sender, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return "", nil, fmt.Errorf("vault: seal a tag key: %w", err)
+	}
+	defer sender.Wipe()
+	if sealed, err = sender.Seal(k.secret.bytes(), box); err != nil {
+		return "", nil, fmt.Errorf("vault: seal a tag key: %w", err)
+	}
+	from, err = sender.PublicKey()
+	return from, sealed, err
 }

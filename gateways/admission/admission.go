@@ -38,12 +38,12 @@
 //	  APP {
 //	    jetstream: enabled
 //	    users: [ { nkey: U… } ]
-//	    exports: [ { service: "control.*.*.ask", accounts: [GATEWAYS] } ]
+//	    exports: [ { service: "control.*.*.ask", accounts: [GATEWAYS] }, { stream: "tables.*.*", accounts: [GATEWAYS] } ]
 //	    imports: [ { service: { account: GATEWAYS, subject: "control.*.*.do" } } ]
 //	  }
 //	  GATEWAYS {
 //	    exports: [ { service: "control.*.*.do", accounts: [APP] } ]
-//	    imports: [ { service: { account: APP, subject: "control.*.*.ask" } } ]
+//	    imports: [ { service: { account: APP, subject: "control.*.*.ask" } }, { stream: { account: APP, subject: "tables.*.*" } } ]
 //	  }
 //	  SYS { users: [ { nkey: U… } ] }
 //	}

@@ -28,6 +28,7 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	require.NoError(t, nc.LastError())
 
 	for _, subject := range []string{
+		"tables.acme.north", "tables.acme.south",
 		"activity.acme.north.gw-1", "activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
 		eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
 		"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
@@ -38,6 +39,7 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	}
 	for _, subject := range []string{
 		">", "*.acme.>", "activity.>", "activity.acme.north.gw-1", "ledger.>", "permissions.>", "permissions.acme.north", "permissions.other.north", "events.>",
+		"tables.acme.south", "tables.other.north", "tables.acme.*", "tables.>",
 		"control.acme.gw-2.do", "control.*.*.do", "_INBOX.>", "_INBOX.acme.gw-2.>", "_INBOX.acme.>", "$SYS.>", "$JS.>", "vault.>",
 	} {
 		_, err := nc.SubscribeSync(subject)
@@ -45,6 +47,24 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 		require.NoError(t, nc.Flush())
 		require.ErrorContains(t, nc.LastError(), `Subscription to "`+subject+`"`)
 	}
+}
+
+func TestAGatewayIsToldOfItsOwnSite(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		i, _ := b.instance()
+		keys := i.house("acme", "gw-1")
+		nc, err := b.dial("acme/gw-1", keys["gw-1"])
+		require.NoError(t, err)
+		told, err := nc.SubscribeSync("tables.acme.north")
+		require.NoError(t, err)
+		require.NoError(t, nc.Flush())
+		b.eventually("the gateway is told", func() bool {
+			require.NoError(t, i.conn.Publish("tables.acme.south", []byte("of another site")))
+			require.NoError(t, i.conn.Publish("tables.acme.north", []byte("changed")))
+			m, err := told.NextMsg(time.Second)
+			return err == nil && assert.Equal(t, "changed", string(m.Data))
+		})
+	})
 }
 
 // Nothing that a gateway sends reaches a stream, whatever reply subject and headers

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 const (
@@ -19,9 +20,8 @@ const (
 	// A gateway subscribes to its orders and to one inbox, and a library may make
 	// an inbox for each request.
 	maxSubscriptions = 64
-	// maxPayload bounds one message of a gateway, in bytes. Records of activity have a
-	// few hundred.
-	maxPayload = 256 << 10
+	// maxPayload bounds one message of a gateway, in bytes: a thousand records.
+	maxPayload = wire.MaxAsk
 	// answerTime is how long a gateway may take to answer an order.
 	answerTime = 10 * time.Second
 )
@@ -51,24 +51,18 @@ func (a *Admission) ticket(q *jwt.AuthorizationRequestClaims, who passport, why 
 	return answer.Encode(a.cfg.Issuer)
 }
 
-// permissions are the subjects of a gateway: its requests, its orders, and the replies
-// to its own requests. They exclude all of JetStream. A client that may make consumers
+// permissions are the subjects of a gateway: its requests, its orders, the changes of its
+// site's permissions, and the replies to its own requests. They exclude all of JetStream. A client that may make consumers
 // can take over those of others. One that may publish to a stream can fill the disk of
 // all orgs, delay the appends of others by batches that it does not end, and read the
 // last sequences of their subjects by its guards.
 func permissions(who passport) jwt.Permissions {
-	own := string(who.org) + "." + string(who.gateway)
+	org, gateway := wire.ID(who.org), wire.ID(who.gateway)
 	return jwt.Permissions{
-		Pub:  jwt.Permission{Allow: jwt.StringList{"control." + own + ".ask"}},
-		Sub:  jwt.Permission{Allow: jwt.StringList{"control." + own + ".do", InboxPrefix(who.org, who.gateway) + ".>"}},
+		Pub:  jwt.Permission{Allow: jwt.StringList{wire.AskSubject(org, gateway)}},
+		Sub:  jwt.Permission{Allow: jwt.StringList{wire.OrderSubject(org, gateway), wire.TableSubject(org, wire.ID(who.site)), wire.InboxPrefix(org, gateway) + ".>"}},
 		Resp: &jwt.ResponsePermission{MaxMsgs: 1, Expires: answerTime},
 	}
-}
-
-// InboxPrefix is the prefix that the inboxes of a gateway must have
-// ([nats.CustomInboxPrefix]). So it receives no reply that is meant for another.
-func InboxPrefix(org, gateway domain.ID) string {
-	return "_INBOX." + string(org) + "." + string(gateway)
 }
 
 // passport is a gateway and the key with which it connected.

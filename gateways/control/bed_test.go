@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
@@ -22,9 +24,13 @@ import (
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
+	"gatehouse/projections/permissions"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
+
+// testLogKey signs permissions.
+var testLogKey = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 
 // bed is a ledger with the org acme. The gateway cabinet opens its door gate remotely,
 // the gateway shed its door yard; olga works there.
@@ -43,6 +49,7 @@ type instance struct {
 	*bed
 	store   *eventstore.Store
 	control *Control
+	tables  *permissions.Projector
 	conn    *nats.Conn
 }
 
@@ -82,8 +89,20 @@ func (b *bed) instance() *instance {
 		Now: b.now, Log: quiet()}, eventstore.NewMetrics(reg))
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { assert.NoError(b.t, i.store.Close(context.Background())) })
-	i.control = New(Config{Conn: conn, Store: i.store, Metrics: reg, Now: b.now, Log: quiet()})
-	b.t.Cleanup(func() { assert.NoError(b.t, i.control.Stop(context.Background())) })
+	js, err := jetstream.New(conn)
+	require.NoError(b.t, err)
+	i.tables, err = permissions.New(b.t.Context(), permissions.Config{Store: i.store, JS: js, Keys: b.vault, LogKey: testLogKey, Metrics: reg, Now: b.now, Log: quiet()})
+	require.NoError(b.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = i.tables.Run(ctx) })
+	i.control = New(Config{Conn: conn, Store: i.store, Tables: i.tables, Keys: b.vault, Metrics: reg, Now: b.now, Log: quiet()})
+	running.Go(func() { assert.NoError(b.t, i.control.Answer(ctx)) })
+	b.t.Cleanup(func() {
+		cancel()
+		running.Wait()
+		assert.NoError(b.t, i.control.Stop(context.Background()))
+	})
 	return i
 }
 
@@ -212,7 +231,19 @@ func count(is bool) int {
 
 // gateway is the gateway cabinet, as a client of NATS with the ticket that it received.
 type gateway struct {
+	t     *testing.T
+	nc    *nats.Conn
 	heard chan wire.Order
+}
+
+// ask sends a request and reads the answer; a refusal is an *wire.AskError.
+func (g *gateway) ask(a wire.Ask, lines ...[]byte) (*wire.Answer, [][]byte, error) {
+	g.t.Helper()
+	body, err := wire.EncodeAsk(&a, lines)
+	require.NoError(g.t, err)
+	msg, err := g.nc.Request(wire.AskSubject("acme", "cabinet"), body, time.Minute)
+	require.NoError(g.t, err)
+	return wire.DecodeAnswer(msg.Data)
 }
 
 // gateway connects the gateway. It answers each order with the result of answer; a nil
@@ -221,11 +252,11 @@ func (b *bed) gateway(answer func(wire.Order) []byte) *gateway {
 	b.t.Helper()
 	public, err := b.key.PublicKey()
 	require.NoError(b.t, err)
-	nc, err := nats.Connect(b.embedded.Server().ClientURL(), nats.Name("acme/cabinet"), nats.Nkey(public, b.key.Sign), nats.CustomInboxPrefix(admission.InboxPrefix("acme", "cabinet")))
+	nc, err := nats.Connect(b.embedded.Server().ClientURL(), nats.Name("acme/cabinet"), nats.Nkey(public, b.key.Sign), nats.CustomInboxPrefix(wire.InboxPrefix("acme", "cabinet")))
 	require.NoError(b.t, err)
 	b.t.Cleanup(nc.Close)
-	g := &gateway{heard: make(chan wire.Order, 100)}
-	_, err = nc.Subscribe(Subject("acme", "cabinet"), func(m *nats.Msg) {
+	g := &gateway{t: b.t, nc: nc, heard: make(chan wire.Order, 100)}
+	_, err = nc.Subscribe(wire.OrderSubject("acme", "cabinet"), func(m *nats.Msg) {
 		var order wire.Order
 		assert.NoError(b.t, json.Unmarshal(m.Data, &order))
 		if body := answer(order); body != nil {

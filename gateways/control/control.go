@@ -1,5 +1,14 @@
-// Package control sends orders to lock gateways and records the outcome. Today there is
-// one order: a door opens once for a remote unlock.
+// Package control speaks with lock gateways: it answers their requests, sends them orders
+// and records the outcome. Today there is one order: a door opens once for a remote unlock.
+//
+// # Requests
+//
+// A gateway asks on its own subject, and whatever instance is free answers: where its
+// records end, whether its table is current, what it lacks of it, the key of its site's
+// tags, and to store its records. A gateway reaches no stream and needs no consumer: the
+// changes of its site are told as they are published, and what it misses it asks for.
+// So it can neither read nor hold up anything of another, and nothing is kept for one
+// that is offline.
 //
 // # At most once
 //
@@ -37,6 +46,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/eventstore/vault"
 	"gatehouse/schemas/wire"
 )
 
@@ -51,6 +61,8 @@ var Actor = domain.ServiceActor("control")
 type Config struct {
 	Conn    *nats.Conn // to the account of the streams, which imports the subjects of the gateways' orders
 	Store   *eventstore.Store
+	Tables  Tables       // what is published
+	Keys    vault.Keeper // of tags
 	Metrics prometheus.Registerer
 	Now     func() time.Time // the clock
 	Log     *slog.Logger
@@ -61,6 +73,7 @@ type Control struct {
 	cfg     Config
 	metrics *metrics
 	places  chan struct{}   // one for each order in flight
+	asking  asking          // budgets of the gateways' requests
 	ctx     context.Context // canceled when a stop cannot wait any longer
 	cancel  context.CancelFunc
 
@@ -71,7 +84,7 @@ type Control struct {
 
 // New makes a control. No goroutine runs until there is an order.
 func New(cfg Config) *Control {
-	c := &Control{cfg: cfg, metrics: newMetrics(cfg.Metrics), places: make(chan struct{}, atOnce)}
+	c := &Control{cfg: cfg, metrics: newMetrics(cfg.Metrics), places: make(chan struct{}, atOnce), asking: asking{gateways: map[string]*asker{}}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -133,11 +146,6 @@ func (c *Control) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Subject is the subject on which a gateway receives its orders.
-func Subject(org, gateway domain.ID) string {
-	return "control." + string(org) + "." + string(gateway) + ".do"
-}
-
 // send sends the order and waits for the answer until the order expires.
 func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 	select {
@@ -159,7 +167,7 @@ func (c *Control) send(t *task) (domain.UnlockOutcome, domain.RefusalCode) {
 	}
 	ctx, cancel := context.WithTimeout(c.ctx, left)
 	defer cancel()
-	msg, err := c.cfg.Conn.RequestWithContext(ctx, Subject(domain.ID(t.order.Org), t.gateway), body)
+	msg, err := c.cfg.Conn.RequestWithContext(ctx, wire.OrderSubject(t.order.Org, wire.ID(t.gateway)), body)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return domain.UnlockUnreachable, ""

@@ -6,12 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gatehouse/domain"
+	"gatehouse/schemas/wire"
 )
 
 // metrics of the orders.
 type metrics struct {
 	duration *prometheus.HistogramVec // seconds, by outcome
 	lost     prometheus.Counter
+	asks     *prometheus.HistogramVec // seconds, by request and outcome
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -22,10 +24,28 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		lost: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_remote_unlock_outcomes_lost_total",
 			Help: "Outcomes of remote unlocks that could not be put on record."}),
 	}
-	reg.MustRegister(m.duration, m.lost)
+	m.asks = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_gateway_request_duration_seconds",
+		Help:    "From a request of a gateway to its answer, by request and by outcome: answered, or the code of the refusal.",
+		Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}, []string{"request", "outcome"})
+	reg.MustRegister(m.duration, m.lost, m.asks)
 	return m
 }
 
 func (m *metrics) sent(outcome domain.UnlockOutcome, took time.Duration) {
 	m.duration.WithLabelValues(string(outcome)).Observe(took.Seconds())
+}
+
+// answered counts an answer. A request that nobody knows counts as other, so that no
+// gateway makes labels.
+func (m *metrics) answered(request wire.AskType, refused *wire.AskError, took time.Duration) {
+	switch request {
+	case wire.AskHello, wire.AskLease, wire.AskTable, wire.AskKey, wire.AskRecords:
+	default:
+		request = "other"
+	}
+	outcome := "answered"
+	if refused != nil {
+		outcome = string(refused.Code)
+	}
+	m.asks.WithLabelValues(string(request), outcome).Observe(took.Seconds())
 }

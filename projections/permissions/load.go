@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
@@ -266,4 +267,18 @@ func each(ctx context.Context, js jetstream.JetStream, subject string, from, unt
 		return fmt.Errorf("read %s: %w", subject, err)
 	}
 	return nil
+}
+
+// atIn reads the time of the commit of a delta, or of the first part of one.
+func atIn(body []byte) (time.Time, error) {
+	d, part, err := wire.DecodePermission(body)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case part != nil && part.At.IsZero(): // written before parts had it
+		return time.Unix(0, 0).UTC(), nil
+	case part != nil:
+		return part.At, nil
+	}
+	return d.At, nil
 }

@@ -128,6 +128,7 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 		}
 		return retry
 	}
+	p.tell(o.id, s.id, bodies)
 	pub := s.published
 	pub.table, pub.head, pub.seq, pub.signed = next, d.Head(), seq, true
 	s.sinceBase += p.metrics.published(bodies)
@@ -136,6 +137,17 @@ func (p *Projector) publish(ctx context.Context, o *org, e *entry) outcome {
 	o.madeDurable(d.Done)
 	p.askBase(s)
 	return more
+}
+
+// tell tells the site's gateways of a delta that is durable. Nothing waits for them: one
+// that misses it finds out when it asks for its lease.
+func (p *Projector) tell(org, site domain.ID, bodies [][]byte) {
+	for _, body := range bodies {
+		if err := p.cfg.JS.Conn().Publish(wire.TableSubject(wire.ID(org), wire.ID(site)), body); err != nil {
+			p.cfg.Log.Warn("the gateways of a site are not told of a change; they will ask", "org", org, "site", site, "error", err)
+			return
+		}
+	}
 }
 
 // step is the table after a delta. A delta that this instance made for this very table

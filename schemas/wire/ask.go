@@ -9,8 +9,8 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// MaxAsk is the greatest size of a gateway's request in bytes, MaxAnswer that of an answer,
-// in which one message of permissions always has room.
+// MaxAsk is the greatest size of a gateway's request in bytes, and MaxAnswer that of an
+// answer. One message of permissions always has room in an answer.
 const (
 	MaxAsk    = 512 << 10
 	MaxAnswer = MaxPermissionBody + 64<<10

@@ -131,6 +131,7 @@ type PermissionPart struct {
 	Site   ID            `json:"site"`
 	Epoch  uint64        `json:"epoch"`
 	N      uint64        `json:"n"`
+	At     time.Time     `json:"at,omitzero"` // of the commit n
 	Digest unlock.Digest `json:"digest"`
 	Part   int           `json:"part"`         // from 1
 	Of     int           `json:"of,omitempty"` // how many there are; in a base only the last one tells
@@ -217,7 +218,7 @@ func decodePermission(bounds Bounds, body []byte) (*PermissionDelta, *Permission
 	case unread != nil:
 		return nil, nil, fmt.Errorf("%w: %w", ErrPermissions, unread)
 	case m.Part > 0:
-		return nil, &PermissionPart{Format: d.Format, Org: d.Org, Site: d.Site, Epoch: d.Epoch, N: d.N, Digest: d.Digest,
+		return nil, &PermissionPart{Format: d.Format, Org: d.Org, Site: d.Site, Epoch: d.Epoch, N: d.N, At: d.At, Digest: d.Digest,
 			Part: m.Part, Of: m.Of, Data: m.Data}, nil
 	}
 	return &d, nil, nil
@@ -278,7 +279,7 @@ type parts struct {
 
 func newParts(org, site ID, h PermissionHead, emit func(PermissionPart) error) *parts {
 	c := &cutter{emit: emit, next: PermissionPart{
-		Format: PermissionsFormat, Org: org, Site: site, Epoch: h.Epoch, N: h.N, Digest: h.Digest, Part: 1,
+		Format: PermissionsFormat, Org: org, Site: site, Epoch: h.Epoch, N: h.N, At: h.At, Digest: h.Digest, Part: 1,
 	}}
 	return &parts{gzip.NewWriter(c), c}
 }
