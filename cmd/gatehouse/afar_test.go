@@ -12,8 +12,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"gatehouse/gateways/admission"
-	"gatehouse/gateways/control"
 	"gatehouse/schemas/wire"
 )
 

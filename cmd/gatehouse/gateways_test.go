@@ -15,7 +15,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
-	"gatehouse/gateways/admission"
+	"gatehouse/schemas/wire"
 )
 
 // A gateway that is registered connects to the server within the process over TLS
