@@ -22,6 +22,7 @@ var allowed = []struct {
 	{"domain/unlock", "domain/schedule", "gateways decide with this: no state, no names, no wire"},
 	{"domain/cardnumber", "", "one card has one number: in commands, in files and at every reader"},
 	{"domain", "domain/schedule domain/unlock domain/cardnumber", "the rules: pure, and rows are made for unlock"},
+	{"randomtest", "", "gives the random tests of every package their seeds"},
 	{"schemas/wire", "domain/unlock", "a gateway speaks it, and links no rule"},
 	{"schemas", "domain domain/schedule domain/unlock schemas/wire", "the wire forms of what the domain defines"},
 	{"eventstore/vault", "", "keys know nothing of what they seal"},

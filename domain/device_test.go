@@ -7,12 +7,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // TestNoCommandFillsADeviceBeyondItsRoom: over any history, whatever it is by which
 // people come to have access.
 func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	refused := 0
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)

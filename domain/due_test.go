@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/schedule"
+	"gatehouse/randomtest"
 )
 
 func TestDueFindsWhatTimeHasMadeDue(t *testing.T) {
@@ -60,7 +61,7 @@ func TestDueFindsWhatTimeHasMadeDue(t *testing.T) {
 }
 
 func TestDueFindsWhatASearchOfEverythingFinds(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewState()
 		for n := range rapid.IntRange(1, 10).Draw(t, "commits") {

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
 
 // explained asks for the explanation of a question and checks it against the gateway's
@@ -87,7 +88,7 @@ func waySteps(e Explanation) (steps []Step) {
 }
 
 func TestExplanationsNameWhatFails(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewState()
 		s.WatchChanges()
@@ -105,7 +106,7 @@ func TestExplanationsNameWhatFails(t *testing.T) {
 }
 
 func TestExplanationsOfHistoriesNameCommits(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		for range rapid.IntRange(1, 15).Draw(t, "commands") {

@@ -6,12 +6,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // TestAForkIsAStateOfItsOwn: whatever happens to a state afterwards, its fork stays as
 // it was, and the other way round.
 func TestAForkIsAStateOfItsOwn(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	owner := PersonActor("olga")
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
 
 // unlockRequest is the question as the gateways' code is asked.
@@ -64,7 +65,7 @@ func (g gateway) agree(t require.TestingT, s *State, q asked) (allowed bool) {
 }
 
 func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	codes := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewState()

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
 
 // TestARefusedOverlapNamesEverything: member, door and other group of each.
@@ -93,7 +94,7 @@ func TestNoCodeIs200Or210(t *testing.T) {
 // groups that share a door of a site which forbids it, and no group that has not
 // ended is without an owner.
 func TestGroupsHoldTheirPromises(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	refused := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
@@ -123,6 +124,9 @@ func TestGroupsHoldTheirPromises(t *testing.T) {
 		}
 	})
 	t.Log(refused)
+	if !randomtest.Fixed() {
+		return // which refusals a few histories meet is chance
+	}
 	for _, side := range []string{"AddMember", "AddDoorToGroup", "ChangeMemberRole", "SetSitePolicy"} {
 		assert.NotZero(t, refused[side+" group_overlap"], "%s never met an overlap", side)
 	}

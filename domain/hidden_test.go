@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // openNames are fields of commands that name no record: free words, the org itself, and
@@ -61,7 +63,7 @@ func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
 				ptr := typ.New()
 				generator{rt, w.state, typ.Name}.fill(reflect.ValueOf(ptr).Elem(), "")
 				return ptr
-			}).Example(seed)
+			}).Example(int(randomtest.Seed(t, uint64(seed)) % (1 << 31)))
 			id := DeriveUUID(UUID{}, fmt.Sprint(typ.Name, seed))
 			Complete(id, ptr)
 			if needs, ok := ptr.(Candidates); ok {
@@ -80,8 +82,9 @@ func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
 						unknown := answer(hidden + "-x") // stands beside it wherever ids are sorted
 						got := answer(hidden)
 						compared++
-						if strings.Contains(got, "id_in_use") {
-							require.NotContains(t, unknown, "refused", "%s %s %s: %s", who, typ.Name, field, hidden)
+						const inUse = "id_in_use: the id NAME " // another id of the command may be in use too
+						if strings.Contains(got, inUse) {
+							require.NotContains(t, unknown, inUse, "%s %s %s: %s", who, typ.Name, field, hidden)
 							taken[typ.Name] = true
 							continue
 						}

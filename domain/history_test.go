@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/schedule"
+	"gatehouse/randomtest"
 )
 
 // history is what commands make of the storage site, with gateways that follow.
@@ -382,10 +383,13 @@ func decideProperty(t *rapid.T, seen func(code string)) {
 }
 
 func TestDecideAgreesWithTheStateOverHistories(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	codes := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) { decideProperty(t, func(code string) { codes[code]++ }) })
 	t.Log(codes)
+	if !randomtest.Fixed() {
+		return // which codes a few histories meet is chance
+	}
 	for _, code := range []string{"allow_grant", "allow_share", "allow_staff", "deny_no_access_right", "deny_booking_ended", "deny_outside_schedule"} {
 		require.NotZero(t, codes[code], "no history led to %s", code)
 	}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
 
 // named says what an impact tells of.
@@ -85,7 +86,7 @@ func (g gateway) decideAt(local *unlock.Local, q asked) unlock.Answer {
 // not after it is told beforehand as lost, what opens only after it as gained; and
 // what is told to be lost opens no more.
 func TestAnImpactHidesNothing(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	told := map[Effect]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
@@ -126,6 +127,9 @@ func TestAnImpactHidesNothing(t *testing.T) {
 		}
 	})
 	t.Log(told)
+	if !randomtest.Fixed() {
+		return // which effects a few histories have is chance
+	}
 	for _, e := range []Effect{EffectLost, EffectNarrowed, EffectGained, EffectWidened, EffectStops, EffectShuts} {
 		require.NotZero(t, told[e], "no command had the effect %s", e)
 	}

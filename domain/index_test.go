@@ -9,10 +9,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func TestIndexesHoldTheValuesOfTheRowsAndNothingElse(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewState()
 		for n := range rapid.IntRange(1, 40).Draw(t, "commits") {

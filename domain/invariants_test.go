@@ -7,13 +7,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // TestWhatFollowsFromEndsIsFoundAgain: over any history the list of what is owed
 // is what a search of everything finds, and once it is settled nothing hangs on
 // what has ended.
 func TestWhatFollowsFromEndsIsFoundAgain(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		for range rapid.IntRange(40, 150).Draw(t, "steps") {

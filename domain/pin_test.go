@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func TestPinsGrowWithTheCrowd(t *testing.T) {
@@ -52,7 +54,7 @@ func TestWeakPins(t *testing.T) {
 // TestPinsOfASiteNeverMeet: whatever is made, taken back and made again, no live
 // PIN of a site is another or begins it, and guesses stay as unlikely as promised.
 func TestPinsOfASiteNeverMeet(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
 		require.Nil(t, h.send(PersonActor("olga"), GrantRight{Grant: "g9", Person: "stan", Right: "south-doors"}))

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain/schedule"
+	"gatehouse/randomtest"
 )
 
 // TestRandomCommands sends random commands of every type to an org in use. The
@@ -22,7 +23,7 @@ import (
 // ledger folds to the same state in one go, over a snapshot, and from what is
 // stored.
 func TestRandomCommands(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	start := newWorld(t)
 	start.base("busy")
 	snapshot := start.marshal(start.state)
@@ -39,6 +40,9 @@ func TestRandomCommands(t *testing.T) {
 		restoreWorld(w, accepted)
 		w.check()
 	})
+	if !randomtest.Fixed() {
+		return // which commands a few histories take is chance
+	}
 	var never []string
 	for _, c := range Commands() {
 		if accepted[c.Name] == 0 {

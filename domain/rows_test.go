@@ -2,7 +2,6 @@ package domain
 
 import (
 	"crypto/sha256"
-	"flag"
 	"fmt"
 	"slices"
 	"testing"
@@ -12,15 +11,8 @@ import (
 
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
-
-// steady draws the same from rapid in every run, unless a seed is asked for on
-// the command line.
-func steady(t testing.TB) {
-	if f := flag.Lookup("rapid.seed"); f.Value.String() == "0" {
-		require.NoError(t, f.Value.Set("20260302"))
-	}
-}
 
 // testTags makes tags without a key.
 func testTags(site ID, kind CredentialKind, format, number string) (unlock.Tag, bool) {
@@ -67,7 +59,7 @@ func scratch(t require.TestingT, s *State) published {
 }
 
 func TestRowsChangedCommitByCommitAreThoseMadeFromScratch(t *testing.T) {
-	steady(t)
+	randomtest.Rapid(t, 20260302)
 	rapid.Check(t, func(t *rapid.T) {
 		s := NewState()
 		s.WatchChanges()

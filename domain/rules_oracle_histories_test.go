@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 )
 
 // ruledBeginning is what random histories begin with beside the busy site.
@@ -76,15 +77,11 @@ func rounds(t *testing.T, usually int) {
 	if long, err := strconv.Atoi(os.Getenv("GATEHOUSE_LONG")); err == nil && long > 1 {
 		n *= min(long, 20)
 	}
-	for name, value := range map[string]string{"rapid.checks": strconv.Itoa(n), "rapid.seed": "20260302"} {
-		f := flag.Lookup(name)
-		old := f.Value.String()
-		if name == "rapid.seed" && old != "0" {
-			continue
-		}
-		require.NoError(t, f.Value.Set(value))
-		t.Cleanup(func() { require.NoError(t, f.Value.Set(old)) })
-	}
+	randomtest.Rapid(t, 20260302)
+	f := flag.Lookup("rapid.checks")
+	old := f.Value.String()
+	require.NoError(t, f.Value.Set(strconv.Itoa(n)))
+	t.Cleanup(func() { require.NoError(t, f.Value.Set(old)) })
 }
 
 // TestNothingOpensThatNoRuleGives makes random histories and asks which doors open.
@@ -122,6 +119,14 @@ type sightings struct {
 // report fails when something was not met, which says that the histories have
 // grown blind to it.
 func (s *sightings) report(t *testing.T) {
+	t.Log("accepted", s.accepted)
+	t.Log("opened", s.opened)
+	t.Log("codes", s.codes)
+	t.Log("given by", s.gives)
+	t.Log("taken by", s.takes)
+	if !randomtest.Fixed() {
+		return // what a few histories meet is chance
+	}
 	var never []string
 	for _, c := range domain.Commands() {
 		if !slices.Contains(seldom, c.Name) && s.accepted[c.Name] == 0 {
@@ -143,11 +148,6 @@ func (s *sightings) report(t *testing.T) {
 		"L8 grant revoked", "L8 revoked", "auction over", "blackout", "credential suspended", "deny list", "disabled", "lockdown", "schedule"} {
 		assert.Positive(t, s.takes[rule], "nothing was taken by %s", rule)
 	}
-	t.Log("accepted", s.accepted)
-	t.Log("opened", s.opened)
-	t.Log("codes", s.codes)
-	t.Log("given by", s.gives)
-	t.Log("taken by", s.takes)
 }
 
 func sendDrawn(rt *rapid.T, o *ruled, seen *sightings) {

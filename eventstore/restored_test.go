@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore/budget"
+	"gatehouse/randomtest"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -59,7 +60,7 @@ func history(t *testing.T, s *Store, rnd *rand.Rand, steps int) []standing {
 func TestALedgerGoesOnAboveWhatItLost(t *testing.T) {
 	for seed := range uint64(count(3)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := rand.New(rand.NewPCG(randomtest.Seed(t, seed), 1))
 			b := newR1(t)
 			cfg := b.config()
 			s := b.open(cfg)

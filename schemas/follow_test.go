@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"gatehouse/domain"
+	"gatehouse/randomtest"
 	"gatehouse/schemas/wire"
 )
 
@@ -62,6 +63,7 @@ func TestACommitFollowsAnotherOrALostRange(t *testing.T) {
 }
 
 func TestNumbersWithLostRanges(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(rt *rapid.T) {
 		var lost Ranges
 		var there []uint64 // the numbers that have a commit

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func TestOneCardHasOneNumberHoweverItWasTyped(t *testing.T) {
@@ -49,6 +51,7 @@ func TestWhatIsNoNumberOfItsFormatIsRefused(t *testing.T) {
 
 // The form of a number is its own form, so that a stored one is read as it is.
 func TestTheFormOfANumberIsItsOwn(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		format := rapid.SampledFrom(Formats()).Draw(t, "format")
 		typed := rapid.StringMatching(`[0-9a-fA-F]{1,14}|[0-9]{1,5}[-,:/ ][0-9]{1,6}|.{1,20}`).Draw(t, "typed")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func TestDateAgreesWithTimePackage(t *testing.T) {
@@ -107,6 +109,7 @@ func TestNoDateIsLeftOut(t *testing.T) {
 }
 
 func TestDateTimeOrder(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(label string) (DateTime, time.Time) {
 			day, minute := rapid.IntRange(0, 3).Draw(t, label+" day"), rapid.IntRange(0, 1439).Draw(t, label+" minute")

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // week days of the tests
@@ -92,6 +94,7 @@ func TestValidate(t *testing.T) {
 
 // Two windows overlap when the oracle finds a minute at which both hold.
 func TestOverlapAgreesWithOracle(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		s := windows(drawWindow(t, "a"), drawWindow(t, "b"))
 		var each []oracle
@@ -163,6 +166,7 @@ func TestStoredForm(t *testing.T) {
 }
 
 func TestStoredFormIsReadBack(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		s, c := drawSchedule(t, "s"), drawCalendar(t)
 		text, err := json.Marshal(s)

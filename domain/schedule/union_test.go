@@ -5,6 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func drawSchedules(t *rapid.T, label string) (list []Schedule) {
@@ -18,6 +20,7 @@ func drawSchedules(t *rapid.T, label string) (list []Schedule) {
 // schedules can tell apart.
 func TestWithinIsWhatEveryMinuteSays(t *testing.T) {
 	var yes, no int
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := drawSchedules(t, "a"), drawSchedules(t, "b")
 		if rapid.Bool().Draw(t, "a part of it") && len(b) > 0 {

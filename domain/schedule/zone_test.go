@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func placeNamed(t require.TestingT, name string) *Zone {
@@ -164,6 +166,7 @@ func footerLocation(t *testing.T, text string) *time.Location {
 
 func TestLocalAgreesWithTimePackage(t *testing.T) {
 	zones := places()
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		p := rapid.SampledFrom(zones).Draw(t, "place")
 		at := rapid.OneOf(rapid.Int64Min(0), rapid.Int64Range(begin, end)).Draw(t, "at")

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/randomtest"
 )
 
 // TestDecideAgreesWithOracle and the fuzz test compare every answer with that of
@@ -12,7 +14,10 @@ import (
 func TestDecideAgreesWithOracle(t *testing.T) {
 	seen := map[Code]int{}
 	for seed := range uint64(250) {
-		agree(t, seed, seen)
+		agree(t, randomtest.Seed(t, seed), seen)
+	}
+	if !randomtest.Fixed() {
+		return // which codes some worlds give is chance
 	}
 	for _, c := range Codes() {
 		if c != DenyCredentialDuplicate && c != DenyBookingSuspended { // never the primary one; told to people alone
@@ -48,7 +53,7 @@ func agree(t *testing.T, seed uint64, seen map[Code]int) {
 // answers; and at the end those before must still be what they were.
 func TestApplyIsRebuild(t *testing.T) {
 	for seed := range uint64(40) {
-		rebuild(t, seed)
+		rebuild(t, randomtest.Seed(t, seed))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 // typed is what a reader asks when digits are typed: those of a credential, or of
@@ -106,6 +108,7 @@ func TestALockedReaderLetsPeopleOut(t *testing.T) {
 // codes are timed, and however often somebody who has a PIN types it between, a
 // reader looks at no more than its numbers say.
 func TestGuessesAreFew(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		var k Keypad
 		var looked []Instant

@@ -8,11 +8,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/randomtest"
 )
 
 func TestRowsSurviveTheWire(t *testing.T) {
 	for seed := range uint64(20) {
-		rows := Rows(newDice(t, seed).rows())
+		rows := Rows(newDice(t, randomtest.Seed(t, seed)).rows())
 		data, err := json.Marshal(rows)
 		require.NoError(t, err)
 		var read Rows

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/randomtest"
 )
 
 // failedAt gives what failed at steps.
@@ -23,7 +25,7 @@ func failedAt(steps []Step) (failed Checks) {
 func TestTraceTellsTheDecision(t *testing.T) {
 	ways := 0
 	for seed := range uint64(250) {
-		d := newDice(t, seed)
+		d := newDice(t, randomtest.Seed(t, seed))
 		rows := d.rows()
 		table, err := NewTable(rows...)
 		require.NoError(t, err, "seed %d", seed)

@@ -14,11 +14,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"gatehouse/randomtest"
 )
 
 func newKey() Key { return Key{newKeyID(), newSecret()} }
 
 func TestBoxOpensWithItsKeyAndPlaceOnly(t *testing.T) {
+	randomtest.Rapid(t, 20261121)
 	rapid.Check(t, func(t *rapid.T) {
 		clear, ad := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "clear"), rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "ad")
 		k := newKey()

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
+	"gatehouse/randomtest"
 	"gatehouse/schemas/wire"
 )
 
@@ -176,7 +177,7 @@ olga EnableDoor {"door":"office"}`)
 func TestInstancesInAnyOrderPublishEachCommitOnce(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(20260302, seed))
+			r := rand.New(rand.NewPCG(20260302, randomtest.Seed(t, seed)))
 			b := newBed(t)
 			nodes := []*node{b.node(), b.node()}
 			nodes[0].do("acme", house)
