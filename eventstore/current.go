@@ -29,8 +29,8 @@ type currency struct {
 	elapsed func() time.Duration // since the store was opened
 
 	mu      sync.Mutex    // guards what follows
-	seen    uint64        // last sequence that the tail brought to its org
-	current time.Duration // at that instant the tail had brought all there was
+	seen    uint64        // last sequence that the tail handed to its org, which a reader waits for
+	current time.Duration // at that instant the tail had handed over all there was
 	waiting bool          // for the tail to come to the end that a look found
 	end     uint64        // that end
 	at      time.Duration // when that look began
@@ -44,7 +44,7 @@ func (c *currency) begin(seen uint64, elapsed func() time.Duration) {
 	c.elapsed, c.seen, c.current = elapsed, seen, elapsed()
 }
 
-// brought notes how far the tail is.
+// brought notes how far the tail is. A reader of an org waits for what was handed to it.
 func (c *currency) brought(seq uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

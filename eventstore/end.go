@@ -182,7 +182,7 @@ func (s *Store) recheck(id domain.ID) {
 	defer o.mu.Unlock()
 	known, from, ok := s.cfg.Marks.Of(id)
 	if ok && known.Beyond(o.head.Position()) && o.tooNew == (wire.Position{}) {
-		s.stopIfBroken(o, fmt.Errorf("%w: %w: %s knows of %s", ErrBrokenChain, ErrBehind, from, known.Position()))
+		s.stop(o, fmt.Errorf("%w: %w: %s knows of %s", ErrBrokenChain, ErrBehind, from, known.Position()))
 	}
 }
 

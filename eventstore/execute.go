@@ -111,6 +111,8 @@ type execution struct {
 	former domain.UUID
 	salt   [16]byte                // the same over all attempts, so that keys of new subjects serve again
 	fresh  map[domain.ID]vault.Key // keys of subjects that had none, the same over all attempts
+	spare  []vault.Key             // reserved for the command and not used yet
+	lacks  int                     // how many more it needs
 	made   []domain.ID             // ids of subjects that the command left out
 	err    error
 	// decidedOn is the last sequence of the org's subject that the answer was made on.
@@ -123,6 +125,18 @@ type execution struct {
 func (x *execution) run(ctx context.Context) (Result, error) {
 	for attempt := 1; ; attempt++ {
 		p, err := x.prepare(ctx)
+		switch {
+		case errors.Is(err, errNeedsKeys):
+			if err := x.reserve(ctx); err != nil {
+				return Result{}, err
+			}
+			continue
+		case p.accepted != (accepted{}):
+			if result, ours, err := x.repeated(ctx, p.accepted); ours {
+				return result, err
+			}
+			continue
+		}
 		if again, behind := x.behind(ctx, p, err); again {
 			continue
 		} else if behind != nil {
@@ -146,7 +160,9 @@ func (x *execution) run(ctx context.Context) (Result, error) {
 		if ctx.Err() != nil || attempt >= attempts && !x.takesAway {
 			return x.afterConflicts()
 		}
-		time.Sleep(rand.N(time.Duration(attempt) * conflictPause))
+		if pause(ctx, rand.N(time.Duration(attempt)*conflictPause)) != nil {
+			return x.afterConflicts()
+		}
 	}
 }
 
@@ -161,18 +177,16 @@ func (x *execution) behind(ctx context.Context, p prepared, err error) (bool, er
 	if !refused && !answered && !errors.Is(err, ErrPosition) || ctx.Err() != nil {
 		return false, nil
 	}
-	o := x.org
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := x.store.catchUp(ctx, o); err != nil {
+	if err := x.store.catchUp(ctx, x.org); err != nil {
 		return false, err
 	}
-	return o.head.seq != x.decidedOn, nil // the tail may have moved it since
+	return x.org.at.Load() != x.decidedOn, nil // the tail may have moved it since
 }
 
 // prepared is a commit that was decided and waits for its append.
 type prepared struct {
-	done     bool // there is a result without an append
+	accepted accepted // set: the ledger has the command already
+	done     bool     // there is a result without an append
 	result   Result
 	commit   *schemas.Commit
 	events   []domain.Event // of the commit, sealed and in clear
@@ -205,8 +219,8 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 	if !tokenGood(o.state, x.req, at) {
 		return prepared{}, ErrTokenEnded
 	}
-	if result, known, err := x.accepted(ctx); known {
-		return prepared{done: true, result: result}, err
+	if at := x.accepted(); at != (accepted{}) {
+		return prepared{accepted: at}, nil
 	}
 	if p := x.req.IfPosition; p != nil && *p != o.head.Position() {
 		return prepared{}, fmt.Errorf("%w: it is at %s", ErrPosition, o.head.Position())
@@ -254,11 +268,11 @@ func (x *execution) commands() []domain.Command {
 func (x *execution) commitOf(ctx context.Context, d domain.Decision, at time.Time) (prepared, error) {
 	o := x.org
 	x.made = d.Made
-	events, err := x.seal(ctx, d.Events)
+	events, err := x.seal(d.Events)
 	if err != nil {
 		return prepared{}, err
 	}
-	request, err := x.requestHash(ctx)
+	request, err := x.requestHash()
 	if err != nil {
 		return prepared{}, err
 	}
@@ -361,14 +375,11 @@ func (x *execution) fold(p prepared, seq uint64) (ends bool) {
 
 func (x *execution) catchUp(ctx context.Context) error {
 	x.store.metrics.Conflicts.Inc()
-	o := x.org
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	// Reading must not end with the command's deadline, or a commit of ours that
 	// is there would be reported as not settled.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), apiTimeout)
 	defer cancel()
-	if err := x.store.catchUp(ctx, o); err != nil {
+	if err := x.store.catchUp(ctx, x.org); err != nil {
 		return errors.Join(ErrUnsettled, err)
 	}
 	return nil
@@ -388,10 +399,15 @@ func (s *Store) busy() error {
 func (x *execution) afterConflicts() (Result, error) {
 	ctx, cancel := context.WithTimeout(x.store.ctx, apiTimeout)
 	defer cancel()
-	x.org.mu.Lock()
-	defer x.org.mu.Unlock()
-	if result, known, err := x.accepted(ctx); known {
-		return result, err
+	for {
+		x.org.mu.RLock()
+		at := x.accepted()
+		x.org.mu.RUnlock()
+		if at == (accepted{}) {
+			return Result{}, x.store.busy()
+		}
+		if result, ours, err := x.repeated(ctx, at); ours {
+			return result, err
+		}
 	}
-	return Result{}, x.store.busy()
 }

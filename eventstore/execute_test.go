@@ -272,7 +272,8 @@ func TestACommitOfADeadNodeIsFoundByItsID(t *testing.T) {
 		req := request(&domain.RegisterPerson{Person: "ana", Name: domain.Clear("Ana")})
 		o, err := s.org(t.Context(), "acme")
 		require.NoError(t, err)
-		x := &execution{store: s, org: o, req: req, typ: mustCommand(t, req.Command)}
+		x := &execution{store: s, org: o, req: req, typ: mustCommand(t, req.Command), lacks: 1}
+		require.NoError(t, x.reserve(t.Context()))
 		p, err := x.prepare(t.Context())
 		require.NoError(t, err)
 		_, out, _ := appendGuarded(t.Context(), s.js, streams.Ledger, o.subject, p.body, p.guard)

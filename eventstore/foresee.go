@@ -92,9 +92,10 @@ func (x *execution) forget() {
 	}
 }
 
-// free lets go of all that the dry run has.
+// free lets go of all that the command has.
 func (x *execution) free() {
 	x.forget()
+	x.store.pools.giveBack(x.org.id, x.spare)
 	if x.place != nil {
 		x.place()
 	}

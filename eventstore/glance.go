@@ -95,12 +95,12 @@ func (s *Store) Glance(ctx context.Context, id domain.ID, claim Claim, f func(*d
 // glanceAt looks at an org in memory.
 func (s *Store) glanceAt(ctx context.Context, o *org, latest bool, f func(*domain.State, Head) error) error {
 	if latest {
-		o.mu.Lock()
-		err := s.catchUp(ctx, o)
-		o.mu.Unlock()
-		if err != nil {
+		if err := s.catchUp(ctx, o); err != nil {
 			return err
 		}
+	}
+	if err := s.upToDate(ctx, o); err != nil {
+		return err
 	}
 	if err := s.rlock(ctx, o); err != nil {
 		return err

@@ -86,13 +86,35 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	}
 	s.openState(ctx, o)
 	// The tail waits for no load, so it has skipped the commits that came in meanwhile.
-	// From here on it waits for the org.
+	// From here on it hands them to the org.
 	o.loaded.Store(true)
 	s.mark(o.id, o.head)
-	if err := s.catchUp(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {
+	if err := s.readSkipped(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
 	return nil
+}
+
+// readSkipped folds the commits that came while an org was loaded. Personal values in
+// them stay sealed for the moment. The caller holds o.mu, as nobody uses the org yet.
+func (s *Store) readSkipped(ctx context.Context, o *org) error {
+	for {
+		m, found, err := s.behindHead(ctx, o, o.head.seq)
+		if err != nil || !found {
+			return err
+		}
+		c, err := decodeBody(m.body)
+		if err != nil {
+			return err
+		}
+		r, err := decodeCommit(c, m.body, m.seq)
+		if err != nil {
+			return err
+		}
+		if err := s.applyRead(o, r, true); err != nil {
+			return err
+		}
+	}
 }
 
 // readAhead is how many commits are decoded ahead of the fold while an org loads.
@@ -143,7 +165,8 @@ func (s *Store) readCommits(ctx context.Context, subject string, from uint64, f 
 }
 
 func (o *org) reset() {
-	o.state, o.head = domain.NewState(), Head{}
+	o.state = domain.NewState()
+	o.moveTo(Head{})
 	o.ids, o.keys = map[domain.UUID]uint64{}, map[string]vault.Key{}
 	o.seqs, o.lost, o.tooNew, o.snapped = nil, nil, wire.Position{}, 0
 }
@@ -219,32 +242,4 @@ func (s *Store) readThrough(ctx context.Context, stream string, subjects []strin
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
-}
-
-// catchUp reads the commits behind the head until the tail. The caller holds o.mu.
-func (s *Store) catchUp(ctx context.Context, o *org) error {
-	for {
-		msg, err := s.ledger.GetMsg(ctx, o.head.seq+1, jetstream.WithGetMsgSubject(o.subject))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("eventstore: catch up with %s: %w", o.id, err)
-		}
-		if err := s.take(o, msg.Sequence, msg.Data); err != nil {
-			return err
-		}
-	}
-}
-
-// take applies a message if it is the next one. The caller holds o.mu.
-func (s *Store) take(o *org, seq uint64, body []byte) error {
-	if seq <= o.head.seq {
-		return nil
-	}
-	c, err := decodeBody(body)
-	if err != nil {
-		return err
-	}
-	return s.apply(o, c, body, seq, true)
 }

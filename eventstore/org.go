@@ -38,7 +38,11 @@ type org struct {
 	// commits that the tail has skipped meanwhile, which are read before mu is released.
 	loaded atomic.Bool
 
+	follow follower
+	at     atomic.Uint64 // sequence of the head, for who does not wait for mu
+
 	hold       atomic.Pointer[holding]       // what has the org alone now; nil: nothing is noted
+	opening    atomic.Bool                   // somebody opens what stayed sealed
 	lastSealed atomic.Int64                  // sealed as it was told last
 	lastTooNew atomic.Pointer[wire.Position] // tooNew as it was told last
 
@@ -62,16 +66,6 @@ type org struct {
 	snapped    uint64                 // n of the last snapshot
 }
 
-// apply folds the next commit as read from the ledger. The caller holds o.mu. The
-// commit must be the one behind the head; anything else is a broken chain.
-func (s *Store) apply(o *org, c *schemas.Commit, body []byte, seq uint64, observe bool) error {
-	r, err := decodeCommit(c, body, seq)
-	if err != nil {
-		return err
-	}
-	return s.applyRead(o, r, observe)
-}
-
 // readCommit is a commit as read from the ledger, with all that can be made of it
 // without the state.
 type readCommit struct {
@@ -92,6 +86,8 @@ func decodeCommit(c *schemas.Commit, body []byte, seq uint64) (r readCommit, err
 	return r, err
 }
 
+// applyRead folds the next commit as read from the ledger. The caller holds o.mu. The
+// commit must be the one behind the head; anything else is a broken chain.
 func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 	if err := r.Follows(o.head.Position(), o.head.Hash); err != nil {
 		return fmt.Errorf("%w: commit %s of %s does not follow %s: %w", ErrBrokenChain, r.Position(), o.id, o.head.Position(), err)
@@ -103,9 +99,6 @@ func (s *Store) applyRead(o *org, r readCommit, observe bool) error {
 		return ErrTooNew
 	}
 	events := r.applied.Events
-	if o.loaded.Load() {
-		s.fetchKeys(o, events)
-	}
 	for i := range events {
 		events[i] = s.openEvent(o, events[i])
 	}
@@ -124,7 +117,7 @@ func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash wire.Hash
 	if lost, err := c.Lost(); err == nil && lost != (schemas.Range{}) { // Follows has checked it
 		o.lost = append(o.lost, lost)
 	}
-	o.head = Head{Epoch: c.Epoch, N: c.N, Hash: hash, At: c.At, seq: seq}
+	o.moveTo(Head{Epoch: c.Epoch, N: c.N, Hash: hash, At: c.At, seq: seq})
 	if observe {
 		for _, ob := range s.observers {
 			ob.Applied(o.id, o.state, c, o.head)
@@ -135,6 +128,12 @@ func (s *Store) fold(o *org, c *schemas.Commit, a domain.Applied, hash wire.Hash
 	}
 	close(o.advanced)
 	o.advanced = make(chan struct{})
+}
+
+// moveTo sets the head. The caller holds o.mu.
+func (o *org) moveTo(head Head) {
+	o.head = head
+	o.at.Store(head.seq)
 }
 
 // forgetKeys drops the keys that events end from memory.
@@ -155,6 +154,9 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 		return err
 	}
 	defer s.release(o)
+	if err := s.upToDate(ctx, o); err != nil {
+		return err
+	}
 	s.openAgain(ctx, o)
 	if err := s.rlock(ctx, o); err != nil {
 		return err
@@ -172,14 +174,15 @@ func (s *Store) openAgain(ctx context.Context, o *org) {
 	}
 	again := o.sealed > 0 && s.cfg.Now().After(o.vaultRetry)
 	o.mu.RUnlock()
-	if !again || !o.mu.TryLock() {
-		return // so too when somebody has the org
+	if !again || !o.opening.CompareAndSwap(false, true) {
+		return // so too when somebody opens them
 	}
-	defer o.mu.Unlock()
-	if o.looks.Load() > 0 {
+	defer o.opening.Store(false)
+	if s.openSealed(ctx, o) != nil {
 		return
 	}
-	s.openState(ctx, o)
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.sealed == 0 {
 		o.vaultPause = 0
 		return

@@ -110,8 +110,6 @@ func (s *Store) keepRunning(part string, loop func()) {
 // the org is loaded anew by its next use.
 func (s *Store) commandPanicked(o *org, command string, cause any) error {
 	err := s.panics.note(Panic{"command", o.id, command}, cause)
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	s.stopIfBroken(o, err)
 	return err
 }
@@ -119,19 +117,19 @@ func (s *Store) commandPanicked(o *org, command string, cause any) error {
 // guardedLoad is load, which a commit that cannot be folded may end by a panic: such an
 // org serves nothing, and the others go on.
 func (s *Store) guardedLoad(o *org, load func() error) (err error) {
-	if panicked := s.guardFold("load", o, func() { err = load() }); panicked != nil {
+	err = s.guardFold("load", o, load)
+	if errors.Is(err, ErrPanicked) {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		o.loaded.Store(false)
 		o.reset()
-		return panicked
 	}
 	return err
 }
 
 // guardFold is Guard for what folds commits: the one at which it panicked names its
 // command.
-func (s *Store) guardFold(part string, o *org, f func()) (err error) {
+func (s *Store) guardFold(part string, o *org, f func() error) (err error) {
 	o.folding.Store(nil)
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -142,6 +140,5 @@ func (s *Store) guardFold(part string, o *org, f func()) (err error) {
 			err = s.panics.note(Panic{part, o.id, command}, cause)
 		}
 	}()
-	f()
-	return nil
+	return f()
 }

@@ -1,8 +1,8 @@
 package eventstore
 
 import (
-	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"gatehouse/domain"
@@ -26,8 +26,11 @@ type keyPools struct {
 	batch   map[domain.ID]int // size of the next batch
 }
 
-func (p *keyPools) take(ctx context.Context, s *Store, id domain.ID, n int) ([]vault.Key, error) {
+// take returns up to n keys that are reserved, and reserves more ahead. It waits for
+// nothing.
+func (p *keyPools) take(s *Store, id domain.ID, n int) []vault.Key {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.pools == nil {
 		p.pools, p.filling, p.batch = map[domain.ID][]vault.Key{}, map[domain.ID]bool{}, map[domain.ID]int{}
 	}
@@ -35,16 +38,17 @@ func (p *keyPools) take(ctx context.Context, s *Store, id domain.ID, n int) ([]v
 	took := have[:min(n, len(have))]
 	p.pools[id] = have[len(took):]
 	p.fill(s, id)
-	p.mu.Unlock()
-	out := append([]vault.Key(nil), took...)
-	if len(out) == n {
-		return out, nil
+	return slices.Clone(took)
+}
+
+// giveBack returns keys that were not used.
+func (p *keyPools) giveBack(id domain.ID, keys []vault.Key) {
+	if len(keys) == 0 {
+		return
 	}
-	more, err := s.cfg.Keys.Reserve(ctx, string(id), n-len(out))
-	if err != nil {
-		return nil, err
-	}
-	return append(out, more...), nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pools[id] = append(p.pools[id], keys...)
 }
 
 // fill reserves keys in the background when the pool runs low. The caller holds mu.

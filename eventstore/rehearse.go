@@ -32,6 +32,9 @@ func (s *Store) Rehearse(ctx context.Context, id domain.ID) (*Rehearsal, error) 
 		return nil, err
 	}
 	defer s.release(o)
+	if err := s.upToDate(ctx, o); err != nil {
+		return nil, err
+	}
 	s.openAgain(ctx, o)
 	if err := s.rlock(ctx, o); err != nil {
 		return nil, err
@@ -101,6 +104,9 @@ func (s *Store) Accepted(ctx context.Context, id domain.ID, command domain.UUID)
 		return false, err
 	}
 	defer s.release(o)
+	if err := s.upToDate(ctx, o); err != nil {
+		return false, err
+	}
 	if err := s.rlock(ctx, o); err != nil {
 		return false, err
 	}

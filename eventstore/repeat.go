@@ -8,24 +8,41 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
 
-// accepted answers a command that the ledger has, also under its former id: there
-// somebody else's may stand as well, which is none of it. The org is held.
-func (x *execution) accepted(ctx context.Context) (Result, bool, error) {
-	if seq, known := x.org.ids[x.req.ID]; known {
-		result, err := x.repeat(ctx, seq)
-		return result, true, err
-	}
-	if seq, known := x.org.ids[x.former]; known && x.former != (domain.UUID{}) {
-		result, err := x.repeat(ctx, seq)
-		return result, !errors.Is(err, ErrReused), err
-	}
-	return Result{}, false, nil
+// accepted is where the ledger has a command; zero: nowhere.
+type accepted struct {
+	seq    uint64
+	former bool // under its former id, where somebody else's may be as well
 }
 
-// repeat answers a command whose id is in the ledger. The org is held.
+// accepted looks for the command in the ledger, also under its former id. The org is
+// held, at least for reading.
+func (x *execution) accepted() accepted {
+	if seq, known := x.org.ids[x.req.ID]; known {
+		return accepted{seq: seq}
+	}
+	if seq, known := x.org.ids[x.former]; known && x.former != (domain.UUID{}) {
+		return accepted{seq: seq, former: true}
+	}
+	return accepted{}
+}
+
+// repeated answers a command that the ledger has. It reports false when it is somebody
+// else's under the former id, which is not looked for again.
+func (x *execution) repeated(ctx context.Context, at accepted) (result Result, ours bool, err error) {
+	result, err = x.repeat(ctx, at.seq)
+	if at.former && errors.Is(err, ErrReused) {
+		x.former = domain.UUID{}
+		return Result{}, false, nil
+	}
+	return result, true, err
+}
+
+// repeat answers a command whose id is in the ledger. The org is not held while the
+// server is asked.
 func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 	msg, err := x.store.ledger.GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -38,8 +55,7 @@ func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	x.made = c.Made
-	request, err := x.requestHash(ctx)
+	request, err := x.requestAs(c)
 	if err != nil {
 		return Result{}, err
 	}
@@ -47,4 +63,15 @@ func (x *execution) repeat(ctx context.Context, seq uint64) (Result, error) {
 		return Result{}, fmt.Errorf("%w: %s at %s", ErrReused, c.Command, c.Position())
 	}
 	return Result{Position: c.Position(), Hash: wire.HashOf(msg.Data), At: c.At, Events: c.Events, Repeated: true}, nil
+}
+
+// requestAs is the hash of the request as it was when a commit was made.
+func (x *execution) requestAs(c *schemas.Commit) (wire.Hash, error) {
+	x.org.mu.RLock()
+	defer x.org.mu.RUnlock()
+	if !x.org.loaded.Load() {
+		return wire.Hash{}, errNotLoaded
+	}
+	x.made = c.Made
+	return x.requestHash()
 }

@@ -76,7 +76,7 @@ func TestALedgerGoesOnAboveWhatItLost(t *testing.T) {
 				all = append(all, standing{head.Position(), head.Hash, d})
 			}
 			end := all[len(all)-1]
-			_, err := follower.settle(t.Context(), "acme")
+			_, err := follower.Head(t.Context(), "acme")
 			require.NoError(t, err)
 			for name, node := range map[string]*Store{"itself": s, "a follower": follower, "over a snapshot": b.open(cfg), "anew": b.store()} {
 				d, head := digest(t, node, "acme")

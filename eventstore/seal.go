@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,8 +23,8 @@ func associated(org, subject domain.ID) []byte {
 }
 
 // seal returns the events with every personal value in a box. The org is held.
-func (x *execution) seal(ctx context.Context, events []domain.Event) ([]domain.Event, error) {
-	if err := x.giveKeys(ctx, x.newSubjects(events)); err != nil {
+func (x *execution) seal(events []domain.Event) ([]domain.Event, error) {
+	if err := x.giveKeys(x.newSubjects(events)); err != nil {
 		return nil, err
 	}
 	out := make([]domain.Event, len(events))
@@ -84,7 +85,7 @@ func (x *execution) newSubjects(events []domain.Event) (subjects []domain.ID) {
 
 // giveKeys gives each subject a fresh key. Those of a dry run no vault keeps: it would
 // reserve them for nothing, and for a long list while the org waits.
-func (x *execution) giveKeys(ctx context.Context, subjects []domain.ID) error {
+func (x *execution) giveKeys(subjects []domain.ID) error {
 	if len(subjects) == 0 {
 		return nil
 	}
@@ -97,15 +98,30 @@ func (x *execution) giveKeys(ctx context.Context, subjects []domain.ID) error {
 		}
 		return nil
 	}
-	keys, err := x.store.freshKeys(ctx, x.org.id, len(subjects))
-	if err != nil {
-		return err
+	if lacks := len(subjects) - len(x.spare); lacks > 0 {
+		x.spare = append(x.spare, x.store.pools.take(x.store, x.org.id, lacks)...)
+	}
+	if x.lacks = len(subjects) - len(x.spare); x.lacks > 0 {
+		return errNeedsKeys
 	}
 	for i, subject := range subjects {
-		x.fresh[subject] = keys[i]
-		x.org.keys[keys[i].ID] = keys[i]
+		x.fresh[subject] = x.spare[i]
+		x.org.keys[x.spare[i].ID] = x.spare[i]
 	}
+	x.spare = x.spare[len(subjects):]
 	return nil
+}
+
+// errNeedsKeys says that a command is to be decided again with keys that the vault has
+// reserved: nobody waits for the vault while the org is held.
+var errNeedsKeys = errors.New("eventstore: keys are to be reserved")
+
+// reserve gets the keys that the command lacks, which happens at the first personal
+// value of an org and in bulk work alone. The org is not held.
+func (x *execution) reserve(ctx context.Context) error {
+	keys, err := x.store.cfg.Keys.Reserve(ctx, string(x.org.id), x.lacks)
+	x.spare = append(x.spare, keys...)
+	return err
 }
 
 // requestHash is the SHA-256 over actor, command and fields. It tells a repeat of an id
@@ -113,7 +129,7 @@ func (x *execution) giveKeys(ctx context.Context, subjects []domain.ID) error {
 // that nothing can be guessed back once the key is gone, and not at all when the commit
 // sealed nothing of that subject. Candidates that the service made for the command are
 // no field of it, and so a repeat is one whatever was made for it. The org is held.
-func (x *execution) requestHash(ctx context.Context) (wire.Hash, error) {
+func (x *execution) requestHash() (wire.Hash, error) {
 	h := sha256.New()
 	head, err := json.Marshal([]any{x.req.Actor, x.req.OnBehalfOf, x.req.Command, len(x.req.Fields)})
 	if err != nil {
@@ -172,44 +188,6 @@ func (s *Store) DamagedKeys() map[domain.ID][]string {
 	return out
 }
 
-// freshKeys takes reserved keys of an org, and reserves more ahead. A pool that is
-// empty is filled while the command waits, which happens at the first personal
-// value of an org and in bulk work alone.
-func (s *Store) freshKeys(ctx context.Context, id domain.ID, n int) ([]vault.Key, error) {
-	return s.pools.take(ctx, s, id, n)
-}
-
-// fetchKeys gets the keys of a commit that another node made, so that its personal
-// values are known here too. Without the vault they stay sealed for now. The
-// caller holds o.mu.
-func (s *Store) fetchKeys(o *org, events []domain.Event) {
-	var ids []string
-	for _, e := range events {
-		domain.MapPersonal(e, func(_ domain.ID, p domain.Personal) domain.Personal {
-			if id, err := vault.BoxKeyID(p.Box()); err == nil {
-				if _, have := o.keys[id]; !have {
-					ids = append(ids, id)
-				}
-			}
-			return p
-		})
-	}
-	if len(ids) == 0 || s.cfg.Now().Before(o.vaultRetry) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, vaultPatience)
-	defer cancel()
-	keys, err := s.keys(ctx, o.id, ids)
-	if err != nil {
-		o.vaultRetry = s.cfg.Now().Add(vaultPatience)
-		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
-		return
-	}
-	for id, k := range keys {
-		o.keys[id] = k
-	}
-}
-
 // vaultPatience is how long following the ledger waits for the vault. After the vault
 // did not answer, it is not asked again for as long.
 const vaultPatience = time.Second
@@ -247,13 +225,52 @@ func (o *org) open(subject domain.ID, p domain.Personal) (domain.Personal, bool)
 	return p.Opened(string(clear)), true
 }
 
-// openState opens the sealed values of an org's state, as far as the vault has the
-// keys. Values under a damaged key do not count as sealed: they stay so until the vault
-// is put back, and the others of the org must not wait for that. So a number that only
-// such a value holds can be given again. The caller holds o.mu. openState opens the
-// values in place, so it must not be called for a state of which a copy is being read.
+// openState opens the sealed values of an org that is being loaded, where the vault has
+// the keys. The caller holds o.mu, as nobody uses the org yet.
 func (s *Store) openState(ctx context.Context, o *org) {
-	var ids []string
+	ids := o.boxed()
+	if keys, err := s.askFor(ctx, o, ids); err != nil {
+		o.sealed = max(o.sealed, len(ids))
+	} else {
+		s.openWith(o, keys)
+	}
+}
+
+// openSealed opens the sealed values of an org's state, as far as the vault has the
+// keys. The org is not held while the vault is asked. It fails with [ErrBusy] while a
+// copy of the state is being read, since the values are opened in place.
+func (s *Store) openSealed(ctx context.Context, o *org) error {
+	if err := s.rlock(ctx, o); err != nil {
+		return err
+	}
+	ids, sealed := o.boxed(), o.sealed
+	o.mu.RUnlock()
+	if sealed == 0 {
+		return nil
+	}
+	if o.looks.Load() > 0 {
+		return errLookedAt
+	}
+	keys, asked := s.askFor(ctx, o, ids)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case asked != nil:
+		return nil // what is sealed stays so
+	case !o.loaded.Load():
+		return errNotLoaded
+	case o.looks.Load() > 0:
+		return errLookedAt
+	}
+	s.openWith(o, keys)
+	return nil
+}
+
+var errLookedAt = fmt.Errorf("eventstore: personal values are opened when the dry runs that are looked at are over: %w", ErrBusy)
+
+// boxed lists the keys of the sealed values of the state that are not in memory, each
+// once. The caller holds o.mu, at least for reading.
+func (o *org) boxed() (ids []string) {
 	o.state.EachPersonal(func(_ domain.ID, p *domain.Personal) {
 		if id, err := vault.BoxKeyID(p.Box()); err == nil {
 			if _, have := o.keys[id]; !have {
@@ -262,27 +279,39 @@ func (s *Store) openState(ctx context.Context, o *org) {
 		}
 	})
 	slices.Sort(ids)
-	ids = slices.Compact(ids)
+	return slices.Compact(ids)
+}
+
+// askFor asks the vault for the keys of sealed values.
+func (s *Store) askFor(ctx context.Context, o *org, ids []string) (map[string]vault.Key, error) {
 	keys, err := s.keys(ctx, o.id, ids)
 	if err != nil {
 		s.log.Warn("personal values stay sealed until the vault answers", "org", o.id, "error", err)
-		o.sealed = max(o.sealed, len(ids))
-		return
 	}
-	for id, k := range keys {
-		o.keys[id] = k
-	}
+	return keys, err
+}
+
+// openWith opens the sealed values of the state with further keys. It keeps those that
+// the state still needs: a commit may have ended others meanwhile. Values under a
+// damaged key do not count as sealed: they stay so until the vault is put back, and the
+// others of the org must not wait for that. So a number that only such a value holds can
+// be given again. The caller holds o.mu, and no copy of the state is being read.
+func (s *Store) openWith(o *org, keys map[string]vault.Key) {
 	missing, damaged := 0, map[string]bool{}
 	for _, id := range s.cfg.Keys.Damaged()[string(o.id)] {
 		damaged[id] = true
 	}
 	o.state.EachPersonal(func(subject domain.ID, p *domain.Personal) {
+		id, malformed := vault.BoxKeyID(p.Box())
+		if key, ok := keys[id]; ok && malformed == nil {
+			o.keys[id] = key
+		}
 		if _, known := p.Value(); known { // it may be read in a fork of the state just now
 			return
 		}
 		if opened, ok := o.open(subject, *p); ok {
 			*p = opened
-		} else if id, err := vault.BoxKeyID(p.Box()); err != nil || !damaged[id] {
+		} else if malformed != nil || !damaged[id] {
 			missing++
 		}
 	})
@@ -311,14 +340,13 @@ func (s *Store) openFor(ctx context.Context, o *org, fields []any) error {
 	if err := s.cfg.Keys.Ready(ctx); err != nil {
 		return fmt.Errorf("eventstore: seal personal values of %s: %w", o.id, err)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.sealed > 0 && o.looks.Load() > 0 {
-		return fmt.Errorf("eventstore: personal values of %s are opened when the dry runs that are looked at are over: %w", o.id, ErrBusy)
+	if err := s.openSealed(ctx, o); err != nil {
+		return err
 	}
-	if o.sealed > 0 {
-		s.openState(ctx, o)
+	if err := s.rlock(ctx, o); err != nil {
+		return err
 	}
+	defer o.mu.RUnlock()
 	if o.sealed > 0 {
 		return fmt.Errorf("eventstore: personal values of %s cannot be opened: %w", o.id, vault.ErrUnavailable)
 	}

@@ -225,7 +225,7 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap 
 	if uint64(len(o.seqs)) != h.Lost.Count(h.N) {
 		return fmt.Errorf("it has %d commits, its position is %d", len(o.seqs), h.N)
 	}
-	o.head = Head{Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, seq: h.Seq}
+	o.moveTo(Head{Epoch: h.Epoch, N: h.N, Hash: h.Hash, At: h.At, seq: h.Seq})
 	o.lost, o.snapped = h.Lost, h.N
 	return nil
 }

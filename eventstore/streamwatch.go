@@ -205,8 +205,6 @@ func (s *Store) compareWithLedger(ctx context.Context, id domain.ID) error {
 	}
 	st.ends[id] = head.Position()
 	st.mu.Unlock()
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	s.stopIfBroken(o, fmt.Errorf("%w: %w: it was at %s", ErrBrokenChain, ErrBehind, head.Position()))
 	return nil
 }

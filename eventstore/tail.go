@@ -78,7 +78,7 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 			continue
 		}
 		s.seen = meta.Sequence.Stream
-		s.deliver(msg.Subject(), meta.Sequence.Stream, msg.Data())
+		s.deliver(msg.Subject(), message{meta.Sequence.Stream, msg.Data()})
 		if s.fences != nil {
 			s.fences.seen(meta.Sequence.Stream, msg.Data())
 		}
@@ -86,57 +86,39 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 	}
 }
 
-// deliver brings an org in memory up to a message of the ledger.
-func (s *Store) deliver(subject string, seq uint64, body []byte) {
+// deliver hands a message of the ledger to its org, if that is in memory.
+func (s *Store) deliver(subject string, m message) {
 	_, rest, _ := strings.Cut(subject, ".")
 	_, id, _ := strings.Cut(rest, ".")
 	o := s.present(domain.ID(id))
 	if o == nil { // what is being loaded now reads the message itself
-		s.elsewhere(domain.ID(id), seq)
+		s.elsewhere(domain.ID(id), m.seq)
 		return
 	}
-	defer s.release(o)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.loaded.Load() || seq <= o.head.seq {
+	if m.seq <= o.at.Load() || !o.follow.add(m) {
+		s.release(o)
 		return
 	}
-	var err error
-	panicked := s.guardFold("tail", o, func() {
-		if err = s.take(o, seq, body); errors.Is(err, ErrBrokenChain) { // a message was missed: the stream has it
-			err = s.catchUp(s.ctx, o)
-		}
+	s.running.Go(func() {
+		defer s.release(o)
+		_ = s.Guard("tail", o.id, "", func() { s.followOrg(o) })
 	})
-	s.stopIfBroken(o, errors.Join(err, panicked))
 }
 
 // stopIfBroken marks an org whose ledger could not be followed as not loaded. The next
-// use loads it anew and reports the error. The caller holds o.mu.
+// use loads it again and reports the error.
 func (s *Store) stopIfBroken(o *org, err error) {
 	if err == nil || errors.Is(err, ErrTooNew) || s.ctx.Err() != nil {
 		return
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s.stop(o, err)
+}
+
+// stop marks an org as not loaded. The caller holds o.mu.
+func (s *Store) stop(o *org, err error) {
 	s.log.Error("an org cannot follow its ledger", "org", o.id, "position", o.head.Position().String(), "error", err)
 	o.loaded.Store(false)
 	s.elsewhere(o.id, math.MaxUint64)
 }
-
-// settle waits until an org is at least at the present tail of the ledger, and returns
-// its head.
-func (s *Store) settle(ctx context.Context, id domain.ID) (Head, error) {
-	o, err := s.org(ctx, id)
-	if err != nil {
-		return Head{}, err
-	}
-	defer s.release(o)
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if err := s.catchUp(ctx, o); err != nil {
-		return o.head, err
-	}
-	return o.head, nil
-}
-
-// Head reads an org's tail from the ledger itself and returns where it stands:
-// what a lease is answered by, never by this node's memory alone.
-func (s *Store) Head(ctx context.Context, id domain.ID) (Head, error) { return s.settle(ctx, id) }
