@@ -116,8 +116,8 @@ func (x *execution) giveKeys(subjects []domain.ID) error {
 // reserved: nobody waits for the vault while the org is held.
 var errNeedsKeys = errors.New("eventstore: keys are to be reserved")
 
-// reserve gets the keys that the command lacks, which happens at the first personal
-// value of an org and in bulk work alone. The org is not held.
+// reserve gets the keys that the command lacks. That happens at the first personal value
+// of an org and in bulk work alone. The org is not held.
 func (x *execution) reserve(ctx context.Context) error {
 	keys, err := x.store.cfg.Keys.Reserve(ctx, string(x.org.id), x.lacks)
 	x.spare = append(x.spare, keys...)
