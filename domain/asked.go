@@ -2,9 +2,38 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/domain/unlock"
 )
+
+// Question asks whether somebody may pass a door. It names a credential, or else
+// a person.
+type Question struct {
+	Door       ID             `json:"door"`
+	Side       unlock.Side    `json:"side,omitzero"` // in when it is left out
+	At         time.Time      `json:"at"`
+	Credential ID             `json:"credential,omitempty"`
+	Person     ID             `json:"person,omitempty"`
+	Kind       CredentialKind `json:"kind,omitempty"`    // beside Person: as if they showed one; none: whatever they have
+	Command    DoorCapability `json:"command,omitempty"` // what is asked from afar; none: at the door
+}
+
+// Request is the question as a table takes it.
+func (q Question) Request() unlock.Request {
+	r := unlock.Request{
+		Door: unlock.IDOf(string(q.Door)), Side: q.Side, At: unlock.InstantOf(q.At),
+		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
+		Kind: unlockCredentialKinds[q.Kind],
+	}
+	switch q.Command {
+	case CapabilityRemoteUnlock:
+		r.Command = unlock.CommandRemoteUnlock
+	case CapabilityUnlockFor:
+		r.Command = unlock.CommandUnlockFor
+	}
+	return r
+}
 
 // AskedBy gives the state from which a question at a site is answered to a viewer: s without
 // what the viewer may not see of the person whom the question is about, who is
@@ -118,13 +147,4 @@ func (s *State) Carried(q Question, site ID, decide func(Question) unlock.Answer
 		return 1
 	})
 	return out
-}
-
-// carried answers for what the person carries.
-func (x *explainer) carried() ([]Carried, error) {
-	table, err := x.s.TableFor(x.door, x.q.Person, x.s.Credentials.IDs(CredentialByPerson, x.q.Person)...)
-	if err != nil {
-		return nil, err
-	}
-	return x.s.Carried(x.q, x.door.Site, func(one Question) unlock.Answer { return unlock.Decide(table, LeaseHeld, one.Request()) }), nil
 }

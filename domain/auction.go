@@ -52,7 +52,7 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 		return refuse("unit_not_mapped", "no access right is mapped to unit %s", c.Unit).about(c.Unit)
 	}
 	if b := tx.letUntil(unit.ID, c.Until); b != nil {
-		return refuse("booking_not_overlocked", "booking %[3]s of unit %[1]s, %[2]s, has no overlock; suspend it with the level overlock first", c.Unit, daysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
+		return refuse("booking_not_overlocked", "booking %[3]s of unit %[1]s, %[2]s, has no overlock; suspend it with the level overlock first", c.Unit, DaysText(b.From, b.Until), b.ID).about(c.Unit, b.ID)
 	}
 	if r := tx.requireOutranks(c.Person, c.scope(tx.State).Sites); r != nil {
 		return r

@@ -153,7 +153,7 @@ func (tx *Tx) bookable(booking ID, unit *Unit, from, until schedule.Date) *Refus
 	}
 	for id, other := range tx.Bookings.Each(BookingByUnit, unit.ID) {
 		if id != booking && !other.over() && meet(from, until, other.From, other.Until) {
-			return refuse("unit_booked", "unit %s is booked %s under %s", unit.ID, daysText(other.From, other.Until), id).about(unit.ID, id)
+			return refuse("unit_booked", "unit %s is booked %s under %s", unit.ID, DaysText(other.From, other.Until), id).about(unit.ID, id)
 		}
 	}
 	return nil
@@ -175,7 +175,8 @@ func meet(from, until, otherFrom, otherUntil schedule.Date) bool {
 	return (otherUntil.IsZero() || !otherUntil.Before(from)) && (until.IsZero() || !until.Before(otherFrom))
 }
 
-func daysText(from, until schedule.Date) string {
+// DaysText says in words from which day to which day something lasts.
+func DaysText(from, until schedule.Date) string {
 	if until.IsZero() {
 		return "from " + from.String()
 	}
@@ -346,7 +347,7 @@ func (c EndBooking) decide(tx *Tx) *Refusal {
 	cause := ID("last_day")
 	if !tx.passed(b.Site, b.Until) {
 		if tx.Actor.Kind == ActorService {
-			return refuse("booking_not_over", "booking %s runs %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
+			return refuse("booking_not_over", "booking %s runs %s", b.ID, DaysText(b.From, b.Until)).about(b.ID)
 		}
 		cause = "early"
 	}

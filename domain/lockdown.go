@@ -121,8 +121,8 @@ func (e LockdownReleased) affectedSites(s *State) []ID {
 	return s.sitesOfLockdown(e.Site, e.Area, e.Door)
 }
 
-// lockedAreas are the areas behind and before a door that are locked down.
-func (s *State) lockedAreas(d *Door) (locked []*Area) {
+// LockedAreas are the areas behind and before a door that are locked down.
+func (s *State) LockedAreas(d *Door) (locked []*Area) {
 	for _, id := range []ID{d.In, d.Out} {
 		if a, ok := s.Areas.Get(id); ok && a.Lockdown != "" {
 			locked = append(locked, a)
@@ -134,5 +134,5 @@ func (s *State) lockedAreas(d *Door) (locked []*Area) {
 // lockedDown reports whether a lockdown shuts a door.
 func (s *State) lockedDown(d *Door) bool {
 	site, ok := s.Sites.Get(d.Site)
-	return d.Lockdown != "" || len(s.lockedAreas(d)) > 0 || ok && site.Lockdown != ""
+	return d.Lockdown != "" || len(s.LockedAreas(d)) > 0 || ok && site.Lockdown != ""
 }

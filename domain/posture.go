@@ -29,8 +29,8 @@ type DoorPosture struct {
 	Command string    `json:"command"` // id of the command
 }
 
-// inForce reports whether the posture holds at an instant.
-func (p DoorPosture) inForce(at time.Time) bool {
+// InForce reports whether the posture holds at an instant.
+func (p DoorPosture) InForce(at time.Time) bool {
 	return p.Posture != "" && (p.Until.IsZero() || at.Before(p.Until))
 }
 
@@ -78,7 +78,7 @@ func (c SetPosture) decide(tx *Tx) *Refusal {
 	if r := required("posture", string(c.Posture)); r != nil {
 		return r
 	}
-	same := now.inForce(tx.At) && now.Posture == c.Posture
+	same := now.InForce(tx.At) && now.Posture == c.Posture
 	until := inUTC(c.Until.Value)
 	if !c.Until.Named && same {
 		until = now.Until
@@ -193,7 +193,7 @@ func (c ClearPosture) decide(tx *Tx) *Refusal {
 	switch {
 	case !tx.operates(site) && (now.By != tx.Actor || now.Posture != PostureUnlocked):
 		return forbid("role_not_permitted", "%s may not send ClearPosture at site %s; allowed: staff, a system manager, the owner or whoever let the door stand open", tx.Actor.ID, site).about(orDefault(c.Door, c.Site))
-	case now.inForce(tx.At):
+	case now.InForce(tx.At):
 		tx.emit(PostureCleared(c))
 	}
 	return nil
@@ -230,9 +230,9 @@ func (c UnlockFor) decide(tx *Tx) *Refusal {
 	now := door.Posture
 	site, _ := tx.Sites.Get(door.Site) // the door is there: so is its site
 	switch {
-	case !now.inForce(tx.At) && door.Unit == "" && site.Posture.inForce(tx.At) && site.Posture.Posture != PostureUnlocked && !tx.operates(door.Site):
+	case !now.InForce(tx.At) && door.Unit == "" && site.Posture.InForce(tx.At) && site.Posture.Posture != PostureUnlocked && !tx.operates(door.Site):
 		return refuse("posture_in_force", "site %s has the posture %s, past which staff alone let a door stand open", site.ID, site.Posture.Posture).about(c.Door, site.ID)
-	case !now.inForce(tx.At):
+	case !now.InForce(tx.At):
 	case now.Posture != PostureUnlocked:
 		return refuse("posture_in_force", "door %s has the posture %s, which would be lost; SetPosture sets another one", c.Door, now.Posture).about(c.Door)
 	case now.Until.IsZero() || !now.Until.Before(until):

@@ -321,8 +321,8 @@ func scheduleRef(id ID) string {
 }
 
 func (m *rowMaker) scheduleRow(id string) *unlock.Schedule {
-	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
-		return m.limitRow(id, user)
+	if strings.HasPrefix(id, unitUserPrefix) {
+		return m.limitRow(id)
 	}
 	if group, ok := strings.CutPrefix(id, groupPrefix); ok {
 		return m.groupScheduleRow(id, group)

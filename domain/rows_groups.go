@@ -173,7 +173,7 @@ func (c *changes) sitesOfGroup(group ID) map[ID]struct{} {
 // posture gives a door's row its posture, or that of a lockdown, which comes
 // first.
 func (m *rowMaker) posture(r *unlock.Door, d *Door) {
-	switch areas := m.s.lockedAreas(d); {
+	switch areas := m.s.LockedAreas(d); {
 	case d.Lockdown != "":
 		r.Posture, r.PostureSource = unlock.Lockdown, d.Lockdown
 	case len(areas) > 0:

@@ -19,6 +19,9 @@ func (m *rowMaker) personRow(id ID) *unlock.Person {
 	return &unlock.Person{ID: string(id), State: unlockPersonState(p.State)}
 }
 
+// Denial returns the code that denies a person in the state; NoCode means none.
+func (s PersonState) Denial() unlock.Code { return unlockPersonState(s).Denial() }
+
 // unlockPersonState is a state as the door knows it: nothing opens for the erased either.
 func unlockPersonState(s PersonState) unlock.PersonState {
 	switch s {
@@ -175,8 +178,8 @@ func (m *rowMaker) grantRow(id string) unlock.Row {
 	if share, ok := strings.CutPrefix(id, sharePrefix); ok {
 		return orNone(m.shareGrantRow(ID(share)))
 	}
-	if user, ok := strings.CutPrefix(id, unitUserPrefix); ok {
-		return orNone(m.unitUserGrantRow(id, user))
+	if strings.HasPrefix(id, unitUserPrefix) {
+		return orNone(m.unitUserGrantRow(id))
 	}
 	if member, ok := strings.CutPrefix(id, groupPrefix); ok {
 		return orNone(m.memberGrantRow(ID(member)))
@@ -217,18 +220,29 @@ func (m *rowMaker) shareGrantRow(id ID) *unlock.Grant {
 	return r
 }
 
-// unitAccess finds the unit user and the access that "unit/person/right" names.
-func (m *rowMaker) unitAccess(name string) (*UnitUser, *UnitAccess) {
-	i := strings.LastIndexByte(name, '/')
-	if i < 0 {
+// unitAccess finds the unit user of the site and the access of a grant.
+func (m *rowMaker) unitAccess(grant string) (*UnitUser, *UnitAccess) {
+	if u, a := m.s.AccessOfGrant(grant); u != nil && u.Site == m.site.ID {
+		return u, a
+	}
+	return nil, nil
+}
+
+// AccessOfGrant finds the unit user and the access that a grant follows from, by the id
+// of its permission row: "user:unit/person/right". The access is nil if it is no longer
+// there, both are nil if the user is not known.
+func (s *State) AccessOfGrant(grant string) (*UnitUser, *UnitAccess) {
+	kind, id := GrantOf(grant)
+	if kind != RecordUnitUser {
 		return nil, nil
 	}
-	u, ok := m.s.UnitUsers.Get(ID(name[:i]))
-	if !ok || u.Site != m.site.ID {
+	u, ok := s.UnitUsers.Get(id)
+	if !ok {
 		return nil, nil
 	}
+	right := ID(grant[strings.LastIndexByte(grant, '/')+1:])
 	for k := range u.Access {
-		if u.Access[k].Right == ID(name[i+1:]) {
+		if u.Access[k].Right == right {
 			return u, &u.Access[k]
 		}
 	}
@@ -238,8 +252,8 @@ func (m *rowMaker) unitAccess(name string) (*UnitUser, *UnitAccess) {
 // unitUserGrantRow is the grant of a unit user for one right of the unit. It bears the
 // unit's schedule for the right and, where the access is limited, the limit as well. A
 // right that was taken off the unit is not lost, only out of force.
-func (m *rowMaker) unitUserGrantRow(id, name string) *unlock.Grant {
-	u, a := m.unitAccess(name)
+func (m *rowMaker) unitUserGrantRow(id string) *unlock.Grant {
+	u, a := m.unitAccess(id)
 	if a == nil {
 		return nil
 	}
@@ -247,7 +261,7 @@ func (m *rowMaker) unitUserGrantRow(id, name string) *unlock.Grant {
 		ID: id, Person: string(u.Person), Right: string(a.Right), Booking: string(u.Booking),
 		Source: unlock.SourceUnitUser, State: unlock.GrantActive,
 	}
-	unit, mapped := m.mapped(u.Unit, a.Right)
+	unit, mapped := m.s.RightOfUnit(u.Unit, a.Right)
 	switch {
 	case u.State != UnitUserStateActive:
 		r.State = unlock.GrantRevoked
@@ -261,9 +275,9 @@ func (m *rowMaker) unitUserGrantRow(id, name string) *unlock.Grant {
 	return r
 }
 
-// mapped gives the unit's own schedule for a right that it has.
-func (m *rowMaker) mapped(unit, right ID) (own ID, mapped bool) {
-	u, ok := m.s.Units.Get(unit)
+// RightOfUnit gives the unit's own schedule for a right that is mapped to it.
+func (s *State) RightOfUnit(unit, right ID) (own ID, mapped bool) {
+	u, ok := s.Units.Get(unit)
 	if !ok {
 		return "", false
 	}
@@ -278,13 +292,13 @@ func (m *rowMaker) mapped(unit, right ID) (own ID, mapped bool) {
 // limitRow is the limit of a unit user's access within what the unit allows. As
 // a rule the limit lies within it already. Should the two together be more than a
 // schedule can say, none holds: the review that the reduction asked for is due.
-func (m *rowMaker) limitRow(id, name string) *unlock.Schedule {
-	u, a := m.unitAccess(name)
+func (m *rowMaker) limitRow(id string) *unlock.Schedule {
+	u, a := m.unitAccess(id)
 	if a == nil || a.Mode != ModeLimited {
 		return nil
 	}
 	r := &unlock.Schedule{ID: id, Schedule: a.Limited}
-	own, _ := m.mapped(u.Unit, a.Right)
+	own, _ := m.s.RightOfUnit(u.Unit, a.Right)
 	if scheduleRef(own) == "" {
 		return r
 	}
@@ -337,11 +351,16 @@ func (s *State) grantWindow(site ID, g *Grant) unlock.Window {
 
 // worksAt reports whether a person has a role from staff upwards at the site or at the
 // org. The state of the person does not count here: it is in the person's row.
-func (s *State) worksAt(person, site ID) bool {
+func (s *State) worksAt(person, site ID) bool { return len(s.StaffRoles(person, site)) > 0 }
+
+// StaffRoles lists the roles by which a person works at a site, by the ids of their rows.
+// These are the roles from staff upwards at the org and at the site.
+func (s *State) StaffRoles(person, site ID) (ids []ID) {
 	for _, at := range []ID{"", site} {
-		if r, ok := s.RoleAssignments.Get(roleKey(person, at)); ok && r.Role.AtLeast(RoleStaff) {
-			return true
+		id := roleKey(person, at)
+		if r, ok := s.RoleAssignments.Get(id); ok && r.Role.AtLeast(RoleStaff) {
+			ids = append(ids, id)
 		}
 	}
-	return false
+	return ids
 }

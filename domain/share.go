@@ -231,7 +231,7 @@ func (c EndShare) decide(tx *Tx) *Refusal {
 		return r
 	}
 	if !tx.passed(sh.Site, sh.Until) {
-		return refuse("share_not_over", "share %s runs %s", sh.ID, daysText(sh.From, sh.Until)).about(sh.ID)
+		return refuse("share_not_over", "share %s runs %s", sh.ID, DaysText(sh.From, sh.Until)).about(sh.ID)
 	}
 	tx.emit(ShareEnded(c))
 	tx.settle(sh.Booking)

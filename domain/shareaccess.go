@@ -177,9 +177,9 @@ func (tx *Tx) shareable(b *Booking, parent *Share, from, until schedule.Date) *R
 	case until.IsZero():
 		return invalid("invalid_field", "until: the last day is required")
 	case !meet(from, until, b.From, b.Until):
-		return refuse("window_outside_booking", "booking %s runs %s", b.ID, daysText(b.From, b.Until)).about(b.ID)
+		return refuse("window_outside_booking", "booking %s runs %s", b.ID, DaysText(b.From, b.Until)).about(b.ID)
 	case parent != nil && !meet(from, until, parent.From, parent.Until):
-		return refuse("window_outside_share", "your share of booking %s runs %s", b.ID, daysText(parent.From, parent.Until)).about(b.ID, parent.ID)
+		return refuse("window_outside_share", "your share of booking %s runs %s", b.ID, DaysText(parent.From, parent.Until)).about(b.ID, parent.ID)
 	case tx.passed(b.Site, until):
 		return refuse("window_ended", "until: %s is in the past; give a later day", until).about(b.ID)
 	}
@@ -374,5 +374,5 @@ func (tx *Tx) warnClamped(b *Booking, parent *Share, from, until schedule.Date) 
 	if parent != nil && (first == parent.From && first != b.From || last == parent.Until && last != b.Until) {
 		allows = "the share " + string(parent.ID) + ", of which it is a part,"
 	}
-	tx.warn("share_clamped", "the share of the unit %s lasts %s, as %s allows", b.Unit, daysText(first, last), allows)
+	tx.warn("share_clamped", "the share of the unit %s lasts %s, as %s allows", b.Unit, DaysText(first, last), allows)
 }

@@ -218,8 +218,8 @@ func (b *Booking) suspend(all []Suspension) {
 	}
 }
 
-// suspendedFor lists the suspensions of a booking in words.
-func (b *Booking) suspendedFor() string {
+// SuspendedFor lists the suspensions of a booking in words.
+func (b *Booking) SuspendedFor() string {
 	var out []string
 	for _, s := range b.Suspensions {
 		text := string(s.Level)
@@ -333,7 +333,7 @@ func (c ReinstateBooking) decide(tx *Tx) *Refusal {
 	}
 	tx.emit(e)
 	if now, ok := tx.Bookings.Get(b.ID); ok && c.Level == "" && now.Level != "" {
-		tx.warn("still_suspended", "the booking %s stays suspended: %s", b.ID, now.suspendedFor())
+		tx.warn("still_suspended", "the booking %s stays suspended: %s", b.ID, now.SuspendedFor())
 	}
 	tx.endAuction(b.Unit)
 	return nil
@@ -349,10 +349,10 @@ func (c ReinstateBooking) lifts(tx *Tx, b *Booking) (int, *Refusal) {
 	case n == 0:
 		return -1, nil
 	case c.Cause != "":
-		tx.warn("suspended_for_other_cause", "the booking %s is not suspended for %q: %s", b.ID, c.Cause, b.suspendedFor())
+		tx.warn("suspended_for_other_cause", "the booking %s is not suspended for %q: %s", b.ID, c.Cause, b.SuspendedFor())
 		return -1, nil
 	case n > 1:
-		return -1, refuse("cause_missing", "booking %s is suspended for several causes: %s; name the one to lift, or say all", b.ID, b.suspendedFor()).about(b.ID)
+		return -1, refuse("cause_missing", "booking %s is suspended for several causes: %s; name the one to lift, or say all", b.ID, b.SuspendedFor()).about(b.ID)
 	}
 	return 0, nil
 }

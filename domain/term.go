@@ -82,10 +82,10 @@ func (tx *Tx) checkUse(person, booking ID, from, until time.Time, times schedule
 	}
 	days := tx.window(b.Site, first, last)
 	if !overlapping(own, days) || !overlapping(tx.window(b.Site, times.ValidFrom, times.ValidUntil), days) {
-		return refuse("window_outside_booking", "booking %[2]s runs %[3]s for %[1]s, so this would never open anything", person, b.ID, daysText(first, last)).about(b.ID)
+		return refuse("window_outside_booking", "booking %[2]s runs %[3]s for %[1]s, so this would never open anything", person, b.ID, DaysText(first, last)).about(b.ID)
 	}
 	if own.From != 0 && own.From < days.From || own.Until != 0 && days.Until != 0 && own.Until > days.Until {
-		tx.warn("term_clamped", "it opens %s at most, as the booking %s allows", daysText(first, last), b.ID)
+		tx.warn("term_clamped", "it opens %s at most, as the booking %s allows", DaysText(first, last), b.ID)
 	}
 	return nil
 }
@@ -143,6 +143,10 @@ func (s *State) zone(site ID) *schedule.Zone {
 	s.zones.Store(site, compiledZone{row, z})
 	return z
 }
+
+// ZoneOf returns the zone of a site by the rules that the ledger holds; UTC for a site that
+// is not there.
+func (s *State) ZoneOf(site ID) *schedule.Zone { return s.zone(site) }
 
 // window returns the instants of civil days of a site: from the beginning of
 // from to the end of until, the whole last day included. No date: no bound.

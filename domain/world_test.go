@@ -303,7 +303,7 @@ func (w *world) ask(at time.Time, f map[string]string) unlock.Answer {
 
 // told explains a decision as somebody who asks the service reads it. When nobody is
 // named, it explains it as the operator reads it.
-func (w *world) told(f map[string]string, at time.Time) Explanation {
+func (w *world) told(f map[string]string, at time.Time) explained {
 	q := Question{Door: ID(f["door"]), At: at, Person: ID(f["person"]), Credential: ID(f["credential"]), Kind: CredentialKind(f["kind"])}
 	require.NoError(w.t, q.Side.UnmarshalText([]byte(f["side"])))
 	switch {
@@ -318,12 +318,7 @@ func (w *world) told(f map[string]string, at time.Time) Explanation {
 	if viewer != "" {
 		seen, _ = w.state.AskedBy(w.state, viewer, door.Site, q)
 	}
-	e, err := seen.Explain(q)
-	require.NoError(w.t, err)
-	if viewer != "" {
-		e = w.state.ToldTo(viewer, e)
-	}
-	return e
+	return explainTo(w.t, seen, w.state, viewer, q)
 }
 
 // see answers who may read what, each as a whole line.

@@ -272,7 +272,7 @@ type source struct {
 }
 
 // docs is read once from the packages whose types cross the wire.
-var docs = readSource(".", "wire", "../domain", "../domain/schedule", "../domain/unlock")
+var docs = readSource(".", "wire", "../domain", "../domain/explain", "../domain/schedule", "../domain/unlock")
 
 func readSource(dirs ...string) source {
 	s := source{map[string]string{}, map[string]string{}, map[string][]string{}}

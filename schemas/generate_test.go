@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/domain/explain"
 	"gatehouse/domain/unlock"
 	"gatehouse/schemas/wire"
 )
@@ -57,7 +58,7 @@ func all() []described {
 	}{
 		{"activity.json", "Activity", reflect.TypeFor[wire.Activity]()},
 		{"commit.json", "Commit", reflect.TypeFor[Commit]()},
-		{"explanation.json", "Explanation", reflect.TypeFor[domain.Explanation]()},
+		{"explanation.json", "Explanation", reflect.TypeFor[explain.Explanation]()},
 		{"impact.json", "Impact", reflect.TypeFor[domain.Impact]()},
 		{"order.json", "Order", reflect.TypeFor[wire.Order]()},
 		{"order_answer.json", "OrderAnswer", reflect.TypeFor[wire.OrderAnswer]()},

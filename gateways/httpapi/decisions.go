@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/domain"
+	"gatehouse/domain/explain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/schemas/wire"
@@ -125,7 +126,7 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 		return err
 	})
 	if err == nil && in.Body.Position != "" {
-		err = a.past(ctx, in, func(e domain.Explanation, head eventstore.Head) { out = a.decision(e, head) })
+		err = a.past(ctx, in, func(e explain.Explanation, head eventstore.Head) { out = a.decision(e, head) })
 	}
 	return &Answer[Decision]{at.String(), out}, a.orProblem(ctx, err)
 }
@@ -133,7 +134,7 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 // explained is an explanation with where the state stood and with a text for
 // people.
 type explained struct {
-	domain.Explanation
+	explain.Explanation
 	Position wire.Position `json:"position"`
 	AgeMS    int64         `json:"age_ms"`
 	Text     string        `json:"text"`
@@ -162,7 +163,7 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 		return nil, err
 	}
 	out := &Answer[explained]{}
-	tell := func(e domain.Explanation, head eventstore.Head) {
+	tell := func(e explain.Explanation, head eventstore.Head) {
 		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: a.age(head.At), Text: e.String()}
 	}
 	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
@@ -182,21 +183,21 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 
 // explains answers a question from what the asker may see of a state; now is the
 // state of the org as it is.
-func (a *API) explains(ctx context.Context, in *questionInput, s, now *domain.State, head eventstore.Head) (domain.Explanation, error) {
+func (a *API) explains(ctx context.Context, in *questionInput, s, now *domain.State, head eventstore.Head) (explain.Explanation, error) {
 	q, err := in.asked(a.judged(in, head))
 	if err != nil {
-		return domain.Explanation{}, err
+		return explain.Explanation{}, err
 	}
 	if d, ok := s.Doors.Get(q.Door); ok && d.Site != domain.ID(in.Site) {
 		q.Door = "" // as for a door that is nowhere
 	}
 	seen, partial := s.AskedBy(now, callerOf(ctx).person, domain.ID(in.Site), q)
-	e, err := seen.Explain(q)
+	e, err := explain.Explain(seen, q)
 	if err != nil {
 		return e, fmt.Errorf("httpapi: explain: %w", err)
 	}
 	e.Question.Door, e.Partial = in.Body.Door, partial
-	return now.ToldTo(callerOf(ctx).person, e), nil
+	return explain.ToldTo(now, callerOf(ctx).person, e), nil
 }
 
 // judged is the instant that is judged when none is given: now, or with a position
@@ -210,7 +211,7 @@ func (a *API) judged(in *questionInput, head eventstore.Head) time.Time {
 
 // past gives f the explanation from the state as it was at the position that is
 // asked about.
-func (a *API) past(ctx context.Context, in *questionInput, f func(domain.Explanation, eventstore.Head)) error {
+func (a *API) past(ctx context.Context, in *questionInput, f func(explain.Explanation, eventstore.Head)) error {
 	at, err := wire.ParsePosition(in.Body.Position)
 	if err != nil {
 		return malformed("body.position", "%v", err)
@@ -311,7 +312,7 @@ func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question,
 		d.Grant = g.ID
 	}
 	if !d.Allowed {
-		e, err := s.Explain(q)
+		e, err := explain.Explain(s, q)
 		if err != nil {
 			return d, fmt.Errorf("httpapi: decide: %w", err)
 		}
@@ -324,7 +325,7 @@ func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question,
 }
 
 // decision is an explanation as a decision.
-func (a *API) decision(e domain.Explanation, head eventstore.Head) Decision {
+func (a *API) decision(e explain.Explanation, head eventstore.Head) Decision {
 	return Decision{Allowed: e.Allowed, Code: codeText(e.Code), Failed: codeTexts(e.Failed), Grant: e.Grant, Position: head.Position().String(),
 		AgeMS: a.age(head.At), Because: e.Because, Credentials: carriedOf(e.Credentials), Partial: e.Partial}
 }

@@ -1,57 +1,32 @@
-package domain
+// Package explain says why a door opens for somebody, or does not. It names the things of
+// a trace of the decision and says in words what the trace found at each. It decides
+// nothing itself: no rule is written here.
+package explain
 
 import (
 	"fmt"
 	"slices"
-	"time"
 
+	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
 )
-
-// Question asks whether somebody may pass a door. It names a credential, or else
-// a person.
-type Question struct {
-	Door       ID             `json:"door"`
-	Side       unlock.Side    `json:"side,omitzero"` // in when it is left out
-	At         time.Time      `json:"at"`
-	Credential ID             `json:"credential,omitempty"`
-	Person     ID             `json:"person,omitempty"`
-	Kind       CredentialKind `json:"kind,omitempty"`    // beside Person: as if they showed one; none: whatever they have
-	Command    DoorCapability `json:"command,omitempty"` // what is asked from afar; none: at the door
-}
-
-// Request is the question as a table takes it.
-func (q Question) Request() unlock.Request {
-	r := unlock.Request{
-		Door: unlock.IDOf(string(q.Door)), Side: q.Side, At: unlock.InstantOf(q.At),
-		Credential: unlock.IDOf(string(q.Credential)), Person: unlock.IDOf(string(q.Person)),
-		Kind: unlockCredentialKinds[q.Kind],
-	}
-	switch q.Command {
-	case CapabilityRemoteUnlock:
-		r.Command = unlock.CommandRemoteUnlock
-	case CapabilityUnlockFor:
-		r.Command = unlock.CommandUnlockFor
-	}
-	return r
-}
 
 // Explanation says by which facts somebody may pass a door at an instant, or may
 // not. It holds ids and the names of things, never anything about a person beyond
 // the id.
 type Explanation struct {
-	Question Question    `json:"question"`
-	Allowed  bool        `json:"allowed"`
-	Code     unlock.Code `json:"code"`
-	Meaning  string      `json:"meaning"`
+	Question domain.Question `json:"question"`
+	Allowed  bool            `json:"allowed"`
+	Code     unlock.Code     `json:"code"`
+	Meaning  string          `json:"meaning"`
 	// Because names the one thing that failed, in its own words: "unit a1 (A1): Monday to
 	// Friday, 08:30 - 17:30". Empty when the door opens.
 	Because string        `json:"because,omitempty"`
 	Failed  unlock.Checks `json:"failed"`
 	Grant   string        `json:"grant"` // the way that opens, or that came closest; empty: none
 	N       uint64        `json:"n"`     // number of the last commit that it follows
-	Site    ID            `json:"site,omitempty"`
+	Site    domain.ID     `json:"site,omitempty"`
 	Local   string        `json:"local,omitempty"` // the instant by the site's clock
 	// Steps are what counts for every way: the door, the site, who asks.
 	Steps []Step `json:"steps"`
@@ -61,7 +36,7 @@ type Explanation struct {
 	Elsewhere []string `json:"elsewhere,omitempty"`
 	// Credentials are what the person carries, when the question is about a person and
 	// leaves open with what they come.
-	Credentials []Carried `json:"credentials,omitempty"`
+	Credentials []domain.Carried `json:"credentials,omitempty"`
 	// Partial says that the asker may not see everything that counts at the site, so
 	// that the door may decide otherwise.
 	Partial bool `json:"partial,omitzero"`
@@ -77,7 +52,7 @@ type Way struct {
 // Step is one thing that counts, with what fails there.
 type Step struct {
 	Kind   string        `json:"kind"` // of thing: door, booking, share …
-	ID     ID            `json:"id"`
+	ID     domain.ID     `json:"id"`
 	Name   string        `json:"name,omitempty"` // of things, never of people
 	Says   string        `json:"says"`
 	Failed []unlock.Code `json:"failed,omitempty"`
@@ -113,18 +88,18 @@ func (s *Step) fail(failed []unlock.Failure, words func(unlock.Failure) string) 
 // program.
 //
 // Its cost grows with what the person holds, not with the site.
-func (s *State) Explain(q Question) (Explanation, error) {
+func Explain(s *domain.State, q domain.Question) (Explanation, error) {
 	x := &explainer{s: s, q: q, at: unlock.InstantOf(q.At)}
 	e := Explanation{Question: q, N: s.N, Code: unlock.DenyUnknownAccessPoint, Steps: []Step{}, Ways: []Way{}}
 	door, ok := s.Doors.Get(q.Door)
 	if ok {
 		x.door = door
-		x.m, ok = newRowMaker(s, door.Site, noTags)
+		x.site, ok = s.Sites.Get(door.Site)
 	}
 	if !ok {
 		e.Meaning = e.Code.Meaning()
 		e.Because = "no door " + string(q.Door)
-		e.Failed = unlock.Decide(new(unlock.Table), LeaseHeld, unlock.Request{}).Failed
+		e.Failed = unlock.Decide(new(unlock.Table), domain.LeaseHeld, unlock.Request{}).Failed
 		return e, nil
 	}
 	x.ask()
@@ -135,8 +110,8 @@ func (s *State) Explain(q Question) (Explanation, error) {
 	if grant := x.found.Grant(); grant != nil {
 		e.Grant = grant.ID
 	}
-	x.local = s.zone(door.Site).Local(int64(x.at))
-	x.today = x.m.site.Calendar.Compile().Kind(x.local.Date)
+	x.local = s.ZoneOf(door.Site).Local(int64(x.at))
+	x.today = x.site.Calendar.Compile().Kind(x.local.Date)
 	e.Site, e.Local = door.Site, fmt.Sprintf("%s %s %s", x.local.Weekday.Name(), x.local.Date, x.local.Time)
 	e.Steps = x.common()
 	for _, grant := range x.grants() {
@@ -154,16 +129,16 @@ func (s *State) Explain(q Question) (Explanation, error) {
 }
 
 type explainer struct {
-	s     *State
-	q     Question
+	s     *domain.State
+	q     domain.Question
 	at    unlock.Instant
-	door  *Door
-	m     *rowMaker
+	door  *domain.Door
+	site  *domain.Site
 	local schedule.Local
 	today schedule.Kind
 	// credential and person are whom the question turned out to be about.
-	credential *Credential
-	person     ID
+	credential *domain.Credential
+	person     domain.ID
 	rows       *unlock.Table
 	found      unlock.Findings
 }
@@ -185,9 +160,10 @@ func (x *explainer) trace() (err error) {
 	if x.rows, err = x.s.TableFor(x.door, x.person, x.q.Credential); err != nil {
 		return err
 	}
-	r := x.q.Request()
-	r.Kind = unlockCredentialKinds[x.kind()]
-	x.found = unlock.Trace(x.rows, LeaseHeld, r)
+	q := x.q
+	q.Kind = x.kind()
+	r := q.Request()
+	x.found = unlock.Trace(x.rows, domain.LeaseHeld, r)
 	if x.credential == nil || x.person == "" || x.found.Credential() != nil {
 		return nil
 	}
@@ -197,7 +173,7 @@ func (x *explainer) trace() (err error) {
 	if err != nil {
 		return err
 	}
-	here := unlock.Trace(known, LeaseHeld, r)
+	here := unlock.Trace(known, domain.LeaseHeld, r)
 	x.found.Steps = append(x.found.Steps, here.Steps[len(here.Steps)-1]) // the person
 	x.found.Ways = here.Ways
 	return nil
@@ -208,16 +184,16 @@ func (x *explainer) grants() []string {
 	if x.person == "" {
 		return nil
 	}
-	return x.s.GrantsAt(x.person, x.m.site.ID)
+	return x.s.GrantsAt(x.person, x.site.ID)
 }
 
 // kind is the kind of credential that is judged. Empty means any that the person has.
-func (x *explainer) kind() CredentialKind {
+func (x *explainer) kind() domain.CredentialKind {
 	switch {
 	case x.credential != nil:
 		return x.credential.Kind
 	case x.q.Kind == "" && x.q.Command != "":
-		return KindMobileKey
+		return domain.KindMobileKey
 	}
 	return x.q.Kind
 }
@@ -225,4 +201,13 @@ func (x *explainer) kind() CredentialKind {
 // byFobs reports whether the one schedule of fobs counts in place of the user's own.
 func (x *explainer) byFobs() bool {
 	return slices.ContainsFunc(x.found.Steps, func(s unlock.Step) bool { return s.Of.Kind == unlock.KindSite })
+}
+
+// carried answers for what the person carries.
+func (x *explainer) carried() ([]domain.Carried, error) {
+	table, err := x.s.TableFor(x.door, x.q.Person, x.s.Credentials.IDs(domain.CredentialByPerson, x.q.Person)...)
+	if err != nil {
+		return nil, err
+	}
+	return x.s.Carried(x.q, x.door.Site, func(one domain.Question) unlock.Answer { return unlock.Decide(table, domain.LeaseHeld, one.Request()) }), nil
 }

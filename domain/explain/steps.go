@@ -1,4 +1,4 @@
-package domain
+package explain
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
 )
@@ -14,7 +15,7 @@ import (
 // the credential and the person.
 func (x *explainer) common() (steps []Step) {
 	for _, t := range x.found.Steps {
-		id := ID(t.Row.ID)
+		id := domain.ID(t.Row.ID)
 		switch t.Row.Kind {
 		case unlock.KindDoor:
 			steps = append(steps, x.doorStep(t))
@@ -76,8 +77,8 @@ func (x *explainer) doorSays() string {
 	return strings.Join(says, ", ")
 }
 
-func (x *explainer) postureSays(p DoorPosture) (says []string) {
-	if p.inForce(x.q.At) {
+func (x *explainer) postureSays(p domain.DoorPosture) (says []string) {
+	if p.InForce(x.q.At) {
 		says = append(says, "posture "+string(p.Posture))
 		if !p.Until.IsZero() {
 			says = append(says, "until "+x.when(p.Until))
@@ -87,7 +88,7 @@ func (x *explainer) postureSays(p DoorPosture) (says []string) {
 }
 
 func (x *explainer) areaSteps() (steps []Step) {
-	for _, a := range x.s.lockedAreas(x.door) {
+	for _, a := range x.s.LockedAreas(x.door) {
 		steps = append(steps, Step{Kind: "area", ID: a.ID, Name: a.Name, Says: "locked down",
 			Failed: []unlock.Code{unlock.DenyLockdown}, Commits: x.s.Areas.Commits(a.ID)})
 	}
@@ -95,7 +96,7 @@ func (x *explainer) areaSteps() (steps []Step) {
 }
 
 func (x *explainer) siteStep(t unlock.Step) Step {
-	site := x.m.site
+	site := x.site
 	step := Step{Kind: "site", ID: site.ID, Name: site.Name, Commits: x.s.Sites.Commits(site.ID)}
 	says := []string{site.Rules.Zone}
 	if x.today != "" {
@@ -125,8 +126,8 @@ func (x *explainer) siteStep(t unlock.Step) Step {
 func (x *explainer) asker(t unlock.Step) Step {
 	step := x.personStep(x.person)
 	if len(t.Failed) > 0 && t.Failed[0].Fact != unlock.ByState {
-		if p, ok := x.s.People.Get(x.person); ok && p.State != PersonStateActive {
-			step.fail([]unlock.Failure{{Code: unlockPersonState(p.State).Denial()}}, nil)
+		if p, ok := x.s.People.Get(x.person); ok && p.State.Denial() != unlock.NoCode {
+			step.fail([]unlock.Failure{{Code: p.State.Denial()}}, nil)
 		}
 		step.Says += ", holds nothing at the site"
 	}
@@ -135,18 +136,18 @@ func (x *explainer) asker(t unlock.Step) Step {
 		case unlock.DenyIdentityPending:
 			return step.thing() + ": still pending"
 		case unlock.DenyUnknownCredential:
-			return fmt.Sprintf("%s has no grant and no credential at site %s", x.person, x.m.site.ID)
+			return fmt.Sprintf("%s has no grant and no credential at site %s", x.person, x.site.ID)
 		}
 		return ""
 	})
 	return step
 }
 
-func (x *explainer) personStep(id ID) Step {
+func (x *explainer) personStep(id domain.ID) Step {
 	step := Step{Kind: "person", ID: id, Says: "not known", Commits: x.s.People.Commits(id)}
 	if p, ok := x.s.People.Get(id); ok {
 		step.Says = string(p.State)
-		if p.State == PersonStatePending {
+		if p.State == domain.PersonStatePending {
 			step.Says = "pending: the identity is not bound yet"
 		}
 	}
@@ -155,7 +156,7 @@ func (x *explainer) personStep(id ID) Step {
 
 // sharerStep is the step of a person whose access others use.
 func (x *explainer) sharerStep(t unlock.Step, role string) Step {
-	step := x.personStep(ID(t.Row.ID))
+	step := x.personStep(domain.ID(t.Row.ID))
 	step.Says += ", " + role
 	step.fail(t.Failed, nil)
 	return step
@@ -170,7 +171,7 @@ func (x *explainer) credentialStep(t unlock.Step) Step {
 		return step
 	}
 	says := []string{string(c.Kind), string(c.State)}
-	if c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero() {
+	if c.State == domain.CredentialStateSuspended && !c.SuspendedUntil.IsZero() {
 		says = append(says, "until "+x.when(c.SuspendedUntil))
 	}
 	if c.Denied {
@@ -210,7 +211,7 @@ func (x *explainer) credentialWords(f unlock.Failure) string {
 		return "ended on " + x.whenWords(c.Until)
 	case f.Code == unlock.DenyOtherGateway:
 		return fmt.Sprintf("opens doors of gateway %s only", c.Home)
-	case c.State == CredentialStateSuspended && !c.SuspendedUntil.IsZero():
+	case c.State == domain.CredentialStateSuspended && !c.SuspendedUntil.IsZero():
 		return string(c.State) + " until " + x.whenWords(c.SuspendedUntil)
 	}
 	return string(c.State)
@@ -218,13 +219,13 @@ func (x *explainer) credentialWords(f unlock.Failure) string {
 
 // when is an instant by the site's clock.
 func (x *explainer) when(t time.Time) string {
-	local := x.s.zone(x.m.site.ID).Local(schedule.Nanos(t))
+	local := x.s.ZoneOf(x.site.ID).Local(schedule.Nanos(t))
 	return local.Date.String() + " " + local.Time.String()
 }
 
 // bookingStep says what counts of a booking.
 func (x *explainer) bookingStep(t unlock.Step) Step {
-	id := ID(t.Row.ID)
+	id := domain.ID(t.Row.ID)
 	step := Step{Kind: "booking", ID: id, Says: "not known at the site", Commits: x.s.Bookings.Commits(id)}
 	b, ok := x.s.Bookings.Get(id)
 	if !ok || isMissing(t) {
@@ -232,17 +233,17 @@ func (x *explainer) bookingStep(t unlock.Step) Step {
 		return step
 	}
 	says := []string{string(b.State)}
-	if b.State == BookingStateActive && b.Level != "" {
-		says[0] = "suspended: " + b.suspendedFor()
+	if b.State == domain.BookingStateActive && b.Level != "" {
+		says[0] = "suspended: " + b.SuspendedFor()
 	}
 	if b.Cause != "" {
 		says[0] += " (" + b.Cause + ")"
 	}
-	step.Says = strings.Join(append(says, daysText(b.From, b.Until)), ", ")
+	step.Says = strings.Join(append(says, domain.DaysText(b.From, b.Until)), ", ")
 	step.fail(t.Failed, func(f unlock.Failure) string {
 		switch {
 		case f.Code == unlock.DenyOverlock, f.Code == unlock.DenyGatelock:
-			return step.thing() + ": " + b.suspendedFor()
+			return step.thing() + ": " + b.SuspendedFor()
 		case f.Code == unlock.DenyBookingRevoked:
 			return ""
 		}
@@ -252,7 +253,7 @@ func (x *explainer) bookingStep(t unlock.Step) Step {
 }
 
 func (x *explainer) unitStep(t unlock.Step) Step {
-	id := ID(t.Row.ID)
+	id := domain.ID(t.Row.ID)
 	step := Step{Kind: "unit", ID: id, Says: "not known", Commits: x.s.Units.Commits(id)}
 	if u, ok := x.s.Units.Get(id); ok {
 		step.Name, step.Says = u.Name, string(u.State)
@@ -285,14 +286,14 @@ func periodWords(t unlock.Step, f unlock.Failure, from, until schedule.Date) str
 
 // scheduleStep says whether a schedule holds, which restricts something else.
 func (x *explainer) scheduleStep(t unlock.Step) Step {
-	id := ID(t.Row.ID)
-	switch {
-	case t.Of.Kind == unlock.KindCredential:
-		step := Step{Kind: "times", ID: ID(t.Of.ID), Commits: x.s.Credentials.Commits(ID(t.Of.ID))}
+	id := domain.ID(t.Row.ID)
+	if t.Of.Kind == unlock.KindCredential {
+		step := Step{Kind: "times", ID: domain.ID(t.Of.ID), Commits: x.s.Credentials.Commits(domain.ID(t.Of.ID))}
 		x.times(&step, t, x.credential.Times, x.credentialThing())
 		return step
-	case strings.HasPrefix(t.Row.ID, unitUserPrefix):
-		return x.limitStep(t)
+	}
+	if t.Row.ID == t.Of.ID {
+		return x.limitStep(t) // of a unit user
 	}
 	step := Step{Kind: "schedule", ID: id, Commits: x.s.Schedules.Commits(id)}
 	named, ok := x.s.Schedules.Get(id)
@@ -308,7 +309,7 @@ func (x *explainer) scheduleStep(t unlock.Step) Step {
 
 // whose names the thing that a schedule restricts.
 func (x *explainer) whose(of unlock.Key) string {
-	id := ID(of.ID)
+	id := domain.ID(of.ID)
 	switch of.Kind {
 	case unlock.KindSite:
 		return "fobs and cards at " + of.ID
@@ -321,8 +322,7 @@ func (x *explainer) whose(of unlock.Key) string {
 			return nameOf("unit", id, unit.Name)
 		}
 	case unlock.KindGrant:
-		if user, ok := strings.CutPrefix(of.ID, unitUserPrefix); ok {
-			u, _ := x.m.unitAccess(user)
+		if u, _ := x.s.AccessOfGrant(of.ID); u != nil {
 			return nameOf("unit", u.Unit, "")
 		}
 	}

@@ -1,15 +1,16 @@
-package domain
+package explain
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 )
 
 // memberStep is that of a membership of a group.
-func (x *explainer) memberStep(t unlock.Step, member ID) Step {
+func (x *explainer) memberStep(t unlock.Step, member domain.ID) Step {
 	step := Step{Kind: "group_member", ID: member, Commits: x.s.GroupMembers.Commits(member)}
 	m, _ := x.s.GroupMembers.Get(member)
 	step.Says = fmt.Sprintf("%s of group %s, by %s", m.Role, m.Group, m.By)
@@ -26,9 +27,12 @@ func (x *explainer) memberStep(t unlock.Step, member ID) Step {
 	return step
 }
 
-// groupStep says when the members of a group pass: the schedule is the first of the rest
-// of the way, if it counts.
-func (x *explainer) groupStep(id ID, rest []unlock.Step) Step {
+// groupStep says when the members of a group pass, by the grant of one of them. The
+// schedule is the first of the rest of the way, if it counts.
+func (x *explainer) groupStep(grant string, rest []unlock.Step) Step {
+	_, member := domain.GrantOf(grant)
+	m, _ := x.s.GroupMembers.Get(member)
+	id := m.Group
 	step := Step{Kind: "group", ID: id, Says: "the schedule of fobs", Commits: x.s.Groups.Commits(id)}
 	g, _ := x.s.Groups.Get(id)
 	closed := x.closedWords(g)
@@ -52,8 +56,8 @@ func (x *explainer) groupStep(id ID, rest []unlock.Step) Step {
 }
 
 // closures gives the blackouts that are in force.
-func (x *explainer) closures(all []SiteBlackout) (closed []SiteBlackout) {
-	z := x.s.zone(x.m.site.ID)
+func (x *explainer) closures(all []domain.SiteBlackout) (closed []domain.SiteBlackout) {
+	z := x.s.ZoneOf(x.site.ID)
 	for _, b := range all {
 		if from, to := b.Span(z); from <= int64(x.at) && int64(x.at) < to {
 			closed = append(closed, b)
@@ -63,7 +67,7 @@ func (x *explainer) closures(all []SiteBlackout) (closed []SiteBlackout) {
 }
 
 // closedWords name the blackouts of a group that are in force.
-func (x *explainer) closedWords(g *Group) string {
+func (x *explainer) closedWords(g *domain.Group) string {
 	var says strings.Builder
 	for _, b := range x.closures(g.Blackouts) {
 		fmt.Fprintf(&says, ", blackout %s from %s to %s", b.ID, b.From, b.To)
@@ -74,7 +78,7 @@ func (x *explainer) closedWords(g *Group) string {
 // hoursSteps say in which business hours the door stands open to anybody. Whether
 // those have begun that wait for somebody, only the door's gateway knows.
 func (x *explainer) hoursSteps() (steps []Step) {
-	for id, g := range x.s.Groups.Each(GroupByDoor, x.door.ID) {
+	for id, g := range x.s.Groups.Each(domain.GroupByDoor, x.door.ID) {
 		if g.Hours == nil {
 			continue
 		}

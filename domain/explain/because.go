@@ -1,4 +1,4 @@
-package domain
+package explain
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
 )
@@ -63,7 +64,7 @@ func (e Explanation) answer() string {
 func (s Step) thing() string { return nameOf(strings.ReplaceAll(s.Kind, "_", " "), s.ID, s.Name) }
 
 // nameOf is a thing by its id, with its name where that says more.
-func nameOf(kind string, id ID, name string) string {
+func nameOf(kind string, id domain.ID, name string) string {
 	if name == "" || strings.EqualFold(name, string(id)) {
 		return kind + " " + string(id)
 	}
@@ -78,7 +79,7 @@ func dayWords(d schedule.Date) string {
 
 // whenWords is an instant by the site's clock: "3 November 2026, 08:30".
 func (x *explainer) whenWords(t time.Time) string {
-	local := x.s.zone(x.m.site.ID).Local(schedule.Nanos(t))
+	local := x.s.ZoneOf(x.site.ID).Local(schedule.Nanos(t))
 	return dayWords(local.Date) + ", " + local.Time.String()
 }
 
@@ -89,7 +90,7 @@ func spanWords(b schedule.Blackout) string {
 }
 
 // kindsWords names kinds of credential: "fob or mobile key".
-func kindsWords(kinds []CredentialKind) string {
+func kindsWords(kinds []domain.CredentialKind) string {
 	var names []string
 	for _, k := range kinds {
 		names = append(names, strings.ReplaceAll(string(k), "_", " "))

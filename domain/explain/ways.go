@@ -1,10 +1,11 @@
-package domain
+package explain
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/domain/unlock"
 )
@@ -14,10 +15,10 @@ func (x *explainer) way(w unlock.Way) Way {
 	out := Way{Grant: w.Grant.ID}
 	var use *unlock.Step // of the tenant's own access: it is told of the booking
 	for i, t := range w.Steps {
-		id := ID(t.Row.ID)
+		id := domain.ID(t.Row.ID)
 		switch t.Row.Kind {
 		case unlock.KindGrant:
-			if strings.HasPrefix(t.Row.ID, bookingPrefix) && !isMissing(t) {
+			if kind, _ := domain.GrantOf(t.Row.ID); kind == domain.RecordBooking && !isMissing(t) {
 				if i == 0 {
 					use = &w.Steps[i]
 				}
@@ -35,8 +36,8 @@ func (x *explainer) way(w unlock.Way) Way {
 		case unlock.KindUnit:
 			out.Steps = append(out.Steps, x.unitStep(t))
 		case unlock.KindRight:
-			if group, ok := strings.CutPrefix(t.Row.ID, groupPrefix); ok {
-				out.Steps = append(out.Steps, x.groupStep(ID(group), w.Steps[i+1:]))
+			if w.Grant.Source == unlock.SourceGroup {
+				out.Steps = append(out.Steps, x.groupStep(w.Grant.ID, w.Steps[i+1:]))
 				return out
 			}
 			out.Steps = append(out.Steps, x.rightStep(id))
@@ -49,17 +50,18 @@ func (x *explainer) way(w unlock.Way) Way {
 
 // grantSteps are the steps of a grant of a chain.
 func (x *explainer) grantSteps(t unlock.Step) []Step {
-	if id, ok := strings.CutPrefix(t.Row.ID, sharePrefix); ok {
-		return []Step{x.shareStep(t, ID(id))}
-	}
-	if user, ok := strings.CutPrefix(t.Row.ID, unitUserPrefix); ok {
-		return []Step{x.unitUserStep(t, user)}
-	}
-	if member, ok := strings.CutPrefix(t.Row.ID, groupPrefix); ok {
-		return []Step{x.memberStep(t, ID(member))}
-	}
-	if g, ok := x.s.Grants.Get(ID(t.Row.ID)); ok {
-		return append([]Step{x.grantStep(t, g)}, x.roleSteps(g.Person)...)
+	kind, id := domain.GrantOf(t.Row.ID)
+	switch kind {
+	case domain.RecordShare:
+		return []Step{x.shareStep(t, id)}
+	case domain.RecordUnitUser:
+		return []Step{x.unitUserStep(t, id)}
+	case domain.RecordGroupMember:
+		return []Step{x.memberStep(t, id)}
+	case domain.RecordGrant:
+		if g, ok := x.s.Grants.Get(id); ok {
+			return append([]Step{x.grantStep(t, g)}, x.roleSteps(g.Person)...)
+		}
 	}
 	step := Step{Kind: "share", Says: "not known"}
 	step.fail(t.Failed, nil)
@@ -103,7 +105,7 @@ func (x *explainer) wrongKind(t unlock.Step) string {
 	if slices.ContainsFunc(t.Failed, func(f unlock.Failure) bool { return f.Fact == unlock.OtherBooking }) {
 		return fmt.Sprintf("%s %s is for booking %s", x.credential.Kind, x.credential.ID, x.credential.Booking)
 	}
-	if g, ok := x.s.Grants.Get(ID(t.Row.ID)); ok && len(g.Kinds) > 0 {
+	if g, ok := x.s.Grants.Get(domain.ID(t.Row.ID)); ok && len(g.Kinds) > 0 {
 		return fmt.Sprintf("for %s only", kindsWords(g.Kinds))
 	}
 	return fmt.Sprintf("not with a %s", strings.ReplaceAll(string(x.kind()), "_", " "))
@@ -121,7 +123,7 @@ func firstFailure(steps []Step) unlock.Code {
 	return first
 }
 
-func (x *explainer) rightStep(id ID) Step {
+func (x *explainer) rightStep(id domain.ID) Step {
 	step := Step{Kind: "right", ID: id, Commits: x.s.AccessRights.Commits(id)}
 	if right, ok := x.s.AccessRights.Get(id); ok {
 		step.Name, step.Says = right.Name, fmt.Sprintf("%d doors", len(right.Doors))
@@ -135,14 +137,14 @@ func (x *explainer) rightStep(id ID) Step {
 	return step
 }
 
-func (x *explainer) shareStep(t unlock.Step, id ID) Step {
+func (x *explainer) shareStep(t unlock.Step, id domain.ID) Step {
 	step := Step{Kind: "share", ID: id, Says: "not known", Commits: x.s.Shares.Commits(id)}
 	sh, ok := x.s.Shares.Get(id)
 	if !ok {
 		step.fail(t.Failed, nil)
 		return step
 	}
-	step.Says = fmt.Sprintf("%s, %s, by %s", sh.State, daysText(sh.From, sh.Until), sh.By)
+	step.Says = fmt.Sprintf("%s, %s, by %s", sh.State, domain.DaysText(sh.From, sh.Until), sh.By)
 	state := t
 	state.Failed = slices.DeleteFunc(slices.Clone(t.Failed), isUse)
 	step.fail(state.Failed, func(f unlock.Failure) string {
@@ -160,16 +162,15 @@ func isUse(f unlock.Failure) bool {
 	return f.Code == unlock.DenyCredentialTypeNotPermitted || f.Code == unlock.DenyRemoteUnlockNotPermitted
 }
 
-func (x *explainer) unitUserStep(t unlock.Step, name string) Step {
-	u, a := x.m.unitAccess(name)
-	key := unitUserKey(u.Unit, u.Person)
-	step := Step{Kind: "unit_user", ID: key, Says: fmt.Sprintf("%s, by %s", u.State, u.Associated), Commits: x.s.UnitUsers.Commits(key)}
-	_, mapped := x.m.mapped(u.Unit, a.Right)
+func (x *explainer) unitUserStep(t unlock.Step, id domain.ID) Step {
+	u, a := x.s.AccessOfGrant(t.Row.ID)
+	step := Step{Kind: "unit_user", ID: id, Says: fmt.Sprintf("%s, by %s", u.State, u.Associated), Commits: x.s.UnitUsers.Commits(id)}
+	_, mapped := x.s.RightOfUnit(u.Unit, a.Right)
 	if !mapped {
 		step.Says += fmt.Sprintf(", the unit no longer has the right %s", a.Right)
 	}
 	step.fail(slices.DeleteFunc(slices.Clone(t.Failed), isUse), func(unlock.Failure) string {
-		if u.State != UnitUserStateActive {
+		if u.State != domain.UnitUserStateActive {
 			return ""
 		}
 		return fmt.Sprintf("unit %s no longer has right %s", u.Unit, a.Right)
@@ -180,24 +181,24 @@ func (x *explainer) unitUserStep(t unlock.Step, name string) Step {
 
 // limitStep says when a limited access holds, and what the unit leaves of it.
 func (x *explainer) limitStep(t unlock.Step) Step {
-	u, a := x.m.unitAccess(strings.TrimPrefix(t.Row.ID, unitUserPrefix))
+	u, a := x.s.AccessOfGrant(t.Row.ID)
 	row, _ := x.rows.Row(t.Row)
 	left := row.(*unlock.Schedule).Schedule
-	key := unitUserKey(u.Unit, u.Person)
-	step := Step{Kind: "limit", ID: key, Commits: x.s.UnitUsers.Commits(key)}
+	_, id := domain.GrantOf(t.Row.ID)
+	step := Step{Kind: "limit", ID: id, Commits: x.s.UnitUsers.Commits(id)}
 	x.times(&step, t, left, fmt.Sprintf("%s in unit %s", u.Person, u.Unit))
 	if !schedule.Equal(a.Limited, left) {
-		own, _ := x.m.mapped(u.Unit, a.Right)
+		own, _ := x.s.RightOfUnit(u.Unit, a.Right)
 		step.Says = fmt.Sprintf("%s, of which the unit's schedule %s leaves %s", a.Limited, own, step.Says)
 	}
 	return step
 }
 
-func (x *explainer) grantStep(t unlock.Step, g *Grant) Step {
+func (x *explainer) grantStep(t unlock.Step, g *domain.Grant) Step {
 	says := []string{"by " + g.By.String()}
 	switch {
 	case !g.From.IsZero():
-		says = append(says, daysText(g.From, g.Until))
+		says = append(says, domain.DaysText(g.From, g.Until))
 	case !g.Until.IsZero():
 		says = append(says, "until "+g.Until.String())
 	}
@@ -222,16 +223,14 @@ func (x *explainer) grantStep(t unlock.Step, g *Grant) Step {
 }
 
 // roleSteps are the roles for which a grant is one of staff.
-func (x *explainer) roleSteps(person ID) (steps []Step) {
-	for _, at := range []ID{"", x.m.site.ID} {
-		id := roleKey(person, at)
-		if r, ok := x.s.RoleAssignments.Get(id); ok && r.Role.AtLeast(RoleStaff) {
-			where := " at the org"
-			if at != "" {
-				where = " at the site " + string(at)
-			}
-			steps = append(steps, Step{Kind: "role", ID: id, Says: string(r.Role) + where, Commits: x.s.RoleAssignments.Commits(id)})
+func (x *explainer) roleSteps(person domain.ID) (steps []Step) {
+	for _, id := range x.s.StaffRoles(person, x.site.ID) {
+		r, _ := x.s.RoleAssignments.Get(id)
+		where := " at the org"
+		if r.Site != "" {
+			where = " at the site " + string(r.Site)
 		}
+		steps = append(steps, Step{Kind: "role", ID: id, Says: string(r.Role) + where, Commits: x.s.RoleAssignments.Commits(id)})
 	}
 	return steps
 }
