@@ -39,9 +39,9 @@ func (t backupTarget) open(target string) (backup.Target, error) {
 // backupFlags say how a backup is written.
 type backupFlags struct {
 	backupTarget   `embed:""`
-	Recipients     []string `name:"backup-recipient" aliases:"recipient" env:"GATEHOUSE_BACKUP_RECIPIENTS" placeholder:"KEY" help:"Public key (age1…) to encrypt to; several: each opens the backup alone. Its secret half belongs on another machine."`
-	Plain          bool     `name:"backup-plain" aliases:"plain" env:"GATEHOUSE_BACKUP_PLAIN" help:"Do not encrypt: whoever reads the target reads the ledger, but for personal data."`
-	VaultCopiesFor lifetime `name:"vault-copies-for" env:"GATEHOUSE_VAULT_COPIES_FOR" default:"7d" placeholder:"DURATION" help:"How long copies of the vault are kept: so long may keys that were destroyed live on in the backup."`
+	Recipients     []string `name:"backup-recipient" aliases:"recipient" env:"GATEHOUSE_BACKUP_RECIPIENTS" placeholder:"KEY" help:"Public key (age1…) to encrypt the backup to. Any one of several can decrypt it. Keep the secret key on another machine."`
+	Plain          bool     `name:"backup-plain" aliases:"plain" env:"GATEHOUSE_BACKUP_PLAIN" help:"Do not encrypt: anybody who can read the target can read the ledger, except personal data."`
+	VaultCopiesFor lifetime `name:"vault-copies-for" env:"GATEHOUSE_VAULT_COPIES_FOR" default:"7d" placeholder:"DURATION" help:"How long copies of the vault are kept. Destroyed keys remain in the backup for this long."`
 }
 
 func (f backupFlags) options(w *world, spool string, log *slog.Logger) backup.Options {
@@ -51,22 +51,22 @@ func (f backupFlags) options(w *world, spool string, log *slog.Logger) backup.Op
 // backupRunCmd makes a backup.
 type backupRunCmd struct {
 	Target string `arg:"" help:"A folder, or s3://bucket/prefix."`
-	Data   string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of the service that runs."`
+	Data   string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of the running service."`
 	backupFlags
 	JSON bool `name:"json" help:"Write JSON on one line, for scripts."`
 }
 
 // Help tells who may do it and gives examples.
 func (backupRunCmd) Help() string {
-	return `It copies what is new in the ledger, activity, permissions and refusals, and the vault as
-a whole, from the service that runs on DATA; who may open DATA may do it, and no token does.
-Stopped or killed, it goes on where it was when it is run again. Every chain of commits is
-checked as it is written; a broken one is refused by name.
+	return `It copies the new records of the ledger, activity, permissions and refusals, and the whole
+vault, from the service that runs on DATA. It needs no token, but permission to open the
+files of DATA. If it was stopped, run it again: it continues where it stopped. It checks
+the chain of commits of each org, and does not back up an org with a broken chain.
 
-The backup is encrypted to the recipients: make an identity with age-keygen, keep it
-elsewhere, and give its public key. The master key of the vault is not in the backup: keep
-GATEHOUSE_VAULT_KEY or DATA/vault.key elsewhere too. Credentials of S3 come from
-AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+The backup is encrypted to the recipients: create an identity with age-keygen, keep it on
+another machine, and give its public key. The backup does not contain the master key of the
+vault: keep a copy of GATEHOUSE_VAULT_KEY or DATA/vault.key in another place as well. The S3
+credentials are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
 Examples:
 
@@ -117,10 +117,10 @@ type backupVerifyCmd struct {
 
 // Help gives examples.
 func (backupVerifyCmd) Help() string {
-	return `It reads the whole backup: the hash of every object, that none is missing, the chain of
-every org and every count; and lists where the ledger of each org ends in it. Of the vault,
-what its master key seals is not opened. What is wrong is told by object, org and position,
-and the exit code is 1.
+	return `It reads the whole backup and checks the hash of each object, that no object is missing, and
+the chain and number of commits of each org. It lists the position where each org ends. It
+does not decrypt the contents of the vault. If it finds an error, it shows the object, org
+and position, and the exit code is 1.
 
 Examples:
 

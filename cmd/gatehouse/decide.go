@@ -17,15 +17,15 @@ import (
 
 // question says who would pass which door, when.
 type question struct {
-	Person     string `placeholder:"PERSON" help:"The person, with whatever they carry."`
+	Person     string `placeholder:"PERSON" help:"The person, with any of their credentials."`
 	Credential string `placeholder:"CREDENTIAL" help:"The credential, by its id."`
 	Door       string `required:"" placeholder:"DOOR" help:"The door."`
 	Side       string `enum:"in,out" default:"in" help:"The side that is passed to: in or out."`
-	At         string `placeholder:"TIME" help:"The instant that is judged; without it now. Without an offset it is of the clock of --site."`
-	Kind       string `enum:",fob,card,pin,mobile_key" default:"" placeholder:"KIND" help:"Beside --person: as if they showed a fob, card, pin or mobile_key."`
-	Command    string `enum:",remote_unlock,unlock_for" default:"" placeholder:"COMMAND" help:"What is asked from afar: remote_unlock or unlock_for."`
-	Position   string `placeholder:"POSITION" help:"Judge by what the org knew there, as 1-42; without --at at the moment of that commit."`
-	ExitCode   bool   `help:"End with exit code 3 when the door would stay shut."`
+	At         string `placeholder:"TIME" help:"The time of the decision; default: now. Without an offset it is in the time zone of --site."`
+	Kind       string `enum:",fob,card,pin,mobile_key" default:"" placeholder:"KIND" help:"With --person: decide as for a fob, card, pin or mobile_key of theirs."`
+	Command    string `enum:",remote_unlock,unlock_for" default:"" placeholder:"COMMAND" help:"Decide a remote command: remote_unlock or unlock_for."`
+	Position   string `placeholder:"POSITION" help:"Decide on the permissions at this position, such as 1-42; without --at, at the time of that commit."`
+	ExitCode   bool   `help:"End with exit code 3 if the door would stay shut."`
 }
 
 // decideCmd asks whether a door would open.
@@ -36,8 +36,8 @@ type decideCmd struct {
 
 // Help gives examples.
 func (decideCmd) Help() string {
-	return `Nothing opens and nothing is recorded. The exit code is 0 whatever the answer is,
-unless --exit-code asks for another. Without --site the site of the door is asked for.
+	return `Nothing opens and nothing is recorded. The exit code is 0 for either answer, unless
+--exit-code is given. Without --site, the site is that of the door.
 
 Examples:
 

@@ -22,24 +22,24 @@ import (
 
 // demoCmd shows a self-storage site in fast motion.
 type demoCmd struct {
-	For    time.Duration `placeholder:"DURATION" help:"End after this time of fast motion, as 10s; without it, with Ctrl-C."`
+	For    time.Duration `placeholder:"DURATION" help:"Stop after this time, such as 10s; default: run until Ctrl-C."`
 	Listen string        `default:"127.0.0.1:0" placeholder:"ADDR" help:"Address of the HTTP API; port 0 takes a free one."`
-	Speed  time.Duration `default:"3h" placeholder:"DURATION" help:"How much of the site's time passes in a second, 1m to 24h."`
+	Speed  time.Duration `default:"3h" placeholder:"DURATION" help:"Simulated time that passes in a second, 1m to 24h."`
 	Seed   uint64        `default:"1" help:"Another number gives other people and other days."`
 	JSON   bool          `name:"json" help:"Write every line as JSON."`
 }
 
 // Help tells what is real and what is not.
 func (demoCmd) Help() string {
-	return `The service is the one of gatehouse serve, with a data directory that is removed at the
-end: every command is decided and durable, every door is decided on the permissions that
-follow, and what happened there is recorded. Only the people and the clock are made up.
-Not every passage is shown, all are counted. The last line is one line of JSON:
+	return `The demo runs the same service as gatehouse serve, in a data directory that is removed at
+the end. Commands are stored durably, doors decide on the published permissions, and the
+decisions are recorded. Only the people and the clock are made up. Not every decision is
+shown, but all are counted. The last line is JSON:
 
   {"commands":…,"commits":…,"unlocks":{"allowed":…,"denied":{CODE:…}},"onsite":…,"decision_ns":{"p50":…,"p99":…}}
 
-commands are those that the people of the demo sent and the ledger took; commits are all of
-the ledger, with those that the service sent because time had made them due.
+commands counts the accepted commands of the people of the demo. commits counts all commits
+of the ledger, including those that the service made because they were due.
 
 Examples:
 

@@ -18,40 +18,40 @@ import (
 // doCmd sends a command.
 type doCmd struct {
 	Remote remote   `embed:""`
-	Name   string   `arg:"" optional:"" help:"The command, as AssignFob."`
-	Fields []string `arg:"" optional:"" help:"Its fields, as person=anna or rights[0].right=unit-1."`
+	Name   string   `arg:"" optional:"" help:"The command, such as AssignFob."`
+	Fields []string `arg:"" optional:"" help:"Its fields, such as person=anna or rights[0].right=unit-1."`
 
 	File           string `short:"f" placeholder:"FILE" help:"Read the fields as JSON from a file, - for standard input: an object, or a list of them, all or nothing."`
-	IdempotencyKey string `placeholder:"KEY" help:"Send under this key: the same key again does nothing again. Without it one is made."`
-	DryRun         bool   `help:"Decide, change nothing, and tell who would lose and gain what."`
-	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org stands there, as 1-42: where a dry run told what would be."`
-	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; it needs the role staff."`
-	ZoneRules      bool   `help:"With --json, the rules of a site's zone too, which are long."`
-	List           bool   `help:"List the commands with who may send them."`
-	Describe       bool   `help:"Tell the fields of the command."`
+	IdempotencyKey string `placeholder:"KEY" help:"Key of the request: a second request with it has no effect of its own. Default: a new one."`
+	DryRun         bool   `help:"Change nothing, and show who would lose or gain access."`
+	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org is at this position, such as 1-42 from a dry run."`
+	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; this needs the role staff."`
+	ZoneRules      bool   `help:"With --json, include the rules of the site's time zone, which are long."`
+	List           bool   `help:"List all commands, and who may send them."`
+	Describe       bool   `help:"Show the fields of the command."`
 }
 
 // Help tells how fields are written.
 func (doCmd) Help() string {
-	return `The schema of the command says how a value is read: a text stays as it is, a list of
-texts may be written a,b,c, everything else is JSON. Fields given as key=value come on
-top of those of --file; none is given twice.
+	return `The schema of the command decides how a value is read: a text is taken as it is, a list of
+texts may be written a,b,c, and everything else is JSON. Fields given as key=value replace
+those of --file; no field may be given twice.
 
-A time is written 2026-12-03T18:00+01:00, or without an offset "2026-12-03 18:00" or
-2026-12-03: then it is of the clock of the site that the command names, or of that of
-its door, unit, booking, share, grant or credential, or else of --site. Days of a
-schedule are written mon or Monday, its times 8:00 or 08:00.
+A time is written 2026-12-03T18:00+01:00. Without an offset, as "2026-12-03 18:00" or
+2026-12-03, it is in the time zone of the site that the command names, of the site of its
+door, unit, booking, share, grant or credential, or of --site. Days of a schedule are
+written mon or Monday, its times 8:00 or 08:00.
 
-A sentence tells what happened, and each warning follows on a line of its own; with
---json the whole answer is one line of JSON: {position, hash, at, events, warnings}.
+The output is a sentence for what happened, and a line for each warning. With --json it is
+the whole answer as one line of JSON: {position, hash, at, events, warnings}.
 
---dry-run tells what would happen before it does: the events, who loses or gains what
-at which doors, what falls due for review. It names the position for which that
-holds: sent with --if-position, the command is refused when anything changed since.
+--dry-run shows what the command would do: the events, who would lose or gain access at
+which doors, and which schedules would fall due for review. It shows the position for which
+this is true: with --if-position, the command is refused if anything has changed since.
 
-After RemoteUnlock it waits up to 6 s for what becomes of it, and ends with 0 when
-the door opened, 3 when its gateway refused, 5 when no gateway was reached, and 1
-when nobody knows.
+After RemoteUnlock it waits up to 6 s for the outcome. The exit code is 0 if the door
+opened, 3 if its gateway refused, 5 if no gateway was reached, and 1 if the outcome is
+unknown.
 
 Examples:
 

@@ -14,8 +14,8 @@ type explainCmd struct {
 
 // Help gives examples.
 func (explainCmd) Help() string {
-	return `It names the facts that count: the door, the site, who asks, and each way by which
-they could pass, with the commits that made it so. What fails is marked with an x.
+	return `It lists the facts that the decision is based on: the door, the site, the person, and each
+right that could let them pass, with the commits behind them. An x marks what fails.
 
 Examples:
 

@@ -14,31 +14,31 @@ import (
 // exportCmd writes what import reads.
 type exportCmd struct {
 	Remote remote `embed:""`
-	What   string `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What to write, as people; listed above."`
-	File   string `arg:"" optional:"" default:"-" help:"File that is written whole or not at all; - is standard output."`
+	What   string `arg:"" enum:"${kinds}" placeholder:"KIND" help:"Kind of things to write, such as people; see the list above."`
+	File   string `arg:"" optional:"" default:"-" help:"File to write, all or nothing; - is standard output."`
 }
 
 // Help tells what is written.
 func (exportCmd) Help() string {
-	return `The file has the columns that gatehouse import reads, one line for each thing; with
---json one line of JSON for each, the fields of the command that would make it. All
-lines are of one position, which the last words on stderr tell; with --json and a FILE
-one line of JSON on standard output. You get what you may see. In this order the files
-make the same in another org:
+	return `The file has the columns that gatehouse import reads, and one line for each thing. With
+--json, each line is JSON with the fields of the command that would create the thing. All
+lines show the org at one position, which is written to stderr, or with --json and a FILE
+as JSON to stdout. The export contains what you may see. To copy an org, import the files
+into the other org in this order:
 
   ` + wrapped(bulk.KindNames(), 84, "\n  ") + `
 
-Left out is what no such line makes: PINs, mobile keys and keys in stock, whose numbers
-have to be given anew; what is over, lost, denied or retired, and credentials that are
-suspended; people whose identity is not bound (shares name them by their address);
-owners of the org; privacy of units, which their own users set; access of an auction;
-what was done: visits, reviews, refusals, commits. A policy that forbids what was
-there before it refuses those lines in another org: import policies last then.
+An export does not contain what an import cannot create: PINs, mobile keys and keys in
+stock, which need new numbers; anything that has ended or is lost, denied or retired;
+suspended credentials; people whose identity is not confirmed (shares name them by their
+address); owners of the org; the privacy settings of units; auction access; and the
+history: visits, reviews, refusals, commits. If a policy now forbids something that was
+allowed earlier, import policies last.
 
-A text that a spreadsheet would run as a formula, or write back as another, stands
-behind an apostrophe, which import takes away: numbers with zeros before them or more
-than 11 digits, what looks like a date or a time, as 12-1999, and 1E5 or true. Opened
-in a spreadsheet, saved, and imported, it is the same.
+An apostrophe protects texts that a spreadsheet would run as a formula or change: numbers
+with leading zeros or more than 11 digits, texts that look like a date or time, such as
+12-1999, and 1E5 or true. The import removes the apostrophe, so a file can be opened and
+saved in a spreadsheet without changing.
 
 Examples:
 

@@ -16,8 +16,8 @@ type getCmd struct {
 
 // Help gives examples.
 func (getCmd) Help() string {
-	return `A list is printed in columns, its times by the clock of the site; --json gives the
-whole. Everything that it can ask for stands in /openapi.json of the service.
+	return `A list is printed in columns, with times in the time zone of the site; --json prints the
+full answer. /openapi.json of the service documents everything that can be asked for.
 
 Examples:
 

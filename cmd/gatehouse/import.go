@@ -10,43 +10,44 @@ import (
 type importCmd struct {
 	Remote   remote            `embed:""`
 	Table    tableFlags        `embed:""`
-	What     string            `arg:"" enum:"${kinds}" placeholder:"KIND" help:"What the lines are, as people; listed above."`
-	File     string            `arg:"" help:"File of values with a header, separated by commas, semicolons or tabs."`
-	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column that a field is taken from; without it the column of its name. Of two, as number=facility+number, the values are joined: a number by a hyphen, others by a blank."`
-	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field in every line, as kind=card."`
-	LeaveOut []string          `placeholder:"COLUMN" help:"Columns that go to no field, though their names are near one."`
-	DryRun   bool              `help:"Decide everything, change nothing, and report what would be refused."`
-	SkipBad  bool              `help:"Pass over lines that cannot be read or are refused; without it the first list with such a line ends the import."`
-	Rejects  string            `placeholder:"FILE" help:"Pass over such lines, and write them to a file, each with the reason, to be mended and imported."`
+	What     string            `arg:"" enum:"${kinds}" placeholder:"KIND" help:"Kind of the lines, such as people; see the list above."`
+	File     string            `arg:"" help:"File with a header, and values separated by commas, semicolons or tabs."`
+	Map      map[string]string `placeholder:"FIELD=COLUMN" mapsep:"," help:"Column for a field; default: the column with its name. The values of two columns, as in number=facility+number, are joined: numbers by a hyphen, other values by a blank."`
+	Set      map[string]string `placeholder:"FIELD=VALUE" mapsep:";" help:"Value of a field for every line, as in kind=card."`
+	LeaveOut []string          `placeholder:"COLUMN" help:"Columns to ignore although their names are similar to a field."`
+	DryRun   bool              `help:"Change nothing, and report what would be refused."`
+	SkipBad  bool              `help:"Skip lines that cannot be read or are refused. Default: the first list with such a line ends the import."`
+	Rejects  string            `placeholder:"FILE" help:"Skip such lines, and write them to this file with the reason, so that they can be corrected and imported."`
 }
 
 // Help tells what is sent.
 func (importCmd) Help() string {
 	return `Up to 1,000 lines become one list of commands, which is committed as a whole or not
-at all. A list that was committed is not committed again, and a line of which the org
-has the same already is passed over: an import that was stopped, or of which lines
-were mended, is started again in the same words. The kinds of lines with the commands
-that they become, in the order in which files of several are imported:
+at all. To continue an import that was stopped, or after correcting lines, run the same
+command again: a list that was committed is not committed again, and a line is skipped
+if the org already has the same. The kinds of lines and their commands, in the order in
+which to import files of several kinds:
 
 ` + bulk.KindTable() + `
-Their fields are those of gatehouse do NAME --describe. A column goes to the field of
-its name, whatever its case, blanks, hyphens and underscores. Empty values are left
-out. Texts are kept without blanks at their ends. A list of texts is written a,b,c, a
-list of anything else as JSON, in quotes: "[{""right"":""entries""}]".
+gatehouse do NAME --describe lists the fields of a command. A column is read into the field
+with the same name; case, blanks, hyphens and underscores make no difference. Empty values
+are left out, and blanks around a text are removed. A list of texts is written a,b,c; any
+other list is JSON in quotes: "[{""right"":""entries""}]".
 
 Values are separated by commas, semicolons or tabs, as in the header; lines end with
-LF, CR LF or CR. The file is in UTF-8, or in UTF-16 with a byte order mark, or in what
---encoding says. A line that repeats the header is bad, and two columns of one name are
-refused. Numbers of cards have one form, however they are typed. Dates are written 2026-03-29, times 2026-03-29T08:30; those without an offset are
-of the clock of --site. A spreadsheet takes zeros from the beginning of a number and
-shortens long ones to 4.9E+11: make such columns text before anything is typed in.
+LF, CR LF or CR. The file is UTF-8, UTF-16 with a byte order mark, or has the encoding
+of --encoding. A second header line is an error, and so are two columns with one name.
+All notations of a card number are stored in one form. Dates are written 2026-03-29,
+times 2026-03-29T08:30; without an offset, a time is in the time zone of --site.
+Spreadsheets remove leading zeros and shorten long numbers to 4.9E+11: format such
+columns as text before you enter numbers.
 
---dry-run decides all lists one after the other on a copy of the org, and ends with the
-exit code with which the import would. Two can be on their way on one instance; each
-holds a copy of the org, and what its file would add, in the memory of the service.
+--dry-run decides all lists on a copy of the org, and exits with the same code as the
+import would. One instance runs 6 dry runs of imports at once, 2 of an org; each keeps a
+copy of the org, with the changes of its file, in the memory of the service.
 
 With --json the report is one line: lines, accepted, refused, bad, refusals by code.
-Progress is told on a terminal alone.
+Progress is shown on a terminal only.
 
 Examples:
 

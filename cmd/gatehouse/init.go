@@ -15,22 +15,22 @@ import (
 // initCmd makes an org with its owner and its first site.
 type initCmd struct {
 	bootstrapFlags
-	Org        string `placeholder:"ORG" help:"Id of the org, for ever: a-z, 0-9, - and _."`
-	OrgName    string `placeholder:"NAME" help:"Name of the org; without it its id."`
-	Owner      string `placeholder:"PERSON" help:"Id of the person who owns it. Ids stand in clear in the ledger: let them say nothing about a person."`
-	OwnerName  string `placeholder:"NAME" help:"Name of the owner; it is kept sealed."`
-	OwnerEmail string `placeholder:"EMAIL" help:"E-mail of the owner; it is kept sealed."`
+	Org        string `placeholder:"ORG" help:"Id of the org, which can never be changed: a-z, 0-9, - and _."`
+	OrgName    string `placeholder:"NAME" help:"Name of the org; default: its id."`
+	Owner      string `placeholder:"PERSON" help:"Id of the person who owns the org. Ids are not encrypted: choose one that says nothing about the person."`
+	OwnerName  string `placeholder:"NAME" help:"Name of the owner; it is stored encrypted."`
+	OwnerEmail string `placeholder:"EMAIL" help:"E-mail of the owner; it is stored encrypted."`
 	Site       string `placeholder:"SITE" help:"Id of the first site."`
-	SiteName   string `placeholder:"NAME" help:"Name of the site; without it its id."`
+	SiteName   string `placeholder:"NAME" help:"Name of the site; default: its id."`
 	Zone       string `placeholder:"ZONE" help:"Time zone of the site, as Europe/Berlin."`
 	LockSystem string `default:"gatehouse" placeholder:"NAME" help:"Lock system to which the site is connected."`
 }
 
 // Help gives an example.
 func (initCmd) Help() string {
-	return `In a terminal it asks for what the flags leave out: org, owner, site and zone. It makes
-the org by the bootstrap token of the service, then the site, and connects it. The
-owner's token alone is written to stdout, once: put it where GATEHOUSE_TOKEN is read from.
+	return `In a terminal it asks for missing flags: org, owner, site and zone. It creates the org with
+the bootstrap token of the service, then creates and connects the site. It writes only the
+owner's token to stdout. The token is shown once: store it, and set GATEHOUSE_TOKEN to it.
 
 Example:
 

@@ -17,29 +17,30 @@ import (
 
 // keysCmd makes the keys of a set of servers.
 type keysCmd struct {
-	Secrets  string `required:"" placeholder:"DIR" help:"Directory of the secrets: what is missing is made, what is there stays."`
-	Operator string `required:"" placeholder:"DIR" help:"Directory of the operator's seed, which no instance needs: keep it where none can read it."`
-	NATSConf string `name:"nats-conf" required:"" placeholder:"FILE" help:"Write here what the configuration of the NATS servers includes."`
+	Secrets  string `required:"" placeholder:"DIR" help:"Directory of the secrets: missing ones are created, existing ones are kept."`
+	Operator string `required:"" placeholder:"DIR" help:"Directory of the operator's seed. No instance needs it: keep it where none can read it."`
+	NATSConf string `name:"nats-conf" required:"" placeholder:"FILE" help:"Write the file that the configuration of the NATS servers includes."`
 	Routes   string `required:"" placeholder:"ADDR,…" help:"Address of each NATS server for the others, as n1:6222,n2:6222,n3:6222."`
 }
 
 // Help tells what is made, and what to do with it.
 func (keysCmd) Help() string {
-	return `What it makes in the directory of the secrets:
+	return `It creates these files in the directory of --secrets:
 
   service.nk      seed of the user by which the service logs in to NATS
   system.nk       seed of its user in the system account
   callout.nk      seed of the account key that signs who may connect
   vault.key       master key of personal data
-  route.password  by which the NATS servers know each other
+  route.password  password between the NATS servers
 
-and in that of the operator:
+and this one in the directory of --operator:
 
   operator.nk     seed of the user that may change streams, for gatehouse streams apply
 
-Every instance of the service needs the first four, and NATS the file with their
-public keys and the password. Keep a copy of vault.key away from the backups of the
-data directories: with both anybody reads everything, without it nobody does.
+Every instance of the service needs the first four. NATS needs the file of --nats-conf,
+which has their public keys and the password. Keep a copy of vault.key, but not with the
+backups of the data directories: with both, anybody can read all personal data; without
+vault.key, nobody can.
 
 Example:
 

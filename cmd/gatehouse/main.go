@@ -29,25 +29,25 @@ import (
 type verbs struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service: the ledger, the permissions and the HTTP API."`
 	Demo       demoCmd       `cmd:"" help:"Show a self-storage site in fast motion."`
-	Ready      readyCmd      `cmd:"" help:"Ask whether an instance serves, and what keeps it from serving."`
-	Keys       keysCmd       `cmd:"" help:"Make the keys of a set of NATS servers and instances."`
+	Ready      readyCmd      `cmd:"" help:"Ask whether an instance is ready, and if not, why."`
+	Keys       keysCmd       `cmd:"" help:"Create the keys for a set of NATS servers and instances."`
 	Streams    streamsCmd    `cmd:"" help:"Change the settings of the streams, as the operator."`
-	Init       initCmd       `cmd:"" help:"Make an org with its first site, by the bootstrap token of the service."`
-	Org        orgCmd        `cmd:"" help:"Make an org with the bootstrap token."`
+	Init       initCmd       `cmd:"" help:"Create an org and its first site with the bootstrap token of the service."`
+	Org        orgCmd        `cmd:"" help:"Create an org with the bootstrap token."`
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things."`
 	Decide     decideCmd     `cmd:"" help:"Ask whether a person or a credential would pass a door."`
 	Explain    explainCmd    `cmd:"" help:"Ask why a person or a credential would pass a door, or would not."`
 	Replay     replayCmd     `cmd:"" help:"Read the events of the ledger, one line of JSON each."`
 	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`
-	Export     exportCmd     `cmd:"" help:"Write what import reads: people, bookings, credentials and more."`
-	Reads      readsCmd      `cmd:"" help:"Put the reads of a file through the decision, and record them."`
+	Export     exportCmd     `cmd:"" help:"Write files that import reads: people, bookings, credentials and more."`
+	Reads      readsCmd      `cmd:"" help:"Decide the card reads of a file, and record them."`
 	Backup     backupCmd     `cmd:"" help:"Back up a running service, and verify backups."`
-	Restore    restoreCmd    `cmd:"" help:"Put a ledger back from a backup; no service may run on the data directory."`
+	Restore    restoreCmd    `cmd:"" help:"Restore a ledger from a backup; no service may run on the data directory."`
 	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
-	Completion completionCmd `cmd:"" help:"Write the completion of a shell."`
+	Completion completionCmd `cmd:"" help:"Write the completion script of a shell."`
 
-	Version kong.VersionFlag `help:"Print the version and end."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
 }
 
 // Help tells what every verb has in common.
@@ -57,15 +57,15 @@ service, named by --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
 
 Exit codes:
 
-  0  it was done, or the answer is there
-  1  it failed, for a reason that the message tells
+  0  success
+  1  failure; the message gives the reason
   2  the command line or the input is wrong
-  3  a rule of the ledger refused it, or it names something that there is not
-  4  the token is not good, or its person may not do this
+  3  a rule of the ledger refused it, or it names something that does not exist
+  4  the token is not valid, or its person is not permitted to do this
   5  the service cannot be reached, is busy, or its data is in use: try again
 
-With --json, what went wrong is one line of JSON on stderr: {code, detail, …}.
-Flags may stand anywhere; behind -- every word is an argument.`
+With --json, an error is one line of JSON on stderr: {code, detail, …}.
+Flags may be given in any place; after -- every word is an argument.`
 }
 
 // AfterApply refuses arguments that are not in UTF-8: their letters would be lost on the
@@ -122,7 +122,7 @@ func run(args []string) int {
 func newParser(into *verbs, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(into, append([]kong.Option{
 		kong.Name("gatehouse"),
-		kong.Description("Gatehouse keeps who may open what, since when and why, and what happened at the doors."),
+		kong.Description("Gatehouse records who may open which door, since when and why, and what happened at the doors."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.Vars{"version": version(), "data": defaultData(), "kinds": strings.Join(bulk.KindNames(), ",")},
 	}, options...)...)

@@ -6,9 +6,9 @@ import (
 
 // natsFlags say how an external cluster is reached, for the verbs that stand on one.
 type natsFlags struct {
-	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Use this NATS cluster instead of the server within the process."`
+	NATSURL         string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"Use this NATS cluster instead of the embedded server."`
 	NATSCreds       string `name:"nats-creds" env:"GATEHOUSE_NATS_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the account that holds the streams."`
-	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account, by which the servers' settings are checked."`
+	NATSSystemCreds string `name:"nats-system-creds" env:"GATEHOUSE_NATS_SYSTEM_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of the system account, to check the servers' settings."`
 	NATSNkey        string `name:"nats-nkey" env:"GATEHOUSE_NATS_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of that account, where the servers' configuration lists users."`
 	NATSSystemNkey  string `name:"nats-system-nkey" env:"GATEHOUSE_NATS_SYSTEM_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the nkey of a user of the system account."`
 	NATSTLSCA       string `name:"nats-tls-ca" env:"GATEHOUSE_NATS_TLS_CA" placeholder:"FILE" group:"External NATS:" help:"Authority of the servers' certificates (PEM)."`

@@ -14,35 +14,35 @@ import (
 
 // orgCmd is about orgs.
 type orgCmd struct {
-	Create orgCreateCmd `cmd:"" help:"Make an org with its owner, by the bootstrap token of the service."`
+	Create orgCreateCmd `cmd:"" help:"Create an org and its owner with the bootstrap token of the service."`
 }
 
 // bootstrapFlags say to which service a first org is sent, and by which token.
 type bootstrapFlags struct {
 	URL   string `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
-	Token string `placeholder:"TOKEN" help:"The bootstrap token; without it --bootstrap-file is read."`
+	Token string `placeholder:"TOKEN" help:"The bootstrap token; default: that of --bootstrap-file."`
 	Data  string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of the service, where it left the bootstrap token."`
 	JSON  bool   `name:"json" help:"Write JSON on one line, for scripts."`
 
-	BootstrapFile string `placeholder:"FILE" help:"File with the bootstrap token; without it DATA/bootstrap.token."`
+	BootstrapFile string `placeholder:"FILE" help:"File with the bootstrap token; default: DATA/bootstrap.token."`
 }
 
 // orgCreateCmd makes an org.
 type orgCreateCmd struct {
 	bootstrapFlags
 
-	Org        string `arg:"" help:"Id of the org, for ever: a-z, 0-9, - and _."`
+	Org        string `arg:"" help:"Id of the org, which can never be changed: a-z, 0-9, - and _."`
 	Name       string `required:"" help:"Name of the org."`
-	Owner      string `required:"" placeholder:"PERSON" help:"Id of the person who owns it. Ids stand in clear in the ledger: let them say nothing about a person."`
-	OwnerName  string `placeholder:"NAME" help:"Name of the owner; it is kept sealed."`
-	OwnerEmail string `placeholder:"EMAIL" help:"E-mail of the owner; it is kept sealed."`
+	Owner      string `required:"" placeholder:"PERSON" help:"Id of the person who owns the org. Ids are not encrypted: choose one that says nothing about the person."`
+	OwnerName  string `placeholder:"NAME" help:"Name of the owner; it is stored encrypted."`
+	OwnerEmail string `placeholder:"EMAIL" help:"E-mail of the owner; it is stored encrypted."`
 }
 
 // Help gives an example.
 func (orgCreateCmd) Help() string {
-	return `The owner's token is written once and kept nowhere: put it where GATEHOUSE_TOKEN is
-read from. Until it was used, the same request gives another one, if this one was
-lost; with its first use the bootstrap token ends.
+	return `The owner's token is shown once and not stored: keep it, and set GATEHOUSE_TOKEN to it. If
+it is lost before its first use, run the same command again for another one. Its first use
+ends the bootstrap token.
 
 Example:
 

@@ -8,36 +8,35 @@ import (
 type readsCmd struct {
 	Remote           remote            `embed:""`
 	Table            tableFlags        `embed:""`
-	File             string            `arg:"" help:"File of values with a header, separated by commas, semicolons or tabs."`
-	TimeColumn       []string          `required:"" placeholder:"COLUMN,…" help:"Column with the time of the read; of several, as date,time, the values are joined by a blank."`
-	TimeLayout       string            `default:"2006-01-02T15:04:05Z07:00" placeholder:"LAYOUT" help:"How it is written: the moment 2006-01-02 15:04:05 in that form, or unix for seconds since 1970. Default: ${default}."`
-	Zone             string            `placeholder:"ZONE" help:"Zone of times without an offset, as Europe/Berlin; without it that of the site."`
-	CredentialColumn []string          `required:"" placeholder:"COLUMN,…" help:"Column with the number on the card; of several, as facility,number, the values are joined by a hyphen."`
-	DoorColumns      []string          `required:"" placeholder:"COLUMN,…" help:"Columns whose values, joined by a hyphen and made an id, are the door: floor 1, zone Server Room is 1-server-room."`
-	DoorIDs          map[string]string `name:"door-ids" placeholder:"NAME=DOOR" mapsep:";" help:"Door of a name, for names of which no id can be made, or that would have the id of another."`
-	SideColumn       string            `placeholder:"COLUMN" help:"Column with in or out; without it every read is in."`
-	Sides            []string          `placeholder:"SIDE=WORD,…" help:"What the side column has for in and out, as in=C/In,out=C/Out."`
-	Format           string            `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; without it raw. One card has one number, however it is written."`
-	Gateway          string            `placeholder:"ID" help:"Id of the source; without it one is made of the file's name and first line, the same for the same file and its copies."`
-	AsNew            bool              `help:"Take a file that does not continue what was recorded as a source of its own, with an id made of the other's."`
-	SkipBad          bool              `help:"Pass over lines that cannot be read; without it nothing is sent when there is one."`
+	File             string            `arg:"" help:"File with a header, and values separated by commas, semicolons or tabs."`
+	TimeColumn       []string          `required:"" placeholder:"COLUMN,…" help:"Column with the time of the read. The values of several, such as date,time, are joined by a blank."`
+	TimeLayout       string            `default:"2006-01-02T15:04:05Z07:00" placeholder:"LAYOUT" help:"Format of the time: how the file would write 2006-01-02 15:04:05, or unix for seconds since 1970. Default: ${default}."`
+	Zone             string            `placeholder:"ZONE" help:"Time zone of times without an offset, such as Europe/Berlin; default: that of the site."`
+	CredentialColumn []string          `required:"" placeholder:"COLUMN,…" help:"Column with the number on the card. The values of several, such as facility,number, are joined by a hyphen."`
+	DoorColumns      []string          `required:"" placeholder:"COLUMN,…" help:"Columns with the door. Their values are joined by a hyphen and become an id: floor 1, zone Server Room is 1-server-room."`
+	DoorIDs          map[string]string `name:"door-ids" placeholder:"NAME=DOOR" mapsep:";" help:"Door for a name that cannot become an id, or would become the id of another door."`
+	SideColumn       string            `placeholder:"COLUMN" help:"Column with in or out; default: every read is in."`
+	Sides            []string          `placeholder:"SIDE=WORD,…" help:"Values of the side column for in and out, such as in=C/In,out=C/Out."`
+	Format           string            `placeholder:"FORMAT" help:"Format of the numbers: raw, uid, wiegand26, wiegand34 or wiegand37; default: raw."`
+	Gateway          string            `placeholder:"ID" help:"Id of the source; default: made from the file's name and first line, so that a copy of the file has the same id."`
+	AsNew            bool              `help:"Record a file that differs from what was recorded as another source, with an id derived from the first."`
+	SkipBad          bool              `help:"Skip lines that cannot be read. Default: if there is one, nothing is sent."`
 }
 
 // Help tells what happens to the reads.
 func (readsCmd) Help() string {
-	return `Each read is decided at its own instant, on the permissions as they are now, and
-recorded as the activity of an in-process gateway. It may be stopped and started
-again, and the file may have grown: every line is recorded once, by what stands in it
-and before it. A file that is another one than what was recorded is refused with the
-first line that differs. A last line that cannot be read and has no line end waits
-until the file was finished.
+	return `Each read is decided for its own time, on the current permissions, and recorded as the
+activity of a gateway within the service. You can run the command again when it was
+stopped or when the file has grown: every line is recorded once. If the beginning of the
+file is not what was recorded, the command is refused and shows the first different line.
+If the last line is incomplete, it is recorded once the file is complete.
 
-Lines end with LF, CR LF or CR. A line that repeats the header, or has not as many
-values, is bad; two columns of one name are refused. A name of a door whose letters an
-id has not, and two names that would have one id, need --door-ids: no read is judged at
-another door.
+Lines end with LF, CR LF or CR. A second header line, or a line with too few or too many
+values, is an error, and so are two columns with one name. Use --door-ids for a door name
+that has characters an id cannot have, and for names that would get the same id, so that
+no read is decided for another door.
 
-A time that the clock of the zone reads twice is taken as the first of the two.
+When clocks are set back, a time that occurs twice is taken as the first of the two.
 
 Examples:
 

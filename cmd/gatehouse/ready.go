@@ -16,16 +16,16 @@ import (
 // readyCmd asks whether an instance serves.
 type readyCmd struct {
 	URL   string        `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
-	Token string        `env:"GATEHOUSE_TOKEN" placeholder:"TOKEN" help:"Token of the scope metrics, or @FILE that holds it, to be told which orgs, positions and files."`
-	Wait  time.Duration `placeholder:"DURATION" help:"Ask again for so long, until it serves."`
+	Token string        `env:"GATEHOUSE_TOKEN" placeholder:"TOKEN" help:"Token of the scope metrics, or @FILE that holds it, to see the affected orgs, positions and files."`
+	Wait  time.Duration `placeholder:"DURATION" help:"Keep asking for this long until the instance is ready."`
 	JSON  bool          `name:"json" help:"Write JSON on one line, for scripts."`
 }
 
 // Help gives examples.
 func (readyCmd) Help() string {
-	return `It ends with 0 when the instance serves, and tells what is amiss even so; else with 5
-and what keeps it from serving. Which orgs, positions and files have a trouble is told to
-a token of the scope metrics, and at the address of --metrics-listen.
+	return `The exit code is 0 if the instance is ready; problems that do not stop it are listed. It
+is 5 if the instance is not ready, with the reasons. Only a token of the scope metrics, or
+the address of --metrics-listen, shows the affected orgs, positions and files.
 
 Examples:
 
@@ -76,7 +76,7 @@ func (c *readyCmd) tell(w *world, body []byte) error {
 }
 
 // howToSeeAll says who is told everything.
-const howToSeeAll = "To see which, give a token of the scope metrics as GATEHOUSE_TOKEN (gatehouse token issue --scope metrics), or ask the address of --metrics-listen."
+const howToSeeAll = "To see which ones, give a token of the scope metrics as GATEHOUSE_TOKEN (gatehouse token issue --scope metrics), or ask the address of --metrics-listen."
 
 // withheld reports whether the service does not tell everything of its troubles.
 func withheld(troubles []httpapi.Trouble) bool {

@@ -13,8 +13,8 @@ import (
 type remote struct {
 	URL   string `name:"url" env:"GATEHOUSE_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Where the service is."`
 	Token string `env:"GATEHOUSE_TOKEN" placeholder:"TOKEN" help:"Token, or @FILE that holds it."`
-	Org   string `env:"GATEHOUSE_ORG" placeholder:"ORG" help:"Org; without it the org of the token."`
-	Site  string `env:"GATEHOUSE_SITE" placeholder:"SITE" help:"Site that the verb is about, and whose clock times without an offset are read by."`
+	Org   string `env:"GATEHOUSE_ORG" placeholder:"ORG" help:"Org; default: the org of the token."`
+	Site  string `env:"GATEHOUSE_SITE" placeholder:"SITE" help:"Site to act on. Times without an offset are in its time zone."`
 	JSON  bool   `name:"json" help:"Write JSON on one line, for scripts."`
 }
 

@@ -15,9 +15,9 @@ import (
 // replayCmd reads the events of the ledger.
 type replayCmd struct {
 	Remote remote `embed:""`
-	From   string `placeholder:"P|T" help:"Begin behind this position or time; without it with the first event."`
-	To     string `placeholder:"P|T" help:"End with this position or time; without it with the last event."`
-	Type   string `placeholder:"TYPE" help:"Only events of a type, as fob.assigned, or of a noun, as fob."`
+	From   string `placeholder:"P|T" help:"Begin after this position or time; default: with the first event."`
+	To     string `placeholder:"P|T" help:"End with this position or time; default: with the last event."`
+	Type   string `placeholder:"TYPE" help:"Only events of this type, such as fob.assigned, or of this noun, such as fob."`
 }
 
 // Help gives examples.

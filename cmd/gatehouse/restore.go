@@ -22,39 +22,40 @@ import (
 
 // restoreCmd puts a ledger back from a backup.
 type restoreCmd struct {
-	Target     string   `arg:"" optional:"" help:"The backup: a folder, or s3://bucket/prefix. Left out, losses of a directory are accepted that was restored, or lost commits."`
-	Data       string   `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory to restore into: empty, but for vault.key."`
-	Witness    []string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory that knows where the ledgers ended and whose keys are destroyed: the one of serve --witness, and the old data directory where that can be read."`
-	AcceptLoss []string `placeholder:"ORG=POSITION" help:"Go on with an org behind the position where the backup ends, though later commits are lost. @FILE reads lines of them."`
-	Erased     []string `placeholder:"FILE" help:"Lines \"ORG PERSON\" of people who were erased since the backup; their keys are destroyed again."`
-	NoErased   bool     `help:"Nobody was erased since the backup; it is recorded."`
+	Target     string   `arg:"" optional:"" help:"The backup: a folder, or s3://bucket/prefix. Leave it out to accept losses of a directory that was restored or lost commits."`
+	Data       string   `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory to restore into: empty, except for vault.key."`
+	Witness    []string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory that records where the ledgers ended and whose keys were destroyed: that of serve --witness, and the old data directory if it can be read."`
+	AcceptLoss []string `placeholder:"ORG=POSITION" help:"Accept that the commits of the org after this position, where its ledger ends, are lost. @FILE reads one ORG=POSITION per line."`
+	Erased     []string `placeholder:"FILE" help:"File with a line \"ORG PERSON\" for each person erased since the backup; their keys are destroyed again."`
+	NoErased   bool     `help:"Confirm that nobody was erased since the backup; the ledger records this."`
 
 	identityFlags `embed:""`
 	backupTarget  `embed:""`
 	vaultKeyFlag  `embed:""`
 	natsFlags     `embed:""`
-	OperatorNkey  string `name:"nats-operator-nkey" env:"GATEHOUSE_NATS_OPERATOR_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the operator's nkey, as gatehouse keys makes it: no instance may remove or change streams."`
-	OperatorCreds string `name:"nats-operator-creds" env:"GATEHOUSE_NATS_OPERATOR_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of a user that may change streams, where users are not in the servers' configuration; without them, --nats-creds."`
+	OperatorNkey  string `name:"nats-operator-nkey" env:"GATEHOUSE_NATS_OPERATOR_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the operator's nkey, as gatehouse keys creates it; instances may not remove or change streams."`
+	OperatorCreds string `name:"nats-operator-creds" env:"GATEHOUSE_NATS_OPERATOR_CREDS" placeholder:"FILE" group:"External NATS:" help:"Credentials of a user that may change streams, if users are not in the servers' configuration; default: --nats-creds."`
 }
 
 // Help tells what is done and what a loss means.
 func (restoreCmd) Help() string {
-	return `No service may run on DATA. The whole backup is verified before anything is written. Then
-everything is put back with the same positions; each org goes on above what it lost, in
-another epoch, so that no position is used twice. Killed, it begins anew when it is run
-again, and serve refuses the directory until then.
+	return `No service may run on DATA. The whole backup is verified before anything is written. All
+commits keep their positions. New commits of an org start in a new epoch, above the lost
+positions, so that no position is used twice. If the restore is interrupted, run it again:
+it starts over. Until then serve does not start on the directory.
 
 GATEHOUSE_VAULT_KEY, --vault-key-file or DATA/vault.key must be the master key that the
-vault was made with.
+vault was created with.
 
-What is known to be lost is listed for each org. Whatever was taken away in it is good
-again: revoked fobs, tokens and roles, ended bookings, erased people's records. So such an
-org is not served until its loss is accepted by the position where its ledger ends. Without
---witness nobody knows what is lost, and every org waits. Exit code 3: orgs wait.
+The restore lists the lost commits of each org. Access that they took away is valid again:
+revoked fobs, tokens and roles, ended bookings, records of erased people. The service
+therefore does not serve such an org until you accept its loss with the position where its
+ledger ends. Without --witness the losses are unknown, and no org is served until its loss
+is accepted. Exit code 3: some orgs are not served yet.
 
-A directory that lost commits without a restore, as a damaged disk or an old copy does,
-goes on the same way: leave TARGET out, and accept the loss of each org that
-"gatehouse ready" names. With a backup that has those commits, restore that instead.
+If a data directory lost commits in another way, because a disk was damaged or an old copy
+was put back, restore a backup that has those commits. If there is none, leave out TARGET
+and accept the loss of each org that "gatehouse ready" lists.
 
 Examples:
 

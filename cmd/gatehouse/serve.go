@@ -17,38 +17,38 @@ import (
 // serveCmd runs the service.
 type serveCmd struct {
 	Listen  string `env:"GATEHOUSE_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the HTTP API; port 0 takes a free one."`
-	Data    string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory: ledger, vault, snapshots. One service holds it at a time."`
+	Data    string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory: ledger, vault, snapshots. Only one service can use it at a time."`
 	URLFile string `name:"url-file" env:"GATEHOUSE_URL_FILE" placeholder:"FILE" help:"Write the URL of the API here once it listens."`
 
 	TLSCert string `name:"tls-cert" env:"GATEHOUSE_TLS_CERT" placeholder:"FILE" help:"Serve HTTPS with this certificate chain (PEM)."`
 	TLSKey  string `name:"tls-key" env:"GATEHOUSE_TLS_KEY" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 
-	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics and the whole of /readyz without a token at an address of its own; keep it on the loopback."`
+	MetricsListen string `env:"GATEHOUSE_METRICS_LISTEN" placeholder:"ADDR" help:"Serve /metrics and the full /readyz without a token at this address; keep it on the loopback interface."`
 
 	natsFlags       `embed:""`
-	NATSCalloutSeed string `name:"nats-callout-seed" env:"GATEHOUSE_NATS_CALLOUT_SEED" placeholder:"FILE" group:"External NATS:" help:"Seed of the account key that the servers' auth_callout names as issuer: this instance says which gateway may connect."`
+	NATSCalloutSeed string `name:"nats-callout-seed" env:"GATEHOUSE_NATS_CALLOUT_SEED" placeholder:"FILE" group:"External NATS:" help:"Seed of the account key that the servers' auth_callout names as issuer: this instance decides which gateways may connect."`
 	NATSGateways    string `name:"nats-gateways-account" env:"GATEHOUSE_NATS_GATEWAYS_ACCOUNT" default:"GATEWAYS" placeholder:"NAME" group:"External NATS:" help:"Account of gateways in the servers' configuration."`
-	Vault           string `env:"GATEHOUSE_VAULT" default:"local" enum:"local,remote" group:"External NATS:" help:"local: this instance holds the keys of personal data. remote: it asks the one that does; they share the master key."`
+	Vault           string `env:"GATEHOUSE_VAULT" default:"local" enum:"local,remote" group:"External NATS:" help:"local: this instance holds the keys of personal data. remote: it asks the instance that does; both have the same master key."`
 
 	vaultKeyFlag `embed:""`
 
-	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the NATS server within the process listen for gateways; beyond the loopback it needs --tls-cert. Without it, it does not listen."`
+	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the embedded NATS server listen for gateways; beyond the loopback interface it needs --tls-cert. Default: it does not listen."`
 
 	Backup      string        `name:"backup" env:"GATEHOUSE_BACKUP" placeholder:"TARGET" group:"Backups:" help:"Make backups here while serving: a folder, or s3://bucket/prefix."`
 	BackupEvery time.Duration `name:"backup-every" env:"GATEHOUSE_BACKUP_EVERY" default:"1h" placeholder:"DURATION" group:"Backups:" help:"How often."`
 	backupFlags `group:"Backups:"`
 
-	OrgMemory int `name:"org-memory" env:"GATEHOUSE_ORG_MEMORY" default:"500" placeholder:"N" help:"Orgs held in memory; beyond them, those unused for longest are written to snapshots and let go until they are used again."`
+	OrgMemory int `name:"org-memory" env:"GATEHOUSE_ORG_MEMORY" default:"500" placeholder:"N" help:"Most orgs held in memory. Beyond that, the least recently used are written to snapshots and evicted until they are used again."`
 
-	Connections          int    `env:"GATEHOUSE_CONNECTIONS" default:"2000" placeholder:"N" help:"Connections of the API in all. Beyond them a new one takes the place of one that has shown no good token, or else of the one unused for longest."`
-	ConnectionsOfAddress int    `env:"GATEHOUSE_CONNECTIONS_OF_ADDRESS" placeholder:"N" help:"Of them, from one address (IPv6: one /64); without it three quarters. Behind a proxy, give as many as --connections."`
-	Witness              string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory on another disk to which the marks of where the ledger ends are copied each second. With it, a data directory that was put back to an older copy is found."`
+	Connections          int    `env:"GATEHOUSE_CONNECTIONS" default:"2000" placeholder:"N" help:"Most connections to the API. Beyond that, a new one replaces one that has not shown a valid token, or else the least recently used."`
+	ConnectionsOfAddress int    `env:"GATEHOUSE_CONNECTIONS_OF_ADDRESS" placeholder:"N" help:"Most connections from one address (IPv6: one /64); default: three quarters of --connections. Behind a proxy, give the same number as --connections."`
+	Witness              string `env:"GATEHOUSE_WITNESS" placeholder:"DIR" help:"Directory on another disk to which DATA/marks is copied every second. It shows when the data directory was replaced by an older copy."`
 
-	AdoptVault       bool   `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault than the one that the ledger was sealed with, when that is lost for ever; it is recorded in the ledger."`
-	AllowUnsafeStore bool   `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start on settings that could lose acknowledged commits; it is recorded in the ledger."`
-	ConfirmClock     string `env:"GATEHOUSE_CONFIRM_CLOCK" placeholder:"TIME" help:"The time by your watch, in RFC 3339, when the clock of this machine is not trusted and is right; it is recorded in the ledger."`
+	AdoptVault       bool   `env:"GATEHOUSE_ADOPT_VAULT" help:"Start with another vault if the one that sealed the ledger is lost for good; the ledger records this."`
+	AllowUnsafeStore bool   `env:"GATEHOUSE_ALLOW_UNSAFE_STORE" help:"Start with settings that could lose acknowledged commits; the ledger records this."`
+	ConfirmClock     string `env:"GATEHOUSE_CONFIRM_CLOCK" placeholder:"TIME" help:"The current time in RFC 3339: confirms a clock of this machine that is right but not trusted; the ledger records this."`
 
-	Bootstrap bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for a further org, though there are orgs."`
+	Bootstrap bool `env:"GATEHOUSE_BOOTSTRAP" help:"Write a bootstrap token for another org, although orgs exist."`
 
 	LogFormat string `env:"GATEHOUSE_LOG_FORMAT" default:"text" enum:"text,json" help:"text or json."`
 	LogLevel  string `env:"GATEHOUSE_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error."`
@@ -56,20 +56,20 @@ type serveCmd struct {
 
 // Help tells about the first start, the vault and signals.
 func (serveCmd) Help() string {
-	return `The first start on an empty ledger writes DATA/bootstrap.token, good for a day and for
-making one org. The master key of personal data is GATEHOUSE_VAULT_KEY, 32 bytes in
-base64 or hexadecimal, or what --vault-key-file holds; without them DATA/vault.key is
-made: keep a copy of it, but not in the backups of DATA.
+	return `The first start on an empty ledger writes DATA/bootstrap.token. It is valid for a day,
+and creates one org. The master key of personal data is GATEHOUSE_VAULT_KEY, 32 bytes in
+base64 or hexadecimal, or the content of --vault-key-file. If neither is given, the
+service creates DATA/vault.key: keep a copy of it, but not with the backups of DATA.
 
-DATA/marks says where the ledger of every org ends, apart from the ledger itself. An org
-whose ledger ends before that serves nothing: commits that were acknowledged are lost.
-Put DATA back from a copy that is whole. --witness keeps a copy of the marks elsewhere,
-in a directory that must be there; while its disk hangs or is gone the service goes on
-and "gatehouse ready" says so.
+DATA/marks records the position where the ledger of each org ends. If the ledger of an
+org ends before its mark, acknowledged commits were lost, and the service does not serve
+the org: restore DATA from a complete copy. --witness copies the marks to another
+directory, which must exist. If its disk hangs or is missing, the service keeps running,
+and "gatehouse ready" reports it.
 
-A first SIGINT or SIGTERM stops in good order: commands under way finish, permissions
-are published, snapshots are written. A second one ends the process at once; nothing
-that was acknowledged is lost by that.
+The first SIGINT or SIGTERM stops the service in good order: running commands finish,
+permissions are published, and snapshots are written. A second signal ends the process
+at once; acknowledged commits are not lost.
 
 Examples:
 

@@ -17,7 +17,7 @@ type streamsCmd struct {
 
 // streamsApplyCmd changes the settings of the streams.
 type streamsApplyCmd struct {
-	Data string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of a service that has its server within the process, and is stopped."`
+	Data string `env:"GATEHOUSE_DATA" default:"${data}" placeholder:"DIR" help:"Data directory of a stopped service with the embedded server."`
 
 	NATSURL      string `name:"nats-url" env:"GATEHOUSE_NATS_URL" placeholder:"URL" group:"External NATS:" help:"The cluster instead of a data directory."`
 	OperatorNkey string `name:"nats-operator-nkey" env:"GATEHOUSE_NATS_OPERATOR_NKEY" placeholder:"FILE" group:"External NATS:" help:"Seed of the operator's nkey, as gatehouse keys makes it."`
@@ -27,19 +27,18 @@ type streamsApplyCmd struct {
 	TLSKey       string `name:"nats-tls-key" env:"GATEHOUSE_NATS_TLS_KEY" placeholder:"FILE" group:"External NATS:" help:"Key of that certificate (PEM)."`
 	Replicas     int    `env:"GATEHOUSE_REPLICAS" default:"1" enum:"1,3,5" group:"External NATS:" help:"Copies of the streams, at least: 1, 3 or 5."`
 
-	Vault string `placeholder:"ID" help:"Name this vault as the one of the ledger; the log of serve tells the id."`
+	Vault string `placeholder:"ID" help:"Set the vault of the ledger to this id, which the log of serve shows."`
 }
 
 // Help tells why the service does not do it.
 func (streamsApplyCmd) Help() string {
-	return `The service may make streams, but neither change nor empty one that stands: not by a
-mistake of its own, nor when its seed is in other hands. What an upgrade needs of them,
-and what somebody has changed, is put right here. What a setting has lost already does
-not come back: put the ledger back from a copy first.
+	return `The service may create streams, but may not change or empty an existing one, so that
+neither a bug nor a stolen seed can delete the ledger. This verb makes the changes that an
+upgrade needs, and reverts what somebody changed. It cannot bring back data that a wrong
+setting has deleted: restore the ledger first.
 
-On a cluster it needs the operator's seed, which no instance has, and the service goes
-on meanwhile. With a server within the process the service must be stopped: nobody else
-speaks to that server.
+On a cluster it needs the operator's seed, which no instance has, and the service keeps
+running. With the embedded server, stop the service first.
 
 Examples:
 

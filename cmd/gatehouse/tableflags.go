@@ -6,9 +6,9 @@ import (
 
 // tableFlags say how a file with a table is read.
 type tableFlags struct {
-	Encoding   string `placeholder:"NAME" help:"Encoding of the file, as windows-1252, iso-8859-15 or utf-16le; without it what its byte order mark says, else UTF-8."`
-	Separator  string `placeholder:"SIGN" help:"What separates values: comma, semicolon, tab, or a sign; without it the one of the header."`
-	HeaderLine int    `placeholder:"LINE" help:"Line with the header, when other lines are before it."`
+	Encoding   string `placeholder:"NAME" help:"Encoding of the file, such as windows-1252, iso-8859-15 or utf-16le; default: that of its byte order mark, else UTF-8."`
+	Separator  string `placeholder:"SIGN" help:"Separator of values: comma, semicolon, tab, or one character; default: that of the header."`
+	HeaderLine int    `placeholder:"LINE" help:"Line number of the header, if other lines come before it."`
 }
 
 // table are the flags for those who read the file.

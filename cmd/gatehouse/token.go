@@ -45,16 +45,16 @@ func (l *lifetime) UnmarshalText(text []byte) error {
 // tokenIssueCmd issues a token.
 type tokenIssueCmd struct {
 	Remote  remote   `embed:""`
-	Person  string   `required:"" placeholder:"PERSON" help:"For whom the token speaks."`
-	Scope   string   `enum:"full,read,metrics" default:"full" help:"What it is good for: full, read or metrics."`
-	For     lifetime `default:"90d" placeholder:"DURATION" help:"How long it is good, at most 366d."`
-	Expires string   `placeholder:"TIME" help:"Until when it is good, instead of --for."`
+	Person  string   `required:"" placeholder:"PERSON" help:"Person that the token is for."`
+	Scope   string   `enum:"full,read,metrics" default:"full" help:"What the token permits: full, read or metrics."`
+	For     lifetime `default:"90d" placeholder:"DURATION" help:"How long the token is valid, at most 366d."`
+	Expires string   `placeholder:"TIME" help:"When the token expires, instead of --for."`
 }
 
 // Help gives an example.
 func (tokenIssueCmd) Help() string {
-	return `The token is written once and kept nowhere. One issues tokens for oneself, and with
-the role system_manager for people of a lower role.
+	return `The token is shown once and not stored. You can issue tokens for yourself and, with the role
+system_manager, for people of a lower role.
 
 Examples:
 
@@ -104,12 +104,12 @@ func (c *tokenIssueCmd) Run(w *world) error {
 // tokenListCmd lists tokens.
 type tokenListCmd struct {
 	Remote remote `embed:""`
-	Person string `placeholder:"PERSON" help:"Only those of a person."`
+	Person string `placeholder:"PERSON" help:"Only the tokens of this person."`
 }
 
 // Help gives an example.
 func (tokenListCmd) Help() string {
-	return `It shows the tokens that the caller may see, without their secrets, which nobody has.
+	return `It shows the tokens that you may see, without their secrets, which are not stored.
 
 Example:
 
