@@ -11,8 +11,8 @@ import (
 )
 
 // BenchmarkImpactOfACalendar measures the dry run of a holiday at a site of 50,000
-// tenants, who each have their unit's booking and the gate and the lift on a schedule
-// that holidays close.
+// tenants. Each has a booking, and with it the gate and the lift on a schedule that
+// holidays close.
 func BenchmarkImpactOfACalendar(b *testing.B) {
 	w := crowdedWorld(b, 50_000)
 	b.ReportAllocs()
