@@ -37,9 +37,9 @@ func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 		if s.fences.broken.Load() {
 			return nil
 		}
-		s.fences.meet(seq)
-		if err := s.fences.take(ctx, seq, body); errors.Is(err, ErrBrokenChain) {
-			s.fences.miss(seq, err)
+		s.fences.advance(seq)
+		if err := s.fences.destroyKeys(ctx, seq, body); errors.Is(err, ErrBrokenChain) {
+			s.fences.markUnreadable(seq, err)
 		} else if isFull(err) { // doors must not stay shut for it; the commit has ended what the key seals
 			s.fences.fail(seq, err)
 			return nil
@@ -55,7 +55,7 @@ func (s *Store) startFences(ctx context.Context, first, last uint64) error {
 	if s.fences.broken.Load() {
 		return nil
 	}
-	s.fences.meet(last + 1)
+	s.fences.advance(last + 1)
 	s.fences.move(last)
 	if err := s.fences.save(ctx); isFull(err) { // it is tried again, and a next start looks at these commits again
 		s.log.Error("how far erasures are done is not written down; trying again", "error", err)
@@ -91,12 +91,12 @@ func (s *Store) vaultCursor(ctx context.Context, last uint64) (uint64, error) {
 // lastOfLedger asks again for the last sequence of the ledger until it is as far as
 // it should be. A server that leads a cluster since a moment ago may not know it yet.
 func (s *Store) lastOfLedger(ctx context.Context, want uint64) (uint64, error) {
-	for deadline := time.Now().Add(leaderPatience); ; {
+	for deadline := s.current.elapsed() + leaderPatience; ; {
 		info, err := s.ledger.Info(ctx)
 		if err != nil {
 			return 0, err
 		}
-		if s.cfg.Embedded != nil || info.State.LastSeq >= want || time.Now().After(deadline) {
+		if s.cfg.Embedded != nil || info.State.LastSeq >= want || s.current.elapsed() > deadline {
 			return info.State.LastSeq, nil
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
@@ -138,17 +138,17 @@ func (f *fences) move(seq uint64) {
 	f.moved = make(chan struct{})
 }
 
-// meet notes that a sequence is the next one that could be read. A sequence before it
+// advance notes that a sequence is the next one that could be read. A sequence before it
 // that could not be read may be an erasure: others are carried out, but the vault's
 // cursor stays before it, so that the start after the ledger was mended meets it again.
-func (f *fences) meet(seq uint64) {
+func (f *fences) advance(seq uint64) {
 	if next := f.at() + 1; seq > next {
-		f.miss(next, errors.New("the server does not give it"))
+		f.markUnreadable(next, errors.New("the server does not give it"))
 	}
 }
 
-// miss notes a message that cannot be read.
-func (f *fences) miss(seq uint64, cause error) {
+// markUnreadable notes a message that cannot be read.
+func (f *fences) markUnreadable(seq uint64, cause error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.missed == 0 {
@@ -205,9 +205,9 @@ func (f *fences) wait(ctx context.Context, seq uint64) error {
 	}
 }
 
-// take destroys the keys that one commit ends. Most commits end none, and are not
+// destroyKeys destroys the keys that one commit ends. Most commits end none, and are not
 // decoded to find that out.
-func (f *fences) take(ctx context.Context, seq uint64, body []byte) error {
+func (f *fences) destroyKeys(ctx context.Context, seq uint64, body []byte) error {
 	ends := false
 	for _, name := range domain.KeyEndingEvents() {
 		ends = ends || bytes.Contains(body, []byte(`"type":"`+name+`"`))
@@ -255,20 +255,20 @@ func (f *fences) save(ctx context.Context) error {
 	return nil
 }
 
-// seen carries out what one message of the tail orders. An erasure that fails is
+// onMessage carries out what one message of the tail orders. An erasure that fails is
 // carried out at the next start: the cursor in the vault stays before it.
-func (f *fences) seen(seq uint64, body []byte) {
+func (f *fences) onMessage(seq uint64, body []byte) {
 	s := f.store
 	if f.broken.Load() {
 		return
 	}
-	f.meet(seq)
+	f.advance(seq)
 	var err error
-	if panicked := s.Guard("erasure", "", "", func() { err = f.take(s.ctx, seq, body) }); panicked != nil {
+	if panicked := s.Guard("erasure", "", "", func() { err = f.destroyKeys(s.ctx, seq, body) }); panicked != nil {
 		err = panicked
 	}
 	if errors.Is(err, ErrBrokenChain) {
-		f.miss(seq, err)
+		f.markUnreadable(seq, err)
 	} else if err != nil {
 		f.fail(seq, err)
 		return

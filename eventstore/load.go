@@ -221,10 +221,10 @@ const patience = 30 * time.Second
 func (s *Store) readThrough(ctx context.Context, stream string, subjects []string, from, until uint64, f func(seq uint64, body []byte) error) error {
 	var failed error // what f answered, which no second reading mends
 	next := from
-	for begun := time.Now(); ; {
+	for begun := s.current.elapsed(); ; {
 		err := ReadStream(ctx, s.bulk, stream, subjects, next, until, func(seq uint64, body []byte) error {
 			failed = f(seq, body)
-			next, begun = seq+1, time.Now()
+			next, begun = seq+1, s.current.elapsed()
 			return failed
 		})
 		if err == nil || failed != nil {
@@ -233,7 +233,7 @@ func (s *Store) readThrough(ctx context.Context, stream string, subjects []strin
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if time.Since(begun) > patience || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		if s.current.elapsed()-begun > patience || errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}
 		s.log.Warn("reading was interrupted; trying again", "stream", stream, "from_seq", next, "error", err)

@@ -32,7 +32,7 @@ const (
 // damage is why an org serves nothing.
 type damage struct {
 	err   error
-	until time.Time // the answer stands, and no load is tried
+	until time.Duration // since the store was opened: the answer holds, and no load is tried
 }
 
 // use returns an org, in memory or not, and keeps it there until it is released.
@@ -100,8 +100,8 @@ func (s *Store) loadOnce(ctx context.Context, o *org) error {
 	s.mu.Lock()
 	known, damaged := s.damaged[o.id]
 	s.mu.Unlock()
-	began := time.Now()
-	if damaged && began.Before(known.until) {
+	began := s.current.elapsed()
+	if damaged && began < known.until {
 		return known.err
 	}
 	err := s.guardedLoad(o, func() error { return s.load(ctx, o) })
@@ -110,7 +110,7 @@ func (s *Store) loadOnce(ctx context.Context, o *org) error {
 	delete(s.damaged, o.id)
 	switch {
 	case errors.Is(err, ErrBrokenChain), errors.Is(err, ErrPanicked):
-		s.damaged[o.id] = damage{err, time.Now().Add(damageRest * time.Since(began))}
+		s.damaged[o.id] = damage{err, s.current.elapsed() + damageRest*(s.current.elapsed()-began)}
 	case err == nil:
 		s.metrics.Loads.Inc()
 		if s.count() > s.cfg.Memory {
@@ -243,22 +243,22 @@ func (s *Store) evict(o *org) (gone bool, err error) {
 		}
 	}
 	delete(s.orgs, o.id)
-	s.left[o.id] = o.head.seq
+	s.evictedAt[o.id] = o.head.seq
 	s.parted[o.id] = partOf(o)
 	s.metrics.Evictions.Inc()
 	s.count()
 	return true, nil
 }
 
-// elsewhere notes a commit of an org that is not in memory. Its observers have not
+// noteRemoteCommit notes a commit of an org that is not in memory. Its observers have not
 // seen it, unless it was in memory then; so the org is visited.
-func (s *Store) elsewhere(id domain.ID, seq uint64) {
+func (s *Store) noteRemoteCommit(id domain.ID, seq uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.observers) == 0 || seq <= s.left[id] {
+	if len(s.observers) == 0 || seq <= s.evictedAt[id] {
 		return
 	}
-	s.wanted[id] = struct{}{}
+	s.toVisit[id] = struct{}{}
 	s.visits.signal()
 }
 
@@ -271,17 +271,17 @@ func (s *Store) visitLoop() {
 		case <-s.visits:
 		}
 		s.mu.Lock()
-		wanted := s.wanted
-		s.wanted = map[domain.ID]struct{}{}
+		all := s.toVisit
+		s.toVisit = map[domain.ID]struct{}{}
 		s.mu.Unlock()
-		for id := range wanted {
+		for id := range all {
 			err := s.Visit(s.ctx, id, func(*domain.State, Head) error { return nil })
 			if err == nil || s.ctx.Err() != nil || errors.Is(err, ErrClosed) {
 				continue
 			}
 			s.log.Error("an org that another node wrote to cannot be loaded", "org", id, "error", err)
 			if !errors.Is(err, ErrBrokenChain) {
-				time.AfterFunc(visitAgain, func() { s.elsewhere(id, ^uint64(0)) })
+				time.AfterFunc(visitAgain, func() { s.noteRemoteCommit(id, ^uint64(0)) })
 			}
 		}
 	}

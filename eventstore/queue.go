@@ -82,8 +82,9 @@ func newQueue(s *Store, o *org) *queue {
 	return q
 }
 
-// do runs f when its turn comes and returns when it has run. When the context
-// ends before the turn came, f is not run.
+// do runs f when its turn comes. It returns nil when f has run, and an error when f has
+// not run and never will. A context that ends takes the job out of its lane; when its
+// turn has come by then, f runs with the ended context.
 func (q *queue) do(ctx context.Context, l lane, f func(ctx context.Context)) error {
 	j := &job{ctx: ctx, run: f, done: make(chan struct{})}
 	q.mu.Lock()

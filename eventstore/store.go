@@ -114,15 +114,15 @@ type Store struct {
 	heldLimit time.Duration // as the constant; less in tests
 
 	crowded  signal     // there are more orgs in memory than may be
-	visits   signal     // there are orgs in wanted
+	visits   signal     // there are orgs in toVisit
 	trimming sync.Mutex // held while orgs are let go
 
 	mu        sync.Mutex // guards what follows; never taken while waiting for an org's own
 	orgs      map[domain.ID]*org
 	uses      uint64                 // of orgs, counted: the order of their last uses
-	left      map[domain.ID]uint64   // of orgs that were let go: the sequence up to which observers saw them
+	evictedAt map[domain.ID]uint64   // of orgs that were let go: the sequence up to which observers saw them
 	parted    map[domain.ID]parted   // what is known of orgs that were let go
-	wanted    map[domain.ID]struct{} // orgs with commits that observers have not seen
+	toVisit   map[domain.ID]struct{} // orgs with commits that observers have not seen
 	damaged   map[domain.ID]damage
 	flaws     flaws
 	observers []Observer
@@ -234,7 +234,7 @@ func Open(ctx context.Context, cfg Config, metrics *Metrics) (*Store, error) {
 		return nil, fmt.Errorf("eventstore: %w", streams.ErrRestoring)
 	}
 	s := &Store{cfg: cfg, js: js, bulk: bulk, ledger: ledger, log: cfg.Log, metrics: metrics, panics: cfg.Panics, unsafe: unsafe,
-		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, left: map[domain.ID]uint64{}, wanted: map[domain.ID]struct{}{},
+		created: ledger.CachedInfo().Created, orgs: map[domain.ID]*org{}, evictedAt: map[domain.ID]uint64{}, toVisit: map[domain.ID]struct{}{},
 		copies: budget.New(copyBudget, metrics.Budgets), loads: budget.New(loadBudget, metrics.Budgets), core: budget.NewCore(metrics.Budgets),
 		heldLimit: heldLimit, parted: map[domain.ID]parted{}, damaged: map[domain.ID]damage{}, flaws: flaws{orgs: map[domain.ID]error{}}, crowded: newSignal(), visits: newSignal()}
 	s.streams.changed = newSignal()

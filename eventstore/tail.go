@@ -80,7 +80,7 @@ func (s *Store) drainTail(msgs jetstream.MessagesContext) {
 		s.seen = meta.Sequence.Stream
 		s.deliver(msg.Subject(), message{meta.Sequence.Stream, msg.Data()})
 		if s.fences != nil {
-			s.fences.seen(meta.Sequence.Stream, msg.Data())
+			s.fences.onMessage(meta.Sequence.Stream, msg.Data())
 		}
 		s.current.brought(meta.Sequence.Stream)
 	}
@@ -92,7 +92,7 @@ func (s *Store) deliver(subject string, m message) {
 	_, id, _ := strings.Cut(rest, ".")
 	o := s.present(domain.ID(id))
 	if o == nil { // what is being loaded now reads the message itself
-		s.elsewhere(domain.ID(id), m.seq)
+		s.noteRemoteCommit(domain.ID(id), m.seq)
 		return
 	}
 	if m.seq <= o.at.Load() || !o.follow.add(m) {
@@ -120,5 +120,5 @@ func (s *Store) stopIfBroken(o *org, err error) {
 func (s *Store) stop(o *org, err error) {
 	s.log.Error("an org cannot follow its ledger", "org", o.id, "position", o.head.Position().String(), "error", err)
 	o.loaded.Store(false)
-	s.elsewhere(o.id, math.MaxUint64)
+	s.noteRemoteCommit(o.id, math.MaxUint64)
 }

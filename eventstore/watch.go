@@ -11,10 +11,10 @@ import (
 	"gatehouse/eventstore/streams"
 )
 
-// rollEvery is the pause between two looks at the settings of a cluster's servers.
+// surveyEvery is the pause between two looks at the settings of a cluster's servers.
 // A server that comes back with a setting which could lose commits is known after
 // that time at the latest.
-const rollEvery = 10 * time.Second
+const surveyEvery = 10 * time.Second
 
 // servers is what is known of the servers of an external cluster.
 type servers struct {
@@ -88,7 +88,7 @@ func (s *Store) watchServers() {
 		select {
 		case <-s.ctx.Done():
 			return
-		case <-time.After(rollEvery):
+		case <-time.After(surveyEvery):
 		}
 		if err := s.lookAtServers(s.ctx); err != nil && s.ctx.Err() == nil {
 			s.log.Warn("the servers were not asked for their settings", "error", err)
