@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"gatehouse/eventstore/durable"
 )
 
 // A folder is a target on a file system. Its files are readable by their owner alone,
@@ -53,7 +55,7 @@ func (f folder) write(name string, body io.Reader) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(draft.Name()))
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 // makeDirs makes a folder below the target and syncs it.
@@ -69,15 +71,7 @@ func (f folder) makeDirs(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return durable.SyncDir(filepath.Dir(dir))
 }
 
 // Replace implements [Target]. The lock keeps others from replacing at the same time.

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/durable"
 	"gatehouse/eventstore/streams"
 )
 
@@ -79,9 +79,5 @@ func writeHeads(path string, saved savedHeads) error {
 	if err != nil {
 		return err
 	}
-	draft := path + ".new"
-	if err := os.WriteFile(draft, append(append(sum, '\n'), body...), 0o600); err != nil {
-		return errors.Join(err, os.Remove(draft))
-	}
-	return os.Rename(draft, path)
+	return durable.Replace(path, append(append(sum, '\n'), body...))
 }

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
+
+	"gatehouse/eventstore/durable"
 )
 
 // mark is what a start knows of the time before it.
@@ -23,7 +24,7 @@ func (c *Clock) Keep(sequence uint64) error {
 	}
 	text, err := json.Marshal(mark{c.Now(), sequence})
 	if err == nil {
-		err = replace(c.cfg.File, append(text, '\n'))
+		err = durable.Replace(c.cfg.File, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("clock: keep the last good time: %w", err)
@@ -43,21 +44,4 @@ func readMark(path string) (m mark, err error) {
 		err = errors.New("it has no time")
 	}
 	return m, err
-}
-
-// replace writes a file as a whole.
-func replace(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/durable"
 )
 
 // DestroyedName is the file of destroyed keys in its directory: a line "ORG KEY SUM" for
@@ -80,7 +81,7 @@ func NoteDestroyed(dir string, keys []DestroyedKey) error {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("mark: note destroyed keys: %w", err)
 	}
-	return syncDir(dir)
+	return durable.SyncDir(dir)
 }
 
 // CopyDestroyed appends to the file of one directory what that of another has and it

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/durable"
 )
 
 // FileName is the name of the file of marks in its directory.
@@ -70,7 +71,7 @@ func openFile(file *os.File, dir string) (*File, error) {
 	}
 	f := &File{file: file, size: int64(len(content)+pairSize-1) / pairSize}
 	f.pairs, f.used, f.damaged = scan(content)
-	return f, syncDir(dir)
+	return f, durable.SyncDir(dir)
 }
 
 // Read returns the marks of a directory, by org, and the number of damaged pairs of
@@ -237,11 +238,3 @@ func (f *File) flush() error {
 
 // Close makes the marks durable and closes the file.
 func (f *File) Close() error { return errors.Join(f.Sync(), f.file.Close()) }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/eventstore/durable"
 )
 
 // RecordName is the name of the file in a data directory that records a restore.
@@ -72,32 +73,16 @@ func (r *Record) write(data string) error {
 		return fmt.Errorf("restore: write the record: %w", err)
 	}
 	path := filepath.Join(data, RecordName)
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := durable.Replace(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("restore: write the record: %w", err)
 	}
-	_, err = f.Write(append(text, '\n'))
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("restore: write the record: %w", err)
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return fmt.Errorf("restore: write the record: %w", err)
-	}
-	return syncDir(data)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nil
 }
 
 // own are the patterns of the files that a restore makes in a data directory. The names
 // in stays may exist there before.
 var (
-	own   = []string{"jetstream", "blocks", ".blocks*", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new"}
+	own   = []string{"jetstream", "blocks", ".blocks*", "blocks.*", "damaged", "vault.db", "vault.db-journal", "vault.db.new", "snapshots", "marks", "destroyed", RecordName + ".new", "." + RecordName + "*"}
 	stays = []string{"lock", "vault.key", "lost+found", RecordName}
 )
 

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"gatehouse/eventstore/durable"
+
 	"filippo.io/age"
 )
 
@@ -113,7 +115,7 @@ func putBack(ctx context.Context, draft, path string, clear io.Reader) error {
 	if err := os.Rename(draft, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return durable.SyncDir(filepath.Dir(path))
 }
 
 const copyPurpose = "gatehouse vault copies"

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"gatehouse/eventstore/durable"
+
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"
 )
@@ -129,7 +131,7 @@ func (v *Vault) Close() error {
 func makeFile(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		return errors.Join(f.Close(), syncDir(filepath.Dir(path)))
+		return errors.Join(f.Close(), durable.SyncDir(filepath.Dir(path)))
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return err
