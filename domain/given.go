@@ -1,13 +1,14 @@
 package domain
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
 	"reflect"
 	"slices"
 	"strings"
+
+	"gatehouse/domain/strict"
 )
 
 // # What a Change… or Set… command leaves as it is
@@ -63,9 +64,7 @@ func (g *Given[T]) UnmarshalJSON(data []byte) error {
 	if g.Null {
 		return nil
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	return d.Decode(&g.Value)
+	return strict.Decode(data, &g.Value)
 }
 
 // ValueType is the type of what may be given, for those who read the types of
@@ -146,10 +145,8 @@ func (p *Patch[T]) UnmarshalJSON(data []byte) error {
 	if named == nil {
 		return errors.New("an object names the settings to change; null sets none")
 	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
 	*p = Patch[T]{Named: slices.Sorted(maps.Keys(named))}
-	return d.Decode(&p.Value)
+	return strict.Decode(data, &p.Value)
 }
 
 // ValueType is the type of the settings.

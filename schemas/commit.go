@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
+	"gatehouse/domain/strict"
 	"gatehouse/schemas/wire"
 )
 
@@ -207,7 +208,7 @@ func DecodeCommit(body []byte) (*Commit, error) {
 		return nil, fmt.Errorf("schemas: read a commit: %w", err)
 	}
 	var c Commit
-	if err := strict(body, &c); err == nil {
+	if err := strict.Decode(body, &c); err == nil {
 		return &c, nil
 	} else if lax := json.Unmarshal(body, &c); lax != nil || !c.TooNew() {
 		return nil, fmt.Errorf("schemas: read a commit: %w", err)
@@ -248,7 +249,7 @@ func (e Event) Decode() (domain.Event, error) {
 		return nil, err
 	}
 	ptr := typ.New()
-	if err := strict(data, ptr); err != nil {
+	if err := strict.Decode(data, ptr); err != nil {
 		return nil, fmt.Errorf("read %s: %w", e.Type, err)
 	}
 	domain.Boxes(ptr)
@@ -300,24 +301,11 @@ func decodeFields(typ domain.CommandType, fields []byte) (any, error) {
 	if err := wire.CheckKeys(fields, ptr); err != nil {
 		return nil, err
 	}
-	err := strict(fields, ptr)
+	err := strict.Decode(fields, ptr)
 	if _, typed := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !typed {
 		if at := wire.FindValue(fields, typ.New()); at != nil {
 			return nil, at
 		}
 	}
 	return ptr, err
-}
-
-// strict reads exactly one JSON value without unknown fields.
-func strict(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if d.More() {
-		return fmt.Errorf("there is more behind the JSON value")
-	}
-	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/explain"
+	"gatehouse/domain/strict"
 	"gatehouse/domain/unlock"
 	"gatehouse/schemas/wire"
 )
@@ -201,7 +202,7 @@ func TestExamplesDecode(t *testing.T) {
 	}
 	for _, d := range all() {
 		if path.Dir(d.file) == "." {
-			require.NoError(t, strict(exampleOf(t, d.file), reflect.New(d.typ).Interface()), d.file)
+			require.NoError(t, strict.Decode(exampleOf(t, d.file), reflect.New(d.typ).Interface()), d.file)
 		}
 	}
 	_, err := DecodeCommit(exampleOf(t, "commit.json"))

@@ -1,11 +1,10 @@
 package unlock
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+
+	"gatehouse/domain/strict"
 )
 
 // Rows is a list of rows in their wire form: [{"kind":"door","row":{"id":"d1",…}}].
@@ -30,14 +29,14 @@ func Decode(data []byte) (Row, error) {
 		Kind Kind            `json:"kind"`
 		Row  json.RawMessage `json:"row"`
 	}
-	if err := strict(data, &envelope); err != nil {
+	if err := strict.Decode(data, &envelope); err != nil {
 		return nil, fmt.Errorf("unlock: decode a row: %w", err)
 	}
 	r := newRow(envelope.Kind)
 	if r == nil {
 		return nil, fmt.Errorf("unlock: decode a row: it has no kind")
 	}
-	if err := strict(envelope.Row, r); err != nil {
+	if err := strict.Decode(envelope.Row, r); err != nil {
 		return nil, fmt.Errorf("unlock: decode a %s: %w", envelope.Kind, err)
 	}
 	return r, nil
@@ -63,18 +62,6 @@ func newRow(k Kind) Row {
 		return new(Credential)
 	case KindGrant:
 		return new(Grant)
-	}
-	return nil
-}
-
-func strict(data []byte, into any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return err
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"gatehouse/domain/strict"
 	"gatehouse/eventstore/durable"
 	"gatehouse/eventstore/streams"
 )
@@ -80,9 +81,7 @@ func (e *Embedded) unfinishedMeta(folder string, want jetstream.StreamConfig) (s
 func (e *Embedded) checkMeta(content []byte, want jetstream.StreamConfig) error {
 	var info server.FileStreamInfo
 	var have jetstream.StreamConfig
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&info); err != nil {
+	if err := strict.Decode(content, &info); err != nil {
 		return fmt.Errorf("meta.inf is damaged: %w", err)
 	}
 	if err := json.Unmarshal(content, &have); err != nil {

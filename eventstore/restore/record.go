@@ -102,7 +102,8 @@ func requireEmpty(data string) error {
 	}
 	var foreign []string
 	for _, e := range entries {
-		mine := e.Name() == RecordName+".new" || r != nil && !r.Whole && isOwn(e.Name())
+		draft := strings.Contains(e.Name(), RecordName) && e.Name() != RecordName // a write that was cut off
+		mine := draft || r != nil && !r.Whole && isOwn(e.Name())
 		if !mine && !slices.Contains(stays, e.Name()) || e.Name() == RecordName && r.Whole {
 			foreign = append(foreign, e.Name())
 		}

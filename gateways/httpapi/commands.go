@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gatehouse/domain"
+	"gatehouse/domain/strict"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -254,11 +255,10 @@ func notDecoded(err error) *Problem {
 	if t, ok := errors.AsType[*time.ParseError](err); ok {
 		return malformed(where, "%s is not a time; write it as in 2026-03-02T08:30:00+01:00", strconv.Quote(strings.Trim(t.Value, `"`)))
 	}
-	text := err.Error()
-	if _, field, ok := strings.Cut(text, "unknown field "); ok {
-		return malformed("body."+strings.Trim(field, `"`), "unknown field")
+	if u, ok := errors.AsType[*strict.UnknownField](err); ok {
+		return malformed("body."+u.Name, "unknown field")
 	}
-	return malformed(where, "%s", strings.Replace(text, "json: ", "", 1))
+	return malformed(where, "%s", strings.Replace(err.Error(), "json: ", "", 1))
 }
 
 // keyTaken refuses a field that stands twice or is written in another case.
