@@ -69,7 +69,8 @@ func TestARepeatFindsPeopleUnderTheirStandIns(t *testing.T) {
 	typ, _ := domain.CommandNamed(req.Command)
 	o, err := s.org(t.Context(), "acme")
 	require.NoError(t, err)
-	x := &execution{store: s, org: o, req: req, typ: typ}
+	x := &execution{store: s, org: o, req: req, typ: typ, lacks: 1}
+	require.NoError(t, x.reserve(t.Context()))
 	o.mu.Lock()
 	asked := req.context(x.now(), x.salt)
 	asked.ID = newID() // so that the stand-in is taken for a chosen id
