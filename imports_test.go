@@ -45,6 +45,8 @@ var allowed = []struct {
 	{"gateways/admission", "eventstore schemas schemas/wire domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/control", "projections/permissions eventstore eventstore/vault schemas schemas/wire domain", "answers gateways, and tells them what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/explain domain/schedule domain/unlock domain/strict", "one more foreign protocol"},
+	{"gateways/edge", "gateways/edge/journal eventstore/durable schemas/wire", "a small program: neither rules nor store nor server"},
+	{"gateways/edge/journal", "eventstore/durable", "files alone"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},
 	{"cmd/gatehouse/bulk", "cmd/gatehouse/client cmd/gatehouse/input gateways/httpapi gateways/local gateways/tables schemas domain domain/schedule domain/cardnumber", "speaks HTTP alone: the limits and forms of what it sends are those of the API"},

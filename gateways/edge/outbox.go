@@ -1,0 +1,379 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"gatehouse/eventstore/durable"
+	"gatehouse/gateways/edge/journal"
+	"gatehouse/schemas/wire"
+)
+
+// # The outbox
+//
+// All that a gateway observes goes into its outbox first, and from there to the service:
+// exactly once and in order, after any time offline. The gateway counts its records by
+// itself, and each has the hash of the one before, so the service finds a repetition, a
+// gap and a second box with the same identity by looking at the end of what it has.
+//
+// A record is durable within syncWithin, or before [Outbox.Append] returns where the door
+// asks for that. A record that a power cut tore, or that the disk lost, is named by one of
+// the type records.gap.
+
+const (
+	// syncWithin is how long a record may be in memory alone.
+	syncWithin = 50 * time.Millisecond
+	// MaxOutbox is the greatest size of an outbox in bytes: about a million records.
+	MaxOutbox = 512 << 20
+)
+
+var (
+	// ErrOutboxFull says that a record cannot be kept: there is no room for it.
+	ErrOutboxFull = errors.New("the outbox is full")
+	// ErrCloned says that another box has written records under the identity of this one.
+	ErrCloned = errors.New("another box has the identity of this gateway")
+)
+
+// Outbox is safe for concurrent use.
+type Outbox struct {
+	dir     string
+	gateway wire.ID
+	now     func() time.Time
+
+	mu      sync.Mutex // guards the fields below
+	journal *journal.Journal
+	boot    uint64
+	first   uint64 // counter of the oldest record here; 0: there is none
+	k       uint64 // of the last record
+	prev    wire.Hash
+	state   outboxState
+	dirty   bool
+	failed  error // of a sync: what was appended may be lost
+
+	more chan struct{} // capacity 1: there is something to send
+}
+
+// outboxState is kept beside the records.
+type outboxState struct {
+	Boot uint64    `json:"boot"` // of the last run
+	K    uint64    `json:"k"`    // of the last record that the service has confirmed
+	Hash wire.Hash `json:"hash"` // of that record
+}
+
+// loss is what a record of the type records.gap tells beside its place.
+type loss struct {
+	Cause string `json:"cause"` // torn, damaged or renumbered
+	Bytes int64  `json:"bytes,omitempty"`
+	From  uint64 `json:"from,omitempty"` // counters that the records behind had before
+	To    uint64 `json:"to,omitempty"`
+}
+
+// OpenOutbox opens the outbox in a directory, which it makes. A first record names what
+// the last run left torn or damaged.
+func OpenOutbox(dir string, gateway wire.ID, now func() time.Time) (*Outbox, error) {
+	o := &Outbox{dir: dir, gateway: gateway, now: now, more: make(chan struct{}, 1)}
+	if err := o.readState(); err != nil {
+		return nil, err
+	}
+	o.boot, o.k, o.prev = o.state.Boot+1, o.state.K, o.state.Hash
+	err := journal.Finish(o.journalDir())
+	if err != nil {
+		return nil, err
+	}
+	if o.journal, err = journal.Open(o.journalDir()); err != nil {
+		return nil, err
+	}
+	kept, lost, err := o.scan()
+	if err != nil {
+		return nil, errors.Join(err, o.journal.Close())
+	}
+	if lost != nil && lost.Cause == "damaged" {
+		if err := o.replace(o.first, kept); err != nil {
+			return nil, err
+		}
+	}
+	o.state.Boot = o.boot
+	err = o.writeState()
+	if lost != nil && err == nil {
+		err = o.Append(gapRecord(now(), *lost), true)
+	}
+	return o, err
+}
+
+func (o *Outbox) journalDir() string { return filepath.Join(o.dir, "records") }
+func (o *Outbox) stateFile() string  { return filepath.Join(o.dir, "outbox.json") }
+
+func (o *Outbox) readState() error {
+	body, err := os.ReadFile(o.stateFile())
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	if err := json.Unmarshal(body, &o.state); err != nil {
+		return fmt.Errorf("edge: %s cannot be read: %w", o.stateFile(), err)
+	}
+	return nil
+}
+
+// scan finds the end of the records here. kept are those before damage, if there is any.
+func (o *Outbox) scan() (kept [][]byte, lost *loss, err error) {
+	broken := false
+	err = o.journal.Read(0, func(number uint64, body []byte) bool {
+		a, err := wire.DecodeActivity(body)
+		if err != nil || a.K != number || a.Gateway != o.gateway || len(kept) > 0 && (a.K != o.k+1 || a.Prev != o.prev) {
+			broken = true
+			return false
+		}
+		if len(kept) == 0 {
+			o.first = a.K
+		}
+		o.k, o.prev, o.boot = a.K, wire.HashOf(body), max(o.boot, a.Boot+1)
+		kept = append(kept, body)
+		return true
+	})
+	switch {
+	case broken || errors.Is(err, journal.ErrDamaged):
+		return kept, &loss{Cause: "damaged"}, nil
+	case err != nil:
+		return nil, nil, err
+	case o.journal.Torn() > 0:
+		return nil, &loss{Cause: "torn", Bytes: o.journal.Torn()}, nil
+	}
+	return nil, nil, nil
+}
+
+// replace puts other records in the place of those here, which stay beside them.
+func (o *Outbox) replace(first uint64, bodies [][]byte) (err error) {
+	aside := o.journalDir() + "." + o.now().UTC().Format("20060102T150405.000000000")
+	o.journal, err = o.journal.Replace(first, bodies, aside)
+	return err
+}
+
+func gapRecord(now time.Time, l loss) *wire.Activity {
+	local, err := json.Marshal(l)
+	if err != nil {
+		panic(err) // numbers and a word
+	}
+	return &wire.Activity{Type: wire.RecordsGap, At: now, Local: local, Clock: wire.ClockRTC}
+}
+
+// Append puts a record behind the last one, and sets its gateway, boot, counter, prev and
+// recorded_at. With strict it returns once the record is durable, else the record is
+// within syncWithin. Without room it fails with ErrOutboxFull, and nothing is kept.
+func (o *Outbox) Append(a *wire.Activity, strict bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed != nil {
+		return o.failed
+	}
+	if size := o.journal.Size(); size >= MaxOutbox {
+		return fmt.Errorf("%w: it has %d bytes", ErrOutboxFull, size)
+	}
+	a.RecordedAt = o.now().UTC()
+	body, err := o.place(a)
+	if err != nil {
+		return err
+	}
+	if err := o.journal.Append(a.K, body); err != nil {
+		return errors.Join(ErrOutboxFull, err)
+	}
+	o.took(a, body)
+	if !strict {
+		o.syncSoon()
+		return nil
+	}
+	return o.sync()
+}
+
+// place gives a record its place behind the last one, and returns its body.
+func (o *Outbox) place(a *wire.Activity) ([]byte, error) {
+	a.Gateway, a.Boot, a.K, a.Prev = o.gateway, o.boot, o.k+1, o.prev
+	body, err := a.Encode()
+	if err == nil && len(body) > wire.MaxRecord {
+		err = fmt.Errorf("edge: a record of %d bytes, at most %d are taken", len(body), wire.MaxRecord)
+	}
+	return body, err
+}
+
+// took notes a record that is the last one now.
+func (o *Outbox) took(a *wire.Activity, body []byte) {
+	if o.first == 0 {
+		o.first = a.K
+	}
+	o.k, o.prev = a.K, wire.HashOf(body)
+	select {
+	case o.more <- struct{}{}:
+	default:
+	}
+}
+
+// syncSoon makes durable what is not, in a moment, for all that was appended by then.
+func (o *Outbox) syncSoon() {
+	if o.dirty {
+		return
+	}
+	o.dirty = true
+	time.AfterFunc(syncWithin, func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.dirty {
+			_ = o.sync() // the next append tells
+		}
+	})
+}
+
+// sync makes everything durable. A disk that once failed to is not believed again until a
+// restart has read what it holds.
+func (o *Outbox) sync() error {
+	o.dirty = false
+	if err := o.journal.Sync(); err != nil && o.failed == nil {
+		o.failed = errors.Join(ErrOutboxFull, err)
+	}
+	return o.failed
+}
+
+// Resume takes where the service has stored the records up to, and gives the records here
+// their place behind that. Records of a box that begins, or whose disk was lost, get new
+// counters. It fails with ErrCloned when another box has written behind the last record
+// that the service confirmed to this one.
+func (o *Outbox) Resume(end wire.RecordsEnd) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch follows, err := o.follows(end); {
+	case err != nil:
+		return err
+	case follows:
+		return o.ack(end)
+	case o.state.K > 0 && end.K > o.state.K:
+		return fmt.Errorf("%w: the service has %d records, of which %d are from here", ErrCloned, end.K, o.state.K)
+	}
+	return o.renumber(end)
+}
+
+// follows reports whether the records here go on where those of the service end.
+func (o *Outbox) follows(end wire.RecordsEnd) (is bool, err error) {
+	if end.K == o.k {
+		return end.Prev == o.prev, nil
+	}
+	if o.first == 0 || end.K > o.k || end.K+1 < o.first {
+		return false, nil
+	}
+	err = o.journal.Read(end.K, func(number uint64, body []byte) bool {
+		a, err := wire.DecodeActivity(body)
+		switch {
+		case err != nil:
+			return false
+		case number == end.K:
+			is = wire.HashOf(body) == end.Prev
+		default:
+			is = is || a.Prev == end.Prev
+			return false
+		}
+		return true
+	})
+	return is, err
+}
+
+// renumber gives unconfirmed records new counters behind the end of the service. A record
+// before them tells so.
+func (o *Outbox) renumber(end wire.RecordsEnd) error {
+	var waiting []*wire.Activity
+	err := o.journal.Read(o.state.K+1, func(_ uint64, body []byte) bool {
+		a, err := wire.DecodeActivity(body)
+		if err == nil {
+			waiting = append(waiting, a)
+		}
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(waiting) > 0 {
+		gap := gapRecord(o.now(), loss{Cause: "renumbered", From: waiting[0].K, To: waiting[len(waiting)-1].K})
+		gap.RecordedAt = o.now().UTC()
+		waiting = append([]*wire.Activity{gap}, waiting...)
+	}
+	o.first, o.k, o.prev, o.boot = 0, end.K, end.Prev, max(o.boot, end.Boot+1)
+	o.state.Boot = o.boot
+	var bodies [][]byte
+	for _, a := range waiting {
+		body, err := o.place(a)
+		if err != nil {
+			return err
+		}
+		bodies = append(bodies, body)
+		o.took(a, body)
+	}
+	if err := o.replace(end.K+1, bodies); err != nil {
+		return err
+	}
+	o.state.K, o.state.Hash = end.K, end.Prev
+	return o.writeState()
+}
+
+// ack notes what the service has stored, and drops files that hold nothing else.
+func (o *Outbox) ack(end wire.RecordsEnd) error {
+	if end.K == o.state.K {
+		return nil
+	}
+	o.state.K, o.state.Hash = end.K, end.Prev
+	if err := o.writeState(); err != nil {
+		return err
+	}
+	return o.journal.Drop(end.K + 1)
+}
+
+func (o *Outbox) writeState() error {
+	body, err := json.Marshal(o.state)
+	if err != nil {
+		return err
+	}
+	if err := durable.Replace(o.stateFile(), body); err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	return nil
+}
+
+// Next gives the records to send: those behind what the service has confirmed, as many as
+// one request takes.
+func (o *Outbox) Next() (bodies [][]byte, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.state.K == o.k {
+		return nil, nil
+	}
+	size := 0
+	err = o.journal.Read(o.state.K+1, func(_ uint64, body []byte) bool {
+		if size += len(body) + 1; len(bodies) == wire.MaxRecords || size > wire.MaxRecordsSize {
+			return false
+		}
+		bodies = append(bodies, body)
+		return true
+	})
+	return bodies, err
+}
+
+// Waiting is how many records the service has not confirmed.
+func (o *Outbox) Waiting() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.k - o.state.K
+}
+
+// More tells when there is something to send.
+func (o *Outbox) More() <-chan struct{} { return o.more }
+
+// Close makes everything durable and closes the outbox.
+func (o *Outbox) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.dirty = false
+	return errors.Join(o.failed, o.journal.Close())
+}
