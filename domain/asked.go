@@ -48,7 +48,7 @@ func (q Question) Request() unlock.Request {
 //
 // The state that it gives shares all that is not hidden with s, and is only for
 // questions.
-func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, partial bool) {
+func (s *State) AskedBy(now View, viewer, site ID, q Question) (seen *State, partial bool) {
 	person := q.Person
 	if c, ok := s.Credentials.Get(q.Credential); ok {
 		person = c.Person
@@ -57,10 +57,10 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 		return s, false
 	}
 	partial = !now.seesWhole(viewer, site) || s.hasPrivate(site)
-	if !partial && !HasPrivacy(now) {
+	if !partial && !HasPrivacy(now.State) {
 		return s, false
 	}
-	v := &view{then: s, now: now, viewer: viewer}
+	v := &asker{then: s, now: now, viewer: viewer}
 	out := *s
 	out.People = seenRows(v, s.People, now.People, person)
 	out.Bookings = seenRows(v, s.Bookings, now.Bookings, s.Bookings.IDs(BookingByPerson, person)...)
@@ -75,7 +75,7 @@ func (s *State) AskedBy(now *State, viewer, site ID, q Question) (seen *State, p
 // seesWhole reports whether somebody may see all that lets people through at a site.
 // Its staff may, while no unit of it has privacy. Records that stay hidden after a
 // privacy period has ended let nobody through any more.
-func (s *State) seesWhole(viewer, site ID) bool {
+func (s View) seesWhole(viewer, site ID) bool {
 	return s.RoleAt(viewer, site).AtLeast(RoleStaff) && !s.hasPrivate(site)
 }
 
@@ -84,23 +84,24 @@ func (s *State) hasPrivate(site ID) bool {
 	return s.Units.Any(unitWithPrivacy, "", func(u *Unit) bool { return u.Site == site && u.private() })
 }
 
-// view is who looks, at what was, and when.
-type view struct {
-	then, now *State
-	viewer    ID
+// asker is who asks, of what was and what is.
+type asker struct {
+	then   *State
+	now    View
+	viewer ID
 }
 
 // sees reports whether the viewer may know of a row, given as it was and as it is.
-func (v *view) sees(then, now Record) bool {
+func (v *asker) sees(then, now Record) bool {
 	return v.now.seenByStaff(v.viewer, now) && !v.now.private(now) && !v.then.private(then) || v.now.seenByOthers(v.viewer, now)
 }
 
 // seenRows is a table of the past without those of some rows that a viewer may not
 // see.
-func seenRows[T any](v *view, then, now *table[T], ids ...ID) *table[T] {
+func seenRows[T any](v *asker, then, now *table[T], ids ...ID) *table[T] {
 	hidden := map[ID]struct{}{}
 	for _, id := range ids {
-		if then.Has(id) && !v.sees(recordIn(v.then, then, id), recordIn(v.now, now, id)) {
+		if then.Has(id) && !v.sees(recordIn(v.then, then, id), recordIn(v.now.State, now, id)) {
 			hidden[id] = struct{}{}
 		}
 	}

@@ -33,12 +33,12 @@ func TestAnswersTellWhatTheRecordsDo(t *testing.T) {
 				continue // who learns everything
 			}
 			site := theRow(h.s.Doors, q.Door).Site
-			seen, partial := h.s.AskedBy(h.s, viewer, site, q)
+			seen, partial := h.s.AskedBy(h.s.AsOf(h.at), viewer, site, q)
 			e := explain(t, seen, q)
 			for _, w := range e.Ways {
-				require.True(t, h.s.SeesGrant(viewer, w.Grant), "%s is told of %s", viewer, w.Grant)
+				require.True(t, h.s.AsOf(h.at).SeesGrant(viewer, w.Grant), "%s is told of %s", viewer, w.Grant)
 			}
-			if Visible(h.s, viewer, recordIn(h.s, h.s.People, q.Person)) {
+			if Visible(h.s.AsOf(h.at), viewer, recordIn(h.s, h.s.People, q.Person)) {
 				if !partial {
 					whole := explain(t, h.s, q)
 					require.Equal(t, whole.Allowed, e.Allowed, "%s may see everything that opens", viewer)
@@ -48,13 +48,13 @@ func TestAnswersTellWhatTheRecordsDo(t *testing.T) {
 				}
 				continue
 			}
-			if !h.s.RoleAt(viewer, site).AtLeast(RoleStaff) {
+			if !h.s.AsOf(h.at).RoleAt(viewer, site).AtLeast(RoleStaff) {
 				continue // others may not ask
 			}
 			hidden++
 			known := q.Person
 			q.Person = "nobody"
-			seen, _ = h.s.AskedBy(h.s, viewer, site, q)
+			seen, _ = h.s.AskedBy(h.s.AsOf(h.at), viewer, site, q)
 			nobody := explain(t, seen, q)
 			named := strings.NewReplacer("nobody", string(known))
 			require.Equal(t, named.Replace(nobody.body), e.body, "%s asks", viewer)

@@ -163,7 +163,7 @@ func atSites(sites ...ID) Scope {
 
 // RoleAt returns the highest role of a person at a site, that of the org
 // included; an empty site asks for the org alone. No role: "".
-func (s *State) RoleAt(person, site ID) Role {
+func (s View) RoleAt(person, site ID) Role {
 	if p, ok := s.People.Get(person); !ok || p.State != PersonStateActive {
 		return ""
 	}
@@ -178,7 +178,7 @@ func (s *State) RoleAt(person, site ID) Role {
 }
 
 // HighestRole returns the highest role of a person at the org or at any site.
-func (s *State) HighestRole(person ID) Role {
+func (s View) HighestRole(person ID) Role {
 	if p, ok := s.People.Get(person); !ok || p.State != PersonStateActive {
 		return ""
 	}
@@ -187,7 +187,7 @@ func (s *State) HighestRole(person ID) Role {
 
 // heldRole is the highest role that is assigned to a person anywhere, also while
 // the person is suspended.
-func (s *State) heldRole(person ID) Role {
+func (s View) heldRole(person ID) Role {
 	best := Role("")
 	for _, r := range s.RoleAssignments.Each(RoleByPerson, person) {
 		if r.Role.rank() > best.rank() && !s.roleOver(r) {
@@ -200,7 +200,7 @@ func (s *State) heldRole(person ID) Role {
 // authorize refuses a command that its actor may not send.
 func authorize(tx *Tx, cmd Command) *Refusal {
 	p, sc := cmd.permit(), cmd.scope(tx.State)
-	if p.allows(tx.State, tx.Actor, sc) {
+	if p.allows(tx.View, tx.Actor, sc) {
 		return nil
 	}
 	if tx.Actor.Kind == ActorPerson {
@@ -211,7 +211,7 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 	if p.Service && p == (Permit{Service: true}) {
 		return forbid("role_not_permitted", "%s is sent by the service only", CommandName(cmd))
 	}
-	if sc.Unknown != nil && p.fits(tx.State, tx.Actor) {
+	if sc.Unknown != nil && p.fits(tx.View, tx.Actor) {
 		return sc.Unknown
 	}
 	return forbid("role_not_permitted", "%s may not send %s%s; allowed: %s", tx.Actor.ID, CommandName(cmd), sc.place(), p).about(sc.Sites...)
@@ -219,7 +219,7 @@ func authorize(tx *Tx, cmd Command) *Refusal {
 
 // fits reports whether an actor may send a command of the kind at all, about any thing.
 // If so, an unknown id is the error to report, not the role.
-func (p Permit) fits(s *State, a Actor) bool {
+func (p Permit) fits(s View, a Actor) bool {
 	return a.Kind == ActorPerson && (p.Primary || p.Sharee || p.UnitManager || p.GroupRole != "" || p.Self || p.Holder ||
 		p.Role != "" && s.HighestRole(a.ID).AtLeast(p.Role))
 }
@@ -238,7 +238,7 @@ func (sc Scope) place() string {
 	return fmt.Sprintf(" at all of the sites %v", sc.Sites)
 }
 
-func (p Permit) allows(s *State, a Actor, sc Scope) bool {
+func (p Permit) allows(s View, a Actor, sc Scope) bool {
 	switch a.Kind {
 	case ActorService:
 		return p.Service
@@ -250,7 +250,7 @@ func (p Permit) allows(s *State, a Actor, sc Scope) bool {
 	return false
 }
 
-func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
+func (p Permit) allowsPerson(s View, person ID, sc Scope) bool {
 	who, ok := s.People.Get(person)
 	if !ok || who.State != PersonStateActive {
 		return false
@@ -280,7 +280,7 @@ func (p Permit) allowsPerson(s *State, person ID, sc Scope) bool {
 	return p.Holder || p.Self && (sc.Person == person || sc.Also == person)
 }
 
-func hasRoleEverywhere(s *State, person ID, least Role, sites []ID) bool {
+func hasRoleEverywhere(s View, person ID, least Role, sites []ID) bool {
 	if s.RoleAt(person, "").AtLeast(least) {
 		return true
 	}

@@ -20,7 +20,7 @@ func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
 		h := newHistory(t)
 		for _, door := range storageDoors {
 			d, _ := h.s.Doors.Get(door)
-			room := len((&Tx{State: h.s, Context: Context{At: h.at}}).storedAt(d)) + rapid.IntRange(0, 1).Draw(t, "room")
+			room := len((&Tx{View: h.s.AsOf(h.at), Context: Context{At: h.at}}).storedAt(d)) + rapid.IntRange(0, 1).Draw(t, "room")
 			room = max(room, 1)
 			require.Nil(t, h.send(PersonActor("olga"), ChangeDoor{Door: door, Capacity: Give(room)}))
 		}
@@ -37,7 +37,7 @@ func TestNoCommandFillsADeviceBeyondItsRoom(t *testing.T) {
 				refused++
 			}
 			for id, d := range h.s.Doors.All() {
-				held := (&Tx{State: h.s, Context: Context{At: h.at}}).storedAt(d)
+				held := (&Tx{View: h.s.AsOf(h.at), Context: Context{At: h.at}}).storedAt(d)
 				require.True(t, d.Capacity == 0 || len(held) <= d.Capacity, "%s holds %v after %T", id, held, cmd)
 				for c, cr := range h.s.Credentials.All() {
 					allowed, code := slowDecide(h.s, asked{Site: d.Site, Door: id, Credential: c, At: h.at})

@@ -176,12 +176,8 @@ func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, dr
 		return Decision{}, false, TooMany(len(cmds))
 	}
 	start := s.journal.begin()
-	s.now = c.At
-	defer func() {
-		s.journal.rollback(start)
-		s.now = time.Time{}
-	}()
-	tx := &Tx{State: s, Context: c, room: room, leftOut: leftOutOf(c.ID, cmds)}
+	defer func() { s.journal.rollback(start) }()
+	tx := &Tx{View: s.AsOf(c.At), Context: c, room: room, leftOut: leftOutOf(c.ID, cmds)}
 	if len(cmds) == 1 {
 		if r := tx.run(cmds[0]); r != nil {
 			return Decision{}, len(tx.drawn) > 0, r
@@ -219,7 +215,7 @@ func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, dr
 // Tx is the state as a command sees it while it is decided: what it emitted is
 // already folded, so the second share of a list meets the first.
 type Tx struct {
-	*State
+	View
 	Context
 	decision Decision
 	made     map[string]int     // how many ids were made, by noun

@@ -8,7 +8,7 @@ import (
 )
 
 func init() {
-	domain.ExplainWith = func(seen, now *domain.State, viewer domain.ID, q domain.Question) ([]byte, string, error) {
+	domain.ExplainWith = func(seen *domain.State, now domain.View, viewer domain.ID, q domain.Question) ([]byte, string, error) {
 		e, err := explain.Explain(seen, q)
 		if err != nil {
 			return nil, "", err

@@ -11,7 +11,7 @@ import (
 
 // ExplainWith explains a question by what a viewer may see, in JSON and as a text. The
 // package of explanations imports this one, so that it is handed in from outside.
-var ExplainWith func(seen, now *State, viewer ID, q Question) (body []byte, text string, err error)
+var ExplainWith func(seen *State, now View, viewer ID, q Question) (body []byte, text string, err error)
 
 // explained is an explanation as its readers have it.
 type explained struct {
@@ -40,10 +40,12 @@ type explainedStep struct {
 }
 
 // explain explains a question to somebody who may see everything.
-func explain(t require.TestingT, s *State, q Question) explained { return explainTo(t, s, s, "", q) }
+func explain(t require.TestingT, s *State, q Question) explained {
+	return explainTo(t, s, s.AsOf(q.At), "", q)
+}
 
 // explainTo explains a question to a viewer; empty means one who may see everything.
-func explainTo(t require.TestingT, seen, now *State, viewer ID, q Question) (e explained) {
+func explainTo(t require.TestingT, seen *State, now View, viewer ID, q Question) (e explained) {
 	body, text, err := ExplainWith(seen, now, viewer, q)
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(body, &e))

@@ -119,8 +119,8 @@ const (
 	GrantStateRevoked    GrantState = "revoked"
 )
 
-// GrantState says whether a grant holds presently.
-func (s *State) GrantState(g *Grant) GrantState {
+// GrantState says whether a grant holds at the instant of the view.
+func (s View) GrantState(g *Grant) GrantState {
 	right, ok := s.AccessRights.Get(g.Right)
 	switch {
 	case g.Revoked:
@@ -129,7 +129,7 @@ func (s *State) GrantState(g *Grant) GrantState {
 		return GrantStateEnded
 	}
 	for _, site := range right.Sites {
-		if from := s.grantWindow(site, g).From; from == 0 || !from.Time().After(s.presently()) {
+		if from := s.grantWindow(site, g).From; from == 0 || !from.Time().After(s.at) {
 			return GrantStateActive
 		}
 	}
@@ -140,9 +140,9 @@ func (s *State) GrantState(g *Grant) GrantState {
 }
 
 // grantOver reports whether the last day of a grant has passed at all of its sites.
-func (s *State) grantOver(g *Grant, right *AccessRight) bool {
+func (s View) grantOver(g *Grant, right *AccessRight) bool {
 	for _, site := range right.Sites {
-		if until := s.grantWindow(site, g).Until; until == 0 || until.Time().After(s.presently()) {
+		if until := s.grantWindow(site, g).Until; until == 0 || until.Time().After(s.at) {
 			return false
 		}
 	}
@@ -181,7 +181,7 @@ func (tx *Tx) checkCapabilities(right *AccessRight, wanted []DoorCapability) *Re
 // them to anybody. Tenants and unit managers are checked earlier: their access is
 // theirs to share.
 func (tx *Tx) requireOutranks(person ID, sites []ID) *Refusal {
-	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, sites) {
+	if tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.View, tx.Actor.ID, RoleSystemManager, sites) {
 		return nil
 	}
 	if tx.heldRole(person).rank() >= RoleStaff.rank() {

@@ -4,7 +4,7 @@ import "strings"
 
 // SeesGrant reports whether a viewer may know of the grant with the id of a
 // permission row.
-func (s *State) SeesGrant(viewer ID, grant string) bool {
+func (s View) SeesGrant(viewer ID, grant string) bool {
 	return Visible(s, viewer, s.recordOfGrant(grant))
 }
 

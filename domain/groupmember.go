@@ -86,7 +86,7 @@ func (s *State) RoleInGroup(person, group ID) GroupRole {
 // runsGroup reports whether the actor of a command runs all sites of a group. Such an
 // actor ranks above everybody in it.
 func (tx *Tx) runsGroup(g *Group) bool {
-	return tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.State, tx.Actor.ID, RoleSystemManager, g.Sites)
+	return tx.Actor.Kind != ActorPerson || hasRoleEverywhere(tx.View, tx.Actor.ID, RoleSystemManager, g.Sites)
 }
 
 // aboveInGroup refuses to give, change or take roles that are not below the

@@ -21,42 +21,42 @@ import (
 // The check is on the command alone. Events of the ledger are folded unchanged.
 
 // tablesNamed are the tables whose rows the fields of commands name.
-var tablesNamed = map[string]func(*State) namedTable{
+var tablesNamed = map[string]func(View) namedTable{
 	"AddDoors":    doorsNamed,
 	"Area":        areasNamed,
-	"Booking":     func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
-	"Bookings":    func(s *State) namedTable { return namedIn(s, s.Bookings, (*State).meetsBooking) },
-	"Credential":  func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"Booking":     func(s View) namedTable { return namedIn(s, s.Bookings, View.meetsBooking) },
+	"Bookings":    func(s View) namedTable { return namedIn(s, s.Bookings, View.meetsBooking) },
+	"Credential":  func(s View) namedTable { return namedIn(s, s.Credentials, View.keyOfTenancy) },
 	"Door":        doorsNamed,
 	"Doors":       doorsNamed,
 	"FobSchedule": schedulesNamed,
-	"Gateway":     func(s *State) namedTable { return namedIn(s, s.Gateways, nil) },
-	"Grant":       func(s *State) namedTable { return namedIn(s, s.Grants, nil) },
-	"Group":       func(s *State) namedTable { return namedIn(s, s.Groups, (*State).wasIn) },
+	"Gateway":     func(s View) namedTable { return namedIn(s, s.Gateways, nil) },
+	"Grant":       func(s View) namedTable { return namedIn(s, s.Grants, nil) },
+	"Group":       func(s View) namedTable { return namedIn(s, s.Groups, View.wasIn) },
 	"In":          areasNamed,
 	"Out":         areasNamed,
-	"Owner":       func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
-	"Person":      func(s *State) namedTable { return namedIn(s, s.People, (*State).meets) },
-	"Pin":         func(s *State) namedTable { return namedIn(s, s.Credentials, (*State).keyOfTenancy) },
+	"Owner":       func(s View) namedTable { return namedIn(s, s.People, View.meets) },
+	"Person":      func(s View) namedTable { return namedIn(s, s.People, View.meets) },
+	"Pin":         func(s View) namedTable { return namedIn(s, s.Credentials, View.keyOfTenancy) },
 	"RemoveDoors": doorsNamed,
-	"Review":      func(s *State) namedTable { return namedIn(s, s.Reviews, nil) },
+	"Review":      func(s View) namedTable { return namedIn(s, s.Reviews, nil) },
 	"Right":       rightsNamed,
 	"Rights":      rightsNamed,
 	"Schedule":    schedulesNamed,
-	"Share":       func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
-	"Shares":      func(s *State) namedTable { return namedIn(s, s.Shares, (*State).sharedOn) },
+	"Share":       func(s View) namedTable { return namedIn(s, s.Shares, View.sharedOn) },
+	"Shares":      func(s View) namedTable { return namedIn(s, s.Shares, View.sharedOn) },
 	"Site":        sitesNamed,
 	"Sites":       sitesNamed,
-	"Token":       func(s *State) namedTable { return namedIn(s, s.Tokens, nil) },
-	"Unit":        func(s *State) namedTable { return namedIn(s, s.Units, (*State).wasInUnit) },
+	"Token":       func(s View) namedTable { return namedIn(s, s.Tokens, nil) },
+	"Unit":        func(s View) namedTable { return namedIn(s, s.Units, View.wasInUnit) },
 }
 
-func areasNamed(s *State) namedTable     { return namedIn(s, s.Areas, nil) }
-func doorsNamed(s *State) namedTable     { return namedIn(s, s.Doors, (*State).wasGiven) }
-func rightsNamed(s *State) namedTable    { return namedIn(s, s.AccessRights, (*State).hadRight) }
-func schedulesNamed(s *State) namedTable { return namedIn(s, s.Schedules, nil) }
-func sitesNamed(s *State) namedTable {
-	return namedIn(s, s.Sites, func(s *State, viewer ID, r *Site) bool { return s.MayKnowSite(viewer, r.ID) })
+func areasNamed(s View) namedTable     { return namedIn(s, s.Areas, nil) }
+func doorsNamed(s View) namedTable     { return namedIn(s, s.Doors, View.wasGiven) }
+func rightsNamed(s View) namedTable    { return namedIn(s, s.AccessRights, View.hadRight) }
+func schedulesNamed(s View) namedTable { return namedIn(s, s.Schedules, nil) }
+func sitesNamed(s View) namedTable {
+	return namedIn(s, s.Sites, func(s View, viewer ID, r *Site) bool { return s.MayKnowSite(viewer, r.ID) })
 }
 
 // namedTable is a table as a command names its rows.
@@ -66,12 +66,12 @@ type namedTable struct {
 	drop  func(id ID)
 }
 
-func namedIn[T any](s *State, t *table[T], meets func(*State, ID, *T) bool) namedTable {
+func namedIn[T any](s View, t *table[T], meets func(View, ID, *T) bool) namedTable {
 	return namedTable{
 		name: t.name,
 		knows: func(viewer, id ID) bool {
 			row, ok := t.Get(id)
-			return !ok || s.mayName(viewer, RecordOf(s, row)) || meets != nil && meets(s, viewer, row)
+			return !ok || s.mayName(viewer, RecordOf(s.State, row)) || meets != nil && meets(s, viewer, row)
 		},
 		drop: func(id ID) { t.Delete(id) },
 	}
@@ -80,19 +80,19 @@ func namedIn[T any](s *State, t *table[T], meets func(*State, ID, *T) bool) name
 // mayName reports whether somebody may name a record: who sees it does, and those who
 // work at its sites although privacy keeps it from their sight, for they are to take
 // access away from whomever a message names to them.
-func (s *State) mayName(viewer ID, r Record) bool {
+func (s View) mayName(viewer ID, r Record) bool {
 	return s.seenByStaff(viewer, r) || s.seenByOthers(viewer, r)
 }
 
 // meets reports whether somebody sees a person in what they see of others: a user of the
 // own unit, a member of the own group, whom the own booking is shared with.
-func (s *State) meets(viewer ID, p *Person) bool {
+func (s View) meets(viewer ID, p *Person) bool {
 	return viewer == p.ID || seesAny(s, s.UnitUsers, viewer, UnitUserByPerson, p.ID) || seesAny(s, s.GroupMembers, viewer, MemberByPerson, p.ID) || seesAny(s, s.Shares, viewer, ShareByPerson, p.ID) ||
 		seesAny(s, s.Bookings, viewer, BookingByPerson, p.ID) || seesAny(s, s.Grants, viewer, GrantByPerson, p.ID) || seesAny(s, s.Credentials, viewer, CredentialByPerson, p.ID)
 }
 
-func seesAny[T any](s *State, t *table[T], viewer ID, x Index[T], value ID) bool {
-	return t.Any(x, value, func(row *T) bool { return s.mayName(viewer, RecordOf(s, row)) })
+func seesAny[T any](s View, t *table[T], viewer ID, x Index[T], value ID) bool {
+	return t.Any(x, value, func(row *T) bool { return s.mayName(viewer, RecordOf(s.State, row)) })
 }
 
 // meetsBooking reports whether somebody has, or had, a share of a booking, or a place in
@@ -139,7 +139,7 @@ func (tx *Tx) hiddenNames(cmd Command) (out []hiddenName) {
 		if !ok {
 			return
 		}
-		t := noun(tx.State)
+		t := noun(tx.View)
 		for _, id := range idsIn(v) {
 			if id != "" && !t.knows(tx.Actor.ID, id) && !slices.ContainsFunc(out, func(h hiddenName) bool { return h.id == id && h.table.name == t.name }) {
 				out = append(out, hiddenName{t, id})

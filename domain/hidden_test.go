@@ -110,7 +110,7 @@ func (w *world) readableBy(who ID) []byte {
 	for _, t := range w.state.journal.tables {
 		rows := reflect.ValueOf(t).MethodByName("All").Call(nil)[0]
 		for id, row := range rows.Seq2() {
-			if Visible(w.state, who, RecordOf(w.state, row.Interface())) {
+			if Visible(w.state.AsOf(w.at), who, RecordOf(w.state, row.Interface())) {
 				out.Write(w.marshal(id.Interface()))
 				out.Write(w.marshal(row.Interface()))
 			}
@@ -122,10 +122,10 @@ func (w *world) readableBy(who ID) []byte {
 		}
 	}
 	for id := range w.state.Doors.All() {
-		note(id, w.state.MayKnowDoor(who, id))
+		note(id, w.state.AsOf(w.at).MayKnowDoor(who, id))
 	}
 	for id := range w.state.Sites.All() {
-		note(id, w.state.MayKnowSite(who, id))
+		note(id, w.state.AsOf(w.at).MayKnowSite(who, id))
 	}
 	for id, u := range w.state.Units.All() {
 		note(id, w.state.wasInUnit(who, u))
@@ -148,7 +148,7 @@ func hiddenIDs(s *State, field string, read, command []byte, most int) (out []ID
 		"access_rights": func() []ID { return ids(s.AccessRights) }, "schedules": func() []ID { return ids(s.Schedules) },
 		"gateways": func() []ID { return ids(s.Gateways) }, "sites": func() []ID { return ids(s.Sites) },
 		"units": func() []ID { return ids(s.Units) },
-	}[tablesNamed[field](s).name]()
+	}[tablesNamed[field](s.AsOf(s.LastAt)).name]()
 	for _, id := range all {
 		if len(out) == most {
 			break

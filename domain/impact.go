@@ -204,7 +204,7 @@ func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision,
 			return Decision{}, Impact{}, true, r
 		}
 	}
-	f := &impactBuilder{s: s, at: c.At, events: whole.Events, sites: map[ID]*siteDiff{}, most: people, losing: map[ID]bool{}, gaining: map[ID]bool{}}
+	f := &impactBuilder{s: s.AsOf(c.At), at: c.At, events: whole.Events, sites: map[ID]*siteDiff{}, most: people, losing: map[ID]bool{}, gaining: map[ID]bool{}}
 	f.moment = Moment{N: s.N + 1, At: c.At, CommandID: c.ID, Actor: c.Actor}
 	f.impact = Impact{
 		Lost: AccessChanges{List: []AccessChange{}}, Gained: AccessChanges{List: []AccessChange{}},
@@ -223,7 +223,7 @@ func (s *State) ForeseeWithin(people int, c Context, cmds ...Command) (Decision,
 
 // impactBuilder is the making of an impact.
 type impactBuilder struct {
-	s      *State
+	s      View
 	viewer ID // empty: sees nobody
 	at     time.Time
 	moment Moment
@@ -247,7 +247,7 @@ func (f *impactBuilder) suppose(look func()) {
 	}()
 	j.n = f.moment.N
 	for _, e := range f.events {
-		e.fold(f.s, f.moment)
+		e.fold(f.s.State, f.moment)
 	}
 	look()
 }
@@ -262,7 +262,7 @@ func (f *impactBuilder) look() bool {
 	}
 	f.suppose(func() {
 		for _, p := range f.sites {
-			p.reach(f.s)
+			p.reach(f.s.State)
 		}
 	})
 	hang := 0
@@ -353,13 +353,13 @@ func (f *impactBuilder) ending(e Event) (Ending, Record, bool) {
 		if !ok {
 			return Ending{}, Record{}, false
 		}
-		return Ending{RecordUnitUser, e.Unit, e.Person, e.Cause}, RecordOf(f.s, u), true
+		return Ending{RecordUnitUser, e.Unit, e.Person, e.Cause}, RecordOf(f.s.State, u), true
 	}
 	sh, ok := f.s.Shares.Get(share)
 	if !ok {
 		return Ending{}, Record{}, false
 	}
-	return Ending{RecordShare, share, sh.Person, cause}, RecordOf(f.s, sh), true
+	return Ending{RecordShare, share, sh.Person, cause}, RecordOf(f.s.State, sh), true
 }
 
 // sees reports whether the sender may read a record.

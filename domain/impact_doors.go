@@ -23,11 +23,11 @@ type doorTimes struct {
 
 // seesDoor reports whether the sender may read a door, or a group that has it.
 func (f *impactBuilder) seesDoor(id ID) bool {
-	if f.sees(recordIn(f.s, f.s.Doors, id)) {
+	if f.sees(recordIn(f.s.State, f.s.Doors, id)) {
 		return true
 	}
 	for g := range f.s.Groups.unsorted(GroupByDoor, id) {
-		if f.sees(recordIn(f.s, f.s.Groups, g)) {
+		if f.sees(recordIn(f.s.State, f.s.Groups, g)) {
 			return true
 		}
 	}

@@ -83,7 +83,7 @@ func (p *siteDiff) everybody() []ID {
 // siteView looks at the site by the state as it is now, but at nobody yet.
 func (p *siteDiff) siteView(f *impactBuilder) *siteView {
 	o := &siteView{now: unlock.InstantOf(f.at), people: map[ID]*abilities{}, doors: map[ID]*doorTimes{}}
-	m, ok := newRowMaker(f.s, p.site, numberTags)
+	m, ok := newRowMaker(f.s.State, p.site, numberTags)
 	if !ok {
 		return o
 	}
@@ -118,7 +118,7 @@ func (o *siteView) lookAt(f *impactBuilder, people []ID) {
 	})
 	for _, id := range people {
 		if a := o.abilities(id); a != nil {
-			a.visible = f.sees(recordIn(f.s, f.s.People, id))
+			a.visible = f.sees(recordIn(f.s.State, f.s.People, id))
 			for _, list := range a.accessPaths {
 				for _, w := range list {
 					if _, known := a.seen[w.grant]; !known {
@@ -129,7 +129,7 @@ func (o *siteView) lookAt(f *impactBuilder, people []ID) {
 			}
 			for _, t := range a.credentials {
 				c, _ := f.s.Credentials.Get(ID(t.row.ID))
-				t.seen, t.duress = f.sees(RecordOf(f.s, c)), c.DuressOf != ""
+				t.seen, t.duress = f.sees(RecordOf(f.s.State, c)), c.DuressOf != ""
 			}
 			o.people[id] = a
 		}

@@ -26,13 +26,13 @@ func numberTags(_ ID, _ CredentialKind, format, number string) (unlock.Tag, bool
 
 // rowsAfter makes the rows that may differ, as they would be.
 func (f *impactBuilder) rowsAfter() {
-	c := &changes{s: f.s, touched: f.s.journal.supposed, keys: map[ID]keySet{}, moved: map[ID]map[ID]struct{}{}}
+	c := &changes{s: f.s.State, touched: f.s.journal.supposed, keys: map[ID]keySet{}, moved: map[ID]map[ID]struct{}{}}
 	for t, before := range c.touched {
 		c.touch(t, before)
 	}
 	c.people()
 	for site, keys := range c.keys {
-		m, ok := newRowMaker(f.s, site, numberTags)
+		m, ok := newRowMaker(f.s.State, site, numberTags)
 		if !ok {
 			continue
 		}
@@ -48,7 +48,7 @@ func (f *impactBuilder) rowsAfter() {
 // whether any is left.
 func (f *impactBuilder) rowsBefore() bool {
 	for site, p := range f.sites {
-		if m, ok := newRowMaker(f.s, site, numberTags); ok {
+		if m, ok := newRowMaker(f.s.State, site, numberTags); ok {
 			for i := range p.changed {
 				p.changed[i].before = m.row(p.changed[i].key)
 			}
@@ -59,7 +59,7 @@ func (f *impactBuilder) rowsBefore() bool {
 			continue
 		}
 		slices.SortFunc(p.changed, func(a, b rowChange) int { return a.key.Compare(b.key) })
-		p.reach(f.s)
+		p.reach(f.s.State)
 	}
 	return len(f.sites) > 0
 }

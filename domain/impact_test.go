@@ -143,7 +143,7 @@ func TestAnImpactLooksAtWhatItConcerns(t *testing.T) {
 		c, _, cmds := w.read("if", line)
 		d, r := w.state.Decide(c, cmds...)
 		require.Nil(t, r, line)
-		f := &impactBuilder{s: w.state, at: c.At, events: d.Events, moment: Moment{N: w.state.N + 1, At: c.At, Actor: c.Actor}, sites: map[ID]*siteDiff{}, losing: map[ID]bool{}, gaining: map[ID]bool{}}
+		f := &impactBuilder{s: w.state.AsOf(c.At), at: c.At, events: d.Events, moment: Moment{N: w.state.N + 1, At: c.At, Actor: c.Actor}, sites: map[ID]*siteDiff{}, losing: map[ID]bool{}, gaining: map[ID]bool{}}
 		f.look()
 		looked := 0
 		for _, p := range f.sites {

@@ -141,7 +141,7 @@ func requireNumbers(t require.TestingT, s *State) {
 // requireSettled: nothing hangs on a booking that is over, no unit is moved in
 // under one, and no unit is given to two tenants on one day.
 func requireSettled(t require.TestingT, s *State, at time.Time) {
-	tx := &Tx{State: s, Context: Context{At: at}}
+	tx := &Tx{View: s.AsOf(at), Context: Context{At: at}}
 	for id, b := range s.Bookings.All() {
 		if !b.over() {
 			require.Nil(t, tx.stands(b), "%s ended and is not on record", id)

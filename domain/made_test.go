@@ -124,7 +124,7 @@ olga ErasePerson {"person":%q}
 olga CreateArea {"area":%q,"site":"north","name":"Yard"}`, first, first, second))
 	assert.Equal(t, []ID{third}, w.registers(c, 1), "neither of the erased nor of another noun")
 
-	tx := &Tx{State: w.state, Context: c, unseen: []hiddenName{{id: "p-1041"}}}
+	tx := &Tx{View: w.state.AsOf(c.At), Context: c, unseen: []hiddenName{{id: "p-1041"}}}
 	assert.True(t, tx.taken("p-1041"), "nor of what the state is without for the time of the decision")
 }
 

@@ -74,7 +74,7 @@ func (tx *Tx) person(id ID) (*Person, *Refusal) {
 // service see all.
 func (tx *Tx) hides(id ID) bool {
 	p, ok := tx.People.Get(id)
-	return ok && tx.Actor.Kind == ActorPerson && tx.Actor.ID != id && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, p))
+	return ok && tx.Actor.Kind == ActorPerson && tx.Actor.ID != id && !Visible(tx.View, tx.Actor.ID, RecordOf(tx.State, p))
 }
 
 // unconfirmed reports whether somebody who does not work at a site names a person who
@@ -332,19 +332,19 @@ func (e IdentityBound) affectedSites(s *State) []ID { return s.sitesOfPerson(e.P
 // MayKnowDoor reports whether somebody may know that a door exists. They may when they
 // may read its record, or were ever given something that opens it. To all others the
 // door is as one that never existed.
-func (s *State) MayKnowDoor(viewer, door ID) bool {
+func (s View) MayKnowDoor(viewer, door ID) bool {
 	d, ok := s.Doors.Get(door)
-	return ok && s.reads(viewer, RecordOf(s, d)) && (Visible(s, viewer, RecordOf(s, d)) || s.wasGiven(viewer, d))
+	return ok && s.reads(viewer, RecordOf(s.State, d)) && (Visible(s, viewer, RecordOf(s.State, d)) || s.wasGiven(viewer, d))
 }
 
 // MayKnowSite reports whether somebody may know that a site exists. They may when they
 // may read its record, or were ever given something of it.
-func (s *State) MayKnowSite(viewer, site ID) bool {
+func (s View) MayKnowSite(viewer, site ID) bool {
 	r, ok := s.Sites.Get(site)
-	if !ok || !s.reads(viewer, RecordOf(s, r)) {
+	if !ok || !s.reads(viewer, RecordOf(s.State, r)) {
 		return false
 	}
-	return Visible(s, viewer, RecordOf(s, r)) || len(s.GrantsAt(viewer, site)) > 0 ||
+	return Visible(s, viewer, RecordOf(s.State, r)) || len(s.GrantsAt(viewer, site)) > 0 ||
 		s.UnitUsers.Any(UnitUserByPerson, viewer, func(u *UnitUser) bool { return u.Site == site })
 }
 

@@ -61,12 +61,12 @@ func TestPrivacyIsJudgedAtTheTimeOfTheRecord(t *testing.T) {
 					continue // commits are not for staff
 				}
 				want := !at.hidden || slices.Contains(open, name)
-				assert.Equal(t, want, Visible(s, person, record(at.at)), fmt.Sprint(name, " ", at.at, " ", person))
+				assert.Equal(t, want, Visible(s.AsOf(s.LastAt), person, record(at.at)), fmt.Sprint(name, " ", at.at, " ", person))
 			}
 			r := record(at.at)
-			assert.False(t, Visible(s, "will", r), name)
+			assert.False(t, Visible(s.AsOf(s.LastAt), "will", r), name)
 			if r.Kind == RecordActivity && r.Unit == "a1" && !at.at.IsZero() {
-				assert.True(t, Visible(s, "anna", r), name)
+				assert.True(t, Visible(s.AsOf(s.LastAt), "anna", r), name)
 			}
 		}
 	}

@@ -98,7 +98,7 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 		return
 	}
 	accepted[typ.Name]++
-	checkReach(rt, w.state, cmd, c.Actor.ID, d)
+	checkReach(rt, w.state.AsOf(c.At), cmd, c.Actor.ID, d)
 	w.commit(Moment{N: w.state.N + 1, At: w.at, CommandID: c.ID, Actor: c.Actor}, d.Events)
 	if !typ.MayBeUrgent() || typ.Name == "SetBlackout" || typ.Name == "SetGroupBlackout" {
 		return
@@ -111,13 +111,13 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 // checkReach: who has no role sends only what anybody may about their own, and
 // who has one at a site changes nothing at another, but for what asks for a role
 // at any site.
-func checkReach(rt *rapid.T, s *State, cmd Command, actor ID, d Decision) {
+func checkReach(rt *rapid.T, s View, cmd Command, actor ID, d Decision) {
 	p := cmd.permit()
 	if p.GroupRole != "" || p.Self || p.Primary || p.Sharee || p.UnitManager || p.Holder || p.Service || s.RoleAt(actor, "").AtLeast(RoleStaff) {
 		return
 	}
 	require.True(rt, s.HighestRole(actor).AtLeast(RoleStaff), "%s without a role sent %s", actor, CommandName(cmd))
-	if cmd.scope(s).AnySite {
+	if cmd.scope(s.State).AnySite {
 		return
 	}
 	for i, sites := range d.Sites {

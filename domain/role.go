@@ -198,9 +198,9 @@ func (e RoleRevoked) fold(s *State, _ Moment)   { s.RoleAssignments.Delete(roleK
 func (e RoleRevoked) affectedSites(*State) []ID { return siteOrNone(e.Site) }
 
 // roleOver reports whether the time of a role is over, whether that is on record or
-// not: presently.
-func (s *State) roleOver(r *RoleAssignment) bool {
-	return !r.Until.IsZero() && !s.presently().Before(r.Until)
+// not.
+func (s View) roleOver(r *RoleAssignment) bool {
+	return !r.Until.IsZero() && !s.at.Before(r.Until)
 }
 
 // ExpireRole puts on record that the time of a role is over. It has ended anyway.

@@ -43,7 +43,6 @@ type State struct {
 	Owed            *table[Owed]          // consequences that are not on record yet
 	Keys            *table[SubjectKey]    // by subject: the key that seals its personal values
 
-	now     time.Time // of the decision that is made, or of the question; zero: of the last commit
 	journal *journal
 	zones   *sync.Map // ID of a site -> compiledZone
 	due     *dueIndex
@@ -85,21 +84,20 @@ func NewState() *State {
 	return s
 }
 
-// AsOf is the state as it is read at an instant: a role whose time is over by then is
-// over, though that is not on record yet. It shares all rows and is only read, while
-// this state is not changed.
-func (s *State) AsOf(at time.Time) *State {
-	read := *s
-	read.now = at
-	return &read
+// View is the state as it is read at an instant: a role whose time is over by then is
+// over, though that is not on record yet. The state must not be changed while it is read.
+type View struct {
+	*State
+	at time.Time
 }
 
-// presently is the moment of the decision or question, and else of the last commit.
-func (s *State) presently() time.Time {
-	if s.now.After(s.LastAt) {
-		return s.now
+// AsOf returns the state as it is read at an instant, or at the last commit if that is
+// later.
+func (s *State) AsOf(at time.Time) View {
+	if at.Before(s.LastAt) {
+		at = s.LastAt
 	}
-	return s.LastAt
+	return View{s, at}
 }
 
 // noteKey remembers which key seals the values of a subject, as the boxes of a

@@ -24,8 +24,8 @@ func TestSharedUsersReadThatABookingIsSuspendedAndNoMore(t *testing.T) {
 	at := time.Date(2026, 3, 5, 12, 0, 0, 0, time.UTC)
 	told := func(viewer, person, door ID) explained {
 		q := Question{Door: door, Side: unlock.In, At: at, Person: person}
-		seen, _ := w.state.AskedBy(w.state, viewer, "north", q)
-		return explainTo(t, seen, w.state, viewer, q)
+		seen, _ := w.state.AskedBy(w.state.AsOf(at), viewer, "north", q)
+		return explainTo(t, seen, w.state.AsOf(at), viewer, q)
 	}
 	for _, level := range []string{"gatelock", "overlock"} {
 		send(`stan SuspendBooking {"booking":"book-a1","level":"` + level + `","cause":"unpaid-3-months"}`)
@@ -75,7 +75,7 @@ func TestSharedUsersReadNoLevelOfSuspensionFromAfar(t *testing.T) {
 		require.Contains(t, r.Message, code, person)
 	}
 	for viewer, code := range map[ID]RefusalCode{"vera": "deny_booking_suspended", "anna": "deny_overlock", "stan": "deny_overlock"} {
-		require.Equal(t, code, w.state.CodeToldTo(viewer, "north", "share:s1", "deny_overlock"), viewer)
-		require.Equal(t, RefusalCode("deny_lease_ended"), w.state.CodeToldTo(viewer, "north", "share:s1", "deny_lease_ended"))
+		require.Equal(t, code, w.state.AsOf(w.at).CodeToldTo(viewer, "north", "share:s1", "deny_overlock"), viewer)
+		require.Equal(t, RefusalCode("deny_lease_ended"), w.state.AsOf(w.at).CodeToldTo(viewer, "north", "share:s1", "deny_lease_ended"))
 	}
 }

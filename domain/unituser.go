@@ -151,7 +151,7 @@ func (c CreateUnitUser) decide(tx *Tx) *Refusal {
 // not see the unit does not learn whether it is vacant.
 func (tx *Tx) movedIn(id ID) (*Unit, *Refusal) {
 	unit, r := tx.Units.find(id, "unit")
-	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, unit)) {
+	if r == nil && tx.Actor.Kind == ActorPerson && !Visible(tx.View, tx.Actor.ID, RecordOf(tx.State, unit)) {
 		return nil, notFound("unknown_unit", "unit %s does not exist", id).about(id)
 	}
 	if r == nil && !tx.moved(unit) {

@@ -139,7 +139,7 @@ func DuressRecord(site, person ID, at time.Time) Record {
 //   - Members read their groups, owners and admins of a group its members.
 //   - Anybody reads what is their own, and a tenant the shares of the own booking
 //     with those they are for.
-func Visible(s *State, person ID, r Record) bool {
+func Visible(s View, person ID, r Record) bool {
 	return s.seenByStaff(person, r) && !s.private(r) || s.seenByOthers(person, r)
 }
 
@@ -157,7 +157,7 @@ func (s *State) seenByOthers(person ID, r Record) bool {
 
 // seenByStaff reports whether a person may read a record by a role, unless it is
 // private.
-func (s *State) seenByStaff(person ID, r Record) bool {
+func (s View) seenByStaff(person ID, r Record) bool {
 	if !s.reads(person, r) {
 		return false
 	}
@@ -269,11 +269,11 @@ func (s *State) tenantOf(person, unit ID) bool {
 }
 
 // WorksAt reports whether a person has a role from staff upwards at a site now.
-func (s *State) WorksAt(person, site ID) bool { return s.RoleAt(person, site).AtLeast(RoleStaff) }
+func (s View) WorksAt(person, site ID) bool { return s.RoleAt(person, site).AtLeast(RoleStaff) }
 
 // SeesBookingOf reports whether a viewer may read the booking of a grant; where it has
 // none there is nothing to hide.
-func (s *State) SeesBookingOf(viewer ID, grant string) bool {
+func (s View) SeesBookingOf(viewer ID, grant string) bool {
 	booking := ID("")
 	switch kind, id := GrantOf(grant); kind {
 	case RecordShare:
@@ -286,12 +286,12 @@ func (s *State) SeesBookingOf(viewer ID, grant string) bool {
 		}
 	}
 	b, ok := s.Bookings.Get(booking)
-	return !ok || Visible(s, viewer, RecordOf(s, b))
+	return !ok || Visible(s, viewer, RecordOf(s.State, b))
 }
 
 // CodeToldTo gives the code of a denial through a grant as the viewer may read it: of a
 // booking that is not theirs they learn that it is suspended, and not how far.
-func (s *State) CodeToldTo(viewer, site ID, grant string, code RefusalCode) RefusalCode {
+func (s View) CodeToldTo(viewer, site ID, grant string, code RefusalCode) RefusalCode {
 	if code != RefusalCode(unlock.DenyOverlock.String()) && code != RefusalCode(unlock.DenyGatelock.String()) {
 		return code
 	}

@@ -148,7 +148,7 @@ func (tx *Tx) leaveOpen(person ID, left []opening, end bool) {
 	var stay []ID
 	warnings := tx.decision.Warnings
 	for _, o := range left {
-		if tx.Actor.Kind == ActorPerson && !Visible(tx.State, tx.Actor.ID, RecordOf(tx.State, o.row)) {
+		if tx.Actor.Kind == ActorPerson && !Visible(tx.View, tx.Actor.ID, RecordOf(tx.State, o.row)) {
 			continue
 		}
 		if end && len(tx.decision.Events) < maxConsequences && authorize(tx, o.end) == nil && o.end.decide(tx) == nil {

@@ -316,9 +316,9 @@ func (w *world) told(f map[string]string, at time.Time) explained {
 	require.True(w.t, ok, "door %s does not exist", q.Door)
 	seen, viewer := w.state, ID(f["as"])
 	if viewer != "" {
-		seen, _ = w.state.AskedBy(w.state, viewer, door.Site, q)
+		seen, _ = w.state.AskedBy(w.state.AsOf(w.at), viewer, door.Site, q)
 	}
-	return explainTo(w.t, seen, w.state, viewer, q)
+	return explainTo(w.t, seen, w.state.AsOf(w.at), viewer, q)
 }
 
 // see answers who may read what, each as a whole line.

@@ -106,5 +106,5 @@ func (s *Store) glanceAt(ctx context.Context, o *org, latest bool, f func(*domai
 		return err
 	}
 	defer o.mu.RUnlock()
-	return f(o.state.AsOf(s.cfg.Now()), o.head)
+	return f(o.state, o.head)
 }

@@ -162,7 +162,7 @@ func (s *Store) View(ctx context.Context, id domain.ID, f func(*domain.State, He
 		return err
 	}
 	defer o.mu.RUnlock()
-	return f(o.state.AsOf(s.cfg.Now()), o.head)
+	return f(o.state, o.head)
 }
 
 // openAgain opens what stayed sealed while the vault was away. It looks again

@@ -12,7 +12,7 @@ import (
 // Of a booking that is not theirs, those with whom it is shared and the users of its unit
 // learn that it is suspended and nothing else of that: no level, no cause. Through a share
 // or a place that is over they learn nothing of booking and unit at all.
-func ToldTo(s *domain.State, viewer domain.ID, e Explanation) Explanation {
+func ToldTo(s domain.View, viewer domain.ID, e Explanation) Explanation {
 	if s.WorksAt(viewer, e.Site) {
 		return e
 	}

@@ -258,11 +258,11 @@ func (a *API) permitted(c *caller, r *http.Request) *Problem {
 
 // view gives the state of the caller's org, and notes where it stands. It looks at the
 // token again: it may have ended while the body was on its way, or a question waited.
-func (a *API) view(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (wire.Position, error) {
+func (a *API) view(ctx context.Context, f func(s domain.View, head eventstore.Head) error) (wire.Position, error) {
 	if err := a.current(); err != nil { // it may have become so while the question waited
 		return wire.Position{}, err
 	}
-	return a.viewAfter(ctx, func(s *domain.State, head eventstore.Head) error {
+	return a.viewAfter(ctx, func(s domain.View, head eventstore.Head) error {
 		if _, _, good := s.TokenHolder(callerOf(ctx).token, head.Now(a.cfg.Now())); !good {
 			return eventstore.ErrTokenEnded
 		}
@@ -272,11 +272,11 @@ func (a *API) view(ctx context.Context, f func(s *domain.State, head eventstore.
 
 // viewAfter is view for the answer to a command that was accepted, by which the token
 // may have ended.
-func (a *API) viewAfter(ctx context.Context, f func(s *domain.State, head eventstore.Head) error) (wire.Position, error) {
+func (a *API) viewAfter(ctx context.Context, f func(s domain.View, head eventstore.Head) error) (wire.Position, error) {
 	var at wire.Position
 	err := a.cfg.Store.View(ctx, callerOf(ctx).org, func(s *domain.State, head eventstore.Head) error {
 		at = head.Position()
-		return f(s, head)
+		return f(s.AsOf(a.cfg.Now()), head)
 	})
 	return at, err
 }

@@ -167,8 +167,9 @@ func TestEachSeesWhatTheDomainShows(t *testing.T) {
 		for path, all := range tables {
 			shown, hidden := []string{}, []string{}
 			require.NoError(t, b.store.View(t.Context(), "acme", func(s *domain.State, _ eventstore.Head) error {
+				now := s.AsOf(b.clock())
 				all(s, func(id domain.ID, row any) {
-					if domain.Visible(s, person, domain.RecordOf(s, row)) || path == "doors" && s.MayKnowDoor(person, id) {
+					if domain.Visible(now, person, domain.RecordOf(s, row)) || path == "doors" && now.MayKnowDoor(person, id) {
 						shown = append(shown, string(id))
 					} else {
 						hidden = append(hidden, string(id))

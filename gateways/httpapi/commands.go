@@ -183,11 +183,11 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 
 // checkOnBehalf lets staff and higher roles act for another person whom they may see.
 func (a *API) checkOnBehalf(ctx context.Context, c *caller, person domain.ID) error {
-	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
 			return problem(http.StatusForbidden, "role_not_permitted", "On-Behalf-Of is only for staff, system managers and owners")
 		}
-		if p, ok := s.People.Get(person); !ok || !domain.Visible(s, c.person, domain.RecordOf(s, p)) {
+		if p, ok := s.People.Get(person); !ok || !domain.Visible(s, c.person, domain.RecordOf(s.State, p)) {
 			return unknown("person", person)
 		}
 		return nil

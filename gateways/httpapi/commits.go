@@ -69,7 +69,7 @@ func (a *API) listCommits(ctx context.Context, in *commitsInput) (*Answer[Page[c
 		return nil, err
 	}
 	var head eventstore.Head
-	at, err := a.view(ctx, func(s *domain.State, h eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, h eventstore.Head) error {
 		head = h
 		if !domain.Visible(s, callerOf(ctx).person, domain.Record{Kind: domain.RecordCommit}) {
 			return problem(http.StatusForbidden, "role_not_permitted", "only people with role %s or higher at the org may read commits", domain.RoleSystemManager)
@@ -236,13 +236,13 @@ func (a *API) scan(ctx context.Context, sp span, f func(foundCommit) error) erro
 // readable leaves out the events that the caller may not read, and commits of which
 // nothing is left.
 func (a *API) readable(ctx context.Context, found []foundCommit) (out []foundCommit, err error) {
-	_, err = a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
-		if !domain.HasPrivacy(s) {
+	_, err = a.view(ctx, func(s domain.View, _ eventstore.Head) error {
+		if !domain.HasPrivacy(s.State) {
 			out = found
 			return nil
 		}
 		for _, f := range found {
-			if !domain.Visible(s, callerOf(ctx).person, domain.CommitRecord(s, f.commit.Actor, f.commit.At)) {
+			if !domain.Visible(s, callerOf(ctx).person, domain.CommitRecord(s.State, f.commit.Actor, f.commit.At)) {
 				continue
 			}
 			var seen []schemas.Event
@@ -251,7 +251,7 @@ func (a *API) readable(ctx context.Context, found []foundCommit) (out []foundCom
 				if err != nil {
 					return fmt.Errorf("httpapi: read an event: %w", err)
 				}
-				if domain.Visible(s, callerOf(ctx).person, domain.EventRecord(s, e, f.commit.At)) {
+				if domain.Visible(s, callerOf(ctx).person, domain.EventRecord(s.State, e, f.commit.At)) {
 					seen = append(seen, stored)
 				}
 			}

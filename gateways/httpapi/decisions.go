@@ -109,7 +109,7 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 		return nil, err
 	}
 	var out Decision
-	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, head eventstore.Head) error {
 		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
@@ -118,10 +118,10 @@ func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision],
 			return err
 		}
 		if _, partial := s.AskedBy(s, callerOf(ctx).person, domain.ID(in.Site), q); !partial && s.WorksAt(callerOf(ctx).person, domain.ID(in.Site)) {
-			out, err = a.fromTable(ctx, s, q, domain.ID(in.Site))
+			out, err = a.fromTable(ctx, s.State, q, domain.ID(in.Site))
 			return err
 		}
-		e, err := a.explains(ctx, in, s, s, head)
+		e, err := a.explains(ctx, in, s.State, s, head)
 		out = a.decision(e, head)
 		return err
 	})
@@ -166,11 +166,11 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 	tell := func(e explain.Explanation, head eventstore.Head) {
 		out.Body = explained{Explanation: e, Position: head.Position(), AgeMS: a.age(head.At), Text: e.String()}
 	}
-	at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, head eventstore.Head) error {
 		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
-		e, err := a.explains(ctx, in, s, s, head)
+		e, err := a.explains(ctx, in, s.State, s, head)
 		tell(e, head)
 		return err
 	})
@@ -183,7 +183,7 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 
 // explains answers a question from what the asker may see of a state; now is the
 // state of the org as it is.
-func (a *API) explains(ctx context.Context, in *questionInput, s, now *domain.State, head eventstore.Head) (explain.Explanation, error) {
+func (a *API) explains(ctx context.Context, in *questionInput, s *domain.State, now domain.View, head eventstore.Head) (explain.Explanation, error) {
 	q, err := in.asked(a.judged(in, head))
 	if err != nil {
 		return explain.Explanation{}, err
@@ -232,7 +232,7 @@ func (a *API) past(ctx context.Context, in *questionInput, f func(explain.Explan
 	if !s.Sites.Has(domain.ID(in.Site)) {
 		return problem(http.StatusNotFound, "unknown_site", "site %[2]s did not exist at %[1]s", at, in.Site)
 	}
-	_, err = a.view(ctx, func(now *domain.State, _ eventstore.Head) error {
+	_, err = a.view(ctx, func(now domain.View, _ eventstore.Head) error {
 		e, err := a.explains(ctx, in, s, now, head)
 		f(e, head)
 		return err
@@ -282,7 +282,7 @@ func (in *questionInput) check() error {
 
 // mayAsk limits the asker to what they may see. Hidden things are answered as unknown,
 // whoever asks; visible ones deny or allow.
-func (in *questionInput) mayAsk(s *domain.State, person domain.ID) error {
+func (in *questionInput) mayAsk(s domain.View, person domain.ID) error {
 	if !s.MayKnowSite(person, domain.ID(in.Site)) {
 		return unknown("site", domain.ID(in.Site))
 	}

@@ -119,8 +119,8 @@ type export struct {
 // begin takes the rows as they are.
 func (e *export) begin(k Kind, ids []string) error {
 	e.at = e.api.cfg.Now()
-	at, err := e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
-		e.rows = k.rows(s, ids)
+	at, err := e.api.view(e.ctx, func(s domain.View, _ eventstore.Head) error {
+		e.rows = k.rows(s.State, ids)
 		return nil
 	})
 	if err == nil && k.personal && e.api.cfg.Store.Sealed(callerOf(e.ctx).org) > 0 {
@@ -168,7 +168,7 @@ func (e *export) chunk(rows []exportRow) (out []byte, err error) {
 		return nil, err
 	}
 	defer turn.End()
-	_, err = e.api.view(e.ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err = e.api.view(e.ctx, func(s domain.View, _ eventstore.Head) error {
 		v := &exportView{viewer{s, callerOf(e.ctx).person}, e.at}
 		for _, r := range rows {
 			if !v.sees(r.row) {

@@ -126,9 +126,9 @@ func oneRow[R, V any](ctx context.Context, a *API, n noun[R, V], in *One) (*Answ
 		return nil, err
 	}
 	out := &Answer[V]{}
-	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		v := &viewer{s, callerOf(ctx).person}
-		row, ok := n.table(s).Get(domain.ID(in.ID))
+		row, ok := n.table(s.State).Get(domain.ID(in.ID))
 		if ok {
 			row = n.shown(v, row)
 		}
@@ -155,10 +155,10 @@ func listRows[R, V any](ctx context.Context, a *API, n noun[R, V], in *List, fil
 		return nil, err
 	}
 	out := &Answer[Page[V]]{Body: Page[V]{Items: []V{}}}
-	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		v := &viewer{s, callerOf(ctx).person}
 		var last domain.ID
-		for id, row := range rowsOf(n.table(s), filters) {
+		for id, row := range rowsOf(n.table(s.State), filters) {
 			if id <= after || !keeps(filters, row) {
 				continue
 			}
@@ -234,7 +234,7 @@ func (a *API) reach(ctx context.Context, in AtLeast) error {
 // place.
 func (a *API) waitFor(ctx context.Context, n uint64) (head eventstore.Head, err error) {
 	c := callerOf(ctx)
-	_, err = a.view(ctx, func(_ *domain.State, h eventstore.Head) error {
+	_, err = a.view(ctx, func(_ domain.View, h eventstore.Head) error {
 		head = h
 		return nil
 	})
@@ -290,7 +290,7 @@ func (a *API) registerOrg() {
 		}
 		c := callerOf(ctx)
 		out := &Answer[orgView]{}
-		at, err := a.view(ctx, func(s *domain.State, head eventstore.Head) error {
+		at, err := a.view(ctx, func(s domain.View, head eventstore.Head) error {
 			o, ok := s.Orgs.Get(c.org)
 			if !ok {
 				return fmt.Errorf("httpapi: the ledger of %s does not begin with it", c.org)

@@ -125,7 +125,7 @@ func (a *API) registerPlaces() {
 		view: func(v *viewer, id domain.ID, r *domain.Site) siteView {
 			out := siteView{Site: *r, Rules: zoneVersion{r.Rules.Zone, r.Rules.TZData}}
 			if v.sees(r) {
-				pins := domain.PinGuessingAt(v.state, id)
+				pins := domain.PinGuessingAt(v.state.State, id)
 				out.Calendar, out.Policy, out.Pins = orEmpty(r.Calendar), &r.Policy, &pins
 			}
 			return out

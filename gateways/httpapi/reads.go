@@ -133,7 +133,7 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 	if err := domain.CheckID(id); err != nil {
 		return nil, "", malformed("path.gateway", "%v", err)
 	}
-	at, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		if !s.MayKnowSite(c.person, site) {
 			return unknown("site", site)
 		}

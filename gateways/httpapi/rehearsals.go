@@ -118,7 +118,7 @@ func (a *API) registerRehearsals() {
 // checkRehearses keeps the few rehearsals of an instance for those who import: a tenant
 // with a token could else hold all of them, of every org.
 func (a *API) checkRehearses(ctx context.Context, c *caller) error {
-	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		if !s.HighestRole(c.person).AtLeast(domain.RoleStaff) {
 			return problem(http.StatusForbidden, "role_not_permitted", "a dry run of many lists is only for staff, system managers and owners; try one command with dry_run=true")
 		}
@@ -135,7 +135,7 @@ var triesOfGuests = Rate{PerSecond: 1, Burst: 30}
 // tokens they have.
 func (a *API) checkTries(ctx context.Context, c *caller) error {
 	guest := false
-	_, err := a.view(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.view(ctx, func(s domain.View, _ eventstore.Head) error {
 		guest = !s.HighestRole(c.person).AtLeast(domain.RoleStaff)
 		return nil
 	})

@@ -43,13 +43,13 @@ func (a *API) open(ctx context.Context, stored []schemas.Event) ([]domain.Event,
 }
 
 // sees says of whom a viewer may see personal values.
-type sees func(s *domain.State, viewer, subject domain.ID) bool
+type sees func(s domain.View, viewer, subject domain.ID) bool
 
 // show makes events, as stored and opened, fit for the caller's eyes, who sees the
 // personal values of some subjects.
 func (a *API) show(ctx context.Context, stored []schemas.Event, opened []domain.Event, sees sees) ([]Event, error) {
 	out := make([]Event, len(stored))
-	_, err := a.viewAfter(ctx, func(s *domain.State, _ eventstore.Head) error {
+	_, err := a.viewAfter(ctx, func(s domain.View, _ eventstore.Head) error {
 		for i, e := range opened {
 			data, err := shown(s, callerOf(ctx).person, e, sees)
 			if err != nil {
@@ -66,7 +66,7 @@ func (a *API) show(ctx context.Context, stored []schemas.Event, opened []domain.
 // shown gives the data of an event with every box replaced: by the clear value
 // where it is known and the viewer may see it, else by null. Boxes are random, so
 // no other text of the event can be taken for one.
-func shown(s *domain.State, viewer domain.ID, e domain.Event, sees sees) (map[string]any, error) {
+func shown(s domain.View, viewer domain.ID, e domain.Event, sees sees) (map[string]any, error) {
 	boxes := map[string]any{}
 	domain.MapPersonal(e, func(subject domain.ID, p domain.Personal) domain.Personal {
 		boxes[p.Box()] = nil
@@ -121,15 +121,15 @@ func replaceBoxes(v any, boxes map[string]any) {
 // seesSubject reports whether the personal values of a subject may be shown: of a
 // person, of a credential, or of the org, which are texts about nobody. The digits
 // of a PIN are of none of these.
-func seesSubject(s *domain.State, viewer, subject domain.ID) bool {
+func seesSubject(s domain.View, viewer, subject domain.ID) bool {
 	if subject == domain.OrgSubject {
 		return s.HighestRole(viewer).AtLeast(domain.RoleStaff)
 	}
 	if p, ok := s.People.Get(subject); ok {
-		return domain.Visible(s, viewer, domain.RecordOf(s, p))
+		return domain.Visible(s, viewer, domain.RecordOf(s.State, p))
 	}
 	if c, ok := s.Credentials.Get(subject); ok {
-		return domain.Visible(s, viewer, domain.RecordOf(s, c))
+		return domain.Visible(s, viewer, domain.RecordOf(s.State, c))
 	}
 	return false
 }
@@ -146,7 +146,7 @@ func clearValue(p domain.Personal) *string {
 // name gives the name of a person to those who may see the person, else null.
 func (v *viewer) name(person domain.ID) *string {
 	p, ok := v.state.People.Get(person)
-	if !ok || !domain.Visible(v.state, v.person, domain.RecordOf(v.state, p)) {
+	if !ok || !domain.Visible(v.state, v.person, domain.RecordOf(v.state.State, p)) {
 		return nil
 	}
 	return clearValue(p.Name)
@@ -154,10 +154,10 @@ func (v *viewer) name(person domain.ID) *string {
 
 // viewer is a state and who looks at it.
 type viewer struct {
-	state  *domain.State
+	state  domain.View
 	person domain.ID
 }
 
 func (v *viewer) sees(row any) bool {
-	return domain.Visible(v.state, v.person, domain.RecordOf(v.state, row))
+	return domain.Visible(v.state, v.person, domain.RecordOf(v.state.State, row))
 }

@@ -55,7 +55,7 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 	sees := seesSubject
 	if !req.DryRun && a.cfg.Now().Sub(result.At) <= toldFor {
 		secrets := toldOnce(opened)
-		sees = func(s *domain.State, viewer, subject domain.ID) bool {
+		sees = func(s domain.View, viewer, subject domain.ID) bool {
 			return slices.Contains(secrets, subject) || seesSubject(s, viewer, subject)
 		}
 	}
@@ -63,12 +63,12 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 		// The state knows nobody yet whom the command would register; their values
 		// came with it.
 		made := registered(opened)
-		sees = func(s *domain.State, viewer, subject domain.ID) bool {
+		sees = func(s domain.View, viewer, subject domain.ID) bool {
 			return slices.Contains(made, subject) && !s.People.Has(subject) || seesSubject(s, viewer, subject)
 		}
 	}
 	stored := result.Events
-	if _, err := a.viewAfter(ctx, func(s *domain.State, _ eventstore.Head) error {
+	if _, err := a.viewAfter(ctx, func(s domain.View, _ eventstore.Head) error {
 		stored, opened = told(s, callerOf(ctx).person, req.Fields, result, opened)
 		return nil
 	}); err != nil {
@@ -78,9 +78,9 @@ func (a *API) answer(ctx context.Context, req eventstore.Request, result eventst
 }
 
 // told leaves out the events of which the answer does not tell.
-func told(s *domain.State, sender domain.ID, fields []any, result eventstore.Result, opened []domain.Event) (stored []schemas.Event, seen []domain.Event) {
+func told(s domain.View, sender domain.ID, fields []any, result eventstore.Result, opened []domain.Event) (stored []schemas.Event, seen []domain.Event) {
 	for i, e := range opened {
-		if domain.AnswerTells(s, sender, fields, e, result.At) {
+		if domain.AnswerTells(s.State, sender, fields, e, result.At) {
 			stored, seen = append(stored, result.Events[i]), append(seen, e)
 		}
 	}
