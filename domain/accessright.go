@@ -23,7 +23,7 @@ func (r *AccessRight) keys() []key[AccessRight] {
 	return k
 }
 
-var accessRightWords = words{
+var accessRightMessages = messages{
 	commands: []CommandType{
 		command[DefineAccessRight]("Makes an access right: doors with a schedule.", AccessRightDefined{}),
 		command[ChangeAccessRight]("Changes the name, the doors or the schedule of an access right, for all who have it.",

@@ -11,7 +11,7 @@ type Area struct {
 
 func (a *Area) keys() []key[Area] { return []key[Area]{{AreaBySite, a.Site}} }
 
-var areaWords = words{
+var areaMessages = messages{
 	commands: []CommandType{
 		command[CreateArea]("Makes an area of a site, in which people are present.", AreaCreated{}),
 		command[RenameArea]("Gives an area another name.", AreaRenamed{}),

@@ -2,7 +2,7 @@ package domain
 
 import "gatehouse/domain/schedule"
 
-var auctionWords = words{
+var auctionMessages = messages{
 	commands: []CommandType{
 		command[GrantAuctionAccess]("Lets somebody into a unit whose tenant is shut out, as the buyer of what is in it.", AuctionAccessGranted{}),
 	},
@@ -70,7 +70,7 @@ func (c GrantAuctionAccess) decide(tx *Tx) *Refusal {
 // day: one that stands and has no overlock.
 func (tx *Tx) letUntil(unit ID, until schedule.Date) *Booking {
 	for _, b := range tx.Bookings.Each(BookingByUnit, unit) {
-		if tx.stands(b) == nil && b.Level != LevelOverlock && !until.Before(b.From) {
+		if tx.checkBookingActive(b) == nil && b.Level != LevelOverlock && !until.Before(b.From) {
 			return b
 		}
 	}

@@ -53,10 +53,10 @@ func (b *Booking) endedBy() string {
 	return reasonBookingEnded
 }
 
-// stands refuses to build on a booking that is over at the moment of the command. It is
+// checkBookingActive refuses to build on a booking that is over at the moment of the command. It is
 // over by a fact, or because its last day has passed: an ended booking has ended
 // whether or not the timer has recorded it.
-func (tx *Tx) stands(b *Booking) *Refusal {
+func (tx *Tx) checkBookingActive(b *Booking) *Refusal {
 	switch {
 	case b.State == BookingStateRevoked:
 		return refuse("booking_revoked", "booking %s was revoked; this is final: make a new one", b.ID).about(b.ID)
@@ -84,7 +84,7 @@ func (s *State) sitesOfBooking(booking ID) []ID {
 // endings are the consequences of the end of a booking.
 var endings = []Event{ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}}
 
-var bookingWords = words{
+var bookingMessages = messages{
 	commands: []CommandType{
 		command[CreateBooking]("Gives a unit to a primary tenant for a period of days.", BookingCreated{}, RightRevoked{}),
 		command[ChangeBookingWindow]("Changes the first or the last day of a booking.",
@@ -253,7 +253,7 @@ func (c ChangeBookingWindow) decide(tx *Tx) *Refusal {
 func (tx *Tx) standing(id ID) (*Booking, *Refusal) {
 	b, r := tx.Bookings.find(id, "booking")
 	if r == nil {
-		r = tx.stands(b)
+		r = tx.checkBookingActive(b)
 	}
 	return b, r
 }
@@ -298,7 +298,7 @@ func (tx *Tx) standingOrGone(id ID) (b *Booking, gone bool, r *Refusal) {
 	if r != nil {
 		return nil, false, r
 	}
-	if over := tx.stands(b); over != nil {
+	if over := tx.checkBookingActive(b); over != nil {
 		tx.warn(over.Code, "%s", over.Message)
 		return b, true, nil
 	}

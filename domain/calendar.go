@@ -15,7 +15,7 @@ type SiteBlackout struct {
 	schedule.Blackout
 }
 
-var calendarWords = words{
+var calendarMessages = messages{
 	commands: []CommandType{
 		command[SetHolidayCalendar]("Sets the holidays and special days of a site, as a whole.", HolidayCalendarSet{}),
 		command[SetBlackout]("Closes a site for a time, whatever the schedules say.", BlackoutSet{}),

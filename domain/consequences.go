@@ -10,11 +10,11 @@ import (
 // 512 KiB to the cause.
 const maxConsequences = 200
 
-// Owed is something that has happened by the facts and is not on record yet: the
+// Pending is something that has happened by the facts and is not on record yet: the
 // ends of what hung on a booking, or a review. A revocation is never refused for
 // its size: the first fact takes the access away, its consequences are recorded
 // in the same commit while there is room, the rest by [SettleConsequences].
-type Owed struct {
+type Pending struct {
 	Booking ID `json:"booking,omitempty"`
 	Gateway ID `json:"gateway,omitempty"` // of PINs that it counted, or knew when it was stolen
 	// Of a review that is due.
@@ -23,17 +23,17 @@ type Owed struct {
 	Right  ID `json:"right,omitempty"`
 }
 
-func (o *Owed) keys() []key[Owed] {
+func (o *Pending) keys() []key[Pending] {
 	if o.Right == "" {
 		return nil
 	}
-	return []key[Owed]{{pendingByRight, o.Right}}
+	return []key[Pending]{{pendingByRight, o.Right}}
 }
 
-func owedBooking(booking ID) ID    { return "booking/" + booking }
-func owedReview(user, right ID) ID { return "review/" + user + "/" + right }
+func pendingBooking(booking ID) ID    { return "booking/" + booking }
+func pendingReview(user, right ID) ID { return "review/" + user + "/" + right }
 
-var consequencesWords = words{
+var consequencesMessages = messages{
 	commands: []CommandType{
 		command[SettleConsequences]("Records what followed from earlier commands and had no room in their commits; the service sends it until nothing is left.",
 			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, PinLeaked{}, UnitUserRemoved{}, ReviewRequired{}),
@@ -43,7 +43,7 @@ var consequencesWords = words{
 // Unsettled returns how many things have consequences that are not on record
 // yet, at most limit: while it is more than none, the service sends
 // [SettleConsequences].
-func (s *State) Unsettled(limit int) int { return min(limit, s.Owed.Len()) }
+func (s *State) Unsettled(limit int) int { return min(limit, s.Pending.Len()) }
 
 // SettleConsequences records consequences that had no room in the commits of
 // their causes.
@@ -53,8 +53,8 @@ func (SettleConsequences) urgent() bool       { return true }
 func (SettleConsequences) permit() Permit     { return Permit{Service: true} }
 func (SettleConsequences) scope(*State) Scope { return Scope{} }
 func (SettleConsequences) decide(tx *Tx) *Refusal {
-	for _, o := range tx.Owed.All() {
-		if tx.room <= 0 {
+	for _, o := range tx.Pending.All() {
+		if tx.budget <= 0 {
 			return nil
 		}
 		switch {
@@ -78,7 +78,7 @@ type consequence interface {
 
 // emitConsequence emits a consequence, which the budget of the commit must have room for.
 func (tx *Tx) emitConsequence(e consequence) {
-	tx.room--
+	tx.budget--
 	tx.emit(e)
 }
 
@@ -91,12 +91,12 @@ func (tx *Tx) settle(booking ID) {
 		return
 	}
 	// A share that ends lets those below it end in the next turn.
-	for tx.Owed.Has(owedBooking(booking)) {
-		before := tx.room
+	for tx.Pending.Has(pendingBooking(booking)) {
+		before := tx.budget
 		tx.settleShares(b)
 		tx.settleUnitUsers(b)
 		tx.settleCredentials(b)
-		if tx.room == before {
+		if tx.budget == before {
 			return
 		}
 	}
@@ -110,7 +110,7 @@ func (tx *Tx) settleShares(b *Booking) {
 	for id, sh := range tx.Shares.Each(index, b.ID) {
 		cause, ended := tx.shareFallsFor(sh, b)
 		switch {
-		case tx.room <= 0:
+		case tx.budget <= 0:
 			return
 		case !ended:
 		case cause == "" || tx.passed(sh.Site, sh.Until):
@@ -148,7 +148,7 @@ func (tx *Tx) settleUnitUsers(b *Booking) {
 		return
 	}
 	for _, u := range tx.UnitUsers.Each(unitUserActive, b.ID) {
-		if tx.room <= 0 {
+		if tx.budget <= 0 {
 			return
 		}
 		tx.emitConsequence(UnitUserRemoved{Unit: u.Unit, Person: u.Person, Cause: b.endedBy()})
@@ -159,7 +159,7 @@ func (tx *Tx) settleCredentials(b *Booking) {
 	for id, c := range tx.Credentials.Each(credentialBound, b.ID) {
 		reason := tx.credentialFallsFor(c, b)
 		switch {
-		case tx.room <= 0:
+		case tx.budget <= 0:
 			return
 		case reason == "", c.DuressOf != "": // it falls with its PIN
 		case c.Kind == KindFob || c.Kind == KindCard:
@@ -209,12 +209,12 @@ func (s *State) noteOwed(booking ID) {
 	if !ok {
 		return
 	}
-	id := owedBooking(booking)
+	id := pendingBooking(booking)
 	switch owed := s.owes(b); {
-	case owed && !s.Owed.Has(id):
-		s.Owed.Put(id, Owed{Booking: booking})
-	case !owed && s.Owed.Has(id):
-		s.Owed.Delete(id)
+	case owed && !s.Pending.Has(id):
+		s.Pending.Put(id, Pending{Booking: booking})
+	case !owed && s.Pending.Has(id):
+		s.Pending.Delete(id)
 	}
 }
 

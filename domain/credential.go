@@ -163,7 +163,7 @@ func (s *State) setCredential(id ID, change func(*Credential)) {
 	}
 }
 
-var credentialWords = words{
+var credentialMessages = messages{
 	commands: []CommandType{
 		command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{}, PinRevoked{}),
 		command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{}),

@@ -161,23 +161,23 @@ func TooMany(n int) *Refusal {
 
 // decideWithin is Decide with room for a number of consequences. A refusal names
 // stand-ins for the ids that were made before it: it costs nothing, as a trial.
-func (s *State) decideWithin(room int, c Context, cmds ...Command) (Decision, *Refusal) {
-	d, drew, r := s.decideOnce(room, c, cmds...)
+func (s *State) decideWithin(budget int, c Context, cmds ...Command) (Decision, *Refusal) {
+	d, drew, r := s.decideOnce(budget, c, cmds...)
 	if r != nil && drew && !c.Trial {
 		c.Trial = true
-		d, _, r = s.decideOnce(room, c, cmds...)
+		d, _, r = s.decideOnce(budget, c, cmds...)
 	}
 	return d, r
 }
 
 // decideOnce decides and reports whether ids were made on the way.
-func (s *State) decideOnce(room int, c Context, cmds ...Command) (d Decision, drew bool, r *Refusal) {
+func (s *State) decideOnce(budget int, c Context, cmds ...Command) (d Decision, drew bool, r *Refusal) {
 	if len(cmds) == 0 || len(cmds) > MaxList {
 		return Decision{}, false, TooMany(len(cmds))
 	}
 	start := s.journal.begin()
 	defer func() { s.journal.rollback(start) }()
-	tx := &Tx{View: s.AsOf(c.At), Context: c, room: room, leftOut: leftOutOf(c.ID, cmds)}
+	tx := &Tx{View: s.AsOf(c.At), Context: c, budget: budget, leftOut: leftOutOf(c.ID, cmds)}
 	if len(cmds) == 1 {
 		if r := tx.run(cmds[0]); r != nil {
 			return Decision{}, len(tx.drawn) > 0, r
@@ -223,7 +223,7 @@ type Tx struct {
 	leftOut  map[ID]int         // stand-ins for subjects that the command leaves out
 	subjects []ID               // what was made for them
 	unseen   []hiddenName       // what the sender may not see and the state is without
-	room     int                // for how many consequences the commit still has room
+	budget   int                // for how many consequences the commit still has room
 	stored   map[ID]map[ID]bool // what has room in the devices of doors that were looked at
 	recount  []ID               // of those, doors to count again
 }

@@ -100,7 +100,7 @@ func (c DoorCapability) check() error {
 	return oneOf(c, CapabilityRemoteUnlock, CapabilityUnlockFor)
 }
 
-var doorWords = words{
+var doorMessages = messages{
 	commands: []CommandType{
 		command[CreateDoor]("Makes a door of a site: whatever a gateway opens.", DoorCreated{}),
 		command[ChangeDoor]("Changes what is said about a door; what is left out stays.", DoorChanged{}),

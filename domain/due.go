@@ -38,7 +38,7 @@ func (d DueCommand) ID() UUID {
 // Its cost grows with the days that have something due, a few thousand in all, and with
 // what falls due around the instant, not with the size of the state.
 func (s *State) Due(now time.Time) (cmds []DueCommand, next time.Time) {
-	if s.Owed.Len() > 0 {
+	if s.Pending.Len() > 0 {
 		// Each commit that settles some of it changes the state's number, so that
 		// the next round has an id of its own.
 		cmds = append(cmds, DueCommand{SettleConsequences{}, ID(fmt.Sprintf("commit-%d", s.N)), s.LastAt})

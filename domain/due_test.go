@@ -121,7 +121,7 @@ func TestDueIsBoundedAndSettles(t *testing.T) {
 		id := ID(fmt.Sprintf("b%04d", i))
 		s.Bookings.Put(id, Booking{ID: id, Site: "s1", Until: scrambleStart.AddDays(i % 7), State: BookingStateActive})
 	}
-	s.Owed.Put(owedBooking("b1"), Owed{Booking: "b1"})
+	s.Pending.Put(pendingBooking("b1"), Pending{Booking: "b1"})
 	s.N = 9
 	due, _ := s.Due(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC))
 	require.Len(t, due, MaxDue)

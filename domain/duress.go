@@ -16,7 +16,7 @@ package domain
 // holder and those who work at its sites see the other PIN or may send anything
 // about it.
 
-var duressWords = words{
+var duressMessages = messages{
 	commands: []CommandType{
 		command[IssueDuressPin]("Makes a PIN beside another that opens the same and silently calls for help; its digits are told once, in the answer.", PinIssued{}),
 	},

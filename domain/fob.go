@@ -8,7 +8,7 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-var fobWords = words{
+var fobMessages = messages{
 	commands: []CommandType{
 		command[AssignFob]("Gives a fob or card to a tenant, to staff or a vendor, or to a unit user.", FobAssigned{}),
 		command[RemoveFob]("Takes a fob or card back from its holder.", FobRemoved{}),
@@ -217,7 +217,7 @@ func (s *State) servesAt(person, site ID) bool {
 // notInService says why somebody who is neither staff nor a vendor at a site gets
 // no fob for it.
 func (tx *Tx) notInService(person, site ID) *Refusal {
-	if tx.Bookings.Any(BookingByPerson, person, func(b *Booking) bool { return b.Site == site && tx.stands(b) == nil }) {
+	if tx.Bookings.Any(BookingByPerson, person, func(b *Booking) bool { return b.Site == site && tx.checkBookingActive(b) == nil }) {
 		return refuse("booking_missing", "person %s is a tenant at site %s: name the booking that the fob is for", person, site).about(person)
 	}
 	if tx.Shares.Any(ShareByPerson, person, func(sh *Share) bool { return sh.Site == site && sh.State == ShareStateActive }) {

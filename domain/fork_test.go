@@ -17,7 +17,7 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 	owner := PersonActor("olga")
 	rapid.Check(t, func(t *rapid.T) {
 		h := newHistory(t)
-		anyRow := func(h *history) {
+		sendSome := func(h *history) {
 			for range rapid.IntRange(1, 10).Draw(t, "commands") {
 				h.pass()
 				h.send(owner, h.command())
@@ -33,11 +33,11 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 			require.NoError(t, err)
 			return d
 		}
-		anyRow(h)
+		sendSome(h)
 		first, second, frozen := h.s.Fork(), h.s.Fork(), h.s.Freeze()
 		was := digest(h.s)
 		require.Equal(t, was, digest(first))
-		anyRow(h)
+		sendSome(h)
 		require.Equal(t, was, digest(first), "what happened since is not in the fork")
 		written, err := frozen.MarshalJSON()
 		require.NoError(t, err)

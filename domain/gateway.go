@@ -79,7 +79,7 @@ func (r GatewayReason) check() error {
 	return oneOf(r, GatewayReplaced, GatewayBroken, GatewayRemoved, GatewayStolen)
 }
 
-var gatewayWords = words{
+var gatewayMessages = messages{
 	commands: []CommandType{
 		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect.", GatewayRegistered{}),
 		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more.", GatewayKeyRotated{}),

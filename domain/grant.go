@@ -37,7 +37,7 @@ func (g *Grant) keys() []key[Grant] {
 	return k
 }
 
-var grantWords = words{
+var grantMessages = messages{
 	commands: []CommandType{
 		command[GrantRight]("Gives a person an access right for a period.", RightGranted{}),
 		command[RevokeRight]("Takes a granted access right back.", RightRevoked{}),

@@ -55,7 +55,7 @@ func (g *Group) keys() []key[Group] {
 	return k
 }
 
-var groupWords = words{
+var groupMessages = messages{
 	commands: []CommandType{
 		command[CreateGroup]("Makes a group of doors with its owner.", GroupCreated{}, GroupMemberAdded{}),
 		command[RenameGroup]("Gives a group another name.", GroupRenamed{}),

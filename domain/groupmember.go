@@ -61,7 +61,7 @@ func (m *GroupMember) keys() []key[GroupMember] {
 	return k
 }
 
-var groupMemberWords = words{
+var groupMemberMessages = messages{
 	commands: []CommandType{
 		command[AddMember]("Gives a person the doors of a group, by a role.", GroupMemberAdded{}),
 		command[ChangeMemberRole]("Gives a member of a group another role there.", GroupMemberRoleChanged{}),

@@ -25,7 +25,7 @@ const (
 	maxGrace     = 12 * 60
 )
 
-var groupSettingsWords = words{
+var groupSettingsMessages = messages{
 	commands: []CommandType{
 		command[SetGroupOption]("Turns an option of a group on or off.", GroupOptionSet{}),
 		command[SetGroupSchedule]("Sets when the members of a group pass its doors.", GroupScheduleSet{}),

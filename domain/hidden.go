@@ -211,7 +211,7 @@ func eachField(v reflect.Value, f func(field string, v reflect.Value)) {
 // runUnseen decides a command as if what is hidden from its sender were not there.
 func (tx *Tx) runUnseen(cmd Command, hidden []hiddenName) *Refusal {
 	before := tx.decision
-	room := tx.room
+	budget := tx.budget
 	start := tx.journal.begin()
 	for _, h := range hidden {
 		h.table.drop(h.id)
@@ -224,7 +224,7 @@ func (tx *Tx) runUnseen(cmd Command, hidden []hiddenName) *Refusal {
 	tx.unseen = nil
 	decided := tx.decision
 	tx.journal.rollback(start)
-	tx.decision, tx.room, tx.stored, tx.recount = before, room, nil, nil
+	tx.decision, tx.budget, tx.stored, tx.recount = before, budget, nil, nil
 	if r != nil {
 		return r
 	}

@@ -78,7 +78,7 @@ const (
 
 // Indexes of pending consequences.
 const (
-	pendingByRight Index[Owed] = iota + 1
+	pendingByRight Index[Pending] = iota + 1
 )
 
 // Indexes of people.

@@ -79,9 +79,9 @@ func requireOwed(t require.TestingT, s *State) {
 		}
 	}
 	for id := range s.Bookings.All() {
-		require.Equal(t, owed[id], s.Owed.Has(owedBooking(id)), "is anything owed about %s", id)
+		require.Equal(t, owed[id], s.Pending.Has(pendingBooking(id)), "is anything owed about %s", id)
 	}
-	for _, o := range s.Owed.All() {
+	for _, o := range s.Pending.All() {
 		if o.Booking != "" {
 			continue
 		}
@@ -144,7 +144,7 @@ func requireSettled(t require.TestingT, s *State, at time.Time) {
 	tx := &Tx{View: s.AsOf(at), Context: Context{At: at}}
 	for id, b := range s.Bookings.All() {
 		if !b.over() {
-			require.Nil(t, tx.stands(b), "%s ended and is not on record", id)
+			require.Nil(t, tx.checkBookingActive(b), "%s ended and is not on record", id)
 			for other, o := range s.Bookings.Each(BookingByUnit, b.Unit) {
 				require.True(t, other == id || o.over() || !meet(b.From, b.Until, o.From, o.Until), "%s and %s", id, other)
 			}

@@ -7,7 +7,7 @@ import (
 	"gatehouse/domain/cardnumber"
 )
 
-var keyStockWords = words{
+var keyStockMessages = messages{
 	commands: []CommandType{
 		command[AddKeyStock]("Puts a batch of fobs and cards in the stock of a unit, for its unit managers to give.", CredentialStocked{}),
 	},

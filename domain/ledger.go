@@ -33,7 +33,7 @@ import (
 // erased and the PIN revoked on record. The owner stays, unreadable, as does the only
 // one of a group, until another is made.
 
-var ledgerWords = words{
+var ledgerMessages = messages{
 	commands: []CommandType{
 		command[RestoreLedger]("Goes on with a ledger that came back from a backup, above the positions that it lost.",
 			LedgerRestored{}, RemoteUnlockFailed{}, PersonErased{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}),

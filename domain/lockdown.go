@@ -2,7 +2,7 @@ package domain
 
 import "slices"
 
-var lockdownWords = words{
+var lockdownMessages = messages{
 	commands: []CommandType{
 		command[Lockdown]("Shuts a site, an area or a door for everybody, whatever they hold.", LockdownStarted{}),
 		command[ReleaseLockdown]("Ends the lockdown of a site, an area or a door.", LockdownReleased{}),

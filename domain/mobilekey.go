@@ -6,7 +6,7 @@ import (
 	"gatehouse/domain/schedule"
 )
 
-var mobileKeyWords = words{
+var mobileKeyMessages = messages{
 	commands: []CommandType{
 		command[IssueMobileKey]("Makes a person's phone or watch a key.", MobileKeyIssued{}),
 	},

@@ -14,7 +14,7 @@ type Org struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
-var orgWords = words{
+var orgMessages = messages{
 	commands: []CommandType{
 		command[CreateOrg]("Makes an org with its owner and the owner's first token.",
 			OrgCreated{}, ScheduleDefined{}, PersonRegistered{}, RoleAssigned{}, TokenIssued{}),

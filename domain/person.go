@@ -42,7 +42,7 @@ func (p *Person) keys() []key[Person] {
 	return k
 }
 
-var personWords = words{
+var personMessages = messages{
 	commands: []CommandType{
 		command[RegisterPerson]("Makes a person known to the org.", PersonRegistered{}),
 		command[ChangePerson]("Changes the name, the e-mail address or the phone number of a person; what is left out stays.", PersonChanged{}),

@@ -105,7 +105,7 @@ func (c ErasePerson) decide(tx *Tx) *Refusal {
 	}
 	// Nobody else could be told whose things are in the unit.
 	for id, b := range tx.Bookings.Each(BookingByPerson, c.Person) {
-		if tx.stands(b) == nil {
+		if tx.checkBookingActive(b) == nil {
 			return refuse("booking_active", "person %s is the primary tenant of booking %s; end or revoke it first", c.Person, id).about(id)
 		}
 	}

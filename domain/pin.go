@@ -28,7 +28,7 @@ const maxPins = 20
 // maxUses bounds how often a PIN with a number of uses opens.
 const maxUses = 1000
 
-var pinWords = words{
+var pinMessages = messages{
 	commands: []CommandType{
 		command[IssuePin]("Makes a PIN for a person. The service makes its digits; they are told once, in the answer.", PinIssued{}),
 		command[IssueOneTimePin]("Makes a PIN that opens once. The service makes its digits; they are told once, in the answer.", PinIssued{}),

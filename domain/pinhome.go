@@ -94,7 +94,7 @@ func (tx *Tx) warnOfHome(d *Door) {
 // reasonGatewayRetired is why a PIN ends whose uses nobody counts any more.
 const reasonGatewayRetired = "gateway_retired"
 
-func owedGateway(id ID) ID { return "gateway/" + id }
+func pendingGateway(id ID) ID { return "gateway/" + id }
 
 // noteOwedGateway updates the list of pending consequences for a gateway. A retired
 // gateway is on it while PINs are left whose uses it counted, or whose digits it knew
@@ -102,11 +102,11 @@ func owedGateway(id ID) ID { return "gateway/" + id }
 func (s *State) noteOwedGateway(id ID) {
 	g, ok := s.Gateways.Get(id)
 	owed := ok && g.Retired != "" && (s.Credentials.HasBy(pinCounted, id) || s.Credentials.HasBy(pinLeaked, id))
-	switch has := s.Owed.Has(owedGateway(id)); {
+	switch has := s.Pending.Has(pendingGateway(id)); {
 	case owed && !has:
-		s.Owed.Put(owedGateway(id), Owed{Gateway: id})
+		s.Pending.Put(pendingGateway(id), Pending{Gateway: id})
 	case !owed && has:
-		s.Owed.Delete(owedGateway(id))
+		s.Pending.Delete(pendingGateway(id))
 	}
 }
 
@@ -115,13 +115,13 @@ func (s *State) noteOwedGateway(id ID) {
 // spent.
 func (tx *Tx) settlePins(gateway ID) {
 	for id := range tx.Credentials.Each(pinLeaked, gateway) {
-		if tx.room <= 0 {
+		if tx.budget <= 0 {
 			return
 		}
 		tx.emitConsequence(PinLeaked{Credential: id, Gateway: gateway})
 	}
 	for _, c := range tx.Credentials.Each(pinCounted, gateway) {
-		if tx.room <= 0 {
+		if tx.budget <= 0 {
 			return
 		}
 		tx.emitConsequence(tx.revocation(c, reasonGatewayRetired))

@@ -38,7 +38,7 @@ func (p DoorPosture) InForce(at time.Time) bool {
 // minutes.
 const MaxUnlockMinutes = 24 * 60
 
-var postureWords = words{
+var postureMessages = messages{
 	commands: []CommandType{
 		command[SetPosture]("Lets a door, or those of a site, stand open, open for any live credential or for those that may, until an instant or for good.", PostureSet{}),
 		command[ClearPosture]("Ends the posture of a door or a site: credentials decide again, and schedules when they stand open.", PostureCleared{}),

@@ -18,7 +18,7 @@ type PrivacyPeriod struct {
 // kept for ever.
 const maxPrivacyPeriods = 200
 
-var privacyWords = words{
+var privacyMessages = messages{
 	commands: []CommandType{
 		command[SetUnitPrivacy]("Hides the users of a unit and their activity from those who work at the site, or shows them from now on.", UnitPrivacySet{}),
 	},

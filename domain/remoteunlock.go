@@ -26,7 +26,7 @@ const (
 	keptUnlocks = 500
 )
 
-var remoteUnlockWords = words{
+var remoteUnlockMessages = messages{
 	commands: []CommandType{
 		command[RemoteUnlock]("Asks the gateway of a door to open it once, now.", RemoteUnlockRequested{}, RemoteUnlockFailed{}),
 		command[SettleRemoteUnlock]("Puts on record whether a door opened for a remote unlock.", RemoteUnlockExecuted{}, RemoteUnlockFailed{}),

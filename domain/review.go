@@ -31,7 +31,7 @@ func (r *Review) keys() []key[Review] {
 	return k
 }
 
-var reviewWords = words{
+var reviewMessages = messages{
 	commands: []CommandType{
 		command[AcknowledgeReview]("Closes a review: the schedule of the unit user was checked.", ReviewAcknowledged{}),
 	},
@@ -130,7 +130,7 @@ func (s *State) narrowing(rights []ID, change func()) {
 			continue
 		}
 		if schedule.Reduced(schedule.Intersect(a.Limited, before[now.from]), after[now.to]) {
-			s.Owed.Put(owedReview(l.user, l.right), Owed{Unit: u.Unit, Person: u.Person, Right: l.right})
+			s.Pending.Put(pendingReview(l.user, l.right), Pending{Unit: u.Unit, Person: u.Person, Right: l.right})
 		}
 	}
 }
@@ -139,8 +139,8 @@ func (s *State) narrowing(rights []ID, change func()) {
 // commit has room for them.
 func (tx *Tx) requireReviews(rights ...ID) {
 	for _, right := range rights {
-		for _, o := range tx.Owed.Each(pendingByRight, right) {
-			if tx.room <= 0 {
+		for _, o := range tx.Pending.Each(pendingByRight, right) {
+			if tx.budget <= 0 {
 				return
 			}
 			tx.requireReview(o)
@@ -148,7 +148,7 @@ func (tx *Tx) requireReviews(rights ...ID) {
 	}
 }
 
-func (tx *Tx) requireReview(o *Owed) {
+func (tx *Tx) requireReview(o *Pending) {
 	tx.emitConsequence(ReviewRequired{
 		Review: tx.idFor("", "review"), Unit: o.Unit, Person: o.Person, Right: o.Right, Message: ReviewMessage,
 	})
@@ -164,7 +164,7 @@ type ReviewRequired struct {
 }
 
 func (e ReviewRequired) fold(s *State, m Moment) {
-	s.Owed.Delete(owedReview(unitUserKey(e.Unit, e.Person), e.Right))
+	s.Pending.Delete(pendingReview(unitUserKey(e.Unit, e.Person), e.Right))
 	s.Reviews.Put(e.Review, Review{
 		ID: e.Review, Unit: e.Unit, Person: e.Person, Right: e.Right, Since: m.At, Message: e.Message,
 	})
@@ -222,5 +222,5 @@ func (s *State) dropReview(user, right ID, m Moment) {
 	for id := range s.Reviews.Each(reviewOpenOf, userRight(user, right)) {
 		s.closeReview(id, m)
 	}
-	s.Owed.Delete(owedReview(user, right))
+	s.Pending.Delete(pendingReview(user, right))
 }

@@ -26,7 +26,7 @@ func (r *RoleAssignment) keys() []key[RoleAssignment] {
 	return k
 }
 
-var roleWords = words{
+var roleMessages = messages{
 	commands: []CommandType{
 		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
 		command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",

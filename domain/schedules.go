@@ -19,7 +19,7 @@ const AlwaysID ID = "always"
 
 var always = schedule.Schedule{Always: true}
 
-var scheduleWords = words{
+var scheduleMessages = messages{
 	commands: []CommandType{
 		command[DefineSchedule]("Makes a schedule that rights, units and grants refer to.", ScheduleDefined{}),
 		command[ChangeSchedule]("Changes the times or the name of a schedule, for all that refer to it.",

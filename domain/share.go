@@ -86,7 +86,7 @@ func (s *State) sitesOfShare(share ID) []ID {
 	return nil
 }
 
-var shareWords = words{
+var shareMessages = messages{
 	commands: []CommandType{
 		command[ShareAccess]("Shares the units of bookings with people for a period of days: all of it or nothing.",
 			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
@@ -249,7 +249,7 @@ func (e ShareEnded) affectedSites(s *State) []ID { return s.sitesOfShare(e.Share
 
 // OpenDays gives the days on which a share can open anything: its own, within those of
 // the booking and of the shares that it was shared on from. None: no day is left.
-func (s *State) OpenDays(sh *Share) (from, until schedule.Date, anyRow bool) {
+func (s *State) OpenDays(sh *Share) (from, until schedule.Date, open bool) {
 	b, ok := s.Bookings.Get(sh.Booking)
 	if !ok {
 		return schedule.Date{}, schedule.Date{}, false
@@ -258,7 +258,7 @@ func (s *State) OpenDays(sh *Share) (from, until schedule.Date, anyRow bool) {
 }
 
 // openDays is OpenDays with other days of the booking.
-func (s *State) openDays(sh *Share, first, last schedule.Date) (from, until schedule.Date, anyRow bool) {
+func (s *State) openDays(sh *Share, first, last schedule.Date) (from, until schedule.Date, open bool) {
 	from, until = laterDay(sh.From, first), sh.Until
 	if !last.IsZero() && last.Before(until) {
 		until = last
@@ -290,9 +290,9 @@ func (tx *Tx) changeShareDays(b *Booking, from, until schedule.Date) (ended []ID
 	var longer, shorter []ID
 	for id, sh := range tx.Shares.Each(shareActive, b.ID) {
 		oldFrom, oldUntil, _ := tx.openDays(sh, b.From, b.Until)
-		newFrom, newUntil, anyRow := tx.openDays(sh, from, until)
+		newFrom, newUntil, open := tx.openDays(sh, from, until)
 		switch {
-		case !anyRow:
+		case !open:
 			ended = append(ended, id)
 		case newFrom.Before(oldFrom) || oldUntil.Before(newUntil):
 			longer = append(longer, id)

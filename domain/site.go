@@ -46,7 +46,7 @@ const NotificationSharedAccess NotificationKind = "shared_access"
 
 func (k NotificationKind) check() error { return oneOf(k, NotificationSharedAccess) }
 
-var siteWords = words{
+var siteMessages = messages{
 	commands: []CommandType{
 		command[CreateSite]("Makes a site in a time zone.", SiteCreated{}, ZoneRulesSet{}),
 		command[RenameSite]("Gives a site another name.", SiteRenamed{}),

@@ -72,7 +72,7 @@ func (p Policy) check() error {
 	return nil
 }
 
-var sitePolicyWords = words{
+var sitePolicyMessages = messages{
 	commands: []CommandType{
 		command[SetSitePolicy]("Changes what the operator decides about a site: what is left out stays, null sets the default.", SitePolicySet{}),
 	},

@@ -40,7 +40,7 @@ type State struct {
 	GroupMembers    *table[GroupMember] // by memberKey
 	Gateways        *table[Gateway]
 	UnlockRequests  *table[UnlockRequest] // the latest, by id
-	Owed            *table[Owed]          // consequences that are not on record yet
+	Pending         *table[Pending]       // consequences that are not on record yet
 	Keys            *table[SubjectKey]    // by subject: the key that seals its personal values
 
 	journal *journal
@@ -78,7 +78,7 @@ func NewState() *State {
 	s.GroupMembers = newTable(j, "group_members", (*GroupMember).keys)
 	s.Gateways = newTable(j, "gateways", (*Gateway).keys)
 	s.UnlockRequests = newTable(j, "unlock_requests", (*UnlockRequest).keys)
-	s.Owed = newTable(j, "owed", (*Owed).keys)
+	s.Pending = newTable(j, "owed", (*Pending).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)
 	return s

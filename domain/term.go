@@ -99,8 +99,8 @@ func (tx *Tx) daysFor(person ID, b *Booking) (first, last schedule.Date) {
 		if sh.Booking != b.ID || sh.State != ShareStateActive {
 			continue
 		}
-		from, until, anyRow := tx.OpenDays(sh)
-		if !anyRow {
+		from, until, open := tx.OpenDays(sh)
+		if !open {
 			continue
 		}
 		if !shared || from.Before(first) {

@@ -63,7 +63,7 @@ const (
 	maxStaffTokens = 100
 )
 
-var tokenWords = words{
+var tokenMessages = messages{
 	commands: []CommandType{
 		command[IssueToken]("Lets the holder of a secret speak for a person; the ledger gets the secret's hash alone.", TokenIssued{}),
 		command[RevokeToken]("Ends a token and those that were issued with it.", TokenRevoked{}),

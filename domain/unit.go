@@ -85,7 +85,7 @@ func (s *State) sitesOfUnit(unit ID) []ID {
 	return nil
 }
 
-var unitWords = words{
+var unitMessages = messages{
 	commands: []CommandType{
 		command[CreateUnit]("Makes a unit of a site, to be booked, where asked with its door and rights.",
 			UnitCreated{}, DoorCreated{}, AccessRightDefined{}, UnitAccessMapped{}),
@@ -290,7 +290,7 @@ func (c ReleaseUnit) decide(tx *Tx) *Refusal {
 // command's moment.
 func (tx *Tx) moved(u *Unit) bool {
 	b, ok := tx.Bookings.Get(u.Booking)
-	return ok && u.State == UnitOccupied && tx.stands(b) == nil
+	return ok && u.State == UnitOccupied && tx.checkBookingActive(b) == nil
 }
 
 // UnitReleased makes a unit vacant.

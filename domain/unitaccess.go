@@ -172,8 +172,8 @@ func accessRights(access []UnitAccess) []ID {
 // with other times, sorted.
 func changedAccess(before, after []UnitAccess) []ID {
 	var changed []ID
-	differ := func(anyRow, others []UnitAccess) {
-		for _, a := range anyRow {
+	differ := func(some, others []UnitAccess) {
+		for _, a := range some {
 			if !slices.ContainsFunc(others, func(o UnitAccess) bool { return reflect.DeepEqual(a, o) }) {
 				changed = append(changed, a.Right)
 			}
@@ -198,7 +198,7 @@ func (e UnitUserAccessChanged) fold(s *State, _ Moment) {
 		return
 	}
 	for _, right := range changedAccess(u.Access, e.Access) {
-		s.Owed.Delete(owedReview(key, right))
+		s.Pending.Delete(pendingReview(key, right))
 	}
 	s.UnitUsers.Update(key, func(u *UnitUser) { u.Access = e.Access })
 }

@@ -93,7 +93,7 @@ func (s *State) inPlace(u *UnitUser) bool {
 	return ok && unit.Booking != "" && u.under(unit.Booking)
 }
 
-var unitUserWords = words{
+var unitUserMessages = messages{
 	commands: []CommandType{
 		command[CreateUnitUser]("Gives a person a place in a unit together with access.", PersonRegistered{}, UnitUserCreated{}),
 		command[CreateUnitManager]("Makes a person a unit manager, who gives access to others.", PersonRegistered{}, UnitManagerCreated{}),

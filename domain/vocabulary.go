@@ -23,19 +23,19 @@ var nouns = []string{
 	"Site", "Token", "Unit", "UnitManager", "UnitUser", "ZoneRules",
 }
 
-// words are the commands and events of one noun.
-type words struct {
+// messages are the commands and events of one noun.
+type messages struct {
 	commands []CommandType
 	events   []EventType
 }
 
-// allWords lists the nouns' words. A new file of a noun adds its line here.
-var allWords = []words{
-	orgWords, siteWords, sitePolicyWords, calendarWords, areaWords, doorWords, unitWords, bookingWords, personWords, roleWords, tokenWords,
-	ledgerWords, scheduleWords, accessRightWords, grantWords, shareWords, unitUserWords, reviewWords, credentialWords,
-	fobWords, keyStockWords, pinWords, duressWords, mobileKeyWords, consequencesWords,
-	groupWords, groupMemberWords, groupSettingsWords,
-	gatewayWords, lockdownWords, postureWords, remoteUnlockWords, privacyWords, auctionWords,
+// allMessages lists the messages of every noun. A new file of a noun adds its line here.
+var allMessages = []messages{
+	orgMessages, siteMessages, sitePolicyMessages, calendarMessages, areaMessages, doorMessages, unitMessages, bookingMessages, personMessages, roleMessages, tokenMessages,
+	ledgerMessages, scheduleMessages, accessRightMessages, grantMessages, shareMessages, unitUserMessages, reviewMessages, credentialMessages,
+	fobMessages, keyStockMessages, pinMessages, duressMessages, mobileKeyMessages, consequencesMessages,
+	groupMessages, groupMemberMessages, groupSettingsMessages,
+	gatewayMessages, lockdownMessages, postureMessages, remoteUnlockMessages, privacyMessages, auctionMessages,
 }
 
 // CommandType describes a command.
@@ -117,7 +117,7 @@ var (
 )
 
 func init() {
-	for _, w := range allWords {
+	for _, w := range allMessages {
 		for _, c := range w.commands {
 			if _, twice := commandsByName[c.Name]; twice {
 				panic("domain: two commands " + c.Name)
