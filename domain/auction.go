@@ -11,7 +11,7 @@ var auctionMessages = messages{
 
 // GrantAuctionAccess gives a person the rights of a unit up to a day, past the overlock
 // of its booking: these grants do not depend on a booking. It ends as soon as the
-// tenant is in good standing again or the unit is let anew, and RevokeRight takes back
+// tenant is in good standing again or the unit is let again, and RevokeRight takes back
 // each right. The number of uses is limited by a PIN with max_uses, not by a grant.
 type GrantAuctionAccess struct {
 	Unit   ID            `json:"unit"`

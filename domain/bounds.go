@@ -20,7 +20,7 @@ import (
 // be written to a snapshot again. Two more things see to that: an event with an
 // instant that cannot be written is refused, and a fold keeps what it makes of
 // instants within the years that can be written. Neither holds events to the bounds
-// of commands: what was stored before there were any goes on, and can be taken back.
+// of commands: what was stored before there were any stays valid, and can be taken back.
 
 // FirstInstant and EndOfInstants are between which instants lie that a command names:
 // the first is included, the second is not.

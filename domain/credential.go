@@ -57,7 +57,7 @@ func (k CredentialKind) check() error { return oneOf(k, KindFob, KindCard, KindP
 type CredentialState string
 
 // The states of a credential. Removed, revoked and expired are final: the number
-// may be given anew.
+// may be given again.
 const (
 	CredentialStateStock     CredentialState = "stock" // known, with nobody
 	CredentialStateActive    CredentialState = "active"
@@ -184,7 +184,7 @@ var credentialMessages = messages{
 // unit manager of its unit, and its holder.
 var credentialManagers = Permit{Role: RoleStaff, Primary: true, UnitManager: true, Self: true}
 
-// RevokeCredential takes a credential away for good; its number may be given anew.
+// RevokeCredential takes a credential away for good; its number may be given again.
 type RevokeCredential struct {
 	Credential ID `json:"credential"`
 	Cause      ID `json:"cause,omitempty"` // a short word; it must say nothing about a person
@@ -354,7 +354,7 @@ func (e CredentialReinstated) fold(s *State, _ Moment) {
 }
 func (e CredentialReinstated) affectedSites(s *State) []ID { return s.sitesOfCredential(e.Credential) }
 
-// ExpireCredential puts on record that the time of a credential is over. It has
+// ExpireCredential records that the time of a credential is over. It has
 // opened nothing since, record or not.
 type ExpireCredential struct {
 	Credential ID `json:"credential"`

@@ -260,7 +260,7 @@ func (c ChangeDoor) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// DoorChanged says anew what may be changed about a door.
+// DoorChanged sets what may be changed about a door.
 type DoorChanged struct {
 	Door         ID               `json:"door"`
 	Name         string           `json:"name"`

@@ -283,7 +283,7 @@ func (e FobAssigned) fold(s *State, m Moment) {
 func (e FobAssigned) fills(tx *Tx) filling      { return tx.filledWith(e.Credential, e.Person, e.Booking) }
 func (e FobAssigned) affectedSites(*State) []ID { return e.Sites }
 
-// RemoveFob takes a fob or card back. Its number may be given anew; a key of a
+// RemoveFob takes a fob or card back. Its number may be given again; a key of a
 // unit's stock that still works returns there, and one that is suspended with it, until
 // ReinstateCredential.
 type RemoveFob struct {

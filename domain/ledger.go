@@ -23,7 +23,7 @@ import (
 // # What is not done again
 //
 // A door must not open for a request of a time before the restore. The gateway may
-// have had the order; nobody knows, and that is put on record.
+// have had the order; nobody knows, and that is recorded.
 
 //
 // # What ends again
@@ -52,7 +52,7 @@ const tagVersions = 1 << 16
 // whole numbers that all readers agree on.
 const MaxLost = 1 << 52
 
-// RestoreLedger goes on behind a restore. The service sends it, for an operator who
+// RestoreLedger continues the ledger after a restore. The service sends it, for an operator who
 // has accepted what is lost; its commit has the number behind LostTo.
 type RestoreLedger struct {
 	Epoch    uint64 `json:"epoch"`     // from the commit on; one more than before

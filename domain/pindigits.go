@@ -271,7 +271,7 @@ func (tx *Tx) warnOfTheft(site ID) {
 	}
 }
 
-// PinLeaked puts on record that a PIN ended because a stolen gateway knew its digits.
+// PinLeaked records that a PIN ended because a stolen gateway knew its digits.
 // Its holder needs another.
 type PinLeaked struct {
 	Credential ID `json:"credential"`

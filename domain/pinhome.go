@@ -129,7 +129,7 @@ func (tx *Tx) settlePins(gateway ID) {
 }
 
 // PinRevoked takes a PIN away for good, and orders the key of its digits to be
-// destroyed; they may be given anew.
+// destroyed; they may be given again.
 type PinRevoked struct {
 	Credential ID       `json:"credential"`
 	Cause      string   `json:"cause,omitempty"`

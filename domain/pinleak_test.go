@@ -28,7 +28,7 @@ func withPins(t *testing.T, n int) *world {
 }
 
 // TestAStolenGatewayEndsManyPinsAtOnce: the fact alone ends 450 PINs and gives the
-// site another key of tags; each end is put on record once.
+// site another key of tags; each end is recorded once.
 func TestAStolenGatewayEndsManyPinsAtOnce(t *testing.T) {
 	w := withPins(t, 450)
 	site, _ := w.state.Sites.Get("north")

@@ -14,7 +14,7 @@ const (
 	// RemoteUnlockValid is for how long after its commit a door may open for a remote
 	// unlock: its sender stands before it.
 	RemoteUnlockValid = 5 * time.Second
-	// remoteUnlockGrace is how long after that an outcome may be put on record still.
+	// remoteUnlockGrace is how long after that an outcome may be recorded still.
 	// Then it is unknown, as when the instance that asked the gateway has ended.
 	remoteUnlockGrace = 10 * time.Second
 	// maxOpenUnlocks bounds how many remote unlocks of an org have no outcome yet.
@@ -92,7 +92,7 @@ func (r *UnlockRequest) keys() []key[UnlockRequest] {
 // would let in from afar: whose grant has the capability and holds at the moment,
 // at a door that can do it (rules G3 and G4). Staff need no grant. The instance that
 // commits it tells the gateway of the door, once and at once, and never again: a
-// door does not open for somebody who has gone. Whether it opened is put on record
+// door does not open for somebody who has gone. Whether it opened is recorded
 // by [SettleRemoteUnlock].
 type RemoteUnlock struct {
 	Door ID `json:"door"`
@@ -271,7 +271,7 @@ func (s *State) settleUnlock(request ID, outcome UnlockOutcome, code RefusalCode
 	s.UnlockRequests.Update(request, func(r *UnlockRequest) { r.Outcome, r.Code, r.SettledAt = outcome, code, m.At })
 }
 
-// unlockDue is when a remote unlock without an outcome is put on record as unknown.
+// unlockDue is when a remote unlock without an outcome is recorded as unknown.
 func (r *UnlockRequest) unlockDue() unlock.Instant {
 	return unlock.InstantOf(r.At.Add(RemoteUnlockValid + remoteUnlockGrace))
 }

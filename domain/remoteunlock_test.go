@@ -39,7 +39,7 @@ func (w *world) askAfar(id UUID, person ID, n int) ([]ID, *Refusal) {
 	return ids, nil
 }
 
-// opened puts on record that the gate opened.
+// opened records that the gate opened.
 func (w *world) opened(request ID) {
 	w.commit(Moment{N: w.state.N + 1, At: w.at, Actor: ServiceActor("control")}, []Event{RemoteUnlockExecuted{request, "gate", "olga"}})
 }

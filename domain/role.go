@@ -203,7 +203,7 @@ func (s View) roleOver(r *RoleAssignment) bool {
 	return !r.Until.IsZero() && !s.at.Before(r.Until)
 }
 
-// ExpireRole puts on record that the time of a role is over. It has ended anyway.
+// ExpireRole records that the time of a role is over. It has ended anyway.
 type ExpireRole struct {
 	Person ID `json:"person"`
 	Site   ID `json:"site,omitempty"` // empty: at the org
@@ -230,7 +230,7 @@ func expireRole(key ID) ExpireRole {
 	return ExpireRole{Person: ID(person), Site: ID(site)}
 }
 
-// RoleExpired puts on record that the time of a role is over.
+// RoleExpired records that the time of a role is over.
 type RoleExpired struct {
 	Person ID `json:"person"`
 	Site   ID `json:"site,omitempty"`

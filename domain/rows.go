@@ -386,17 +386,3 @@ func (m *rowMaker) bookingRow(id ID) *unlock.Booking {
 		Window: m.s.window(b.Site, b.From, b.Until), State: unlockBookingState(b),
 	}
 }
-
-func unlockBookingState(b *Booking) unlock.BookingState {
-	switch {
-	case b.State == BookingStateRevoked:
-		return unlock.BookingRevoked
-	case b.State != BookingStateActive:
-		return unlock.BookingEnded
-	case b.Level == LevelGatelock:
-		return unlock.BookingGatelock
-	case b.Level != "":
-		return unlock.BookingOverlock
-	}
-	return unlock.BookingActive
-}

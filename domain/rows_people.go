@@ -364,3 +364,17 @@ func (s *State) StaffRoles(person, site ID) (ids []ID) {
 	}
 	return ids
 }
+
+func unlockBookingState(b *Booking) unlock.BookingState {
+	switch {
+	case b.State == BookingStateRevoked:
+		return unlock.BookingRevoked
+	case b.State != BookingStateActive:
+		return unlock.BookingEnded
+	case b.Level == LevelGatelock:
+		return unlock.BookingGatelock
+	case b.Level != "":
+		return unlock.BookingOverlock
+	}
+	return unlock.BookingActive
+}

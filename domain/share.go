@@ -216,7 +216,7 @@ func (s *State) endShare(id ID, state ShareState, cause ShareCause) {
 	}
 }
 
-// EndShare puts on record that the last day of a share is over. The share has
+// EndShare records that the last day of a share is over. The share has
 // opened nothing since, record or not.
 type EndShare struct {
 	Share ID `json:"share"`

@@ -117,7 +117,7 @@ func (c SetSitePolicy) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// warnOfPolicy names what a narrower policy stops, and what goes on under it.
+// warnOfPolicy names what a narrower policy stops, and what stays.
 func (tx *Tx) warnOfPolicy(site *Site, now Policy) {
 	old := site.Policy
 	if old.FobHolders == "anyone" && now.FobHolders != "anyone" {

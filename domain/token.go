@@ -170,7 +170,7 @@ func (TokenIssued) affectedSites(*State) []ID { return nil }
 // replaces a token keeps them.
 type RevokeToken struct {
 	Token      ID   `json:"token"`
-	KeepIssued bool `json:"keep_issued,omitzero"` // what was issued with it goes on
+	KeepIssued bool `json:"keep_issued,omitzero"` // what was issued with it stays valid
 }
 
 func (RevokeToken) urgent() bool   { return true }

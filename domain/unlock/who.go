@@ -39,7 +39,7 @@ func (q *question) noPin() Checks {
 	return check(DenyInvalidPin)
 }
 
-// tagged finds the credential of a tag. Numbers are given anew, so that several
+// tagged finds the credential of a tag. Numbers are given again, so that several
 // rows may have one tag: the live one counts, and where there is none the one
 // whose window begins last. Two that are live are a fault from which no one may
 // profit.
