@@ -393,21 +393,3 @@ func (s *Store) busy() error {
 	}
 	return ErrBusy
 }
-
-// afterConflicts answers a command that lost every attempt: with its result if it
-// is stored after all, else with ErrBusy.
-func (x *execution) afterConflicts() (Result, error) {
-	ctx, cancel := context.WithTimeout(x.store.ctx, apiTimeout)
-	defer cancel()
-	for {
-		x.org.mu.RLock()
-		at := x.accepted()
-		x.org.mu.RUnlock()
-		if at == (accepted{}) {
-			return Result{}, x.store.busy()
-		}
-		if result, ours, err := x.repeated(ctx, at); ours {
-			return result, err
-		}
-	}
-}
