@@ -78,7 +78,6 @@ func (m *rowMaker) credentialRow(id ID) *unlock.Credential {
 		Home:           string(c.Home),
 		DenyListed:     c.Denied,
 		Duress:         c.DuressOf != "",
-		DuressOf:       string(c.DuressOf),
 	}
 	if len(c.Times.Windows) > 0 {
 		r.Schedule = credentialPrefix + string(id)

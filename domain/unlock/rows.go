@@ -184,10 +184,6 @@ type Credential struct {
 	// Duress says that its holder shows it under duress. It decides as any other, and
 	// the answer reports the duress.
 	Duress bool `json:"duress,omitempty"`
-	// DuressOf is the id of the PIN that it stands beside: a gateway records that one,
-	// so that records of passing do not tell of duress. Empty without duress, and in rows
-	// from before there were records of gateways.
-	DuressOf string `json:"duress_of,omitempty"`
 }
 
 // Grant lets a person through the doors of a right. It opens only where and when the
