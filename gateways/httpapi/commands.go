@@ -29,7 +29,7 @@ type OrgPath struct {
 
 // CommandHeaders go with everything that changes the ledger.
 type CommandHeaders struct {
-	Key string `header:"Idempotency-Key" maxLength:"200" doc:"a UUID, but of version 8, is the id of the command; any other text gives one together with org and token; none: one is made and returned here"`
+	Key string `header:"Idempotency-Key" maxLength:"200" doc:"a UUID, but of version 8, is the id of the command; with any other text, the id is derived from it, the org and the token; empty: an id is generated and returned here"`
 }
 
 // CommandResult is the answer to a command that was accepted.
@@ -37,9 +37,9 @@ type CommandResult struct {
 	Position wire.Position    `json:"position" doc:"of the commit; of a dry run, where it was decided"`
 	Hash     wire.Hash        `json:"hash" doc:"SHA-256 of the commit as stored; of a dry run, of the last one"`
 	At       time.Time        `json:"at"`
-	Events   []Event          `json:"events" doc:"what happened; none: nothing was left to change"`
-	Warnings []domain.Warning `json:"warnings" doc:"what was accepted and may not be meant; most often none"`
-	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is what it led to then"`
+	Events   []Event          `json:"events" doc:"what happened; empty: nothing had to change"`
+	Warnings []domain.Warning `json:"warnings" doc:"effects of the accepted command that may not be intended; usually none"`
+	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is its first answer"`
 	Impact   *impact          `json:"impact,omitempty" doc:"of a dry run alone"`
 }
 

@@ -32,7 +32,7 @@ type commitView struct {
 	At         time.Time     `json:"at"`
 	Actor      domain.Actor  `json:"actor"`
 	OnBehalfOf domain.ID     `json:"on_behalf_of,omitempty"`
-	Causation  *domain.UUID  `json:"causation,omitempty" doc:"the command that made this one follow"`
+	Causation  *domain.UUID  `json:"causation,omitempty" doc:"the command that caused this one"`
 	Command    string        `json:"command"`
 	Events     []Event       `json:"events"`
 }

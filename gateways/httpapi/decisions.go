@@ -24,8 +24,8 @@ type questionBody struct {
 	Door       domain.ID  `json:"door"`
 	Side       string     `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         *time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
-	Kind       string     `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"beside person: as if they showed one; none: with what does not matter, and credentials tells of each that they carry"`
-	Position   string     `json:"position,omitempty" doc:"judge by what the org knew at this position, as 1-42; none: by what it knows now"`
+	Kind       string     `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"with person: decide as for a credential of this kind; empty: any, and credentials lists the answer for each that they have"`
+	Position   string     `json:"position,omitempty" doc:"decide on the state of the org at this position, such as 1-42; empty: on the current state"`
 	Command    string     `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
 }
 
@@ -41,13 +41,13 @@ type Decision struct {
 	Allowed  bool           `json:"allowed"`
 	Code     decisionCode   `json:"code" doc:"the primary reason"`
 	Failed   []decisionCode `json:"failed" doc:"every check that failed, in order of precedence"`
-	Grant    string         `json:"grant" doc:"the grant that opens, or that came closest; empty: there is none"`
+	Grant    string         `json:"grant" doc:"the grant that opens, or the one with the fewest obstacles; empty: none"`
 	Position string         `json:"position" doc:"of the last commit that changed the permissions of the site"`
-	AgeMS    int64          `json:"age_ms" doc:"how long ago that commit was made, in milliseconds"`
+	AgeMS    int64          `json:"age_ms" doc:"age of that commit, in milliseconds"`
 	Because  string         `json:"because,omitempty" doc:"the one thing that failed, for people: unit a1 (A1): Monday to Friday, 08:30 - 17:30; none: the door opens"`
 	// Credentials tells a question about a person from one about what they carry: a
 	// tenant whose site forbids fobs after hours may pass with the key in the telephone.
-	Credentials []carried `json:"credentials,omitempty" doc:"of a question about a person without kind or command: what they carry, as far as the asker may see it, with the answer to each, what opens first"`
+	Credentials []carried `json:"credentials,omitempty" doc:"for a question about a person without kind or command: their credentials that the caller may see, each with its answer, those that open first"`
 	Partial     bool      `json:"partial,omitempty" doc:"the asker may not see everything that counts at the site, so that the door may decide otherwise"`
 }
 
@@ -148,8 +148,8 @@ func (explained) Schema(huma.Registry) *huma.Schema {
 	}
 	delete(schema, "examples") // it lacks what follows
 	properties := schema["properties"].(object)
-	properties["position"] = object{"type": "string", "description": "where the org stands"}
-	properties["age_ms"] = object{"type": "integer", "description": "how long ago the commit at the position was made, in milliseconds"}
+	properties["position"] = object{"type": "string", "description": "the position of the org"}
+	properties["age_ms"] = object{"type": "integer", "description": "age of the commit at the position, in milliseconds"}
 	properties["text"] = object{"type": "string", "description": "the whole of it for people"}
 	schema["required"] = append(schema["required"].([]any), "position", "age_ms", "text")
 	return &huma.Schema{Extensions: schema}

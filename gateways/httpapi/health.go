@@ -22,8 +22,8 @@ type Health struct {
 // is amiss though it serves.
 type Readiness struct {
 	Ready    bool      `json:"ready"`
-	Troubles []Trouble `json:"troubles" doc:"what keeps it from serving as it should"`
-	Degraded []Trouble `json:"degraded" doc:"what is missing though it serves: one more loss may end that"`
+	Troubles []Trouble `json:"troubles" doc:"problems that stop the service from answering"`
+	Degraded []Trouble `json:"degraded" doc:"problems that do not stop the service yet; one more failure may"`
 }
 
 // Trouble is one reason why an instance is not ready, or is not whole. Orgs, positions

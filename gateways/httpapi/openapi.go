@@ -214,7 +214,7 @@ func commandOperation(c domain.CommandType) object {
 	responses := object{"200": object{
 		"description": "The command was accepted, or had been before.",
 		"headers": object{
-			positionHeader:    header("where the org stands"),
+			positionHeader:    header("the position of the org"),
 			"Idempotency-Key": header("id of the command; sent again with it, the command has no second effect"),
 		},
 		"content": object{"application/json": object{"schema": ref("CommandResult")}},
@@ -242,13 +242,13 @@ func parameter(in, name, text string, schema object) object {
 
 var commandParameters = []object{
 	parameter("path", "org", "the org of the token", object{"type": "string"}),
-	parameter("header", "Idempotency-Key", "a UUID is the id of the command; any other text gives one together with org and token; none: one is made and returned",
+	parameter("header", "Idempotency-Key", "a UUID is the id of the command; with any other text, the id is derived from it, the org and the token; empty: an id is generated and returned",
 		object{"type": "string", "maxLength": maxKey}),
 	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
-	parameter("query", "dry_run", "decide, change nothing, and tell in impact who would lose and gain what at which doors; ids that the command leaves out are stand-ins then, as p-new-1, and made when it is committed", object{"type": "boolean"}),
-	parameter("query", "zone_rules", "tell all transitions of a zone that the command sets; else its name and version alone", object{"type": "boolean"}),
-	parameter("query", "rehearsal", "with dry_run: decide on this rehearsal, after what was accepted there before", object{"type": "string", "format": "uuid"}),
-	parameter("query", "if_position", "refuse with version_conflict unless the org stands there, as 1-42",
+	parameter("query", "dry_run", "change nothing; impact shows who would lose or gain access at which doors. Ids that the command leaves out are placeholders such as p-new-1, and are generated when it is committed", object{"type": "boolean"}),
+	parameter("query", "zone_rules", "include all transitions of a time zone that the command sets; otherwise only its name and version", object{"type": "boolean"}),
+	parameter("query", "rehearsal", "with dry_run: decide on this rehearsal, after the commands that it accepted before", object{"type": "string", "format": "uuid"}),
+	parameter("query", "if_position", "refuse with version_conflict unless the org is at this position, such as 1-42",
 		object{"type": "string", "pattern": "^[1-9][0-9]*-[0-9]+$"}),
 }
 
@@ -256,8 +256,8 @@ var commandParameters = []object{
 var statusTexts = map[string]string{
 	"400": "malformed: the body or a parameter cannot be read; fields names it",
 	"401": "unauthenticated",
-	"403": "role_not_permitted: who may do it is told; scope_not_permitted: the token is not good for it",
-	"404": "unknown_…: there is no such thing, or not for this caller",
+	"403": "role_not_permitted: the detail says who may do it; scope_not_permitted: the scope of the token does not permit it",
+	"404": "unknown_…: it does not exist, or the caller may not see it",
 	"409": "a rule forbids it in the present state, the code says which; version_conflict: see if_position",
 	"413": "body_too_large, or commit_too_large: send smaller lists",
 	"415": "wrong_media_type",

@@ -23,12 +23,12 @@ import (
 type Problem struct {
 	Title    string         `json:"title" doc:"the status in words"`
 	Status   int            `json:"status" doc:"the HTTP status"`
-	Code     string         `json:"code" doc:"stable, snake_case; what a program looks at"`
-	Detail   string         `json:"detail" doc:"what was wrong and what to do; exact where a rule gives the text"`
+	Code     string         `json:"code" doc:"stable code in snake_case, for programs"`
+	Detail   string         `json:"detail" doc:"what is wrong and what to do, for people"`
 	IDs      []domain.ID    `json:"ids,omitempty" doc:"the things it is about"`
 	Entries  []Entry        `json:"entries,omitempty" doc:"of a list of commands, the entries that are refused"`
 	Fields   []Field        `json:"fields,omitempty" doc:"of a malformed request, the fields that are wrong"`
-	Position *wire.Position `json:"position,omitempty" doc:"where the org stands"`
+	Position *wire.Position `json:"position,omitempty" doc:"the position of the org"`
 
 	retryAfter string // seconds
 }

@@ -18,7 +18,7 @@ import (
 
 // AtLeast asks for a state that holds what an earlier answer told of.
 type AtLeast struct {
-	AtLeast string `query:"at_least" doc:"a position: wait up to 2 s until this instance stands there, else answer 503 behind"`
+	AtLeast string `query:"at_least" doc:"a position: wait up to 2 s until this instance has reached it, else answer 503 behind"`
 }
 
 // List are the parameters of every list.

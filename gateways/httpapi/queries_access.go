@@ -35,7 +35,7 @@ type rightView struct {
 	domain.AccessRight
 	Doors []domain.ID `json:"doors" doc:"of the sites; none: it opens nothing"`
 	Sites []domain.ID `json:"sites" doc:"of the doors; of a retired right those it had"`
-	Text  string      `json:"text" doc:"when it holds, as Monday to Friday, 08:30 - 17:30"`
+	Text  string      `json:"text" doc:"its times as text, such as Monday to Friday, 08:30 - 17:30"`
 }
 
 type rightsInput struct {
@@ -57,7 +57,7 @@ func (in *rightsInput) filters() []filter[domain.AccessRight] {
 type grantView struct {
 	domain.Grant
 	PersonName *string           `json:"person_name"`
-	State      domain.GrantState `json:"state" enum:"active,not_started,ended,revoked" doc:"whether it holds now"`
+	State      domain.GrantState `json:"state" enum:"active,not_started,ended,revoked" doc:"whether it is in force now"`
 	Text       string            `json:"text" doc:"when its right holds, and its own narrower schedule if there is one"`
 }
 

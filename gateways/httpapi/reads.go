@@ -35,12 +35,12 @@ type openGateway struct {
 type ReadPath struct {
 	OrgPath
 	Site    string `path:"site"`
-	Gateway string `path:"gateway" doc:"the source of the reads, as one for each file; its id stands in every record"`
+	Gateway string `path:"gateway" doc:"the source of the reads, for example one for each file; every record has its id"`
 }
 
 // CardRead is one use of a card at a door.
 type CardRead struct {
-	Number uint64    `json:"number" minimum:"1" maximum:"9007199254740991" doc:"of the read in its source, growing: what is recorded already is passed over"`
+	Number uint64    `json:"number" minimum:"1" maximum:"9007199254740991" doc:"number of the read in its source, increasing; reads that are recorded already are skipped"`
 	At     time.Time `json:"at" doc:"the instant that it is judged at"`
 	Door   domain.ID `json:"door" maxLength:"64"`
 	Side   string    `json:"side,omitempty" enum:"in,out" default:"in"`
@@ -71,7 +71,7 @@ func (a *API) registerReads() {
 	}, a.recordReads)
 	serve(a, route{effect: asks, usedBy: "staff and above at the site"}, huma.Operation{
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
-		Summary: "Says what became of the reads that an in-process gateway has recorded",
+		Summary: "Returns the totals of the reads that an in-process gateway has recorded",
 		Tags:    []string{"reads"}, Errors: readErrors,
 	}, func(ctx context.Context, in *countInput) (*Answer[local.Tally], error) {
 		if err := a.reach(ctx, in.AtLeast); err != nil {

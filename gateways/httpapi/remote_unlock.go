@@ -29,7 +29,7 @@ func (in *remoteUnlocksInput) filters() []filter[domain.UnlockRequest] {
 
 type remoteUnlockInput struct {
 	One
-	Wait int `query:"wait" minimum:"0" maximum:"10" default:"0" doc:"seconds to wait at most while there is no outcome yet; it is there after 5 s, but for a service that stopped meanwhile"`
+	Wait int `query:"wait" minimum:"0" maximum:"10" default:"0" doc:"most seconds to wait for the outcome; it is known after 5 s unless the service stopped meanwhile"`
 }
 
 func (a *API) registerRemoteUnlocks() {

@@ -145,7 +145,7 @@ func humaConfig(version string) huma.Config {
 				Title:       "Gatehouse",
 				License:     &huma.License{Name: "All rights reserved", Identifier: "LicenseRef-All-Rights-Reserved"},
 				Version:     version,
-				Description: "The access ledger of a building operator: who may open what, since when, by what, and who came.",
+				Description: "The access ledger of a building operator: who may open which door, since when and why, and what happened at the doors.",
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(componentPrefix, componentName),
