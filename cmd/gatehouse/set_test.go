@@ -99,12 +99,19 @@ func (s *theSet) doneAs(key string, c *client.Client, name, fields string) strin
 	}
 }
 
-// name reads the name of a person at an instance that stands at a position.
+// name reads the name of a person at an instance that stands at a position. An instance
+// that does not hear from the ledger, as after the loss of a server, says so until it does.
 func (s *theSet) name(c *client.Client, person, position string) string {
 	s.t.Helper()
 	var answer struct{ Name string }
-	require.NoError(s.t, c.Get(s.t.Context(), c.OrgPath("people", person), map[string][]string{"at_least": {position}}, &answer))
-	return answer.Name
+	for until := time.Now().Add(patience); ; {
+		err := c.Get(s.t.Context(), c.OrgPath("people", person), map[string][]string{"at_least": {position}}, &answer)
+		if err == nil {
+			return answer.Name
+		}
+		require.Equal(s.t, exitUnavailable, exitCode(err), "%s: %v", person, err)
+		require.True(s.t, time.Now().Before(until), "%s: %v", person, err)
+	}
 }
 
 // The set of the compose file runs as processes from the very same files: an org is

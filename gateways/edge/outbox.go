@@ -54,8 +54,6 @@ type Outbox struct {
 	state   outboxState
 	dirty   bool
 	failed  error // of a sync: what was appended may be lost
-
-	more chan struct{} // capacity 1: there is something to send
 }
 
 // outboxState is kept beside the records.
@@ -76,7 +74,7 @@ type loss struct {
 // OpenOutbox opens the outbox in a directory, which it makes. A first record names what
 // the last run left torn or damaged.
 func OpenOutbox(dir string, gateway wire.ID, now func() time.Time) (*Outbox, error) {
-	o := &Outbox{dir: dir, gateway: gateway, now: now, more: make(chan struct{}, 1)}
+	o := &Outbox{dir: dir, gateway: gateway, now: now}
 	if err := o.readState(); err != nil {
 		return nil, err
 	}
@@ -208,10 +206,6 @@ func (o *Outbox) took(a *wire.Activity, body []byte) {
 		o.first = a.K
 	}
 	o.k, o.prev = a.K, wire.HashOf(body)
-	select {
-	case o.more <- struct{}{}:
-	default:
-	}
 }
 
 // syncSoon makes durable what is not, in a moment, for all that was appended by then.
@@ -366,9 +360,6 @@ func (o *Outbox) Waiting() uint64 {
 	defer o.mu.Unlock()
 	return o.k - o.state.K
 }
-
-// More tells when there is something to send.
-func (o *Outbox) More() <-chan struct{} { return o.more }
 
 // Close makes everything durable and closes the outbox.
 func (o *Outbox) Close() error {
