@@ -8,6 +8,16 @@ import (
 	"gatehouse/domain/unlock"
 )
 
+// # Why the impact is computed from rows
+//
+// To sample the decision on the tables before and after a command, at every instant at
+// which anything can change, was tried: 4.1 s for a holiday at a site of 50,000 people,
+// of which 1.2 s are the two tables, against 2.2 s by comparing the rows that differ, and
+// it told that somebody loses a door but not through which grant. So the rows are
+// compared, and a test holds the result to the decision (impact_random_test.go). The comparison
+// needs the commands to be supposed and the rows of both states, so it is here and not
+// in a package beside.
+
 // Impact is what a command would do to what people can open, told before it
 // happens. It compares what the permission rows of the sites give before and after
 // the command, from its instant on, so that it is what gateways will decide.

@@ -243,11 +243,12 @@ func (s *Store) openSealed(ctx context.Context, o *org) error {
 	if err := s.rlock(ctx, o); err != nil {
 		return err
 	}
-	ids, sealed := o.boxed(), o.sealed
-	o.mu.RUnlock()
-	if sealed == 0 {
+	if o.sealed == 0 { // the state is not walked for each command
+		o.mu.RUnlock()
 		return nil
 	}
+	ids := o.boxed()
+	o.mu.RUnlock()
 	if o.looks.Load() > 0 {
 		return errLookedAt
 	}
