@@ -22,14 +22,14 @@ import (
 // nothing: it keeps its records and its table.
 const (
 	askers       = 32     // requests that are answered at once
-	asksWaiting  = 4096   // requests that wait; further ones are dropped, and asked again
-	perGateway   = 4      // requests of one gateway that wait or are answered
+	asksWaiting  = 256    // requests that wait, of at most wire.MaxAsk bytes each
+	perGateway   = 2      // requests of one gateway that wait or are answered
 	asksPerSec   = 20     // of one gateway
 	asksAtOnce   = 100    // of one gateway after a pause
 	recordsPerS  = 5_000  // of one gateway: a busy week of 200,000 takes 40 s
 	recordsBurst = 20_000 // of one gateway after a pause
 	askTime      = 5 * time.Second
-	currentTime  = 2 * time.Second // for the projector to reach the ledger's head
+	currentTime  = 300 * time.Millisecond // for the projector to reach the ledger's head: an org that lags holds up no other for longer
 )
 
 // askQueue is the group of instances that answer.
@@ -91,8 +91,8 @@ func (a *asking) forget(now time.Time) {
 // Answer answers the requests of gateways until the context ends. Call it after the orgs
 // are loaded.
 func (c *Control) Answer(ctx context.Context) error {
-	asked := make(chan *nats.Msg, asksWaiting)
-	sub, err := c.cfg.Conn.ChanQueueSubscribe(wire.EveryAsk, askQueue, asked)
+	waiting := make(chan *question, asksWaiting)
+	sub, err := c.cfg.Conn.QueueSubscribe(wire.EveryAsk, askQueue, func(msg *nats.Msg) { c.take(msg, waiting) })
 	if err != nil {
 		return fmt.Errorf("control: listen for the requests of gateways: %w", err)
 	}
@@ -101,8 +101,9 @@ func (c *Control) Answer(ctx context.Context) error {
 		running.Go(func() {
 			for {
 				select {
-				case msg := <-asked:
-					_ = c.cfg.Store.Guard("control", "", "", func() { c.answer(ctx, msg) }) // unanswered, it is asked again
+				case q := <-waiting:
+					// After a panic there is no answer, and it is asked again.
+					_ = c.cfg.Store.Guard("control", q.org, "", func() { c.answer(ctx, q) })
 				case <-ctx.Done():
 					return
 				}
@@ -118,33 +119,58 @@ func (c *Control) Answer(ctx context.Context) error {
 	return err
 }
 
-// answer answers one request. The subject tells who asks: no gateway may publish on that
-// of another (gateways/admission).
-func (c *Control) answer(ctx context.Context, msg *nats.Msg) {
-	if msg.Reply == "" {
-		return
-	}
+// take lets a request wait for its turn if its gateway has a place for it. One that asks
+// too much is told so at once, and takes no place of another. The subject tells who asks:
+// no gateway may publish on that of another (gateways/admission).
+func (c *Control) take(msg *nats.Msg, waiting chan<- *question) {
 	parts := strings.Split(msg.Subject, ".")
-	q := &question{org: domain.ID(parts[1]), gateway: domain.ID(parts[2])}
+	q := &question{org: domain.ID(parts[1]), gateway: domain.ID(parts[2]), msg: msg}
+	var why *wire.AskError
+	if q.budget, why = c.asking.enter(string(q.org)+"/"+string(q.gateway), c.cfg.Now()); why == nil {
+		select {
+		case waiting <- q:
+			return
+		default:
+			c.asking.leave(q.budget)
+			why = &wire.AskError{Code: wire.AskUnavailable, Message: "too many gateways ask at once; wait and ask again", RetryMS: 1000}
+		}
+	}
+	c.respond(q, &wire.Answer{Error: why}, nil)
+}
+
+// answer answers one request.
+func (c *Control) answer(ctx context.Context, q *question) {
+	defer c.asking.leave(q.budget)
 	began := time.Now()
-	answer, lines, err := c.answerTo(ctx, q, msg.Data)
+	answer, lines, err := c.answerTo(ctx, q)
 	if err != nil {
 		answer, lines = c.refuse(q, answer, err), nil
+	}
+	c.respond(q, answer, lines)
+	c.metrics.answered(q.ask.Type, answer.Error, time.Since(began))
+}
+
+// respond sends an answer. Without a subject for it nobody waits.
+func (c *Control) respond(q *question, answer *wire.Answer, lines [][]byte) {
+	if q.msg.Reply == "" {
+		return
 	}
 	answer.Time = c.cfg.Now().UTC()
 	body, err := wire.EncodeAnswer(answer, lines)
 	if err == nil {
-		err = msg.Respond(body)
+		err = q.msg.Respond(body)
 	}
 	if err != nil {
 		c.cfg.Log.Warn("a request of a gateway could not be answered", "org", q.org, "gateway", q.gateway, "request", q.ask.Type, "error", err)
 	}
-	c.metrics.answered(q.ask.Type, answer.Error, time.Since(began))
 }
 
 // question is a request that is being answered.
 type question struct {
+	msg                *nats.Msg
+	budget             *asker // that it has a place of
 	org, gateway, site domain.ID
+	ledger             uint64 // the last commit of the org when its turn came
 	key                domain.GatewayKey
 	tagKey             int // version of the site's key of tags
 	ask                wire.Ask
@@ -169,17 +195,12 @@ func (c *Control) refuse(q *question, answer *wire.Answer, err error) *wire.Answ
 }
 
 // answerTo answers a request, or refuses it.
-func (c *Control) answerTo(ctx context.Context, q *question, body []byte) (*wire.Answer, [][]byte, error) {
-	ask, lines, err := wire.DecodeAsk(body)
+func (c *Control) answerTo(ctx context.Context, q *question) (*wire.Answer, [][]byte, error) {
+	ask, lines, err := wire.DecodeAsk(q.msg.Data)
 	if err != nil {
 		return nil, nil, err
 	}
 	q.ask, q.lines = *ask, lines
-	budget, why := c.asking.enter(string(q.org)+"/"+string(q.gateway), c.cfg.Now())
-	if why != nil {
-		return nil, nil, why
-	}
-	defer c.asking.leave(budget)
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	if err := c.identify(ctx, q); err != nil {
@@ -198,15 +219,21 @@ func (c *Control) answerTo(ctx context.Context, q *question, body []byte) (*wire
 		answer, err := c.tagKey(ctx, q)
 		return answer, nil, err
 	case wire.AskRecords:
-		answer, err := c.takeRecords(ctx, q, budget)
+		answer, err := c.takeRecords(ctx, q)
 		return answer, nil, err
 	}
 	return nil, nil, &wire.AskError{Code: wire.AskUnknown, Message: fmt.Sprintf("%.40q is no request that this version of the service knows; update it", q.ask.Type)}
 }
 
-// identify finds the site of the gateway. A connection that is being cut off may still
-// ask.
+// identify finds the site of the gateway in the ledger as it is now: another instance may
+// have retired the gateway an instant ago, and with it changed the key of tags. A
+// connection that is being cut off may still ask.
 func (c *Control) identify(ctx context.Context, q *question) error {
+	head, err := c.cfg.Store.Head(ctx, q.org)
+	if err != nil {
+		return err
+	}
+	q.ledger = head.N
 	return c.cfg.Store.View(ctx, q.org, func(s *domain.State, _ eventstore.Head) error {
 		g, ok := s.Gateways.Get(q.gateway)
 		if !ok || g.Retired != "" {
@@ -233,13 +260,9 @@ func (c *Control) lease(ctx context.Context, q *question) (*wire.Answer, error) 
 	if err := c.cfg.Store.ClockTrusted(); err != nil {
 		return nil, err
 	}
-	ledger, err := c.cfg.Store.Head(ctx, q.org)
-	if err != nil {
-		return nil, err
-	}
 	waiting, cancel := context.WithTimeout(ctx, currentTime)
 	defer cancel()
-	if err := c.cfg.Tables.Wait(waiting, q.org, ledger.N); err != nil {
+	if err := c.cfg.Tables.Wait(waiting, q.org, q.ledger); err != nil {
 		return nil, err
 	}
 	head, ok := c.cfg.Tables.Head(q.org, q.site)
@@ -252,6 +275,7 @@ func (c *Control) lease(ctx context.Context, q *question) (*wire.Answer, error) 
 		answer.Current = true
 		return answer, nil
 	}
+	var err error
 	answer.Since, err = c.cfg.Tables.Since(ctx, q.org, q.site, asks)
 	return answer, err
 }
@@ -295,8 +319,8 @@ func (c *Control) tagKey(ctx context.Context, q *question) (*wire.Answer, error)
 }
 
 // takeRecords stores the records of a gateway.
-func (c *Control) takeRecords(ctx context.Context, q *question, budget *asker) (*wire.Answer, error) {
-	if !budget.records.AllowN(c.cfg.Now(), len(q.lines)) {
+func (c *Control) takeRecords(ctx context.Context, q *question) (*wire.Answer, error) {
+	if !q.budget.records.AllowN(c.cfg.Now(), len(q.lines)) {
 		return nil, &wire.AskError{Code: wire.AskTooFast, Message: fmt.Sprintf("more than %d records a second; wait and send them again", recordsPerS), RetryMS: 200}
 	}
 	end, err := c.cfg.Store.TakeRecords(ctx, q.org, q.site, q.gateway, q.lines)

@@ -132,6 +132,19 @@ func TestAFastGatewayIsToldToWait(t *testing.T) {
 	assert.NotZero(t, answer.Error.RetryMS)
 }
 
+// Requests of a gateway beyond its share wait for nothing, so they take no place of others.
+func TestAGatewayThatFloodsTakesNoPlaceOfAnother(t *testing.T) {
+	b := newBed(t)
+	waiting := make(chan *question, asksWaiting)
+	ask := func(gateway wire.ID) { b.first.control.take(nats.NewMsg(wire.AskSubject("acme", gateway)), waiting) }
+	for range asksWaiting {
+		ask("cabinet")
+	}
+	assert.Len(t, waiting, perGateway)
+	ask("shed")
+	assert.Len(t, waiting, perGateway+1)
+}
+
 func TestAGatewayFollowsItsSiteByTellingAndAsking(t *testing.T) {
 	b := newBed(t)
 	g := b.gateway(silence)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,6 +62,9 @@ type outboxState struct {
 	Boot uint64    `json:"boot"` // of the last run
 	K    uint64    `json:"k"`    // of the last record that the service has confirmed
 	Hash wire.Hash `json:"hash"` // of that record
+	// Lost says that records were damaged here, so that the service may have some that the
+	// box no longer has.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // loss is what a record of the type records.gap tells beside its place.
@@ -95,7 +99,15 @@ func OpenOutbox(dir string, gateway wire.ID, now func() time.Time) (*Outbox, err
 			return nil, err
 		}
 	}
-	o.state.Boot = o.boot
+	// Records end below what the service has confirmed: those after them are lost here
+	// alone, and the count goes on behind them.
+	if o.k < o.state.K {
+		if err := o.replace(o.state.K+1, nil); err != nil {
+			return nil, err
+		}
+		o.first, o.k, o.prev = 0, o.state.K, o.state.Hash
+	}
+	o.state.Boot, o.state.Lost = o.boot, o.state.Lost || lost != nil && lost.Cause == "damaged"
 	err = o.writeState()
 	if lost != nil && err == nil {
 		err = o.Append(gapRecord(now(), *lost), true)
@@ -147,11 +159,36 @@ func (o *Outbox) scan() (kept [][]byte, lost *loss, err error) {
 	return nil, nil, nil
 }
 
-// replace puts other records in the place of those here, which stay beside them.
-func (o *Outbox) replace(first uint64, bodies [][]byte) (err error) {
-	aside := o.journalDir() + "." + o.now().UTC().Format("20060102T150405.000000000")
-	o.journal, err = o.journal.Replace(first, bodies, aside)
-	return err
+// keptAside is how many journals that were replaced stay for somebody to look at.
+const keptAside = 3
+
+// replace puts other records in the place of those here. The last few journals that were
+// replaced stay beside it. They are numbered, as the clock of a box may stand or go back.
+func (o *Outbox) replace(first uint64, bodies [][]byte) error {
+	old, err := filepath.Glob(o.journalDir() + ".[0-9]*")
+	if err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	slices.Sort(old)
+	number := 1
+	if len(old) > 0 {
+		if _, err := fmt.Sscanf(filepath.Ext(old[len(old)-1]), ".%d", &number); err != nil {
+			return fmt.Errorf("edge: %s is no journal that was replaced: %w", old[len(old)-1], err)
+		}
+		number++
+	}
+	next, err := o.journal.Replace(first, bodies, fmt.Sprintf("%s.%06d", o.journalDir(), number))
+	if err != nil {
+		o.failed = errors.Join(ErrOutboxFull, err) // until a restart finds the one journal or the other
+		return o.failed
+	}
+	o.journal = next
+	for _, path := range old[:max(0, len(old)+1-keptAside)] {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("edge: %w", err)
+		}
+	}
+	return nil
 }
 
 func gapRecord(now time.Time, l loss) *wire.Activity {
@@ -240,12 +277,15 @@ func (o *Outbox) sync() error {
 func (o *Outbox) Resume(end wire.RecordsEnd) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.failed != nil {
+		return o.failed
+	}
 	switch follows, err := o.follows(end); {
 	case err != nil:
 		return err
 	case follows:
 		return o.ack(end)
-	case o.state.K > 0 && end.K > o.state.K:
+	case o.state.K > 0 && end.K > o.state.K && !o.state.Lost:
 		return fmt.Errorf("%w: the service has %d records, of which %d are from here", ErrCloned, end.K, o.state.K)
 	}
 	return o.renumber(end)
@@ -308,7 +348,7 @@ func (o *Outbox) renumber(end wire.RecordsEnd) error {
 	if err := o.replace(end.K+1, bodies); err != nil {
 		return err
 	}
-	o.state.K, o.state.Hash = end.K, end.Prev
+	o.state.K, o.state.Hash, o.state.Lost = end.K, end.Prev, false
 	return o.writeState()
 }
 
@@ -340,8 +380,14 @@ func (o *Outbox) writeState() error {
 func (o *Outbox) Next() (bodies [][]byte, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.state.K == o.k {
-		return nil, nil
+	if o.failed != nil || o.state.K == o.k {
+		return nil, o.failed
+	}
+	// The service must never have what a power cut could still take away here.
+	if o.dirty {
+		if err := o.sync(); err != nil {
+			return nil, err
+		}
 	}
 	size := 0
 	err = o.journal.Read(o.state.K+1, func(_ uint64, body []byte) bool {

@@ -194,6 +194,97 @@ func TestDamageIsNamedAsAGap(t *testing.T) {
 	assert.Len(t, aside, 1)
 }
 
+// flip flips a bit of the file of the records, which has one file here.
+func flip(t *testing.T, dir string, part float64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "records", "*.journal"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	data, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	data[int(float64(len(data))*part)] ^= 1
+	require.NoError(t, os.WriteFile(files[0], data, 0o600))
+}
+
+// A power cut takes away what is not on the disk. Had the service got it, the box would
+// find more there than it has, and take itself for cloned.
+func TestNothingIsSentThatAPowerCutCouldTakeAway(t *testing.T) {
+	o := openOutbox(t, t.TempDir())
+	require.NoError(t, o.Append(&wire.Activity{Type: wire.AccessGranted, At: noon}, false))
+	bodies, err := o.Next()
+	require.NoError(t, err)
+	assert.Len(t, bodies, 1)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	assert.False(t, o.dirty)
+}
+
+func TestDamageOfConfirmedRecordsCostsNoNewOne(t *testing.T) {
+	dir := t.TempDir()
+	o, s := openOutbox(t, dir), &station{t: t}
+	for i := range 4 {
+		o.write(t, fmt.Sprint(i))
+	}
+	s.drain(o)
+	require.NoError(t, o.Close())
+	flip(t, dir, 0.3)
+	o = openOutbox(t, dir)
+	o.write(t, "on")
+	assert.EqualValues(t, 2, o.Waiting())
+	s.drain(o)
+	assert.Equal(t, []string{"0", "1", "2", "3", "on"}, s.sources())
+	assert.Equal(t, []loss{{Cause: "damaged"}}, gaps(s.kept))
+}
+
+// The answer that confirmed records was lost, and then the disk lost some of them: the
+// service has more than the box, which is no clone for that.
+func TestADamagedBoxIsNoClone(t *testing.T) {
+	dir := t.TempDir()
+	o, s := openOutbox(t, dir), &station{t: t}
+	o.write(t, "0")
+	s.drain(o)
+	for i := range 4 {
+		o.write(t, fmt.Sprint(i+1))
+	}
+	bodies, err := o.Next()
+	require.NoError(t, err)
+	require.NoError(t, s.take(bodies))
+	require.NoError(t, o.Close())
+	flip(t, dir, 0.7)
+	o = openOutbox(t, dir)
+	o.write(t, "on")
+	s.drain(o)
+	s.drain(openOutbox(t, dir))
+	got := s.sources()
+	assert.Equal(t, []string{"0", "1", "2", "3", "4"}, got[:5])
+	assert.Equal(t, "on", got[len(got)-1])
+	assert.Contains(t, gaps(s.kept), loss{Cause: "damaged"})
+}
+
+func TestAnOutboxWhoseJournalCannotBeReplacedSaysSo(t *testing.T) {
+	dir := t.TempDir()
+	o := openOutbox(t, dir)
+	o.write(t, "one")
+	require.NoError(t, os.RemoveAll(filepath.Join(dir, "records")))
+	require.ErrorIs(t, o.replace(10, nil), ErrOutboxFull)
+	assert.ErrorIs(t, o.Append(&wire.Activity{Type: wire.AccessGranted}, true), ErrOutboxFull)
+	_, err := o.Next()
+	assert.ErrorIs(t, err, ErrOutboxFull)
+}
+
+// However often records are given new counters, the disk does not fill with old files.
+func TestFewReplacedJournalsStay(t *testing.T) {
+	dir := t.TempDir()
+	o := openOutbox(t, dir)
+	for i := range uint64(8) {
+		o.write(t, "again")
+		require.NoError(t, o.replace(o.k+1+i, nil))
+	}
+	aside, err := filepath.Glob(filepath.Join(dir, "records.*"))
+	require.NoError(t, err)
+	assert.Len(t, aside, keptAside)
+}
+
 // A box whose disk was replaced has records before it reaches the service. They come behind those that are stored.
 func TestABoxThatBeginsGoesOnBehindTheStoredRecords(t *testing.T) {
 	s := &station{t: t}
