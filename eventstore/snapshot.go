@@ -20,7 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )

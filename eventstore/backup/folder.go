@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 // A folder is a target on a file system. Its files are readable by their owner alone,

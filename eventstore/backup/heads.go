@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/eventstore/streams"
 )
 

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 // mark is what a start knows of the time before it.

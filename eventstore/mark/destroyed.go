@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 // DestroyedName is the file of destroyed keys in its directory: a line "ORG KEY SUM" for

@@ -14,7 +14,7 @@ import (
 	"syscall"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 // FileName is the name of the file of marks in its directory.

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/eventstore/streams"
 )
 

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/eventstore/mark"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain/strict"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/eventstore/streams"
 )
 

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"gatehouse/domain"
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 // RecordName is the name of the file in a data directory that records a restore.

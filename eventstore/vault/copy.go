@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 
 	"filippo.io/age"
 )

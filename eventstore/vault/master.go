@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 
 	"modernc.org/sqlite"
 	sqlitelib "modernc.org/sqlite/lib"

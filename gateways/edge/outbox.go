@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 	"gatehouse/gateways/edge/journal"
 	"gatehouse/schemas/wire"
 )

@@ -28,7 +28,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gatehouse/eventstore/durable"
+	"gatehouse/durable"
 )
 
 const (
