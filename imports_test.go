@@ -46,6 +46,7 @@ var allowed = []struct {
 	{"gateways/control", "projections/permissions eventstore eventstore/vault schemas schemas/wire domain", "answers gateways, and tells them what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/explain domain/schedule domain/unlock domain/strict", "one more foreign protocol"},
 	{"gateways/edge", "gateways/edge/journal durable schemas/wire", "a small program: neither rules nor store nor server"},
+	{"gateways/driver", "domain/unlock schemas/wire", "the port of devices: no rule and no store"},
 	{"gateways/edge/journal", "durable", "files alone"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},
