@@ -28,7 +28,7 @@ var allowed = []struct {
 	{"durable", "", "a file is a file, whoever keeps it: the service or a gateway"},
 	{"schemas/wire", "domain/unlock", "a gateway speaks it, and links no rule"},
 	{"schemas", "domain domain/strict domain/schedule domain/unlock schemas/wire", "the wire forms of what the domain defines"},
-	{"eventstore/vault", "durable", "keys know nothing of what they seal"},
+	{"eventstore/vault", "durable schemas/wire", "keys know nothing of what they seal, and tags are made one way"},
 	{"eventstore/budget", "", "places and turns know nothing of what they are taken for"},
 	{"eventstore/clock", "durable", "time knows nothing of what happens in it"},
 	{"eventstore/clustertest", "", "servers alone, for the tests of packages that know the ledger and of those that do not"},

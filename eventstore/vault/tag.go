@@ -1,15 +1,13 @@
 package vault
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"hash"
 	"log/slog"
 	"strconv"
 
 	"github.com/nats-io/nkeys"
+
+	"gatehouse/schemas/wire"
 )
 
 // maxTagVersion is one more than the greatest version of a tag key.
@@ -44,41 +42,13 @@ func (k TagKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, k.String()) }
 // LogValue logs the version.
 func (k TagKey) LogValue() slog.Value { return slog.IntValue(k.Version) }
 
-// Tag makes one tag, as [Tagger.Tag] does. The zero TagKey has none.
+// Tag makes one tag, as [wire.Tagger.Tag] does. The zero TagKey has none.
 func (k TagKey) Tag(kind, format, number string) [16]byte {
 	return k.Tagger().Tag(kind, format, number)
 }
 
 // Tagger returns a Tagger, which a reader keeps to make tags one after the other.
-func (k TagKey) Tagger() *Tagger {
-	t := &tagging{mac: hmac.New(sha256.New, k.secret.bytes()), text: make([]byte, 0, 64)}
-	return &Tagger{&t}
-}
-
-// A Tagger makes tags without allocating: setting up the hash for each costs several
-// times the tag itself. It is for one goroutine: each reader has its own.
-type Tagger struct{ to **tagging } // as in secret: it holds a key, and the last number read
-
-type tagging struct {
-	mac  hash.Hash
-	text []byte
-	sum  [sha256.Size]byte
-}
-
-// Tag returns the first 16 bytes of an HMAC-SHA-256 under the site's key. The input is
-// kind, format and number, each after its length in bytes (32 bits, big endian), so
-// that no two triples give one text.
-func (g *Tagger) Tag(kind, format, number string) [16]byte {
-	t := *g.to
-	t.text = t.text[:0]
-	for _, s := range [...]string{kind, format, number} {
-		t.text = binary.BigEndian.AppendUint32(t.text, uint32(len(s)))
-		t.text = append(t.text, s...)
-	}
-	t.mac.Reset()
-	t.mac.Write(t.text)
-	return [16]byte(t.mac.Sum(t.sum[:0]))
-}
+func (k TagKey) Tagger() *wire.Tagger { return wire.NewTagger(k.secret.bytes()) }
 
 // Seal seals the key to a gateway: box is the gateway's public key of the moment, an nkey
 // of X25519. It returns the public key of the sender, which is used once, and the sealed

@@ -225,7 +225,7 @@ func (n *node) fromState(org, site domain.ID) *unlock.Table {
 		key, err := n.b.vault.TagKey(n.b.t.Context(), string(org), string(site), int(at.TagKey()))
 		require.NoError(n.b.t, err)
 		rows, untagged := s.Rows(site, func(_ domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
-			return key.Tag(TagKind(kind), TagFormat(format), number), true
+			return key.Tag(TagKind(kind), wire.TagFormat(format), number), true
 		})
 		require.Empty(n.b.t, untagged)
 		table, err = unlock.NewTable(rows...)

@@ -25,7 +25,7 @@ type site struct {
 	wanted   uint32        // version of the key that the ledger wants for tags
 	since    time.Time     // when wanted last changed
 	key      *vault.TagKey // nil means not received yet
-	tagger   *vault.Tagger // of key; for Begin and Applied alone
+	tagger   *wire.Tagger  // of key; for Begin and Applied alone
 	before   *vault.TagKey // for reads, until all tags are made with key; nil means none
 	keyed    time.Time     // when key was received
 	untagged map[string]struct{}

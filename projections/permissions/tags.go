@@ -12,31 +12,16 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
-)
-
-// The inputs of a tag beside the number are the properties that a reader can tell. It
-// reads a fob, a card or a wristband alike, and a number without another format is raw.
-const (
-	tagCard   = "card"
-	tagPin    = "pin"
-	rawFormat = "raw"
+	"gatehouse/schemas/wire"
 )
 
 // TagKind is the kind under which the tag of a credential's number is made: "pin", or
 // "card" for everything that a card reader reads.
 func TagKind(kind domain.CredentialKind) string {
 	if kind == domain.KindPin {
-		return tagPin
+		return wire.TagPin
 	}
-	return tagCard
-}
-
-// TagFormat is the format under which the tag of a number is made.
-func TagFormat(format string) string {
-	if format == "" {
-		return rawFormat
-	}
-	return format
+	return wire.TagCard
 }
 
 // Tag makes the tag of a number as it is in the rows of a site; false means that the
@@ -56,7 +41,7 @@ func (p *Projector) Tag(orgID, siteID domain.ID, kind domain.CredentialKind, for
 	if key == nil {
 		return unlock.Tag{}, false
 	}
-	return key.Tag(TagKind(kind), TagFormat(format), number), true
+	return key.Tag(TagKind(kind), wire.TagFormat(format), number), true
 }
 
 // readKey is the key of the tags in the table; nil while it is not available.
@@ -84,7 +69,7 @@ func (s *site) tag(_ domain.ID, kind domain.CredentialKind, format, number strin
 	if !s.keyFits() {
 		return unlock.Tag{}, false
 	}
-	return s.tagger.Tag(TagKind(kind), TagFormat(format), number), true
+	return s.tagger.Tag(TagKind(kind), wire.TagFormat(format), number), true
 }
 
 // tagKeys are the keys of tags of an org's sites.
@@ -334,7 +319,7 @@ func (s *site) tagged(state *domain.State, ids []string) []unlock.Row {
 		}
 		delete(s.untagged, id)
 		copied := *r.(*unlock.Credential)
-		copied.Tag = tagger.Tag(TagKind(c.Kind), TagFormat(c.Format), number)
+		copied.Tag = tagger.Tag(TagKind(c.Kind), wire.TagFormat(c.Format), number)
 		put = append(put, &copied)
 	}
 	return put
