@@ -26,6 +26,7 @@ const (
 	AskTable   AskType = "table"   // the changes that it lacks, or all
 	AskKey     AskType = "key"     // the key of its site's tags
 	AskRecords AskType = "records" // to store records, which follow the request one a line
+	AskHistory AskType = "history" // its own records, for a box that takes the place of another
 )
 
 // Ask is a request of a gateway. It is one line of JSON; the records of [AskRecords] are
@@ -44,7 +45,9 @@ type Ask struct {
 	Version uint32 `json:"version,omitempty"`
 	Box     string `json:"box,omitempty"`
 	Proof   []byte `json:"proof,omitempty"`
-	// Page goes on where an answer to AskTable ended; empty begins.
+	// ClockErrorMS is how far the gateway's idea of the time may be wrong, in milliseconds.
+	ClockErrorMS uint32 `json:"clock_error_ms,omitempty"`
+	// Page goes on where an answer to AskTable or AskHistory ended; empty begins.
 	Page string `json:"page,omitempty"`
 	// Software is what runs at the gateway, for people.
 	Software string `json:"software,omitempty"`
@@ -66,6 +69,10 @@ type Answer struct {
 	// Epoch and N are the head of the site's table.
 	Epoch uint64 `json:"epoch,omitempty"`
 	N     uint64 `json:"n,omitempty"`
+	// Lost are the ranges that restores of the ledger lost, if the gateway asked with a
+	// table of an earlier epoch: it takes a table of the new one only if it saw nothing
+	// beyond them.
+	Lost []Lost `json:"lost,omitempty"`
 	// Base says that the messages behind the answer begin with a base.
 	Base bool `json:"base,omitempty"`
 	// Page is what the next request for the table must name; empty: these are the last.

@@ -22,6 +22,7 @@ type SiteTable struct {
 	signed    bool // by the key, the last change
 	key       ed25519.PublicKey
 	parts     []PermissionPart // of an incomplete delta
+	last      *PermissionDelta // the last change without its rows
 }
 
 // NewSiteTable begins with an empty table.
@@ -43,6 +44,28 @@ func (t *SiteTable) Verify(key ed25519.PublicKey) { t.key = key }
 // Signed reports whether the log's key signed the last change, and with its digest the
 // whole table. Earlier changes may be without: from before there were signatures.
 func (t *SiteTable) Signed() bool { return t.signed }
+
+// Voucher is the last change without its rows: its signature vouches for the whole table,
+// by the digest in it. Nil while there is none.
+func (t *SiteTable) Voucher() *PermissionDelta { return t.last }
+
+// Vouch takes the voucher of a table that was stored without a signature. It reports
+// whether the log's key signed it for exactly this table.
+func (t *SiteTable) Vouch(d *PermissionDelta) bool {
+	at, is := d.Head(), t.head
+	at.At, is.At = at.At.UTC(), is.At.UTC()
+	if d.Org != t.org || d.Site != t.site || at != is || !d.SignedBy(t.key) {
+		return false
+	}
+	t.signed, t.last = true, d
+	return true
+}
+
+// Clone is a table of its own that continues from this one.
+func (t *SiteTable) Clone() *SiteTable {
+	next := *t
+	return &next
+}
 
 // Head is the head of the table.
 func (t *SiteTable) Head() PermissionHead { return t.head }
@@ -105,6 +128,9 @@ func (t *SiteTable) apply(d *PermissionDelta) error {
 		return fmt.Errorf("%w: the delta at %d leads to digest %s, not to %s", ErrPermissions, d.N, next.Digest(), d.Digest)
 	}
 	t.table, t.head, t.signed = next, head, d.SignedBy(t.key)
+	bare := *d
+	bare.Put, bare.Delete = nil, nil
+	t.last = &bare
 	return nil
 }
 
@@ -123,8 +149,8 @@ type baseHeader struct {
 	Signature []byte `json:"signature,omitempty"`
 }
 
-// EncodeBase writes the base of a table, part by part, signed by the log's key. It emits
-// the bodies of the messages one after the other, without holding them all.
+// EncodeBase writes the base of a table, part by part, signed by the log's key if there is
+// one. It emits the bodies of the messages one after the other, without holding them all.
 func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, key ed25519.PrivateKey, emit func(body []byte) error) error {
 	w := newParts(org, site, head, func(p PermissionPart) error {
 		body, err := json.Marshal(p)
@@ -134,7 +160,9 @@ func EncodeBase(org, site ID, table *unlock.Table, head PermissionHead, key ed25
 		return emit(body)
 	})
 	whole := head.whole(org, site)
-	whole.Sign(key)
+	if key != nil {
+		whole.Sign(key)
+	}
 	first, err := json.Marshal(baseHeader{
 		Format: PermissionsFormat, Org: org, Site: site, Epoch: head.Epoch, N: head.N, Hash: head.Hash, At: head.At,
 		Digest: head.Digest, Rows: table.Len(), Signature: whole.Signature,
@@ -226,7 +254,7 @@ func (b *BaseReader) SiteTable(org, site ID, key ed25519.PublicKey) (*SiteTable,
 	t := ResumeSiteTable(org, site, table, at)
 	whole := at.whole(org, site)
 	whole.Signature = head.Signature
-	t.key, t.signed = key, whole.SignedBy(key)
+	t.key, t.signed, t.last = key, whole.SignedBy(key), whole
 	return t, nil
 }
 

@@ -35,3 +35,27 @@ func (d *PermissionDelta) Sign(key ed25519.PrivateKey) {
 func (d *PermissionDelta) SignedBy(key ed25519.PublicKey) bool {
 	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, d.Head().statement(d.Org, d.Site, d.PrevN, d.PrevDigest), d.Signature)
 }
+
+// Lost is a range of positions that a restore of the ledger lost, for good: the numbers
+// go on above it, in the epoch that begins there.
+type Lost struct {
+	Epoch uint64 `json:"epoch"` // that begins
+	From  uint64 `json:"from"`  // first number that was lost
+	To    uint64 `json:"to"`    // last one
+	// Signature is that of the log's key over the org and the fields above.
+	Signature []byte `json:"signature"`
+}
+
+func (l Lost) statement(org ID) []byte {
+	return fmt.Appendf(nil, "gatehouse lost 1\n%s\n%d\n%d\n%d\n", org, l.Epoch, l.From, l.To)
+}
+
+// Sign signs the range with the log's key.
+func (l *Lost) Sign(org ID, key ed25519.PrivateKey) {
+	l.Signature = ed25519.Sign(key, l.statement(org))
+}
+
+// SignedBy reports whether the log's key signed the range.
+func (l Lost) SignedBy(org ID, key ed25519.PublicKey) bool {
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, l.statement(org), l.Signature)
+}
