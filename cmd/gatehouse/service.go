@@ -29,6 +29,7 @@ import (
 	"gatehouse/gateways/admission"
 	"gatehouse/gateways/control"
 	"gatehouse/gateways/httpapi"
+	"gatehouse/gateways/receipts"
 	"gatehouse/projections/due"
 	"gatehouse/projections/permissions"
 )
@@ -60,6 +61,7 @@ type service struct {
 	held      *vault.Vault     // nil: another instance holds the vault
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
+	receipts  *receipts.Tracker
 	control   *control.Control
 	ending    context.CancelFunc // of what runs until the API is shut
 	running   sync.WaitGroup     // what ends with it
@@ -285,7 +287,11 @@ func (s *service) project(ctx context.Context) error {
 		publishing.Wait()
 		return err
 	})
-	s.control = control.New(control.Config{Conn: s.conn, Store: s.Store, Tables: s.Permissions, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	if s.receipts, err = receipts.New(receipts.Config{Conn: s.conn, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log}); err != nil {
+		return err
+	}
+	s.onStop(func(context.Context) error { return s.receipts.Close() })
+	s.control = control.New(control.Config{Conn: s.conn, Store: s.Store, Tables: s.Permissions, Receipts: s.receipts, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
 	s.onStop(s.control.Stop)
 	return nil
 }

@@ -29,7 +29,7 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 
 	for _, subject := range []string{
 		"tables.acme.north", "tables.acme.south",
-		"activity.acme.north.gw-1", "activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
+		"enforced.acme.gw-1", "enforced.acme.gw-2", "activity.acme.north.gw-1", "activity.acme.north.gw-2", "activity.acme.south.gw-1", "activity.other.north.gw-1", "control.acme.gw-2.ask", "control.acme.gw-2.do", "control.acme.gw-1.do",
 		eventstore.Subject("acme"), "permissions.acme.north", "refusals.acme", "vault.keys", requestSubject, "$SYS.REQ.SERVER.PING", "_INBOX.acme.gw-2.1", "_R_.1",
 		"$JS.API.INFO", "$JS.API.STREAM.INFO.LEDGER", "$JS.API.STREAM.UPDATE.ACTIVITY", "$JS.API.CONSUMER.CREATE.PERMISSIONS.mine.permissions.acme.north", "$JS.API.CONSUMER.MSG.NEXT.PERMISSIONS.gw-2",
 	} {
@@ -39,7 +39,7 @@ func TestAGatewayReachesItsOwnSubjectsAlone(t *testing.T) {
 	}
 	for _, subject := range []string{
 		">", "*.acme.>", "activity.>", "activity.acme.north.gw-1", "ledger.>", "permissions.>", "permissions.acme.north", "permissions.other.north", "events.>",
-		"tables.acme.south", "tables.other.north", "tables.acme.*", "tables.>",
+		"tables.acme.south", "tables.other.north", "tables.acme.*", "tables.>", "enforced.acme.gw-1", "enforced.>",
 		"control.acme.gw-2.do", "control.*.*.do", "_INBOX.>", "_INBOX.acme.gw-2.>", "_INBOX.acme.>", "$SYS.>", "$JS.>", "vault.>",
 	} {
 		_, err := nc.SubscribeSync(subject)

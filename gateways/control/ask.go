@@ -14,6 +14,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/eventstore"
+	"gatehouse/gateways/receipts"
 	"gatehouse/projections/permissions"
 	"gatehouse/schemas/wire"
 )
@@ -170,7 +171,8 @@ type question struct {
 	msg                *nats.Msg
 	budget             *asker // that it has a place of
 	org, gateway, site domain.ID
-	ledger             uint64 // the last commit of the org when its turn came
+	came               time.Time     // before the ledger's end was read
+	ledger             wire.Position // of the last commit of the org when its turn came
 	key                domain.GatewayKey
 	tagKey             int // version of the site's key of tags
 	ask                wire.Ask
@@ -229,11 +231,12 @@ func (c *Control) answerTo(ctx context.Context, q *question) (*wire.Answer, [][]
 // have retired the gateway an instant ago, and with it changed the key of tags. A
 // connection that is being cut off may still ask.
 func (c *Control) identify(ctx context.Context, q *question) error {
+	q.came = c.cfg.Now()
 	head, err := c.cfg.Store.Head(ctx, q.org)
 	if err != nil {
 		return err
 	}
-	q.ledger = head.N
+	q.ledger = head.Position()
 	return c.cfg.Store.View(ctx, q.org, func(s *domain.State, _ eventstore.Head) error {
 		g, ok := s.Gateways.Get(q.gateway)
 		if !ok || g.Retired != "" {
@@ -262,7 +265,7 @@ func (c *Control) lease(ctx context.Context, q *question) (*wire.Answer, error) 
 	}
 	waiting, cancel := context.WithTimeout(ctx, currentTime)
 	defer cancel()
-	if err := c.cfg.Tables.Wait(waiting, q.org, q.ledger); err != nil {
+	if err := c.cfg.Tables.Wait(waiting, q.org, q.ledger.N); err != nil {
 		return nil, err
 	}
 	head, ok := c.cfg.Tables.Head(q.org, q.site)
@@ -273,11 +276,38 @@ func (c *Control) lease(ctx context.Context, q *question) (*wire.Answer, error) 
 	asks := q.head()
 	if asks.Epoch == head.Epoch && asks.N == head.N && asks.Digest == head.Digest {
 		answer.Current = true
+		c.receive(q, answer, head)
 		return answer, nil
 	}
 	var err error
-	answer.Since, err = c.cfg.Tables.Since(ctx, q.org, q.site, asks)
-	return answer, err
+	if answer.Since, err = c.cfg.Tables.Since(ctx, q.org, q.site, asks); err != nil {
+		return answer, err
+	}
+	c.receive(q, answer, head)
+	return answer, nil
+}
+
+// receive takes the request for a lease as the receipt that it is. With the present table
+// the gateway enforces everything up to the ledger's end as read when the request came;
+// with an older one that was published, what that has. Devices that decide by themselves
+// enforce what was read back from them. The gateway counts its lease from a moment before
+// the request came, or from the first change that it lacks.
+func (c *Control) receive(q *question, answer *wire.Answer, head wire.PermissionHead) {
+	r := receipts.Receipt{Org: q.org, Site: q.site, Gateway: q.gateway, Table: q.head().Position(), Digest: q.ask.Digest, Current: answer.Current,
+		Asked: q.came, Anchor: q.came, Lacks: answer.Since, ClockErrorMS: q.ask.ClockErrorMS, DeviceN: q.ask.DeviceN}
+	switch {
+	case answer.Current:
+		r.Upto, r.Changed = q.ledger, head.At
+	case !answer.Since.Equal(permissions.NotOfTheSite):
+		r.Upto = r.Table
+	}
+	if !answer.Current && !answer.Since.IsZero() && answer.Since.Before(q.came) {
+		r.Anchor = answer.Since
+	}
+	if q.ask.DeviceN > 0 && q.ask.DeviceN < q.ask.N {
+		r.Upto = wire.Position{Epoch: r.Table.Epoch, N: min(r.Upto.N, q.ask.DeviceN)}
+	}
+	c.cfg.Receipts.Take(r)
 }
 
 // table gives a page of what the gateway's table lacks.

@@ -24,6 +24,7 @@ import (
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/admission"
+	"gatehouse/gateways/receipts"
 	"gatehouse/projections/permissions"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -47,10 +48,11 @@ type bed struct {
 // instance is an instance of the service.
 type instance struct {
 	*bed
-	store   *eventstore.Store
-	control *Control
-	tables  *permissions.Projector
-	conn    *nats.Conn
+	store    *eventstore.Store
+	control  *Control
+	tables   *permissions.Projector
+	receipts *receipts.Tracker
+	conn     *nats.Conn
 }
 
 func newBed(t *testing.T) *bed {
@@ -96,7 +98,9 @@ func (b *bed) instance() *instance {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = i.tables.Run(ctx) })
-	i.control = New(Config{Conn: conn, Store: i.store, Tables: i.tables, Keys: b.vault, Metrics: reg, Now: b.now, Log: quiet()})
+	i.receipts, err = receipts.New(receipts.Config{Conn: conn, Metrics: reg, Now: b.now, Log: quiet()})
+	require.NoError(b.t, err)
+	i.control = New(Config{Conn: conn, Store: i.store, Tables: i.tables, Receipts: i.receipts, Keys: b.vault, Metrics: reg, Now: b.now, Log: quiet()})
 	running.Go(func() { assert.NoError(b.t, i.control.Answer(ctx)) })
 	b.t.Cleanup(func() {
 		cancel()

@@ -47,6 +47,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/eventstore"
 	"gatehouse/eventstore/vault"
+	"gatehouse/gateways/receipts"
 	"gatehouse/schemas/wire"
 )
 
@@ -59,13 +60,15 @@ var Actor = domain.ServiceActor("control")
 
 // Config configures a Control. Every field is required.
 type Config struct {
-	Conn    *nats.Conn // to the account of the streams, which imports the subjects of the gateways' orders
-	Store   *eventstore.Store
-	Tables  Tables       // what is published
-	Keys    vault.Keeper // of tags
-	Metrics prometheus.Registerer
-	Now     func() time.Time // the clock
-	Log     *slog.Logger
+	Conn   *nats.Conn // to the account of the streams, which imports the subjects of the gateways' orders
+	Store  *eventstore.Store
+	Tables Tables // what is published
+	// Receipts is told what each gateway enforces.
+	Receipts *receipts.Tracker
+	Keys     vault.Keeper // of tags
+	Metrics  prometheus.Registerer
+	Now      func() time.Time // the clock
+	Log      *slog.Logger
 }
 
 // A Control sends the orders that commits of this instance ask for.

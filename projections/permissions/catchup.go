@@ -51,13 +51,17 @@ func (p *Projector) Head(org, site domain.ID) (head wire.PermissionHead, ok bool
 	return s.published.head, true
 }
 
+// NotOfTheSite is what [Projector.Since] says of a head that the site never had, or not
+// for long: before every commit.
+var NotOfTheSite = time.Unix(0, 0).UTC()
+
 // Since is the time of the commit of the first published change that a table with a head
-// lacks. It is zero when it lacks none, and the earliest time there is when the head is
-// none of the site's.
+// lacks. It is zero when it lacks none, and NotOfTheSite when the head is none of the
+// site's.
 func (p *Projector) Since(ctx context.Context, org, site domain.ID, head wire.PermissionHead) (time.Time, error) {
 	from, ok, err := p.after(ctx, org, site, head)
 	if err != nil || !ok {
-		return time.Unix(0, 0).UTC(), err
+		return NotOfTheSite, err
 	}
 	msg, err := p.stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(subject(org, site)))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {

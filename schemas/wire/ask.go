@@ -39,13 +39,17 @@ type Ask struct {
 	Epoch  uint64        `json:"epoch,omitempty"`
 	N      uint64        `json:"n,omitempty"`
 	Digest unlock.Digest `json:"digest,omitzero"`
+	// DeviceN is the last commit of which everything is in the devices that decide by
+	// themselves, as read back from them; none where the gateway decides for all doors.
+	DeviceN uint64 `json:"device_n,omitempty"`
 	// Version is that of the key of tags that is asked for; Box is the gateway's public
 	// key of the moment (X25519, an nkey that begins with X) to which the answer is sealed,
 	// and Proof the signature of its identity over both ([KeyStatement]).
 	Version uint32 `json:"version,omitempty"`
 	Box     string `json:"box,omitempty"`
 	Proof   []byte `json:"proof,omitempty"`
-	// ClockErrorMS is how far the gateway's idea of the time may be wrong, in milliseconds.
+	// ClockErrorMS is how far the gateway's idea of the time may be wrong, in milliseconds;
+	// none while it does not know.
 	ClockErrorMS uint32 `json:"clock_error_ms,omitempty"`
 	// Page goes on where an answer to AskTable or AskHistory ended; empty begins.
 	Page string `json:"page,omitempty"`

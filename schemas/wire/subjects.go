@@ -25,5 +25,14 @@ func TableSubject(org, site ID) string { return "tables." + string(org) + "." + 
 // With it (nats.CustomInboxPrefix) it receives no reply that is meant for another.
 func InboxPrefix(org, gateway ID) string { return "_INBOX." + string(org) + "." + string(gateway) }
 
+// ReceiptSubject is the subject on which the instances of the service tell each other what
+// a gateway enforces. No gateway may send or hear anything on it.
+func ReceiptSubject(org, gateway ID) string {
+	return "enforced." + string(org) + "." + string(gateway)
+}
+
+// EveryReceipt is the subject on which an instance hears what the others tell.
+const EveryReceipt = "enforced.*.*"
+
 // EveryAsk is the subject on which the service hears the requests of all gateways.
 const EveryAsk = "control.*.*.ask"
