@@ -27,7 +27,7 @@ var notUrgent = map[string][]string{
 	},
 	"it makes, names or connects things that nobody opens by it": {
 		"AddKeyStock", "AssignDoorToGateway", "ChangePerson", "ConnectSite", "CreateArea", "CreateDoor", "CreateOrg", "CreateSite", "CreateUnit",
-		"DefineSchedule", "RegisterGateway", "RegisterOrg", "RegisterPerson", "RenameArea", "RenameGroup", "RenameOrg", "RenameSite",
+		"DefineSchedule", "EnrolGateway", "RegisterGateway", "RegisterOrg", "RegisterPerson", "RenameArea", "RenameGroup", "RenameOrg", "RenameSite",
 		"RotateGatewayKey", "SetNotification", "SetUnitPrivacy",
 	},
 	"it records what was done": {"AcknowledgeReview", "RecordOverride", "ReleaseUnit", "RestoreLedger", "SettleRemoteUnlock"},
@@ -72,7 +72,7 @@ var fillNothing = map[string][]string{
 	"the tenant has access from the booking on":  {"UnitMovedIn"},
 	"other digits take the room of the old ones": {"PinRotated"},
 	"it says, names or records something": {
-		"AreaRenamed", "CredentialNumberKept", "GatewayDoorAssigned", "GatewayKeyRotated", "GroupRenamed", "LedgerRestored",
+		"AreaRenamed", "CredentialNumberKept", "GatewayDoorAssigned", "GatewayEnrolled", "GatewayKeyRotated", "GroupRenamed", "LedgerRestored",
 		"NotificationRequested", "NotificationSet", "OrgRenamed", "OverrideRecorded", "PersonChanged", "RemoteUnlockExecuted", "RemoteUnlockFailed",
 		"RemoteUnlockRequested", "ReviewAcknowledged", "ReviewRequired", "SiteConnected", "SiteRenamed", "UnitPrivacySet",
 	},

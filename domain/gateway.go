@@ -12,17 +12,31 @@ type Gateway struct {
 	ID        ID            `json:"id"`
 	Site      ID            `json:"site"`
 	Name      string        `json:"name,omitempty"`
-	PublicKey GatewayKey    `json:"public_key"`
+	PublicKey GatewayKey    `json:"public_key"`         // empty until it has enrolled
 	OldKeys   []GatewayKey  `json:"old_keys,omitempty"` // that it had before, the first one first
 	Retired   GatewayReason `json:"retired,omitempty"`  // why it serves no more, for good; empty: it serves
+	Enrolment Enrolment     `json:"enrolment,omitzero"` // the code by which it may enrol; none: there is no unused one
+	// EnrolledBy is the key of the code by which it last enrolled.
+	EnrolledBy EnrolmentKey `json:"enrolled_by,omitempty"`
 }
 
 func (g *Gateway) keys() []key[Gateway] {
-	k := []key[Gateway]{{GatewayBySite, g.Site}, {gatewayByKey, ID(g.PublicKey)}}
+	k := []key[Gateway]{{GatewayBySite, g.Site}}
+	if g.PublicKey != "" {
+		k = append(k, key[Gateway]{gatewayByKey, ID(g.PublicKey)})
+	}
 	for _, old := range g.OldKeys {
 		k = append(k, key[Gateway]{gatewayByKey, ID(old)})
 	}
 	return k
+}
+
+// takeKey gives the gateway another key. The one before never comes back.
+func (g *Gateway) takeKey(key GatewayKey) {
+	if g.PublicKey != "" && g.PublicKey != key {
+		g.OldKeys = append(slices.Clip(g.OldKeys), g.PublicKey)
+	}
+	g.PublicKey = key
 }
 
 // GatewayKey is the public key of a gateway: the text form of an nkey of a user.
@@ -81,23 +95,25 @@ func (r GatewayReason) check() error {
 
 var gatewayMessages = messages{
 	commands: []CommandType{
-		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect.", GatewayRegistered{}),
-		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more.", GatewayKeyRotated{}),
+		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect; without one it gets a code by which it enrols.", GatewayRegistered{}),
+		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more. Without a key it gets a code, and the old key is good until the code is used.", GatewayKeyRotated{}),
+		command[EnrolGateway]("Gives a gateway the public key that its box has made, by a code.", GatewayEnrolled{}),
 		command[RetireGateway]("Takes a gateway out of service for good: it is cut off. With a stolen one all PINs of its site end.", GatewayRetired{}, PinRevoked{}, PinLeaked{}),
 		command[AssignDoorToGateway]("Says which gateway opens a door; it is one at a time.", GatewayDoorAssigned{}),
 		command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{}),
 	},
-	events: []EventType{event[GatewayRegistered](1), event[GatewayKeyRotated](1), event[GatewayRetired](1),
+	events: []EventType{event[GatewayRegistered](1), event[GatewayKeyRotated](1), event[GatewayEnrolled](1), event[GatewayRetired](1),
 		event[GatewayDoorAssigned](1), event[GatewayDoorRemoved](1)},
 }
 
 // RegisterGateway registers a gateway of a site. The box makes its key, and only
-// the public half is told.
+// the public half is told: here, or by the box itself when it enrols.
 type RegisterGateway struct {
 	Gateway   ID         `json:"gateway,omitempty"` // empty: an id is made
 	Site      ID         `json:"site"`
 	Name      string     `json:"name,omitempty"`
-	PublicKey GatewayKey `json:"public_key"`
+	PublicKey GatewayKey `json:"public_key,omitempty"` // empty: the answer has a code by which the box enrols, good once and for a day
+	madeCode
 }
 
 func (RegisterGateway) permit() Permit       { return Permit{Role: RoleSystemManager} }
@@ -110,19 +126,32 @@ func (c RegisterGateway) decide(tx *Tx) *Refusal {
 	if tx.Gateways.Has(id) {
 		return refuse("gateway_exists", "gateway %s already exists; to change its key, send RotateGatewayKey", id).about(id)
 	}
-	if r := tx.checkNewKey(c.PublicKey); r != nil {
+	e := GatewayRegistered{Gateway: id, Site: c.Site, Name: c.Name, PublicKey: c.PublicKey}
+	if c.PublicKey == "" {
+		e.Enrolment = tx.newCode(c.madeCode)
+	}
+	if r := tx.checkKeyOrCode(e.PublicKey, e.Enrolment); r != nil {
 		return r
 	}
-	tx.emit(GatewayRegistered{Gateway: id, Site: c.Site, Name: c.Name, PublicKey: c.PublicKey})
+	tx.emit(e)
 	return nil
+}
+
+// checkKeyOrCode refuses a gateway that could never connect, and a key that is no new
+// one.
+func (tx *Tx) checkKeyOrCode(key GatewayKey, code Enrolment) *Refusal {
+	if code.Key != "" {
+		return nil
+	}
+	if r := required("public_key", string(key)); r != nil {
+		return r
+	}
+	return tx.checkNewKey(key)
 }
 
 // checkNewKey refuses a key that is or was the key of a gateway. A key that was
 // given up may be known to others, so it never comes back.
 func (tx *Tx) checkNewKey(key GatewayKey) *Refusal {
-	if r := required("public_key", string(key)); r != nil {
-		return r
-	}
 	for id := range tx.Gateways.Each(gatewayByKey, ID(key)) {
 		return refuse("gateway_key_used", "this key was already used by gateway %s; create a new key on the gateway", id).about(id)
 	}
@@ -134,18 +163,21 @@ type GatewayRegistered struct {
 	Gateway   ID         `json:"gateway"`
 	Site      ID         `json:"site"`
 	Name      string     `json:"name,omitempty"`
-	PublicKey GatewayKey `json:"public_key"`
+	PublicKey GatewayKey `json:"public_key,omitempty"` // empty: it has yet to enrol
+	Enrolment Enrolment  `json:"enrolment,omitzero"`   // the code by which it enrols; none with a key
 }
 
 func (e GatewayRegistered) fold(s *State, _ Moment) {
-	s.Gateways.Put(e.Gateway, Gateway{ID: e.Gateway, Site: e.Site, Name: e.Name, PublicKey: e.PublicKey})
+	s.Gateways.Put(e.Gateway, Gateway{ID: e.Gateway, Site: e.Site, Name: e.Name, PublicKey: e.PublicKey, Enrolment: e.Enrolment})
 }
 func (e GatewayRegistered) affectedSites(*State) []ID { return []ID{e.Site} }
 
-// RotateGatewayKey gives a gateway another public key.
+// RotateGatewayKey gives a gateway another public key, or a code with which another box
+// enrols in its place. A code that was given before is good no more.
 type RotateGatewayKey struct {
 	Gateway   ID         `json:"gateway"`
-	PublicKey GatewayKey `json:"public_key"`
+	PublicKey GatewayKey `json:"public_key,omitempty"` // empty: the answer has a code, good once and for a day; the key stays good until it is used
+	madeCode
 }
 
 func (RotateGatewayKey) permit() Permit         { return Permit{Role: RoleSystemManager} }
@@ -155,13 +187,21 @@ func (c RotateGatewayKey) decide(tx *Tx) *Refusal {
 	if r != nil {
 		return r
 	}
-	if g.PublicKey == c.PublicKey {
+	e := GatewayKeyRotated{Gateway: c.Gateway, PublicKey: c.PublicKey}
+	switch {
+	case c.PublicKey == "":
+		e.Enrolment = tx.newCode(c.madeCode)
+	case g.PublicKey != c.PublicKey:
+	case g.Enrolment.Key == "":
+		return nil
+	default: // the key stays, and the code is taken back
+		tx.emit(e)
 		return nil
 	}
-	if r := tx.checkNewKey(c.PublicKey); r != nil {
+	if r := tx.checkKeyOrCode(e.PublicKey, e.Enrolment); r != nil {
 		return r
 	}
-	tx.emit(GatewayKeyRotated(c))
+	tx.emit(e)
 	return nil
 }
 
@@ -175,16 +215,19 @@ func (tx *Tx) servingGateway(id ID) (*Gateway, *Refusal) {
 }
 
 // GatewayKeyRotated gives a gateway another public key; the one before is good no
-// more.
+// more. With a code in the place of the key, the one before is good until it is used.
 type GatewayKeyRotated struct {
 	Gateway   ID         `json:"gateway"`
-	PublicKey GatewayKey `json:"public_key"`
+	PublicKey GatewayKey `json:"public_key,omitempty"`
+	Enrolment Enrolment  `json:"enrolment,omitzero"`
 }
 
 func (e GatewayKeyRotated) fold(s *State, _ Moment) {
 	s.Gateways.Update(e.Gateway, func(g *Gateway) {
-		g.OldKeys = append(slices.Clip(g.OldKeys), g.PublicKey)
-		g.PublicKey = e.PublicKey
+		if e.PublicKey != "" {
+			g.takeKey(e.PublicKey)
+		}
+		g.Enrolment = e.Enrolment
 	})
 }
 func (e GatewayKeyRotated) affectedSites(s *State) []ID { return s.atGateway(e.Gateway).Sites }

@@ -69,6 +69,9 @@ func TestTheHiddenIsAnsweredAsTheUnknown(t *testing.T) {
 			if needs, ok := ptr.(Candidates); ok {
 				needs.SetCandidates(candidates(id))
 			}
+			if needs, ok := ptr.(Enrols); ok {
+				needs.SetCode(someCode)
+			}
 			eachName(reflect.ValueOf(ptr), func(field string, at reflect.Value) {
 				names++
 				was := at.Interface().(ID)

@@ -23,7 +23,7 @@ import (
 // ledger folds to the same state in one go, over a snapshot, and from what is
 // stored.
 func TestRandomCommands(t *testing.T) {
-	randomtest.Rapid(t, 20260302)
+	randomtest.Rapid(t, 20260303)
 	start := newWorld(t)
 	start.base("busy")
 	snapshot := start.marshal(start.state)
@@ -91,6 +91,9 @@ func sendRandom(rt *rapid.T, w *world, n int, accepted map[string]int) {
 	Complete(c.ID, ptr)
 	if needs, ok := ptr.(Candidates); ok {
 		needs.SetCandidates(candidates(c.ID))
+	}
+	if needs, ok := ptr.(Enrols); ok {
+		needs.SetCode(someCode)
 	}
 	cmd := typ.Command(ptr)
 	d, r := w.decideOnly(c, typ, cmd)
@@ -316,6 +319,9 @@ var someGatewayKeys = []GatewayKey{
 	"UDNNXUMEULKSN4PL3VOAN7NNSNM3EKDVTNGX66OWM2E7UJKKVWCUMJSD", "UCN6GKDXSWIHQCKAPYKEHH7RTDK37R644343Y5B4WNURI33BBNEADPBS",
 }
 
+// someCode is the key of every code that the random tests make.
+const someCode EnrolmentKey = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1"
+
 // someTexts are values of the types that do not take any text.
 var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[Role]():             {"system_manager", "staff", "guest"},
@@ -337,6 +343,7 @@ var someTexts = map[reflect.Type][]string{
 	reflect.TypeFor[UnlockOutcome]():    {"executed", "refused", "unreachable", "unknown"},
 	reflect.TypeFor[RefusalCode]():      {"deny_lockdown"},
 	reflect.TypeFor[GatewayReason]():    {"replaced", "stolen"},
+	reflect.TypeFor[EnrolmentKey]():     {string(someCode)},
 	reflect.TypeFor[GatewayKey]():       {string(someGatewayKeys[0]), string(someGatewayKeys[1]), string(someGatewayKeys[2]), string(someGatewayKeys[3])},
 }
 

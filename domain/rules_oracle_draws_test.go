@@ -234,6 +234,7 @@ var drawnWords = map[reflect.Type][]string{
 	reflect.TypeFor[domain.GroupOption]():      {"remote_unlock", "unlock_for", "admins_modify_settings"},
 	reflect.TypeFor[domain.Posture]():          {"unlocked", "free_access", "normal"},
 	reflect.TypeFor[domain.GatewayReason]():    {"replaced", "broken", "stolen"},
+	reflect.TypeFor[domain.EnrolmentKey]():     {strings.Repeat("a1", 32)},
 	reflect.TypeFor[domain.GatewayKey]():       {"UD2L2RSSDTT3K6EZVZXUZIE63XWGREZHVBVCEMWUUPZKJ442Y2FJ5XCP"},
 }
 
@@ -270,7 +271,7 @@ func (d drawer) text(typ reflect.Type, field string) string {
 // those of oftener, whose fields must fit each other.
 var seldom = []string{"RecordOverride", "RegisterOrg", "RestoreLedger", "RenameArea", "RenameGroup", "RenameOrg", "RenameSite", "SetNotification", "SetZoneRules", "ConnectSite",
 	"SettleConsequences", "SettleRemoteUnlock", "CreateOrg", "IssueToken", "RevokeToken", "CreateArea", "CreateSite", "ChangePerson",
-	"RegisterGateway", "RotateGatewayKey", "RetireGateway", "AssignDoorToGateway", "RemoveDoorFromGateway"}
+	"RegisterGateway", "RotateGatewayKey", "EnrolGateway", "RetireGateway", "AssignDoorToGateway", "RemoveDoorFromGateway"}
 
 var oftener = []string{
 	"AssignFob", "AssignFob", "IssuePin", "IssuePin", "IssueOneTimePin", "IssueMobileKey", "ShareAccess", "ShareAccess", "GrantRight", "GrantAuctionAccess",

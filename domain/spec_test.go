@@ -33,7 +33,8 @@ var update = flag.Bool("update", false, "rewrite what the specifications expect"
 // JSON array a list of commands; lines that begin with a blank go on with the one
 // before. The actor is the id of a person, service:<part> or bootstrap. The time
 // is the last one used, at first 2026-03-02T09:00:00Z. A line may end with "made"
-// and the digits that the service makes for the command to choose from. An effect is a line
+// and the digits that the service makes for the command to choose from, or the key of
+// the code that it makes. An effect is a line
 // "event.name {json}" (… instead of the JSON leaves it open), "refused code:
 // message" or "warning code: message". Personal values stand in clear.
 //

@@ -169,6 +169,9 @@ func (w *world) commandsOf(typ CommandType, id UUID, data string, made ...string
 		} else if ok {
 			c.SetCandidates(candidates(DeriveUUID(id, fmt.Sprintf("entry/%d", i))))
 		}
+		if c, ok := ptr.(Enrols); ok && len(made) > 0 {
+			c.SetCode(EnrolmentKey(made[0]))
+		}
 		cmds = append(cmds, typ.Command(ptr))
 	}
 	return cmds

@@ -145,7 +145,7 @@ func (r *registry) Begin(id domain.ID, s *domain.State, _ eventstore.Head) { r.t
 func (r *registry) Applied(id domain.ID, s *domain.State, c *schemas.Commit, _ eventstore.Head) {
 	for _, e := range c.Events {
 		switch e.Type {
-		case "gateway.registered", "gateway.key_rotated", "gateway.retired":
+		case "gateway.registered", "gateway.key_rotated", "gateway.enrolled", "gateway.retired":
 			r.take(id, s)
 			return
 		}
