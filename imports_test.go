@@ -49,6 +49,7 @@ var allowed = []struct {
 	{"gateways/edge", "gateways/edge/journal durable schemas/wire", "a small program: neither rules nor store nor server"},
 	{"gateways/driver", "domain/unlock schemas/wire", "the port of devices: no rule and no store"},
 	{"gateways/edge/journal", "durable", "files alone"},
+	{"gateways/edge/door", "domain/unlock gateways/driver schemas/wire", "one door: pure, with no clock and no device"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},
 	{"cmd/gatehouse/bulk", "cmd/gatehouse/client cmd/gatehouse/input gateways/httpapi gateways/local gateways/tables schemas domain domain/schedule domain/cardnumber", "speaks HTTP alone: the limits and forms of what it sends are those of the API"},

@@ -8,6 +8,9 @@
 //     reported as Offline, tried again, and reported as Online.
 //   - What a device says is reported once. Repeated messages of a device, such as those of
 //     an at-least-once protocol or of a stored state after a reconnect, are left out.
+//   - As soon as a device is reached, and behind Online, its present state is reported as
+//     far as it tells: where the leaf is, and whether fire, tamper and battery are as they
+//     should be. The door drops what it knows, and watches the leaf from then on.
 //   - What is old is said to be: an event of a device that numbers and dates its events has
 //     the instant at which it happened. A read that is older than a few seconds opens
 //     nothing, for nobody stands there any more.
