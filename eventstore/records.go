@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
 
@@ -55,4 +59,45 @@ func (s *Store) TakeRecords(ctx context.Context, org, site, gateway domain.ID, b
 		}
 		return wire.RecordsEnd{K: w.k, Boot: batch.Last.Boot, Prev: w.prev}, nil
 	}
+}
+
+// recordsPage is how many records one page of them has, at most: each is a read of its own.
+const recordsPage = 500
+
+// RecordsFrom gives the stored records of a gateway from a position of the stream on, as
+// many as have room in size bytes, at most 500. next is where the following page begins;
+// 0: there is none.
+func (s *Store) RecordsFrom(ctx context.Context, org, site, gateway domain.ID, from uint64, size int) (bodies [][]byte, next uint64, err error) {
+	w, err := s.ActivityWriter(ctx, org, site, gateway)
+	if err != nil {
+		return nil, 0, err
+	}
+	for {
+		msg, err := w.stream.GetMsg(ctx, from, jetstream.WithGetMsgSubject(w.subject))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return bodies, 0, nil
+		}
+		if err != nil {
+			return nil, 0, fmt.Errorf("eventstore: read the records of gateway %s: %w", gateway, err)
+		}
+		if size -= len(msg.Data) + 1; len(bodies) > 0 && (size < 0 || len(bodies) == recordsPage) {
+			return bodies, msg.Sequence, nil
+		}
+		bodies = append(bodies, msg.Data)
+		from = msg.Sequence + 1
+	}
+}
+
+// LostRanges gives the ranges of an org's numbers that restores lost, in order.
+func (s *Store) LostRanges(ctx context.Context, org domain.ID) (schemas.Ranges, error) {
+	o, err := s.org(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release(o)
+	if err := s.rlock(ctx, o); err != nil {
+		return nil, err
+	}
+	defer o.mu.RUnlock()
+	return slices.Clone(o.lost), nil
 }

@@ -291,7 +291,7 @@ func (s *service) project(ctx context.Context) error {
 		return err
 	}
 	s.onStop(func(context.Context) error { return s.receipts.Close() })
-	s.control = control.New(control.Config{Conn: s.conn, Store: s.Store, Tables: s.Permissions, Receipts: s.receipts, Keys: s.Keys, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
+	s.control = control.New(control.Config{Conn: s.conn, Store: s.Store, Tables: s.Permissions, Receipts: s.receipts, Keys: s.Keys, LogKey: s.logKey, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log})
 	s.onStop(s.control.Stop)
 	return nil
 }

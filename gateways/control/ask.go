@@ -220,6 +220,8 @@ func (c *Control) answerTo(ctx context.Context, q *question) (*wire.Answer, [][]
 	case wire.AskKey:
 		answer, err := c.tagKey(ctx, q)
 		return answer, nil, err
+	case wire.AskHistory:
+		return c.history(ctx, q)
 	case wire.AskRecords:
 		answer, err := c.takeRecords(ctx, q)
 		return answer, nil, err
@@ -273,13 +275,16 @@ func (c *Control) lease(ctx context.Context, q *question) (*wire.Answer, error) 
 		return nil, &wire.AskError{Code: wire.AskUnavailable, Message: fmt.Sprintf("the permissions of the site %s are not published yet; ask again", q.site), RetryMS: 1000}
 	}
 	answer := &wire.Answer{Site: wire.ID(q.site), Epoch: head.Epoch, N: head.N}
+	var err error
+	if answer.Lost, err = c.lost(ctx, q, head.Epoch); err != nil {
+		return nil, err
+	}
 	asks := q.head()
 	if asks.Epoch == head.Epoch && asks.N == head.N && asks.Digest == head.Digest {
 		answer.Current = true
 		c.receive(q, answer, head)
 		return answer, nil
 	}
-	var err error
 	if answer.Since, err = c.cfg.Tables.Since(ctx, q.org, q.site, asks); err != nil {
 		return answer, err
 	}

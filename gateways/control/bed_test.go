@@ -100,7 +100,7 @@ func (b *bed) instance() *instance {
 	running.Go(func() { _ = i.tables.Run(ctx) })
 	i.receipts, err = receipts.New(receipts.Config{Conn: conn, Metrics: reg, Now: b.now, Log: quiet()})
 	require.NoError(b.t, err)
-	i.control = New(Config{Conn: conn, Store: i.store, Tables: i.tables, Receipts: i.receipts, Keys: b.vault, Metrics: reg, Now: b.now, Log: quiet()})
+	i.control = New(Config{Conn: conn, Store: i.store, Tables: i.tables, Receipts: i.receipts, Keys: b.vault, LogKey: testLogKey, Metrics: reg, Now: b.now, Log: quiet()})
 	running.Go(func() { assert.NoError(b.t, i.control.Answer(ctx)) })
 	b.t.Cleanup(func() {
 		cancel()

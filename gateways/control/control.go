@@ -35,6 +35,7 @@ package control
 
 import (
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -65,7 +66,8 @@ type Config struct {
 	Tables Tables // what is published
 	// Receipts is told what each gateway enforces.
 	Receipts *receipts.Tracker
-	Keys     vault.Keeper // of tags
+	Keys     vault.Keeper       // of tags
+	LogKey   ed25519.PrivateKey // signs what a restore lost
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // the clock
 	Log      *slog.Logger

@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -53,8 +51,12 @@ type Outbox struct {
 	k       uint64 // of the last record
 	prev    wire.Hash
 	state   outboxState
+	synced  uint64 // counter of the last record that is durable
+	folded  uint64 // counter up to which records are needed here no more, once confirmed
 	dirty   bool
 	failed  error // of a sync: what was appended may be lost
+	// added has a value when there is something new to send.
+	added chan struct{}
 }
 
 // outboxState is kept beside the records.
@@ -75,129 +77,8 @@ type loss struct {
 	To    uint64 `json:"to,omitempty"`
 }
 
-// OpenOutbox opens the outbox in a directory, which it makes. A first record names what
-// the last run left torn or damaged.
-func OpenOutbox(dir string, gateway wire.ID, now func() time.Time) (*Outbox, error) {
-	o := &Outbox{dir: dir, gateway: gateway, now: now}
-	if err := o.readState(); err != nil {
-		return nil, err
-	}
-	o.boot, o.k, o.prev = o.state.Boot+1, o.state.K, o.state.Hash
-	err := journal.Finish(o.journalDir())
-	if err != nil {
-		return nil, err
-	}
-	if o.journal, err = journal.Open(o.journalDir()); err != nil {
-		return nil, err
-	}
-	kept, lost, err := o.scan()
-	if err != nil {
-		return nil, errors.Join(err, o.journal.Close())
-	}
-	if lost != nil && lost.Cause == "damaged" {
-		if err := o.replace(o.first, kept); err != nil {
-			return nil, err
-		}
-	}
-	// Records end below what the service has confirmed: those after them are lost here
-	// alone, and the count goes on behind them.
-	if o.k < o.state.K {
-		if err := o.replace(o.state.K+1, nil); err != nil {
-			return nil, err
-		}
-		o.first, o.k, o.prev = 0, o.state.K, o.state.Hash
-	}
-	o.state.Boot, o.state.Lost = o.boot, o.state.Lost || lost != nil && lost.Cause == "damaged"
-	err = o.writeState()
-	if lost != nil && err == nil {
-		err = o.Append(gapRecord(now(), *lost), true)
-	}
-	return o, err
-}
-
 func (o *Outbox) journalDir() string { return filepath.Join(o.dir, "records") }
 func (o *Outbox) stateFile() string  { return filepath.Join(o.dir, "outbox.json") }
-
-func (o *Outbox) readState() error {
-	body, err := os.ReadFile(o.stateFile())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("edge: %w", err)
-	}
-	if err := json.Unmarshal(body, &o.state); err != nil {
-		return fmt.Errorf("edge: %s cannot be read: %w", o.stateFile(), err)
-	}
-	return nil
-}
-
-// scan finds the end of the records here. kept are those before damage, if there is any.
-func (o *Outbox) scan() (kept [][]byte, lost *loss, err error) {
-	broken := false
-	err = o.journal.Read(0, func(number uint64, body []byte) bool {
-		a, err := wire.DecodeActivity(body)
-		if err != nil || a.K != number || a.Gateway != o.gateway || len(kept) > 0 && (a.K != o.k+1 || a.Prev != o.prev) {
-			broken = true
-			return false
-		}
-		if len(kept) == 0 {
-			o.first = a.K
-		}
-		o.k, o.prev, o.boot = a.K, wire.HashOf(body), max(o.boot, a.Boot+1)
-		kept = append(kept, body)
-		return true
-	})
-	switch {
-	case broken || errors.Is(err, journal.ErrDamaged):
-		return kept, &loss{Cause: "damaged"}, nil
-	case err != nil:
-		return nil, nil, err
-	case o.journal.Torn() > 0:
-		return nil, &loss{Cause: "torn", Bytes: o.journal.Torn()}, nil
-	}
-	return nil, nil, nil
-}
-
-// keptAside is how many journals that were replaced stay for somebody to look at.
-const keptAside = 3
-
-// replace puts other records in the place of those here. The last few journals that were
-// replaced stay beside it. They are numbered, as the clock of a box may stand or go back.
-func (o *Outbox) replace(first uint64, bodies [][]byte) error {
-	old, err := filepath.Glob(o.journalDir() + ".[0-9]*")
-	if err != nil {
-		return fmt.Errorf("edge: %w", err)
-	}
-	slices.Sort(old)
-	number := 1
-	if len(old) > 0 {
-		if _, err := fmt.Sscanf(filepath.Ext(old[len(old)-1]), ".%d", &number); err != nil {
-			return fmt.Errorf("edge: %s is no journal that was replaced: %w", old[len(old)-1], err)
-		}
-		number++
-	}
-	next, err := o.journal.Replace(first, bodies, fmt.Sprintf("%s.%06d", o.journalDir(), number))
-	if err != nil {
-		o.failed = errors.Join(ErrOutboxFull, err) // until a restart finds the one journal or the other
-		return o.failed
-	}
-	o.journal = next
-	for _, path := range old[:max(0, len(old)+1-keptAside)] {
-		if err := os.RemoveAll(path); err != nil {
-			return fmt.Errorf("edge: %w", err)
-		}
-	}
-	return nil
-}
-
-func gapRecord(now time.Time, l loss) *wire.Activity {
-	local, err := json.Marshal(l)
-	if err != nil {
-		panic(err) // numbers and a word
-	}
-	return &wire.Activity{Type: wire.RecordsGap, At: now, Local: local, Clock: wire.ClockRTC}
-}
 
 // Append puts a record behind the last one, and sets its gateway, boot, counter, prev and
 // recorded_at. With strict it returns once the record is durable, else the record is
@@ -220,11 +101,50 @@ func (o *Outbox) Append(a *wire.Activity, strict bool) error {
 		return errors.Join(ErrOutboxFull, err)
 	}
 	o.took(a, body)
+	select {
+	case o.added <- struct{}{}:
+	default:
+	}
 	if !strict {
 		o.syncSoon()
 		return nil
 	}
 	return o.sync()
+}
+
+// Added receives a value when there is something new to send.
+func (o *Outbox) Added() <-chan struct{} { return o.added }
+
+// Last is the counter of the last record.
+func (o *Outbox) Last() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.k
+}
+
+// Folded says up to which counter the records are needed here no more, once the service
+// has them. Without it they are needed for nothing else.
+func (o *Outbox) Folded(k uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.folded = k
+}
+
+// Each calls f with the records here from a counter on, in their order, until it returns
+// an error.
+func (o *Outbox) Each(from uint64, f func(*wire.Activity) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var failed error
+	err := o.journal.Read(from, func(_ uint64, body []byte) bool {
+		a, err := wire.DecodeActivity(body)
+		if err == nil {
+			err = f(a)
+		}
+		failed = err
+		return err == nil
+	})
+	return errors.Join(failed, err)
 }
 
 // place gives a record its place behind the last one, and returns its body.
@@ -260,12 +180,20 @@ func (o *Outbox) syncSoon() {
 	})
 }
 
-// sync makes everything durable. A disk that once failed to is not believed again until a
-// restart has read what it holds.
+// sync makes durable what was appended before. It lets go of mu meanwhile: a slow disk must
+// hold up no decision whose record need not be durable at once. A disk that once failed to
+// is not believed again until a restart has read what it holds.
 func (o *Outbox) sync() error {
 	o.dirty = false
-	if err := o.journal.Sync(); err != nil && o.failed == nil {
+	k, j := o.k, o.journal
+	o.mu.Unlock()
+	err := j.Sync()
+	o.mu.Lock()
+	switch {
+	case err != nil && o.failed == nil:
 		o.failed = errors.Join(ErrOutboxFull, err)
+	case err == nil && o.journal == j:
+		o.synced = max(o.synced, k)
 	}
 	return o.failed
 }
@@ -334,7 +262,7 @@ func (o *Outbox) renumber(end wire.RecordsEnd) error {
 		gap.RecordedAt = o.now().UTC()
 		waiting = append([]*wire.Activity{gap}, waiting...)
 	}
-	o.first, o.k, o.prev, o.boot = 0, end.K, end.Prev, max(o.boot, end.Boot+1)
+	o.first, o.k, o.prev, o.boot, o.synced = 0, end.K, end.Prev, max(o.boot, end.Boot+1), end.K
 	o.state.Boot = o.boot
 	var bodies [][]byte
 	for _, a := range waiting {
@@ -348,6 +276,7 @@ func (o *Outbox) renumber(end wire.RecordsEnd) error {
 	if err := o.replace(end.K+1, bodies); err != nil {
 		return err
 	}
+	o.synced = o.k
 	o.state.K, o.state.Hash, o.state.Lost = end.K, end.Prev, false
 	return o.writeState()
 }
@@ -361,7 +290,7 @@ func (o *Outbox) ack(end wire.RecordsEnd) error {
 	if err := o.writeState(); err != nil {
 		return err
 	}
-	return o.journal.Drop(end.K + 1)
+	return o.journal.Drop(min(end.K, o.folded) + 1)
 }
 
 func (o *Outbox) writeState() error {
@@ -384,13 +313,16 @@ func (o *Outbox) Next() (bodies [][]byte, err error) {
 		return nil, o.failed
 	}
 	// The service must never have what a power cut could still take away here.
-	if o.dirty {
+	if o.synced < o.k {
 		if err := o.sync(); err != nil {
 			return nil, err
 		}
 	}
 	size := 0
-	err = o.journal.Read(o.state.K+1, func(_ uint64, body []byte) bool {
+	err = o.journal.Read(o.state.K+1, func(number uint64, body []byte) bool {
+		if number > o.synced {
+			return false
+		}
 		if size += len(body) + 1; len(bodies) == wire.MaxRecords || size > wire.MaxRecordsSize {
 			return false
 		}
@@ -398,6 +330,13 @@ func (o *Outbox) Next() (bodies [][]byte, err error) {
 		return true
 	})
 	return bodies, err
+}
+
+// Confirmed is the counter of the last record that the service is known to have.
+func (o *Outbox) Confirmed() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.K
 }
 
 // Waiting is how many records the service has not confirmed.

@@ -28,7 +28,9 @@ const MaxDepth = 50
 var (
 	// ActivityBounds bound one record of a gateway.
 	ActivityBounds = Bounds{Size: 64 << 10, Items: 1000, Count: 10_000}
-	// OrderAnswerBounds bound the answer of a gateway to an order.
+	// OrderBounds bound an order.
+	OrderBounds = Bounds{Size: 8 << 10, Items: 20, Count: 100}
+	// OrderAnswerBounds bound the answer to an order.
 	OrderAnswerBounds = Bounds{Size: MaxOrderAnswer, Items: 10, Count: 100}
 	// AskBounds bound the first line of a request of a gateway, and of its answer.
 	AskBounds = Bounds{Size: 16 << 10, Items: 10, Count: 100}

@@ -36,6 +36,9 @@ func (d *PermissionDelta) SignedBy(key ed25519.PublicKey) bool {
 	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, d.Head().statement(d.Org, d.Site, d.PrevN, d.PrevDigest), d.Signature)
 }
 
+// MaxLost is how many ranges one answer tells.
+const MaxLost = 10
+
 // Lost is a range of positions that a restore of the ledger lost, for good: the numbers
 // go on above it, in the epoch that begins there.
 type Lost struct {

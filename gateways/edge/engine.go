@@ -1,0 +1,405 @@
+package edge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"gatehouse/domain/unlock"
+	"gatehouse/gateways/driver"
+	"gatehouse/gateways/edge/door"
+	"gatehouse/schemas/wire"
+)
+
+// DoorSettings are what is set for a door in the file of its gateway.
+type DoorSettings = door.Settings
+
+// DefaultHeld is how long a door may stay open where nothing else is set.
+const DefaultHeld = door.DefaultHeld
+
+const (
+	// eventsWaiting bounds what drivers have reported and nobody has looked at yet.
+	eventsWaiting = 1024
+	// lateRead is the age at which a read opens nothing: nobody stands there any more.
+	lateRead = 5 * time.Second
+	// saveEvery is how often state is stored, at least: what a power cut may take from the
+	// lease, and what has to be folded again at a start.
+	saveEvery = 30 * time.Second
+	// lookEvery is how often the engine looks what time has made due.
+	lookEvery = 200 * time.Millisecond
+	// enforcedEvery is how often a record tells the permissions by which this gateway decides.
+	enforcedEvery = time.Second
+)
+
+// engine decides and drives the doors. It is one goroutine: what happens is decided in the
+// order in which it is reported.
+type engine struct {
+	g       *Gateway
+	decider decider
+	local   *localState
+	doors   map[wire.ID]*doorState
+	ids     []wire.ID // of the doors, sorted
+
+	events  chan driver.Event
+	results chan result
+	do      chan func() // for other goroutines
+
+	orders   orders
+	letsIn   map[uint64]bool // grants, by counter, that let others in once somebody passed
+	enforced time.Time       // when that was last recorded
+	told     string          // digest that was recorded
+	saved    time.Time
+	looked   time.Time
+}
+
+// doorState is a door as the engine sees it.
+type doorState struct {
+	id       wire.ID
+	door     Door
+	machine  *door.Machine
+	commands chan door.Command
+	first    *awaiting // somebody who has to show a second factor
+	reply    map[uint64]func(error)
+}
+
+// result is what became of a command.
+type result struct {
+	door    *doorState
+	command door.Command
+	err     error
+}
+
+func newEngine(g *Gateway) (*engine, error) {
+	e := &engine{g: g, doors: map[wire.ID]*doorState{}, events: make(chan driver.Event, eventsWaiting), results: make(chan result, MaxDoors),
+		do: make(chan func()), letsIn: map[uint64]bool{}}
+	var err error
+	if e.local, err = readLocal(g.path("local.json")); err != nil {
+		g.cfg.Log.Error("the local state is made from the records that are here", "error", err)
+	}
+	e.local.Folded = min(e.local.Folded, g.outbox.Last())
+	if err := g.outbox.Each(e.local.Folded+1, func(a *wire.Activity) error {
+		if err := e.local.fold(a); err != nil {
+			g.cfg.Log.Error("a record is not folded into the local state", "error", err)
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	g.outbox.Folded(e.local.Folded)
+	e.decider = decider{gateway: g.cfg.ID, clock: g.clock, local: e.local, fire: map[wire.ID]bool{}}
+	e.ids = slices.Sorted(maps.Keys(g.cfg.Doors))
+	for _, id := range e.ids {
+		var s door.State
+		if body := e.local.Doors[id]; body != nil {
+			if err := json.Unmarshal(body, &s); err != nil {
+				g.cfg.Log.Error("the stored state of a door is not used", "door", id, "error", err)
+			}
+		}
+		d := g.cfg.Doors[id]
+		e.doors[id] = &doorState{id: id, door: d, machine: door.New(d.Settings, s), commands: make(chan door.Command, 64), reply: map[uint64]func(error){}}
+		e.decider.fire[id] = s.Fire
+	}
+	return e, nil
+}
+
+// run serves the doors until the context ends.
+func (e *engine) run(ctx context.Context, orders <-chan *nats.Msg) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	for _, id := range e.ids {
+		working.Go(func() { e.work(ctx, e.doors[id]) })
+	}
+	e.started()
+	timer := time.NewTicker(lookEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case ev := <-e.events:
+			e.happened(ev)
+		case msg := <-orders:
+			e.order(msg)
+		case r := <-e.results:
+			e.done(r)
+		case f := <-e.do:
+			f()
+		case <-e.g.swapped:
+			e.postures()
+			e.tellEnforced()
+		case <-timer.C:
+			e.look()
+		}
+	}
+}
+
+// exec runs a function in the engine's goroutine, and waits for it.
+func (e *engine) exec(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case e.do <- func() { f(); close(done) }:
+		<-done
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *engine) started() {
+	now := e.g.clock.now()
+	a := &wire.Activity{Type: wire.GatewayStarted, At: now.at}
+	e.about(a, now)
+	e.append(a, false)
+	e.postures()
+}
+
+// work carries out the commands of one door, one after the other.
+func (e *engine) work(ctx context.Context, d *doorState) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-d.commands:
+			doing, cancel := context.WithTimeout(ctx, commandTime)
+			err := guard(func() error { return d.door.Driver.Do(doing, d.id, c.Command) })
+			cancel()
+			select {
+			case e.results <- result{d, c, err}:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// commandTime is how long a device may take for a command.
+const commandTime = 10 * time.Second
+
+// happened takes an event of a device.
+func (e *engine) happened(ev driver.Event) {
+	now := e.g.clock.now()
+	d := e.doors[ev.Door]
+	switch {
+	case ev.Door == "" && (ev.Kind == driver.Fire || ev.Kind == driver.FireOver):
+		e.fireEverywhere(now, ev)
+	case d == nil:
+		e.g.cfg.Log.Warn("a driver reports an event of a door that this gateway does not have", "door", ev.Door, "kind", ev.Kind)
+	case ev.Kind == driver.Read:
+		e.read(d, now, ev)
+	default:
+		if ev.Kind == driver.Fire || ev.Kind == driver.FireOver {
+			e.decider.fire[d.id] = ev.Kind == driver.Fire
+		}
+		e.step(d, now, door.Happened(ev))
+	}
+}
+
+// fireEverywhere takes an event of the fire input of the whole gateway.
+func (e *engine) fireEverywhere(now reading, ev driver.Event) {
+	on := ev.Kind == driver.Fire
+	if e.decider.fire[""] == on {
+		return
+	}
+	e.decider.fire[""] = on
+	// The doors come first: nothing waits for a record here.
+	for _, id := range e.ids {
+		each := ev
+		each.Door = id
+		e.step(e.doors[id], now, door.Happened(each))
+	}
+}
+
+// step tells the machine of a door what happened, and does what follows.
+func (e *engine) step(d *doorState, now reading, in door.Input) {
+	for _, effect := range d.machine.Step(now.at, in) {
+		if c := effect.Command; c != nil {
+			e.command(d, *c)
+		}
+		if r := effect.Record; r != nil {
+			e.observed(d, r, now)
+		}
+	}
+	e.keepState(d)
+}
+
+// keepState notes the state of a door for the next save.
+func (e *engine) keepState(d *doorState) {
+	body, err := json.Marshal(d.machine.State())
+	if err != nil {
+		panic(err) // instants, numbers and words
+	}
+	e.local.Doors[d.id] = body
+}
+
+// command gives a command to the worker of the door. A device that is that far behind is
+// as good as lost.
+func (e *engine) command(d *doorState, c door.Command) {
+	select {
+	case d.commands <- c:
+	default:
+		select {
+		case e.results <- result{d, c, driver.ErrOffline}:
+		default: // nobody is told that the device did nothing, and nobody learns that it did
+		}
+	}
+}
+
+// done takes the result of a command.
+func (e *engine) done(r result) {
+	if r.err != nil {
+		e.g.metrics.failedCommands.Inc()
+		e.g.cfg.Log.Warn("a device did not do what it was told", "door", r.door.id, "action", r.command.Action, "error", r.err)
+	}
+	if reply := r.door.reply[r.command.Of]; reply != nil && r.command.Action == driver.Release {
+		delete(r.door.reply, r.command.Of)
+		reply(r.err)
+	}
+	e.step(r.door, e.g.clock.now(), door.Done{Command: r.command, Err: r.err})
+}
+
+// observed completes a record of a door machine and appends it.
+func (e *engine) observed(d *doorState, a *wire.Activity, now reading) {
+	a.Door = d.id
+	e.about(a, now)
+	if a.Type == wire.AccessTaken {
+		a.Local = encodePassage(e.passed(d, a))
+	}
+	e.append(a, false)
+	e.g.metrics.observed(a)
+}
+
+// passed is where somebody went who passed.
+func (e *engine) passed(d *doorState, a *wire.Activity) passage {
+	p := passage{Passed: true, LetsIn: e.letsIn[a.Of]}
+	delete(e.letsIn, a.Of)
+	if v := e.g.tables.view.Load(); v != nil {
+		if row := doorOf(v.table, d.id); row != nil {
+			p.To, p.From = wire.ID(row.AreaIn), wire.ID(row.AreaOut)
+			if a.Side == unlock.Out.String() {
+				p.To, p.From = p.From, p.To
+			}
+		}
+	}
+	return p
+}
+
+// about says by which table, clock and lease a record was made.
+func (e *engine) about(a *wire.Activity, now reading) {
+	if v := e.g.tables.view.Load(); v != nil && a.Position == "" {
+		a.Position, a.Digest = v.table.Position(), v.digest
+	}
+	timed(a, now)
+}
+
+// append keeps a record. It reports whether it is kept.
+func (e *engine) append(a *wire.Activity, strict bool) bool {
+	if err := e.g.outbox.Append(a, strict); err != nil {
+		e.g.status.unrecorded(err)
+		e.g.metrics.unrecorded.Inc()
+		e.g.cfg.Log.Error("a record cannot be kept", "type", a.Type, "door", a.Door, "error", err)
+		return false
+	}
+	e.g.status.unrecorded(nil)
+	if err := e.local.fold(a); err != nil {
+		panic(err) // we wrote it
+	}
+	return true
+}
+
+// look does what time has made due.
+func (e *engine) look() {
+	now := e.g.clock.now()
+	for _, id := range e.ids {
+		d := e.doors[id]
+		if due := d.machine.Due(); !due.IsZero() && !now.at.Before(due) {
+			e.step(d, now, door.Tick{})
+		}
+		e.secondInTime(d, now)
+	}
+	if now.at.Sub(e.looked).Abs() >= time.Second {
+		e.looked = now.at
+		e.postures()
+		e.releaseKeypads(now)
+		e.g.status.look(e, now)
+	}
+	e.tellEnforced()
+	if now.at.Sub(e.saved).Abs() >= saveEvery {
+		if err := e.save(); err != nil {
+			e.g.cfg.Log.Error("state cannot be stored", "error", err)
+		}
+		e.saved = now.at
+	}
+}
+
+// save stores the local state and that of clock and table.
+func (e *engine) save() error {
+	if v := e.g.tables.view.Load(); v != nil {
+		e.local.settle(v.table)
+	}
+	err := e.local.write(e.g.path("local.json"))
+	if err == nil {
+		e.g.outbox.Folded(e.local.Folded)
+	}
+	return errors.Join(err, e.g.store())
+}
+
+// postures tells every door what the table says of it, now.
+func (e *engine) postures() {
+	now := e.g.clock.now()
+	v := e.g.tables.view.Load()
+	for _, id := range e.ids {
+		d := e.doors[id]
+		p := d.machine.State().Posture
+		next := door.Posture{FireRelease: p.FireRelease}
+		if v != nil {
+			next = e.postureOf(v, d, now)
+		}
+		if next != p {
+			e.step(d, now, next)
+		}
+	}
+}
+
+// postureOf asks the table what a stranger is answered at the door: that is its posture.
+func (e *engine) postureOf(v *view, d *doorState, now reading) door.Posture {
+	a := e.decider.decide(question{view: v, older: e.g.offered.Load(), now: now, door: d.id, ask: unlock.Request{Side: unlock.In}, noFire: true})
+	row := doorOf(v.table, d.id)
+	return door.Posture{
+		Open:        a.Code == unlock.AllowPostureUnlocked,
+		Lockdown:    a.Failed.Has(unlock.DenyLockdown),
+		FireRelease: row != nil && row.FireRelease,
+	}
+}
+
+// tellEnforced records by which permissions this gateway decides, once they changed.
+func (e *engine) tellEnforced() {
+	v := e.g.tables.view.Load()
+	now := e.g.clock.now()
+	if v == nil || v.digest == e.told || now.at.Sub(e.enforced).Abs() < enforcedEvery {
+		return
+	}
+	a := &wire.Activity{Type: wire.PermissionsEnforced, At: now.at}
+	e.about(a, now)
+	if e.append(a, false) {
+		e.told, e.enforced = v.digest, now.at
+	}
+}
+
+// releaseKeypads records the end of lock-outs.
+func (e *engine) releaseKeypads(now reading) {
+	for _, id := range e.ids {
+		for _, side := range []unlock.Side{unlock.In, unlock.Out} {
+			until, locked := e.local.Locked[reader(id, side)]
+			if locked && unlock.InstantOf(now.at) >= until {
+				a := &wire.Activity{Type: wire.KeypadReleased, At: until.Time(), Door: id, Side: side.String()}
+				e.about(a, now)
+				e.append(a, false)
+			}
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package edge
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gatehouse/durable"
+	"gatehouse/gateways/driver"
+	"gatehouse/schemas/wire"
+)
+
+// Config configures a Gateway.
+type Config struct {
+	Dir           string // in which it keeps everything; one gateway alone may use it
+	Org, Site, ID wire.ID
+	Key           nkeys.KeyPair     // its identity
+	LogKey        ed25519.PublicKey // signs permissions
+	// Connect connects to the service with further options.
+	Connect func(...nats.Option) (*nats.Conn, error)
+	Doors   map[wire.ID]Door
+	Policy  Policy
+	// Software tells people what runs here.
+	Software string
+	Clocks   Clocks // of the machine; the zero value for the real ones
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
+}
+
+// Door is a door that the gateway opens.
+type Door struct {
+	Driver   driver.Driver
+	Settings DoorSettings
+}
+
+// Policy is what an operator decides of one gateway.
+type Policy struct {
+	// TagKeyInMemory keeps the key of tags off the disk. No card and no PIN opens then after
+	// a power cut that takes the network too.
+	TagKeyInMemory bool
+	// Strict makes each record durable before its door opens. Otherwise it is within
+	// 100 ms, and a power cut in between loses it.
+	Strict bool
+	// OpenUnrecorded opens doors also when a full or broken disk keeps no record.
+	OpenUnrecorded bool
+}
+
+// MaxDoors is how many doors one gateway opens at most.
+const MaxDoors = 256
+
+// A Gateway is a lock gateway. Make it with [Open], run it with [Gateway.Run].
+type Gateway struct {
+	cfg     Config
+	ctx     context.Context // of Run
+	cancel  context.CancelFunc
+	lock    *os.File
+	clock   *clock
+	tables  *tables
+	tags    *tags
+	outbox  *Outbox
+	engine  *engine
+	metrics *metrics
+
+	offered   atomic.Pointer[view] // a table of a later epoch that is not accepted yet
+	connected chan struct{}        // the connection was made again
+	swapped   chan struct{}        // there is another table
+	resumed   chan struct{}        // the service has told where the records end
+	status    status
+}
+
+// stored is what of a gateway outlives a start, beside table, records and local state.
+type stored struct {
+	Clock clockState `json:"clock"`
+	Epoch uint64     `json:"epoch"` // of the last table in force
+	N     uint64     `json:"n"`
+}
+
+func (g *Gateway) path(name string) string { return filepath.Join(g.cfg.Dir, name) }
+
+// Open opens a gateway: what it stored, as far as it is whole. It reaches for nothing
+// outside of its directory.
+func Open(cfg Config) (*Gateway, error) {
+	if len(cfg.Doors) > MaxDoors {
+		return nil, fmt.Errorf("edge: %d doors, at most %d are served by one gateway", len(cfg.Doors), MaxDoors)
+	}
+	g := &Gateway{cfg: cfg, connected: make(chan struct{}, 1), swapped: make(chan struct{}, 1), resumed: make(chan struct{}, 1)}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	err := os.MkdirAll(cfg.Dir, 0o700)
+	if err == nil {
+		g.lock, err = lockDir(g.path("lock"))
+	}
+	if err == nil {
+		err = g.open()
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.Close())
+	}
+	return g, nil
+}
+
+func (g *Gateway) open() error {
+	s, err := g.readStored()
+	if err != nil {
+		g.cfg.Log.Error("what the gateway stored of its state cannot be read", "error", err)
+	}
+	g.clock = newClock(g.cfg.Clocks, s.Clock)
+	g.tables, err = openTables(g.path("table"), g.cfg.Org, g.cfg.Site, g.cfg.LogKey, wire.Position{Epoch: s.Epoch, N: s.N})
+	if _, damaged := errors.AsType[*damagedTable](err); err != nil && !damaged {
+		return err
+	} else if damaged {
+		g.cfg.Log.Error("the stored permissions are not used; doors stay shut until the service gives others", "error", err)
+	}
+	keyPath := g.path("tag.key")
+	if g.cfg.Policy.TagKeyInMemory {
+		if err := os.RemoveAll(keyPath); err != nil {
+			return err
+		}
+		keyPath = ""
+	}
+	if g.tags, err = openTags(keyPath); err != nil {
+		g.cfg.Log.Error("the stored key of tags is not used", "error", err)
+	}
+	if g.outbox, err = OpenOutbox(g.path("outbox"), g.cfg.ID, func() time.Time { return g.clock.now().at }); err != nil {
+		return err
+	}
+	g.metrics = newMetrics(g.cfg.Metrics, g)
+	g.engine, err = newEngine(g)
+	return err
+}
+
+// readStored reads what was stored. Of what cannot be read nothing is used: then there is
+// no lease.
+func (g *Gateway) readStored() (s stored, err error) {
+	body, err := os.ReadFile(g.path("state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &s)
+	}
+	if err != nil {
+		return stored{}, err
+	}
+	return s, nil
+}
+
+// store stores the state.
+func (g *Gateway) store() error {
+	head := g.tables.view.Load().position()
+	body, err := json.Marshal(stored{Clock: g.clock.state(), Epoch: head.Epoch, N: head.N})
+	if err == nil {
+		err = durable.Replace(g.path("state.json"), body)
+	}
+	if err != nil {
+		return fmt.Errorf("edge: %w", err)
+	}
+	return nil
+}
+
+// position is that of the table; zero without one.
+func (v *view) position() wire.Position {
+	if v == nil {
+		return wire.Position{}
+	}
+	return v.head.Position()
+}
+
+// Run serves the doors until the context ends: also without the service, by what is stored.
+func (g *Gateway) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, g.cancel)()
+	nc, err := g.cfg.Connect(nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
+		nats.ConnectHandler(func(*nats.Conn) { signal(g.connected) }),
+		nats.ReconnectHandler(func(*nats.Conn) { signal(g.connected) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { g.disconnected(err) }))
+	if err != nil {
+		return fmt.Errorf("edge: connect to the service: %w", err)
+	}
+	defer nc.Close()
+	orders, err := g.listen(nc)
+	if err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	var failed [3]error
+	running.Go(func() { failed[0] = newLink(g, nc).run(g.ctx) })
+	running.Go(func() { failed[1] = g.upload(g.ctx, nc) })
+	running.Go(func() { failed[2] = g.engine.run(g.ctx, orders) })
+	for _, d := range g.drivers() {
+		running.Go(func() { g.drive(g.ctx, d) })
+	}
+	running.Wait()
+	return errors.Join(failed[:]...)
+}
+
+// drivers lists the drivers of the doors, each once, in the order of the doors.
+func (g *Gateway) drivers() (all []driver.Driver) {
+	for _, id := range slices.Sorted(maps.Keys(g.cfg.Doors)) {
+		if d := g.cfg.Doors[id].Driver; !slices.Contains(all, d) {
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// drive runs a driver, again after each failure: the doors of the others go on.
+func (g *Gateway) drive(ctx context.Context, d driver.Driver) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		err := guard(func() error {
+			return d.Run(ctx, func(e driver.Event) {
+				select {
+				case g.engine.events <- e:
+				case <-ctx.Done():
+				}
+			})
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		g.cfg.Log.Error("a driver ended; it is started again", "driver", fmt.Sprintf("%T", d), "error", err, "wait_ms", wait.Milliseconds())
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// guard turns a panic into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("edge: panic: %v", p)
+		}
+	}()
+	return f()
+}
+
+// signal makes a channel of capacity 1 have a value.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Close stores everything and closes the gateway. Run has ended, or never began.
+func (g *Gateway) Close() error {
+	g.cancel()
+	var failed []error
+	if g.engine != nil {
+		failed = append(failed, g.engine.save())
+	}
+	if g.outbox != nil {
+		failed = append(failed, g.outbox.Close())
+	}
+	if g.tables != nil && g.tables.journal != nil {
+		failed = append(failed, g.tables.close())
+	}
+	if g.lock != nil {
+		failed = append(failed, g.lock.Close())
+	}
+	return errors.Join(failed...)
+}

@@ -1,0 +1,81 @@
+package edge
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"gatehouse/domain"
+	"gatehouse/gateways/driver"
+	"gatehouse/schemas/wire"
+)
+
+func TestAFobOpensItsDoorAndTheRecordArrives(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	g.current(t)
+	g.device.show("123456")
+	g.device.show("999")
+	r := b.waitRecords(2, wire.AccessGranted, wire.AccessDenied)
+	assert.Equal(t, "allow_staff", r[0].Code)
+	assert.Equal(t, wire.ID("kim"), r[0].Person)
+	assert.Equal(t, wire.ID("fob"), r[0].Credential)
+	assert.Equal(t, wire.MethodFob, r[0].Method)
+	assert.Equal(t, wire.ClockService, r[0].Clock)
+	assert.False(t, r[0].LeaseEnd.IsZero())
+	assert.NotEmpty(t, r[0].Position)
+	assert.Equal(t, "deny_unknown_credential", r[1].Code)
+	assert.NotEmpty(t, r[1].Tag)
+	assert.Equal(t, 1, g.device.did(driver.Release))
+	g.device.report <- driver.Event{Kind: driver.Opened, Door: "gate"}
+	taken := b.waitRecords(1, wire.AccessTaken)
+	assert.Equal(t, r[0].K, taken[0].Of)
+}
+
+func TestARevocationIsEnforcedAtOnce(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	g.current(t)
+	result := b.do(&domain.RevokeRight{Grant: "kims"})
+	require.Eventually(t, func() bool { return g.Status(t.Context()).Position == result.Position.String() }, time.Minute, time.Millisecond)
+	g.device.show("123456")
+	r := b.waitRecords(1, wire.AccessDenied)
+	assert.Equal(t, "deny_no_access_right", r[0].Code)
+	assert.Zero(t, g.device.did(driver.Release))
+}
+
+func TestAGatewayThatIsCutOffDecidesAndBringsBackItsRecords(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	g.current(t)
+	b.waitRecords(1, wire.PermissionsEnforced)
+	b.stop()
+	for range 10 {
+		g.device.show("123456")
+	}
+	require.Eventually(t, func() bool { return g.device.did(driver.Release) == 10 }, time.Minute, time.Millisecond)
+	assert.Empty(t, b.records(wire.AccessGranted))
+	g.stop()
+	b.serve()
+	b.gateway().current(t)
+	b.waitRecords(10, wire.AccessGranted)
+}
+
+func TestAStartWhileCutOffIsUnsureOfTheTime(t *testing.T) {
+	b := newBed(t)
+	g := b.gateway()
+	g.current(t)
+	g.stop()
+	b.stop()
+	boot := Clocks{Wall: time.Now, Boot: func() time.Duration { return time.Since(processStart) }, ID: "another"}
+	g = b.gateway(func(c *Config) { c.Clocks = boot })
+	g.device.show("123456")
+	require.Eventually(t, func() bool { return g.device.did(driver.Release) == 1 }, time.Minute, time.Millisecond)
+	g.stop()
+	b.serve()
+	g = b.gateway()
+	r := b.waitRecords(1, wire.AccessGranted)
+	assert.Equal(t, wire.ClockUnsure, r[0].Clock)
+}

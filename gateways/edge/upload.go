@@ -1,0 +1,193 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"gatehouse/schemas/wire"
+)
+
+// uploadEvery is the least time between two requests to store records: what happens in
+// between goes together, and the service refuses a gateway that asks too often.
+const uploadEvery = 150 * time.Millisecond
+
+// request asks the service. Whatever it answers tells the time, and that it is there.
+func (g *Gateway) request(ctx context.Context, nc *nats.Conn, a *wire.Ask, lines [][]byte) (sent time.Duration, answer *wire.Answer, rest [][]byte, err error) {
+	body, err := wire.EncodeAsk(a, lines)
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	sent = g.clock.boot()
+	msg, err := nc.RequestWithContext(ctx, wire.AskSubject(g.cfg.Org, g.cfg.ID), body)
+	if err != nil {
+		return sent, nil, nil, fmt.Errorf("edge: ask for %s: %w", a.Type, err)
+	}
+	answer, rest, err = wire.DecodeAnswer(msg.Data)
+	if answer != nil && !answer.Time.IsZero() {
+		g.heard(sent, answer.Time)
+	}
+	return sent, answer, rest, err
+}
+
+// heard takes the time of the service.
+func (g *Gateway) heard(sent time.Duration, at time.Time) {
+	off := g.clock.hear(sent, at)
+	g.status.heard(g, off)
+}
+
+// upload sends the records to the service until the context ends.
+func (g *Gateway) upload(ctx context.Context, nc *nats.Conn) error {
+	again := time.NewTimer(time.Hour)
+	defer again.Stop()
+	ready := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.resumed:
+			ready = true
+		case <-g.outbox.Added():
+		case <-again.C:
+		}
+		if !ready {
+			continue
+		}
+		wait, err := g.uploadAll(ctx, nc)
+		if err != nil && ctx.Err() == nil {
+			g.failed("store records at the service", err)
+		}
+		if err != nil {
+			again.Reset(wait)
+		}
+	}
+}
+
+// uploadAll sends what waits. After an error it says how long to wait.
+func (g *Gateway) uploadAll(ctx context.Context, nc *nats.Conn) (time.Duration, error) {
+	for {
+		bodies, err := g.outbox.Next()
+		if err != nil || len(bodies) == 0 {
+			return askEvery, err
+		}
+		_, answer, _, err := g.request(ctx, nc, &wire.Ask{Type: wire.AskRecords}, bodies)
+		if answer != nil && answer.Records != nil {
+			// With a refusal too: what it says of the end decides what to send.
+			if e := g.resumeAt(ctx, *answer.Records); e != nil {
+				return askEvery, e
+			}
+		}
+		if err != nil {
+			return retryAfter(err, time.Second), err
+		}
+		g.metrics.uploaded.Add(float64(len(bodies)))
+		select {
+		case <-time.After(uploadEvery):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// resume takes where the records end at the service, on a new connection. A box that takes
+// the place of another gets the local state from its records first.
+func (g *Gateway) resume(ctx context.Context, nc *nats.Conn, end wire.RecordsEnd) error {
+	if end.K > 0 && g.outbox.Confirmed() == 0 {
+		if err := g.inherit(ctx, nc); err != nil {
+			return err
+		}
+	}
+	if err := g.resumeAt(ctx, end); err != nil {
+		return err
+	}
+	signal(g.resumed)
+	return nil
+}
+
+// resumeAt takes where the records end at the service. The engine waits meanwhile, as its
+// records may get other counters.
+func (g *Gateway) resumeAt(ctx context.Context, end wire.RecordsEnd) error {
+	var err error
+	stopped := g.engine.exec(ctx, func() {
+		if err = g.outbox.Resume(end); err == nil {
+			g.engine.local.Folded = g.outbox.Last() // what is here is folded, whatever its counter
+		}
+	})
+	g.status.cloned(errors.Is(err, ErrCloned))
+	return errors.Join(stopped, err)
+}
+
+// inherit folds the records that the service has into the local state.
+func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn) error {
+	past := newLocal()
+	a := &wire.Ask{Type: wire.AskHistory}
+	for range maxPages {
+		_, answer, lines, err := g.request(ctx, nc, a, nil)
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			r, err := wire.DecodeActivity(line)
+			if err == nil {
+				err = past.fold(r)
+			}
+			if err != nil {
+				g.cfg.Log.Error("a record of the past is not folded into the local state", "error", err)
+			}
+		}
+		if answer.Page == "" {
+			return g.engine.exec(ctx, func() { g.engine.local.inherit(past) })
+		}
+		a.Page = answer.Page
+		select {
+		case <-time.After(uploadEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return errors.New("edge: the records of the past have no end")
+}
+
+// adopt makes a table the one to decide by. One of a later epoch is taken only if nothing
+// that was seen here lies beyond what the restore lost: else only what both tables allow
+// is allowed.
+func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
+	before, next := g.tables.head(), c.table.Head()
+	if before.N > 0 && next.Epoch > before.Epoch && !covered(before, next, lost, g.cfg.Org, g.cfg.LogKey) {
+		g.offered.Store(&view{table: c.table.Table(), head: next, digest: next.Digest.String()})
+		g.status.unapplied(fmt.Errorf("the ledger was restored to before %s, which this gateway has seen, and does not say that it was lost", before.Position()))
+		signal(g.swapped)
+		return nil
+	}
+	if err := g.tables.adopt(c); err != nil {
+		return err
+	}
+	if next.Epoch != before.Epoch {
+		g.clock.drop()
+	}
+	g.offered.Store(nil)
+	g.status.unapplied(nil)
+	g.metrics.applied.Inc()
+	signal(g.swapped)
+	return nil
+}
+
+// covered reports whether the restores between two heads say of everything that was seen
+// up to the first that it is lost, or left it as it was.
+func covered(before, next wire.PermissionHead, lost []wire.Lost, org wire.ID, key []byte) bool {
+	for epoch := before.Epoch + 1; epoch <= next.Epoch; epoch++ {
+		found := false
+		for _, l := range lost {
+			found = found || l.Epoch == epoch && l.SignedBy(org, key) && before.N <= l.To
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
