@@ -46,7 +46,7 @@ var allowed = []struct {
 	{"gateways/receipts", "schemas/wire domain domain/unlock", "keeps what gateways say, and asks nobody"},
 	{"gateways/control", "gateways/receipts projections/permissions eventstore eventstore/vault schemas schemas/wire domain", "answers gateways, and tells them what commits ask for"},
 	{"gateways/httpapi", "gateways/local projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/explain domain/schedule domain/unlock domain/strict", "one more foreign protocol"},
-	{"gateways/edge", "gateways/edge/journal durable schemas/wire", "a small program: neither rules nor store nor server"},
+	{"gateways/edge", "gateways/driver gateways/edge/door gateways/edge/journal durable schemas/wire domain/unlock domain/cardnumber", "a small program: neither rules nor store nor server"},
 	{"gateways/driver", "domain/unlock schemas/wire", "the port of devices: no rule and no store"},
 	{"gateways/edge/journal", "durable", "files alone"},
 	{"gateways/edge/door", "domain/unlock gateways/driver schemas/wire", "one door: pure, with no clock and no device"},

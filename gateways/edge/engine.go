@@ -113,9 +113,9 @@ func (e *engine) run(ctx context.Context, orders <-chan *nats.Msg) error {
 	var working sync.WaitGroup
 	defer working.Wait()
 	for _, id := range e.ids {
-		working.Go(func() { e.work(ctx, e.doors[id]) })
+		working.Go(func() { _ = e.g.Guard("door", func() error { return e.work(ctx, e.doors[id]) }) })
 	}
-	e.started()
+	e.safely(e.started)
 	timer := time.NewTicker(lookEvery)
 	defer timer.Stop()
 	for {
@@ -123,27 +123,32 @@ func (e *engine) run(ctx context.Context, orders <-chan *nats.Msg) error {
 		case <-ctx.Done():
 			return nil
 		case ev := <-e.events:
-			e.happened(ev)
+			e.safely(func() { e.happened(ev) })
 		case msg := <-orders:
-			e.order(msg)
+			e.safely(func() { e.order(msg) })
 		case r := <-e.results:
-			e.done(r)
+			e.safely(func() { e.done(r) })
 		case f := <-e.do:
-			f()
+			e.safely(f)
 		case <-e.g.swapped:
-			e.postures()
-			e.tellEnforced()
+			e.safely(e.postures)
+			e.safely(e.tellEnforced)
 		case <-timer.C:
-			e.look()
+			e.safely(e.look)
 		}
 	}
+}
+
+// safely does one thing. A panic in it opens no door, and ends nothing else.
+func (e *engine) safely(f func()) {
+	_, _ = e.g.try("engine", func() error { f(); return nil })
 }
 
 // exec runs a function in the engine's goroutine, and waits for it.
 func (e *engine) exec(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
-	case e.do <- func() { f(); close(done) }:
+	case e.do <- func() { defer close(done); f() }:
 		<-done
 		return nil
 	case <-ctx.Done():
@@ -160,14 +165,14 @@ func (e *engine) started() {
 }
 
 // work carries out the commands of one door, one after the other.
-func (e *engine) work(ctx context.Context, d *doorState) {
+func (e *engine) work(ctx context.Context, d *doorState) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case c := <-d.commands:
 			doing, cancel := context.WithTimeout(ctx, commandTime)
-			err := guard(func() error { return d.door.Driver.Do(doing, d.id, c.Command) })
+			_, err := e.g.try("driver", func() error { return d.door.Driver.Do(doing, d.id, c.Command) })
 			cancel()
 			select {
 			case e.results <- result{d, c, err}:

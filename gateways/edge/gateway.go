@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -196,11 +197,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	var failed [3]error
-	running.Go(func() { failed[0] = newLink(g, nc).run(g.ctx) })
-	running.Go(func() { failed[1] = g.upload(g.ctx, nc) })
-	running.Go(func() { failed[2] = g.engine.run(g.ctx, orders) })
+	running.Go(func() { failed[0] = g.Guard("link", func() error { return newLink(g, nc).run(g.ctx) }) })
+	running.Go(func() { failed[1] = g.Guard("upload", func() error { return g.upload(g.ctx, nc) }) })
+	running.Go(func() { failed[2] = g.Guard("engine", func() error { return g.engine.run(g.ctx, orders) }) })
 	for _, d := range g.drivers() {
-		running.Go(func() { g.drive(g.ctx, d) })
+		running.Go(func() { _ = g.Guard("driver", func() error { return g.drive(g.ctx, d) }) })
 	}
 	running.Wait()
 	return errors.Join(failed[:]...)
@@ -217,35 +218,53 @@ func (g *Gateway) drivers() (all []driver.Driver) {
 }
 
 // drive runs a driver, again after each failure: the doors of the others go on.
-func (g *Gateway) drive(ctx context.Context, d driver.Driver) {
+func (g *Gateway) drive(ctx context.Context, d driver.Driver) error {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
-		err := guard(func() error {
-			return d.Run(ctx, func(e driver.Event) {
-				select {
-				case g.engine.events <- e:
-				case <-ctx.Done():
-				}
-			})
+		err := d.Run(ctx, func(e driver.Event) {
+			select {
+			case g.engine.events <- e:
+			case <-ctx.Done():
+			}
 		})
 		if ctx.Err() != nil {
-			return
+			return nil
 		}
 		g.cfg.Log.Error("a driver ended; it is started again", "driver", fmt.Sprintf("%T", d), "error", err, "wait_ms", wait.Milliseconds())
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		pause(ctx, wait)
+	}
+	return nil
+}
+
+// Guard runs a function of the gateway, and again a second after each panic, until it
+// returns or the gateway stops.
+func (g *Gateway) Guard(what string, f func() error) error {
+	for {
+		panicked, err := g.try(what, f)
+		if !panicked || g.ctx.Err() != nil {
+			return err
 		}
+		pause(g.ctx, time.Second)
 	}
 }
 
-// guard turns a panic into an error.
-func guard(f func() error) (err error) {
+// try runs a function and reports whether it panicked, which it logs.
+func (g *Gateway) try(what string, f func() error) (panicked bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("edge: panic: %v", p)
+			g.metrics.panics.Inc()
+			g.cfg.Log.Error("a part of the gateway panicked", "part", what, "panic", p, "stack", string(debug.Stack()))
+			panicked, err = true, fmt.Errorf("edge: %s panicked: %v", what, p)
 		}
 	}()
-	return f()
+	return false, f()
+}
+
+// pause waits, at most until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
 
 // signal makes a channel of capacity 1 have a value.

@@ -14,6 +14,7 @@ type metrics struct {
 	uploaded       prometheus.Counter
 	unrecorded     prometheus.Counter
 	failedCommands prometheus.Counter
+	panics         prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
@@ -27,13 +28,14 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
 		uploaded:       counter("gatehouse_gateway_records_uploaded_total", "Records that the service has stored."),
 		unrecorded:     counter("gatehouse_gateway_records_lost_total", "Records that could not be kept."),
 		failedCommands: counter("gatehouse_gateway_device_failures_total", "Commands that a device did not carry out or confirm."),
+		panics:         counter("gatehouse_gateway_panics_total", "Parts of the gateway that panicked and were started again."),
 	}
 	waiting := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gatehouse_gateway_records_waiting", Help: "Records that the service does not have yet."},
 		func() float64 { return float64(g.outbox.Waiting()) })
 	lease := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gatehouse_gateway_table_age_seconds", Help: "How long ago the table was known to be the present one."},
 		func() float64 { return g.clock.age().Seconds() })
 	if reg != nil {
-		reg.MustRegister(m.decisions, m.records, m.applied, m.uploaded, m.unrecorded, m.failedCommands, waiting, lease)
+		reg.MustRegister(m.decisions, m.records, m.applied, m.uploaded, m.unrecorded, m.failedCommands, m.panics, waiting, lease)
 	}
 	return m
 }

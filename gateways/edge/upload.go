@@ -86,9 +86,7 @@ func (g *Gateway) uploadAll(ctx context.Context, nc *nats.Conn) (time.Duration, 
 			return retryAfter(err, time.Second), err
 		}
 		g.metrics.uploaded.Add(float64(len(bodies)))
-		select {
-		case <-time.After(uploadEvery):
-		case <-ctx.Done():
+		if pause(ctx, uploadEvery); ctx.Err() != nil {
 			return 0, ctx.Err()
 		}
 	}
@@ -144,9 +142,7 @@ func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn) error {
 			return g.engine.exec(ctx, func() { g.engine.local.inherit(past) })
 		}
 		a.Page = answer.Page
-		select {
-		case <-time.After(uploadEvery):
-		case <-ctx.Done():
+		if pause(ctx, uploadEvery); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
