@@ -35,8 +35,8 @@ type Tagger func(site ID, kind CredentialKind, format, number string) (tag unloc
 
 // Leases of the two classes of door, in seconds.
 const (
-	leaseStandard = 15 * 60
-	leaseCritical = 30
+	LeaseStandard = 15 * 60
+	LeaseCritical = 30
 )
 
 // Rows returns the permission rows of a site, sorted by key; none when there is no such
@@ -249,8 +249,8 @@ func (m *rowMaker) siteRow() *unlock.Site {
 		Blackouts:      m.site.Closures(),
 		SharedUserFobs: m.site.Policy.FobHolders == "anyone", LockdownShutsOut: m.site.Policy.LockdownEgress == "shut",
 		FobSchedule:   string(m.site.Policy.FobSchedule),
-		LeaseStandard: leaseStandard,
-		LeaseCritical: leaseCritical,
+		LeaseStandard: LeaseStandard,
+		LeaseCritical: LeaseCritical,
 	}
 	switch p := m.site.Posture; {
 	case m.site.Lockdown != "":

@@ -19,6 +19,7 @@ type told struct {
 	Events   []toldEvent      `json:"events"`
 	Warnings []domain.Warning `json:"warnings"`
 	Impact   domain.Impact    `json:"impact"`
+	toldEnforcement
 }
 
 // toldEvent is an event of an answer.
@@ -58,6 +59,7 @@ func (w *world) tellAnswer(result []byte, asJSON bool, sent sentCommand) error {
 		fmt.Fprintf(&out, "%s, %s\n", sentence, t.Position)
 	}
 	t.tellWarnings(&out)
+	out.WriteString(t.toldEnforcement.sentence())
 	_, err = io.WriteString(w.stdout, out.String())
 	return err
 }

@@ -25,6 +25,8 @@ type doCmd struct {
 	IdempotencyKey string `placeholder:"KEY" help:"Key of the request: a second request with it has no effect of its own. Default: a new one."`
 	DryRun         bool   `help:"Change nothing, and show who would lose or gain access."`
 	IfPosition     string `placeholder:"POSITION" help:"Refuse unless the org is at this position, such as 1-42 from a dry run."`
+	Wait           string `enum:"enforced,no" default:"no" help:"enforced: wait until every gateway concerned enforces it, and tell which doors may still open, and until when."`
+	Timeout        string `placeholder:"DURATION" help:"With --wait, how long to wait at most, up to 30s. Default: 5s."`
 	OnBehalfOf     string `placeholder:"PERSON" help:"Act for another person; this needs the role staff."`
 	ZoneRules      bool   `help:"With --json, include the rules of the site's time zone, which are long."`
 	List           bool   `help:"List all commands, and who may send them."`
@@ -49,6 +51,10 @@ the whole answer as one line of JSON: {position, hash, at, events, warnings}.
 which doors, and which schedules would fall due for review. It shows the position for which
 this is true: with --if-position, the command is refused if anything has changed since.
 
+With --wait enforced the answer comes once every lock gateway with a door at a site whose
+permissions the command changed has taken the change over. If some do not in time, the
+command stands all the same, and the output tells until when their doors may still open.
+
 After RemoteUnlock it waits up to 6 s for the outcome. The exit code is 0 if the door
 opened, 3 if its gateway refused, 5 if no gateway was reached, and 1 if the outcome is
 unknown.
@@ -62,7 +68,8 @@ Examples:
   gatehouse do RegisterPerson --file people.json     # a list: all or nothing
   gatehouse do AssignFob --describe
   gatehouse do RevokeBooking booking=b-17 --dry-run
-  gatehouse do RevokeBooking booking=b-17 --if-position 1-42`
+  gatehouse do RevokeBooking booking=b-17 --if-position 1-42
+  gatehouse do RevokeBooking booking=b-17 --wait enforced --timeout 10s`
 }
 
 // Run sends the command, or tells about commands.
@@ -98,6 +105,12 @@ func (c *doCmd) Run(w *world) error {
 	}
 	if c.ZoneRules {
 		options.Set("zone_rules", "true")
+	}
+	if c.Wait == "enforced" {
+		options.Set("wait", c.Wait)
+	}
+	if c.Timeout != "" {
+		options.Set("timeout", c.Timeout)
 	}
 	result, err := remote.Command(w.ctx, c.Name, body, c.IdempotencyKey, options)
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 	"gatehouse/eventstore/budget"
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
+	"gatehouse/gateways/receipts"
 	"gatehouse/schemas"
 )
 
@@ -77,7 +78,9 @@ func newBed(t *testing.T, limits Limits) *bed {
 	t.Cleanup(func() { require.NoError(t, b.store.Close(context.Background())) })
 	secret, _ := newSecret()
 	b.bootstrap = BootstrapText(secret)
-	b.api, err = New(Config{Store: b.store, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
+	tracker, err := receipts.New(receipts.Config{Conn: conn, Metrics: registry, Now: b.clock, Log: quiet})
+	require.NoError(t, err)
+	b.api, err = New(Config{Receipts: tracker, Changed: b.changed, Store: b.store, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
 		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
 		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test", Limits: limits})
@@ -184,6 +187,18 @@ func (b *bed) set(at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.now = at
+}
+
+// changed stands for what is published: every commit changed the site north, but for the
+// registration of people, which changes no permissions.
+func (b *bed) changed(ctx context.Context, org domain.ID, n uint64) (sites []domain.ID, err error) {
+	err = b.store.Commits(ctx, org, n-1, n, func(c *schemas.Commit, _ []byte) error {
+		if c.Command != "RegisterPerson" {
+			sites = []domain.ID{"north"}
+		}
+		return nil
+	})
+	return sites, err
 }
 
 // table makes the permissions of a site from the state as it is.

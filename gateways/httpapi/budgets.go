@@ -23,6 +23,7 @@ type budgets struct {
 	bodies, urgentBodies *budget.Pool // bytes of bodies, from before they are read until the answer
 	requests, urgent     *budget.Pool // that are answered
 	waits                *budget.Pool // of them, those that wait for a position or an outcome
+	enforced             *budget.Pool // commands that are committed and wait for gateways; they have no other place any more
 	dryRuns              *budget.Pool
 	scans                *budget.Pool // lists of commits: each may read 20,000
 	folds                *budget.Pool // of the past: each holds a second state of its org
@@ -42,6 +43,7 @@ func newBudgets(l Limits, m *budget.Metrics) budgets {
 		requests:     pool("requests", 2*time.Second, shares{All: l.Concurrent, Org: at(2), Person: at(8), Token: at(8)}, shares{All: 256, Org: 128, Person: 96}),
 		urgent:       pool("urgent_requests", 4*time.Second, shares{All: 64, Org: 16, Person: 8}, shares{All: 256, Org: 64, Person: 32}),
 		waits:        pool("waits", 0, shares{All: at(2), Org: at(5), Person: at(20), Token: at(20)}, shares{}),
+		enforced:     pool("enforced", 0, shares{All: 512, Org: 128, Person: 32, Token: 32}, shares{}),
 		dryRuns:      pool("dry_runs", 5*time.Second, shares{All: 32, Org: 8, Person: 4}, shares{All: 128, Org: 32, Person: 16}),
 		scans:        pool("scans", 10*time.Second, shares{All: 8, Org: 4, Person: 2}, shares{All: 64, Org: 16, Person: 8}),
 		folds:        pool("folds", 20*time.Second, shares{All: 2, Org: 1}, shares{All: 32, Org: 4, Person: 2}),
@@ -124,6 +126,11 @@ func (a *API) admitted(next http.Handler) http.Handler {
 			return
 		}
 		defer leave()
+		infoOf(r.Context()).leave = func() {
+			r.Body = http.NoBody
+			leave()
+			free()
+		}
 		next.ServeHTTP(bodyRead{w}, r)
 	})
 }

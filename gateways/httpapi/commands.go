@@ -41,6 +41,7 @@ type CommandResult struct {
 	Warnings []domain.Warning `json:"warnings" doc:"effects of the accepted command that may not be intended; usually none"`
 	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is its first answer"`
 	Impact   *impact          `json:"impact,omitempty" doc:"of a dry run alone"`
+	Enforcement
 }
 
 // impact is what a command would do to what people can open.
@@ -76,7 +77,14 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 			if result.Impact != nil {
 				answer.Impact = &impact{*result.Impact}
 			}
-			a.write(w, r, http.StatusOK, answer)
+			status := http.StatusOK
+			if req.wait > 0 {
+				infoOf(r.Context()).leave()
+				if answer.Enforcement = a.awaitEnforced(r.Context(), req.wait, result); answer.Enforced == enforcedPending {
+					status = http.StatusAccepted
+				}
+			}
+			a.write(w, r, status, answer)
 			return
 		}
 	}
@@ -101,7 +109,8 @@ var zoneRulesSet = domain.EventName(domain.ZoneRulesSet{})
 type commandRequest struct {
 	eventstore.Request
 	rehearsal domain.UUID
-	zoneRules bool // the answer tells the transitions of zones too
+	wait      time.Duration // for gateways to enforce it, at most; 0: it does not wait
+	zoneRules bool          // the answer tells the transitions of zones too
 }
 
 // readCommand reads a request for a command: what is asked, and how.
@@ -143,9 +152,14 @@ func (a *API) readCommand(r *http.Request) (commandRequest, error) {
 
 // readOptions reads the query and the headers that say how a command is sent.
 func readOptions(r *http.Request, req *commandRequest) *Problem {
-	for name, values := range r.URL.Query() {
+	query := r.URL.Query()
+	for name, values := range query {
 		value := values[0]
 		switch name {
+		case "wait", "timeout":
+			if p := readWait(query, req); p != nil {
+				return p
+			}
 		case "dry_run":
 			dry, err := strconv.ParseBool(value)
 			if err != nil {
@@ -176,6 +190,9 @@ func readOptions(r *http.Request, req *commandRequest) *Problem {
 	}
 	if req.rehearsal != (domain.UUID{}) && (!req.DryRun || req.IfPosition != nil) {
 		return malformed("query.rehearsal", "requires dry_run=true, without if_position")
+	}
+	if req.wait > 0 && req.DryRun {
+		return malformed("query.wait", "a dry run changes nothing, so no gateway can enforce it; leave out one of wait and dry_run")
 	}
 	req.OnBehalfOf = domain.ID(r.Header.Get("On-Behalf-Of"))
 	return nil

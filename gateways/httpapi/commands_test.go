@@ -86,7 +86,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 		problem(http.StatusNotFound, "unknown_site")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=maybe", `{}`).problem(http.StatusBadRequest, "malformed")
 	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?dry_run=true&dry_run=false", `{"site":"north","name":"N"}`).problem(http.StatusBadRequest, "malformed")
-	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?wait=enforced", `{}`).problem(http.StatusBadRequest, "malformed")
+	b.ask(token, http.MethodPost, "/v1/orgs/acme/commands/RenameSite?waits=enforced", `{}`).problem(http.StatusBadRequest, "malformed")
 }
 
 func TestIfPosition(t *testing.T) {

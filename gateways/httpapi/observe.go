@@ -22,6 +22,8 @@ type info struct {
 	id     string // of the request
 	caller *caller
 	read   bool // the body is in memory, or there is none
+	// leave gives the places of the request back before its end; its body is gone then.
+	leave func()
 	// operator is set for a question about the instance by those who operate it.
 	operator bool
 }

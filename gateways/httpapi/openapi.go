@@ -211,14 +211,20 @@ func commandOperation(c domain.CommandType) object {
 	if len(c.Causes) > 0 {
 		description += " It may cause " + strings.Join(c.Causes, ", ") + "."
 	}
-	responses := object{"200": object{
-		"description": "The command was accepted, or had been before.",
-		"headers": object{
-			positionHeader:    header("the position of the org"),
-			"Idempotency-Key": header("id of the command; sent again with it, the command has no second effect"),
-		},
-		"content": object{"application/json": object{"schema": ref("CommandResult")}},
-	}}
+	accepted := func(text string) object {
+		return object{
+			"description": text,
+			"headers": object{
+				positionHeader:    header("the position of the org"),
+				"Idempotency-Key": header("id of the command; sent again with it, the command has no second effect"),
+			},
+			"content": object{"application/json": object{"schema": ref("CommandResult")}},
+		}
+	}
+	responses := object{
+		"200": accepted("The command was accepted, or had been before. With wait=enforced, every gateway that it concerns enforces it; enforced tells more."),
+		"202": accepted("With wait=enforced alone: the command was accepted, and some gateways did not enforce it in time."),
+	}
 	for status, text := range statusTexts {
 		responses[status] = object{"description": text,
 			"content": object{problemJSON: object{"schema": ref("Problem")}}}
@@ -246,6 +252,8 @@ var commandParameters = []object{
 		object{"type": "string", "maxLength": maxKey}),
 	parameter("header", "On-Behalf-Of", "id of the person for whom staff act; it is kept with the commit", object{"type": "string"}),
 	parameter("query", "dry_run", "change nothing; impact shows who would lose or gain access at which doors. Ids that the command leaves out are placeholders such as p-new-1, and are generated when it is committed", object{"type": "boolean"}),
+	parameter("query", "wait", "wait until every gateway with a door at a site whose permissions the command changed enforces it; else the answer is 202 and tells which doors may still open, and until when", object{"type": "string", "enum": []string{"enforced"}}),
+	parameter("query", "timeout", "with wait: how long to wait at most, such as 500ms or 10s, up to "+maxEnforceWait.String()+"; without it "+enforceWait.String(), object{"type": "string"}),
 	parameter("query", "zone_rules", "include all transitions of a time zone that the command sets; otherwise only its name and version", object{"type": "boolean"}),
 	parameter("query", "rehearsal", "with dry_run: decide on this rehearsal, after the commands that it accepted before", object{"type": "string", "format": "uuid"}),
 	parameter("query", "if_position", "refuse with version_conflict unless the org is at this position, such as 1-42",

@@ -38,6 +38,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/local"
+	"gatehouse/gateways/receipts"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -56,6 +57,11 @@ type Config struct {
 	// Accepted is optional: it is told of every command that this instance accepted,
 	// right after the commit, with what it led to. It must be quick.
 	Accepted func(org domain.ID, req eventstore.Request, result eventstore.Result)
+	// Receipts keeps what gateways enforce.
+	Receipts *receipts.Tracker
+	// Changed waits until a commit is published, and lists the sites whose permissions it
+	// changed.
+	Changed func(ctx context.Context, org domain.ID, n uint64) ([]domain.ID, error)
 	// Ready lists what keeps this instance from serving, none: it is ready; and what is
 	// amiss though it serves.
 	Ready func() (troubles, degraded []Trouble)

@@ -1,6 +1,7 @@
 package receipts
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -89,38 +90,41 @@ func (t *Tracker) Await(ctx context.Context, org domain.ID, gateways []domain.ID
 // ClassEnd is the instant up to which doors of one class may open by the table that their
 // gateway has.
 type ClassEnd struct {
-	Class unlock.DoorClass `json:"class"`
-	Ends  time.Time        `json:"ends"`
-	Doors int              `json:"doors"`
+	Class domain.DoorClass `json:"class"`
+	Doors int              `json:"doors" doc:"how many doors of the gateway are of it"`
+	Ends  time.Time        `json:"ends" doc:"of the lease, or 72 hours later if any of the doors then decides on its last table"`
 }
+
+// leases are the lengths of the leases of the classes.
+var leases = map[domain.DoorClass]time.Duration{domain.ClassStandard: domain.LeaseStandard * time.Second, domain.ClassCritical: domain.LeaseCritical * time.Second}
 
 // Ends tells until when doors of the gateway may open by the table that it has now. Each
 // class has the latest of its doors: the end of the lease, or for a door with last_table
-// 72 hours later. unbounded says that a device decides by itself, which no
-// lease ends.
-func (s *Sight) Ends(site *unlock.Site, doors []*unlock.Door) (ends []ClassEnd, latest time.Time, unbounded bool) {
-	for _, class := range []unlock.DoorClass{unlock.Standard, unlock.Critical} {
-		length := site.LeaseStandard
-		if class == unlock.Critical {
-			length = site.LeaseCritical
-		}
-		e := ClassEnd{Class: class, Ends: s.Begun.Add(time.Duration(length) * time.Second)}
-		beyond := false
+// 72 hours later. No lease ends what a device decides by itself, which DeviceN shows.
+func (s *Sight) Ends(doors []*domain.Door) (ends []ClassEnd) {
+	for _, class := range []domain.DoorClass{domain.ClassStandard, domain.ClassCritical} {
+		e := ClassEnd{Class: class}
 		for _, d := range doors {
-			if d.Class == class {
-				e.Doors++
-				beyond = beyond || d.AfterLease == unlock.LastTable
+			if cmp.Or(d.Class, domain.ClassStandard) != class {
+				continue
 			}
-		}
-		if beyond {
-			e.Ends = e.Ends.Add(unlock.LastTableCeiling * time.Nanosecond)
+			e.Doors++
+			if end := s.End(d); end.After(e.Ends) {
+				e.Ends = end
+			}
 		}
 		if e.Doors > 0 {
 			ends = append(ends, e)
-			if e.Ends.After(latest) {
-				latest = e.Ends
-			}
 		}
 	}
-	return ends, latest, s.DeviceN > 0
+	return ends
+}
+
+// End is until when a door of the gateway may open by the table that it has now.
+func (s *Sight) End(d *domain.Door) time.Time {
+	end := s.Begun.Add(leases[cmp.Or(d.Class, domain.ClassStandard)])
+	if d.AfterLease == domain.AfterLeaseLastTable {
+		end = end.Add(unlock.LastTableCeiling * time.Nanosecond)
+	}
+	return end
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
-	"gatehouse/domain/unlock"
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/schemas/wire"
 )
@@ -153,23 +152,13 @@ func TestWhatIsKeptOfGatewaysIsBounded(t *testing.T) {
 
 func TestHowLongDoorsMayOpenByAnOlderTable(t *testing.T) {
 	begun := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	site := &unlock.Site{LeaseStandard: 900, LeaseCritical: 30}
 	s := Sight{Begun: begun}
-	standard, critical := &unlock.Door{Class: unlock.Standard}, &unlock.Door{Class: unlock.Critical}
-	lasting := &unlock.Door{Class: unlock.Critical, AfterLease: unlock.LastTable}
-
-	ends, latest, unbounded := s.Ends(site, []*unlock.Door{standard, critical, standard})
-	assert.Equal(t, []ClassEnd{{unlock.Standard, begun.Add(15 * time.Minute), 2}, {unlock.Critical, begun.Add(30 * time.Second), 1}}, ends)
-	assert.Equal(t, begun.Add(15*time.Minute), latest)
-	assert.False(t, unbounded)
-
-	ends, latest, _ = s.Ends(site, []*unlock.Door{critical, lasting})
-	assert.Equal(t, []ClassEnd{{unlock.Critical, begun.Add(72*time.Hour + 30*time.Second), 2}}, ends)
-	assert.Equal(t, begun.Add(72*time.Hour+30*time.Second), latest)
-
-	s.DeviceN = 7
-	_, _, unbounded = s.Ends(site, []*unlock.Door{standard})
-	assert.True(t, unbounded, "a device that decides by itself has no lease")
+	standard, critical := &domain.Door{}, &domain.Door{Class: domain.ClassCritical}
+	lasting := &domain.Door{Class: domain.ClassCritical, AfterLease: domain.AfterLeaseLastTable}
+	assert.Equal(t, []ClassEnd{{domain.ClassStandard, 2, begun.Add(15 * time.Minute)}, {domain.ClassCritical, 1, begun.Add(30 * time.Second)}},
+		s.Ends([]*domain.Door{standard, critical, standard}))
+	assert.Equal(t, []ClassEnd{{domain.ClassCritical, 2, begun.Add(72*time.Hour + 30*time.Second)}}, s.Ends([]*domain.Door{lasting, critical}))
+	assert.Empty(t, s.Ends(nil))
 }
 
 func TestMetricsTellOfGatewaysThatLag(t *testing.T) {

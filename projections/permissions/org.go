@@ -46,6 +46,7 @@ type org struct {
 	asked   bool        // the cursor must be written now
 	delay   *time.Timer // until it is written
 	moved   chan struct{}
+	changes changes
 }
 
 // entry is a delta that waits to be published.
@@ -65,7 +66,7 @@ type entry struct {
 func (e *entry) rows() int { return len(e.put) + len(e.gone) }
 
 func newOrg(p *Projector, id domain.ID, pub published, head eventstore.Head) *org {
-	o := &org{id: id, p: p, head: head, found: pub.sites, durable: pub.done, moved: make(chan struct{}), cursor: pub.cursor}
+	o := &org{id: id, p: p, head: head, found: pub.sites, durable: pub.done, moved: make(chan struct{}), cursor: pub.cursor, changes: changes{after: head.N}}
 	if pub.none() {
 		o.durable = 0
 	}
@@ -144,6 +145,7 @@ func (o *org) applied(state *domain.State, head eventstore.Head) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.head = head
+	var changed []domain.ID
 	untagged := false
 	for _, change := range state.TakeChanges(o.tag) {
 		s := o.site(change.Site)
@@ -155,9 +157,12 @@ func (o *org) applied(state *domain.State, head eventstore.Head) {
 			o.sites.Store(&sites)
 			untagged = true
 		}
-		s.apply(change)
+		if s.apply(change) {
+			changed = append(changed, s.id)
+		}
 		untagged = untagged || s.lacksTags()
 	}
+	o.changes.note(head.N, changed)
 	o.merge()
 	o.delayCursor()
 	if untagged {

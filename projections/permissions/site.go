@@ -124,13 +124,14 @@ func everyKey(t *unlock.Table, rows []unlock.Row) []unlock.Key {
 	return gone
 }
 
-// apply applies the changes of a commit. The caller holds the org's lock.
-func (s *site) apply(c domain.SiteChange) {
+// apply applies the changes of a commit, and reports whether any row changed. The caller
+// holds the org's lock.
+func (s *site) apply(c domain.SiteChange) bool {
 	c = s.complete(c)
 	before := s.table.Load()
 	c.Put, c.Delete = differing(before, c.Put, c.Delete, s.tagVersion())
 	if len(c.Put)+len(c.Delete) == 0 {
-		return
+		return false
 	}
 	head := s.org.position()
 	after := s.change(head, before, &c)
@@ -140,6 +141,7 @@ func (s *site) apply(c domain.SiteChange) {
 		cause = wire.CauseBegin
 	}
 	s.org.enqueue(&entry{site: s, cause: cause, head: head, put: c.Put, gone: c.Delete, before: before, after: after})
+	return true
 }
 
 // complete sets the fields of rows that the state does not have: the version of the tag
