@@ -98,6 +98,10 @@ var block struct {
 	next  int
 }
 
+// Port returns a port of 127.0.0.1 that nothing listens on, and that no other test takes,
+// for a server that has to be told its port.
+func Port(t testing.TB) int { return port(t) }
+
 // port returns one of this process that nothing listens on, each in turn.
 func port(t testing.TB) int {
 	t.Helper()
