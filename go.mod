@@ -29,7 +29,12 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require github.com/google/renameio/v2 v2.0.2
+require (
+	github.com/eclipse/paho.mqtt.golang v1.5.1
+	github.com/google/renameio/v2 v2.0.2
+)
+
+require github.com/gorilla/websocket v1.5.3 // indirect
 
 require (
 	filippo.io/hpke v0.4.0 // indirect

@@ -48,6 +48,7 @@ var allowed = []struct {
 	{"gateways/edge", "gateways/driver gateways/edge/door gateways/edge/journal durable schemas/wire domain/unlock domain/cardnumber", "a small program: neither rules nor store nor server"},
 	{"gateways/httpapi", "gateways/local gateways/receipts projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/explain domain/schedule domain/unlock domain/strict", "one more foreign protocol"},
 	{"gateways/driver", "domain/unlock schemas/wire", "the port of devices: no rule and no store"},
+	{"gateways/mqtt", "domain/unlock gateways/driver schemas/wire", "a driver: it speaks to devices and knows no rule"},
 	{"gateways/edge/journal", "durable", "files alone"},
 	{"gateways/edge/door", "domain/unlock gateways/driver schemas/wire", "one door: pure, with no clock and no device"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},

@@ -1,0 +1,379 @@
+package mqtt
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"gatehouse/domain/unlock"
+	"gatehouse/gateways/driver"
+	"gatehouse/schemas/wire"
+)
+
+const (
+	// maxQueued is how many events of a door wait for the gateway; more are counted as
+	// missed, and states are compared again later.
+	maxQueued = 256
+	// again is how long the same message of a topic is a repetition, not a second event. A
+	// device that lost the answer of its broker sends it again, and nothing shows that.
+	again = 2 * time.Second
+	// settle is how long a bolt that moved waits for the message that says who moved it.
+	settle = 2 * time.Second
+	// ourOwn is how long after an order a movement of the bolt is its effect.
+	ourOwn = 30 * time.Second
+)
+
+// trit is a state that may be unknown.
+type trit uint8
+
+const (
+	unknown trit = iota
+	off
+	on
+)
+
+func tritOf(b bool) trit {
+	if b {
+		return on
+	}
+	return off
+}
+
+// door is what the driver knows of a door. The driver's lock guards it.
+type door struct {
+	id     wire.ID
+	device *device // nil: it has not described itself yet
+	turn   chan struct{}
+
+	state    map[subject]trit // as last told; presence is whether it is there
+	told     map[subject]trit // as last reported
+	up       map[string]bool  // by availability topic
+	heard    trit             // whether the broker grants each of its topics; unknown: it was not asked yet
+	says     trit             // whether the device says that it is there
+	waited   bool             // long enough for availability topics that tell nothing
+	queue    []driver.Event
+	missed   uint64                // events that did not fit
+	stale    bool                  // a change of state did not fit
+	last     map[string]repetition // of the messages of each topic
+	sources  []string              // of the last events that the device numbered
+	mover    mover                 // who is about to move the bolt
+	moved    time.Time             // when the bolt moved without an explanation; zero: it did not
+	waiter   *waiter               // of the order that waits for its confirmation
+	ordered  time.Time             // when the last order was sent
+	awaited  trit                  // where our last order moves the bolt
+	ourMove  bool                  // the bolt is where an order of ours brought it
+	held     bool                  // it was told to stay open
+	relockAt time.Time             // when it is locked again; zero: not by us
+}
+
+// repetition is the last event of a topic.
+type repetition struct {
+	sum [sha256.Size]byte
+	at  time.Time
+}
+
+// mover is what a device said of who moves the bolt.
+type mover struct {
+	fact
+	at time.Time
+}
+
+// waiter waits for the confirmation of an order.
+type waiter struct {
+	id    string // of the order
+	state trit   // of the bolt, which confirms it; unknown: a reply does
+	slot  uint32 // whose content answers; 0: none
+	done  chan reply
+	held  chan held
+}
+
+func newDoor(id wire.ID) *door {
+	return &door{id: id, turn: make(chan struct{}, 1), state: map[subject]trit{}, told: map[subject]trit{},
+		up: map[string]bool{}, last: map[string]repetition{}}
+}
+
+// maxSources is how many numbered events of a device are remembered.
+const maxSources = 128
+
+// take takes what a message says. now is by the driver's clock.
+func (d *door) take(m message, facts []fact, now time.Time) {
+	repeated := false
+	if slices.ContainsFunc(facts, func(f fact) bool { return f.once() && f.source == "" }) && !m.retained {
+		repeated = d.repeated(m, now)
+	}
+	for _, f := range facts {
+		switch {
+		case m.retained && !states[f.of]:
+			continue // it is old
+		case f.once() && f.source == "" && repeated, f.once() && d.numbered(f.source):
+			continue
+		}
+		if f.of != ofPresence && !m.retained && d.device.reports && d.state[ofPresence] == unknown {
+			d.present(true, now) // it speaks, so it is there
+		}
+		d.learn(f, m.retained, now)
+	}
+}
+
+// once reports whether a fact happens, rather than lasts.
+func (f fact) once() bool { return f.of == ofMover || f.of == ofRead || f.of == ofExit }
+
+// repeated reports whether the same message came just now.
+func (d *door) repeated(m message, now time.Time) bool {
+	sum := sha256.Sum256(m.payload)
+	before, ok := d.last[m.topic]
+	d.last[m.topic] = repetition{sum, now}
+	return ok && before.sum == sum && now.Sub(before.at) < again
+}
+
+// numbered reports whether an event with a number of the device was told before.
+func (d *door) numbered(source string) bool {
+	if source == "" {
+		return false
+	}
+	if slices.Contains(d.sources, source) {
+		return true
+	}
+	if len(d.sources) == maxSources {
+		d.sources = slices.Delete(d.sources, 0, 1)
+	}
+	d.sources = append(d.sources, source)
+	return false
+}
+
+// learn takes a fact; found says that it was so before, and nobody knows since when.
+func (d *door) learn(f fact, found bool, now time.Time) {
+	switch f.of {
+	case ofPresence:
+		d.up[f.topic] = f.on
+		d.judge(f.on, now)
+	case ofBolt:
+		d.bolt(f, now)
+	case ofMover:
+		d.explain(f, now)
+	case ofLeaf, ofTamper, ofBattery, ofFire:
+		d.state[f.of] = tritOf(f.on)
+		at := now
+		if found {
+			at = time.Time{}
+		}
+		d.compare(f.of, at)
+	case ofRead:
+		d.put(driver.Event{Kind: driver.Read, Side: f.side, At: orNow(f.at, now), Method: f.method, HowKnown: f.how,
+			Slot: f.slot, Refused: f.refused, Source: f.source, Shown: f.shown})
+	case ofExit:
+		d.put(driver.Event{Kind: driver.ExitRequested, Side: unlock.Out, At: orNow(f.at, now), Method: wire.MethodRequestToExit, Source: f.source})
+	case ofReply:
+		if w := d.waiter; w != nil && w.done != nil && (f.reply.id == "" || f.reply.id == w.id) {
+			w.tell(f.reply)
+		}
+	case ofSlot:
+		if w := d.waiter; w != nil && w.held != nil && w.slot == f.slot {
+			select {
+			case w.held <- f.code:
+			default:
+			}
+		}
+	}
+}
+
+func (w *waiter) tell(r reply) {
+	select {
+	case w.done <- r:
+	default:
+	}
+}
+
+func orNow(at, now time.Time) time.Time {
+	if at.IsZero() {
+		return now
+	}
+	return at
+}
+
+// kinds are the kinds of event for the states that are on and off.
+var kinds = map[subject]struct{ on, off driver.Kind }{
+	ofLeaf:     {driver.Opened, driver.Closed},
+	ofTamper:   {driver.Tampered, driver.TamperOver},
+	ofBattery:  {driver.BatteryLow, driver.BatteryGood},
+	ofFire:     {driver.Fire, driver.FireOver},
+	ofPresence: {driver.Online, driver.Offline},
+}
+
+// compare reports a state that differs from the one reported last. at is zero where
+// nobody knows since when. The first state of a run is no event where it is the ordinary
+// one, but for the leaf and the device, of which the gateway knows nothing before.
+func (d *door) compare(of subject, at time.Time) {
+	is, was := d.state[of], d.told[of]
+	if is == was || is == unknown {
+		return
+	}
+	if was == unknown && is == off && of != ofPresence && of != ofLeaf {
+		d.told[of] = off
+		return
+	}
+	kind := kinds[of].on
+	if is == off {
+		kind = kinds[of].off
+	}
+	if d.put(driver.Event{Kind: kind, At: at}) {
+		d.told[of] = is
+	}
+}
+
+// judge decides whether the device is there, by the topic that told last or by all.
+func (d *door) judge(there bool, now time.Time) {
+	if d.device.allUp {
+		there = len(d.up) > 0
+		for _, up := range d.up {
+			there = there && up
+		}
+		if there && len(d.up) < d.device.reporters && !d.waited {
+			return // another topic may say that it is not
+		}
+	}
+	d.present(there, now)
+}
+
+// present takes whether the device is there. A door of which the broker keeps a topic to
+// itself is not, and one whose topics are not granted yet waits for that.
+func (d *door) present(there bool, now time.Time) {
+	d.says = tritOf(there)
+	switch {
+	case there && d.heard == unknown:
+		return
+	case there && d.heard == off:
+		there = false
+	}
+	d.state[ofPresence] = tritOf(there)
+	d.compare(ofPresence, now)
+	if !there && d.waiter != nil {
+		d.waiter.tell(reply{id: d.waiter.id, failed: gone})
+	}
+}
+
+// ask forgets whether the device is there, because it is asked again.
+func (d *door) ask() {
+	d.state[ofPresence], d.heard, d.says, d.waited = unknown, unknown, unknown, false
+	clear(d.up)
+}
+
+// gone is the failure of an order whose device went away.
+const gone = "gone"
+
+// bolt takes where the bolt is. A movement that an order caused is no event.
+func (d *door) bolt(f fact, now time.Time) {
+	is, was := tritOf(f.on), d.state[ofBolt]
+	d.state[ofBolt] = is
+	if w := d.waiter; w != nil && w.state == is && d.device.confirm == byState {
+		w.tell(reply{id: w.id})
+	}
+	if is == was || was == unknown {
+		if was == unknown {
+			d.told[ofBolt] = is
+			d.ourMove = is == on && d.awaited == on
+		}
+		return
+	}
+	if d.isOurs(is, now) {
+		d.told[ofBolt], d.moved = is, time.Time{}
+		d.awaited, d.ourMove = unknown, is == on
+		return
+	}
+	d.ourMove = false
+	switch {
+	case d.told[ofBolt] == is && !d.moved.IsZero(): // it moved back before anybody said why
+		d.report(fact{on: !f.on}, d.moved)
+		d.report(fact{on: f.on}, now)
+	case d.told[ofBolt] == is:
+	case d.mover.of != 0 && now.Sub(d.mover.at) < ourOwn && d.mover.on == f.on:
+		d.report(d.mover.fact, now)
+	case d.device.explains:
+		d.moved = now
+	default:
+		d.report(fact{on: f.on}, now)
+	}
+}
+
+// isOurs reports whether an order moved the bolt: it was sent just now, or the bolt goes
+// back from where an order had brought it.
+func (d *door) isOurs(is trit, now time.Time) bool {
+	return d.awaited == is && now.Sub(d.ordered) < ourOwn || is == off && d.ourMove
+}
+
+// explain takes who moves the bolt. The device may say so before the bolt has moved, or
+// after.
+func (d *door) explain(f fact, now time.Time) {
+	switch is := tritOf(f.on); {
+	case d.state[ofBolt] == is && !d.moved.IsZero():
+		d.report(f, now)
+	case d.state[ofBolt] == is || d.isOurs(is, now):
+	default:
+		d.mover = mover{f, now}
+	}
+}
+
+// due does what time makes due at a door: a bolt that moved and that nobody explained.
+func (d *door) due(now time.Time) {
+	if !d.moved.IsZero() && now.Sub(d.moved) >= settle {
+		d.report(fact{on: d.state[ofBolt] == on}, d.moved)
+	}
+	if d.stale && len(d.queue) == 0 {
+		d.stale = false
+		for of := ofLeaf; of <= ofPresence; of++ {
+			d.compare(of, time.Time{})
+		}
+		if is := d.state[ofBolt]; is != d.told[ofBolt] && d.moved.IsZero() {
+			d.report(fact{on: is == on}, now)
+		}
+	}
+}
+
+// report reports a movement of the bolt.
+func (d *door) report(f fact, now time.Time) {
+	d.moved, d.mover = time.Time{}, mover{}
+	kind := driver.Locked
+	if f.on {
+		kind = driver.Unlocked
+	}
+	how := f.how
+	if how == "" {
+		how = d.device.known
+	}
+	if d.put(driver.Event{Kind: kind, Side: f.side, At: orNow(f.at, now), Method: f.method, Slot: f.slot, HowKnown: how, Source: f.source}) {
+		d.told[ofBolt] = tritOf(f.on)
+	}
+}
+
+// put queues an event; false means that there is no room for it.
+func (d *door) put(e driver.Event) bool {
+	e.Door = d.id
+	if e.Side == unlock.NoSide {
+		e.Side = unlock.In
+	}
+	if len(d.queue) >= maxQueued {
+		d.missed++
+		d.stale = true
+		return false
+	}
+	d.queue = append(d.queue, e)
+	return true
+}
+
+// next takes the oldest event off the queue, then the count of those that did not fit.
+func (d *door) next(now time.Time) (driver.Event, bool) {
+	if len(d.queue) > 0 {
+		e := d.queue[0]
+		d.queue = d.queue[1:]
+		if len(d.queue) == 0 {
+			d.queue = nil
+		}
+		return e, true
+	}
+	if d.missed > 0 {
+		e := driver.Event{Kind: driver.Missed, Door: d.id, At: now, Count: d.missed}
+		d.missed = 0
+		return e, true
+	}
+	return driver.Event{}, false
+}
