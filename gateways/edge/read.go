@@ -82,7 +82,7 @@ func (e *engine) identify(v *view, ask unlock.Request, ev driver.Event) (_ unloc
 	version := v.table.TagKey()
 	kind, number, format := wire.TagCard, shown.Number, shown.Format
 	if ev.Method == wire.MethodPin {
-		kind, ask.Kind = wire.TagPin, unlock.Pin
+		kind, format, ask.Kind = wire.TagPin, wire.TagPin, unlock.Pin
 	} else {
 		var err error
 		if number, err = cardnumber.Canonical(format, shown.Number); err != nil {
@@ -97,7 +97,7 @@ func (e *engine) identify(v *view, ask unlock.Request, ev driver.Event) (_ unloc
 		e.g.status.noKey(false)
 	}
 	if shown.Pin != "" {
-		second, _ = e.g.tags.tag(version, wire.TagPin, "", shown.Pin)
+		second, _ = e.g.tags.tag(version, wire.TagPin, wire.TagPin, shown.Pin)
 	}
 	return ask, second
 }

@@ -173,8 +173,8 @@ func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
 	return nil
 }
 
-// covered reports whether the restores between two heads say of everything that was seen
-// up to the first that it is lost, or left it as it was.
+// covered reports whether restores lost all that the second head lacks of the first.
+// Each of them is signed, and tells the range of positions that it lost.
 func covered(before, next wire.PermissionHead, lost []wire.Lost, org wire.ID, key []byte) bool {
 	for epoch := before.Epoch + 1; epoch <= next.Epoch; epoch++ {
 		found := false

@@ -9,7 +9,7 @@ import (
 )
 
 // The kinds under which tags are made: of PINs, and of everything that a card reader
-// reads, for it cannot tell a fob from a card.
+// reads, for it cannot tell a fob from a card. The format of the digits of a PIN is pin.
 const (
 	TagCard = "card"
 	TagPin  = "pin"
