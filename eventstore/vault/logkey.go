@@ -21,3 +21,16 @@ func (m Master) LogKey() (ed25519.PrivateKey, error) {
 	}
 	return ed25519.NewKeyFromSeed(seed), nil
 }
+
+// codeKeyInfo separates the key of codes from all else that is made of the master key.
+const codeKeyInfo = "gatehouse enrolment codes 1"
+
+// CodeKey is the key from which the secrets of the codes of gateways follow. A command
+// that is repeated at any instance has the same code, which nobody keeps.
+func (m Master) CodeKey() ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, m.secret.bytes(), nil, codeKeyInfo, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("vault: make the key of codes: %w", err)
+	}
+	return key, nil
+}

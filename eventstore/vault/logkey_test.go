@@ -22,3 +22,13 @@ func TestTheLogKeyFollowsFromTheMasterKey(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, key, different)
 }
+
+// The code that a command was answered with is told again to its sender, also by the
+// next version.
+func TestTheKeyOfCodesFollowsFromTheMasterKey(t *testing.T) {
+	m, err := ParseMaster(strings.Repeat("0f", 32))
+	require.NoError(t, err)
+	key, err := m.CodeKey()
+	require.NoError(t, err)
+	assert.Equal(t, "64731e2812690406690c9fa56edde158843b691d12e691465689149b0f090039", hex.EncodeToString(key))
+}
