@@ -99,8 +99,8 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		pattern, declared := a.routeOf(r)
 		if declared.open {
-			if pattern == documentPattern && !a.rates.remote.allow(remote(r)) {
-				a.fail(w, r, a.rateLimited(shareAddress))
+			if p := a.checkStranger(pattern, r); p != nil {
+				a.fail(w, r, p)
 				return
 			}
 			if r.URL.Path == "/readyz" {
@@ -131,6 +131,18 @@ func (a *API) authenticated(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkStranger bounds what a request without a token may cost: how many there are of
+// an address, and the body of one with a code.
+func (a *API) checkStranger(pattern string, r *http.Request) *Problem {
+	if (pattern == documentPattern || pattern == enrolPattern) && !a.rates.remote.allow(remote(r)) {
+		return a.rateLimited(shareAddress)
+	}
+	if pattern == enrolPattern && (r.ContentLength < 0 || r.ContentLength > wire.MaxEnrolment) {
+		return bodyAbove(wire.MaxEnrolment)
+	}
+	return nil
 }
 
 // needsNoMemory reports whether a request is served though this instance may not know

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -42,6 +43,8 @@ type bed struct {
 	troubles  []Trouble
 	degraded  []Trouble
 	tables    bool // whether there are permissions
+	logKey    ed25519.PrivateKey
+	servers   []string // of NATS, for gateways
 	logs      safeBuffer
 
 	mu  sync.Mutex // guards what follows
@@ -80,7 +83,12 @@ func newBed(t *testing.T, limits Limits) *bed {
 	b.bootstrap = BootstrapText(secret)
 	tracker, err := receipts.New(receipts.Config{Conn: conn, Metrics: registry, Now: b.clock, Log: quiet})
 	require.NoError(t, err)
-	b.api, err = New(Config{Receipts: tracker, Changed: b.changed, Store: b.store, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
+	b.logKey, err = master.LogKey()
+	require.NoError(t, err)
+	codes, err := master.CodeKey()
+	require.NoError(t, err)
+	b.servers = []string{"tls://gatehouse.example.com:4222"}
+	b.api, err = New(Config{Receipts: tracker, Changed: b.changed, Store: b.store, Enrolment: &Enrolment{LogKey: b.logKey, Codes: codes, Servers: func(string) []string { return b.servers }}, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
 		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
 		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test", Limits: limits})

@@ -41,6 +41,7 @@ type CommandResult struct {
 	Warnings []domain.Warning `json:"warnings" doc:"effects of the accepted command that may not be intended; usually none"`
 	Repeated bool             `json:"repeated,omitempty" doc:"the command was accepted before; this is its first answer"`
 	Impact   *impact          `json:"impact,omitempty" doc:"of a dry run alone"`
+	Codes    []GatewayCode    `json:"codes,omitempty" doc:"by which gateways enrol that were given no key"`
 	Enforcement
 }
 
@@ -68,12 +69,16 @@ func (a *API) command(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		w.Header().Set(positionHeader, result.Position.String())
 		var events []Event
+		var codes []GatewayCode
 		if events, err = a.answer(r.Context(), req.Request, result); err == nil {
+			codes, err = a.codes(callerOf(r.Context()).org, req.Request, result)
+		}
+		if err == nil {
 			if !req.zoneRules {
 				leaveOutZoneRules(events)
 			}
 			w.Header().Set("Content-Type", "application/json")
-			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: append([]domain.Warning{}, result.Warnings...), Repeated: result.Repeated}
+			answer := CommandResult{Position: result.Position, Hash: result.Hash, At: result.At, Events: events, Warnings: append([]domain.Warning{}, result.Warnings...), Repeated: result.Repeated, Codes: codes}
 			if result.Impact != nil {
 				answer.Impact = &impact{*result.Impact}
 			}
@@ -147,6 +152,7 @@ func (a *API) readCommand(r *http.Request) (commandRequest, error) {
 	if err := missingFields(typ, body); err != nil {
 		return req, err
 	}
+	a.makeCodes(c.org, req.ID, fields)
 	return req, makeCandidates(fields)
 }
 

@@ -97,10 +97,10 @@ func (l *limiter) allow(key string) bool {
 
 // rates bound how often callers ask. A token that a person issues to themselves adds
 // nothing to what the person may.
-type rates struct{ token, person, org, urgent, remote *limiter }
+type rates struct{ token, person, org, urgent, remote, falseCodes *limiter }
 
 func newRates(l Limits, now func() time.Time) rates {
-	return rates{newLimiter(l.PerToken, now), newLimiter(l.PerPerson, now), newLimiter(l.PerOrg, now), newLimiter(l.PerUrgent, now), newLimiter(l.PerRemote, now)}
+	return rates{newLimiter(l.PerToken, now), newLimiter(l.PerPerson, now), newLimiter(l.PerOrg, now), newLimiter(l.PerUrgent, now), newLimiter(l.PerRemote, now), newLimiter(falseCodes, now)}
 }
 
 // exceeded names the rate that a caller's request exceeds; empty means none. Urgent
@@ -123,6 +123,9 @@ func (r *rates) exceeded(c *caller, urgent bool) budget.Share {
 
 // shareAddress is the share of those who have no good token.
 const shareAddress budget.Share = "address"
+
+// shareGateway is the share of those who present no good code of one gateway.
+const shareGateway budget.Share = "gateway"
 
 // rateLimited refuses a request that is above a rate.
 func (a *API) rateLimited(share budget.Share) *Problem {

@@ -51,8 +51,9 @@ var hiddenThings = map[string][]string{
 // is named.
 var ownRoutes = map[string]string{
 	"/healthz": "", "/readyz": "", "/openapi.json": "", "/metrics": "",
-	"/v1/orgs":                                    "makes an org",
-	"/v1/orgs/{org}/tokens":                       "NewToken is a command",
+	"/v1/orgs":              "makes an org",
+	"/v1/orgs/{org}/tokens": "NewToken is a command",
+	"/v1/orgs/{org}/gateways/{gateway}/enrolment": "a gateway gives its key, and is told of itself",
 	"/v1/orgs/{org}/rehearsals":                   "a copy, on which commands are tried",
 	"/v1/orgs/{org}/rehearsals/{id}":              "a copy, on which commands are tried",
 	"/v1/orgs/{org}/sites/{site}/reads/{gateway}": "counts alone",

@@ -161,6 +161,11 @@ func bodyTooLarge() *Problem {
 	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request has at most %d bytes; send smaller lists", maxBody)
 }
 
+// bodyAbove refuses a body that is above the limit of one route, or does not say its size.
+func bodyAbove(most int) *Problem {
+	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request to this path has at most %d bytes, and says how many in Content-Length", most)
+}
+
 func tooSlow() *Problem {
 	return problem(http.StatusRequestTimeout, "too_slow", "the body did not come in time")
 }

@@ -54,6 +54,8 @@ type Config struct {
 	// Doors is optional: what in-process gateways decide with. Without it no reads
 	// are taken.
 	Doors local.Doors
+	// Enrolment is optional: without it a gateway is registered by its key alone.
+	Enrolment *Enrolment
 	// Accepted is optional: it is told of every command that this instance accepted,
 	// right after the commit, with what it led to. It must be quick.
 	Accepted func(org domain.ID, req eventstore.Request, result eventstore.Result)
@@ -239,6 +241,9 @@ func (a *API) routes() {
 	a.registerDecisions()
 	a.registerExport()
 	a.registerRehearsals()
+	if a.cfg.Enrolment != nil {
+		a.registerEnrolment()
+	}
 	if a.cfg.Doors != nil {
 		a.registerReads()
 	}
