@@ -19,6 +19,7 @@ type told struct {
 	Events   []toldEvent      `json:"events"`
 	Warnings []domain.Warning `json:"warnings"`
 	Impact   domain.Impact    `json:"impact"`
+	Codes    []toldCode       `json:"codes"`
 	toldEnforcement
 }
 

@@ -64,6 +64,7 @@ Examples:
   gatehouse do CreateDoor site=north door=gate name="North gate" kind=gate
   gatehouse do DefineAccessRight right=all name=All doors=gate,lift schedule=always
   gatehouse do CreateUnitUser unit=a1 person=vera access[0].right=entries access[0].mode=always
+  gatehouse do RegisterGateway site=north gateway=cabinet   # gives the code by which it enrols
   gatehouse do SetHolidayCalendar --site north --file holidays.json site=north
   gatehouse do RegisterPerson --file people.json     # a list: all or nothing
   gatehouse do AssignFob --describe
@@ -119,10 +120,13 @@ func (c *doCmd) Run(w *world) error {
 	if c.DryRun && !c.Remote.JSON {
 		return tellDryRun(w, remote, result, sentCommand{c.Name, body})
 	}
-	if err := w.tellAnswer(result, c.Remote.JSON, sentCommand{c.Name, body}); err != nil || c.DryRun || c.Name != "RemoteUnlock" {
+	if err := w.tellAnswer(result, c.Remote.JSON, sentCommand{c.Name, body}); err != nil || c.DryRun || c.Remote.JSON && c.Name != "RemoteUnlock" {
 		return err
 	}
-	return tellOutcomes(w, remote, result)
+	if c.Name == "RemoteUnlock" {
+		return tellOutcomes(w, remote, result)
+	}
+	return tellCodes(w, remote, result)
 }
 
 // tellDryRun tells in words what a command would do.

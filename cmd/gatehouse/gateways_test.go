@@ -67,6 +67,9 @@ func TestWhatOfNATSDoesNotGoTogether(t *testing.T) {
 		"needs --nats-nkey":                    func(n *natsConfig) { n.URL, n.CalloutSeed = "nats://x", "a" },
 		"beyond the loopback it needs":         func(n *natsConfig) { n.Listen = ":4222" },
 		"holds no seed":                        func(n *natsConfig) { n.URL, n.Nkey = "nats://x", seed },
+		"without a user: gateways have keys":   func(n *natsConfig) { n.GatewayURLs = []string{"tls://u:p@x:4222"} },
+		"write an address of NATS as tls":      func(n *natsConfig) { n.GatewayURLs = []string{"gatehouse.example.com"} },
+		"give at most 16":                      func(n *natsConfig) { n.GatewayURLs = make([]string, 17) },
 		"no such file":                         func(n *natsConfig) { n.URL, n.Nkey = "nats://x", seed+"x" },
 	} {
 		cfg := testConfig(t)

@@ -18,13 +18,14 @@ import (
 
 // natsConfig says which NATS the service stands on. Everything is optional.
 type natsConfig struct {
-	URL                string // of an external cluster; empty: a server within the process
-	Creds, SystemCreds string // files to log in to it with, of the account with the streams and of the system
-	Nkey, SystemNkey   string // the same as files with seeds; creds and nkeys exclude each other
-	CA, Cert, Key      string // files for TLS to it
-	CalloutSeed        string // file with the seed that signs who may connect to it; empty: others do that
-	Gateways           string // account of gateways in it
-	Listen             string // address of the server within the process; empty: it does not listen
+	URL                string   // of an external cluster; empty: a server within the process
+	Creds, SystemCreds string   // files to log in to it with, of the account with the streams and of the system
+	Nkey, SystemNkey   string   // the same as files with seeds; creds and nkeys exclude each other
+	CA, Cert, Key      string   // files for TLS to it
+	CalloutSeed        string   // file with the seed that signs who may connect to it; empty: others do that
+	Gateways           string   // account of gateways in it
+	Listen             string   // address of the server within the process; empty: it does not listen
+	GatewayURLs        []string // that gateways are told to connect to; empty: where this service finds NATS
 	Replicas           int
 }
 
@@ -44,7 +45,7 @@ func (n natsConfig) check() error {
 	case n.CalloutSeed != "" && (n.Nkey == "" || n.SystemNkey == ""):
 		return usage("--nats-callout-seed needs --nats-nkey and --nats-system-nkey: by the first the servers send what gateways sign, by the second gateways are cut off")
 	}
-	return nil
+	return n.checkGatewayURLs()
 }
 
 // checkListen finds addresses that are none, and refuses one for gateways beyond the loopback without TLS: what gateways

@@ -34,6 +34,8 @@ type serveCmd struct {
 
 	NATSListen string `name:"nats-listen" env:"GATEHOUSE_NATS_LISTEN" placeholder:"ADDR" help:"Let the embedded NATS server listen for gateways; beyond the loopback interface it needs --tls-cert. Default: it does not listen."`
 
+	GatewayNATSURL []string `name:"gateway-nats-url" env:"GATEHOUSE_GATEWAY_NATS_URL" placeholder:"URL" help:"Address of NATS that gateways are told when they enrol, such as tls://gatehouse.example.com:4222; may be given several times. Default: those of --nats-url, or of --nats-listen."`
+
 	Backup      string        `name:"backup" env:"GATEHOUSE_BACKUP" placeholder:"TARGET" group:"Backups:" help:"Make backups here while serving: a folder, or s3://bucket/prefix."`
 	BackupEvery time.Duration `name:"backup-every" env:"GATEHOUSE_BACKUP_EVERY" default:"1h" placeholder:"DURATION" group:"Backups:" help:"How often."`
 	backupFlags `group:"Backups:"`
@@ -159,6 +161,7 @@ func (c *serveCmd) config(w *world, data string) serviceConfig {
 		Limits: httpapi.Limits{Connections: c.Connections, ConnectionsOfAddress: c.ConnectionsOfAddress},
 	}
 	cfg.NATS.Listen, cfg.NATS.CalloutSeed, cfg.NATS.Gateways = c.NATSListen, c.NATSCalloutSeed, c.NATSGateways
+	cfg.NATS.GatewayURLs = c.GatewayNATSURL
 	return cfg
 }
 

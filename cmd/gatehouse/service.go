@@ -46,6 +46,7 @@ type service struct {
 	Permissions   *permissions.Projector
 	Keys          vault.Keeper
 	logKey        ed25519.PrivateKey // signs permissions
+	codeKey       []byte             // the secrets of codes follow from it
 	Backups       *backup.Schedule   // nil: none are made beside this instance
 	Marks         *mark.Marks
 	Failed        chan error // gets what makes the service end by itself
@@ -230,6 +231,9 @@ func (s *service) openStore(ctx context.Context) error {
 	if s.logKey, err = master.LogKey(); err != nil {
 		return err
 	}
+	if s.codeKey, err = master.CodeKey(); err != nil {
+		return err
+	}
 	s.Store, err = eventstore.Open(ctx, eventstore.Config{Conn: s.conn, Bulk: s.bulk, System: s.system, Embedded: s.embedded,
 		Replicas: s.cfg.NATS.Replicas, Snapshots: filepath.Join(s.cfg.Data, "snapshots"), Marks: s.Marks, Keys: s.Keys, Vault: held,
 		Memory: s.cfg.OrgMemory, AdoptVault: s.cfg.AdoptVault, AllowUnsafe: s.cfg.AllowUnsafe, AwaitLedger: s.cfg.RemoteVault, Now: s.cfg.Now, Clock: s.clock, Log: s.cfg.Log,
@@ -298,7 +302,7 @@ func (s *service) project(ctx context.Context) error {
 
 // serve starts the API, and the metrics where they have an address of their own.
 func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
-	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Accepted: s.control.Accepted, Receipts: s.receipts, Changed: s.Permissions.Changed, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Enrolment: s.enrolment(), Accepted: s.control.Accepted, Receipts: s.receipts, Changed: s.Permissions.Changed, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
 	if err != nil {
 		return err
 	}
