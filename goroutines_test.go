@@ -33,6 +33,10 @@ var unguarded = map[string]string{
 	"eventstore/queue.go handOver":              "each job is guarded, and its panic is the caller's",
 	"gateways/admission/admission.go answerAll": "it hands questions on, each of which is guarded",
 	"gateways/mqtt/mqtt.go Run":                 "messages are read under a guard; the rest keeps a connection and reads no byte of it",
+	"gateways/gatewaytest/play.go start":        "a suite of tests",
+	"gateways/gatewaytest/suite.go slow":        "a suite of tests",
+	"gateways/simulated/socket.go serve":        "it plays devices of the demo and of tests, and no others",
+	"gateways/simulated/socket.go accept":       "it plays devices of the demo and of tests, and no others",
 	"projections/permissions/projector.go Run":  "each turn is guarded, and so are tags and bases",
 }
 

@@ -18,6 +18,10 @@
 //     its context, and never repeats a release: an order that arrives late would open a
 //     door to nobody. Without a confirmation it returns ErrUnconfirmed where the protocol
 //     has none: then nobody knows, and the record says so.
+//   - Events are taken one by one, and Do works meanwhile: a gateway may give a command
+//     before report has returned.
+//   - A device that restarted is reported as Online again, for it may have forgotten what it
+//     was told. Before Run and after it, Do returns ErrOffline.
 //   - Nothing of a card number or a PIN is logged or kept.
 //   - Both are safe for concurrent use; Do is called for one door at a time.
 //
