@@ -63,6 +63,9 @@ func (e *edit) put(r Row) error {
 	if err := e.rehash(r.Key(), id, r); err != nil {
 		return err
 	}
+	if h, ok := r.(hashedRow); ok {
+		r = h.Row
+	}
 	switch r := r.(type) {
 	case *Site:
 		if e.site != nil {

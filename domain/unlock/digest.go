@@ -54,6 +54,9 @@ type rehash struct {
 }
 
 func hashRow(r Row) (Digest, error) {
+	if h, ok := r.(hashedRow); ok {
+		return h.hash, nil
+	}
 	encoded, err := Encode(r)
 	if err != nil {
 		return Digest{}, err

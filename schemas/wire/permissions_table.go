@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
 	"errors"
@@ -280,7 +281,7 @@ func readBase(z io.Reader) (head baseHeader, rows []unlock.Row, err error) {
 			}
 			continue
 		}
-		row, err := unlock.Decode(line)
+		row, err := unlock.DecodeExact(bytes.TrimSuffix(line, []byte{'\n'}))
 		if err != nil {
 			return head, nil, err
 		}
