@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/domain/unlock"
 	"gatehouse/schemas/wire"
 )
 
@@ -150,6 +151,8 @@ type Status struct {
 	Gateway  wire.ID            `json:"gateway"`
 	Position string             `json:"position,omitempty"` // of the table
 	Digest   string             `json:"digest,omitempty"`
+	Alive    bool               `json:"alive"`            // it decides
+	Leased   bool               `json:"leased"`           // doors of the class standard decide by a table that is known to be current
 	Online   bool               `json:"online"`           // the service answers
 	Current  time.Time          `json:"current,omitzero"` // up to which the table is known to be the present one
 	Clock    wire.Clock         `json:"clock"`
@@ -170,10 +173,26 @@ func (g *Gateway) Status(ctx context.Context) Status {
 	g.status.mu.Lock()
 	s.Online, s.Faults = g.status.online, maps.Clone(g.status.faults)
 	g.status.mu.Unlock()
-	_ = g.engine.exec(ctx, func() {
+	now := g.clock.now()
+	if v := g.tables.view.Load(); v != nil {
+		s.Leased = now.at.Before(g.clock.leaseEnd(siteOf(v.table), unlock.Standard)) && !now.lost
+	}
+	s.Alive = g.engine.exec(ctx, func() {
 		for id, d := range g.engine.doors {
 			s.Doors[id] = string(d.machine.Mode())
 		}
-	})
+	}) == nil
 	return s
+}
+
+// Ready reports whether the gateway decides as it should: by a table under a lease, with
+// the key of its tags, and keeping its records. That the service is silent is no fault as
+// long as the lease lasts.
+func (s Status) Ready() bool {
+	for fault := range s.Faults {
+		if fault != faultAsk {
+			return false
+		}
+	}
+	return s.Alive && s.Position != "" && s.Leased
 }
