@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -26,7 +27,9 @@ Examples:
   gatehouse get people/anna
   gatehouse get unit-users a12/vera
   gatehouse get bookings person=anna --all --json
-  gatehouse get reviews`
+  gatehouse get reviews
+  gatehouse get enforcement site=north     # what its gateways enforce, and since when
+  gatehouse get enforcement person=anna    # the doors that may open by permissions of before`
 }
 
 // Run asks, and writes a list in columns and one thing as it came.
@@ -37,6 +40,11 @@ func (c *getCmd) Run(w *world) error {
 	}
 	if err := remote.Authorized(); err != nil {
 		return err
+	}
+	if c.What == "enforcement" {
+		if err := c.ofWhat(); err != nil {
+			return err
+		}
 	}
 	path := remote.OrgPath(c.parts()...)
 	query := url.Values{}
@@ -70,6 +78,23 @@ func (c *getCmd) Run(w *world) error {
 	if page.Next != "" {
 		w.say("There are more: add cursor=%s, or --all.", page.Next)
 	}
+	return nil
+}
+
+// ofWhat finds of which site or person enforcement is asked for.
+func (c *getCmd) ofWhat() error {
+	for i, f := range c.Filters {
+		for name, many := range map[string]string{"site": "sites", "person": "people"} {
+			if id, ok := strings.CutPrefix(f, name+"="); ok {
+				c.What, c.Filters = many+"/"+id+"/enforcement", slices.Delete(c.Filters, i, i+1)
+				return nil
+			}
+		}
+	}
+	if c.Remote.Site == "" {
+		return usage("of which site or person? gatehouse get enforcement site=SITE, or person=PERSON")
+	}
+	c.What = "sites/" + c.Remote.Site + "/enforcement"
 	return nil
 }
 

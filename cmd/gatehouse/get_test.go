@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestWhatAListPrintsCanBeFetched: an id is taken as it is printed, with its slash.
@@ -19,4 +20,23 @@ func TestWhatAListPrintsCanBeFetched(t *testing.T) {
 	} {
 		assert.Equal(t, c.parts, (&getCmd{What: what, Filters: c.filters}).parts(), what)
 	}
+}
+
+func TestEnforcementIsOfASiteOrAPerson(t *testing.T) {
+	for _, c := range []struct {
+		site    string
+		filters []string
+		parts   []string
+	}{
+		{"", []string{"site=north"}, []string{"sites", "north", "enforcement"}},
+		{"south", []string{"limit=2", "site=north"}, []string{"sites", "north", "enforcement"}},
+		{"south", nil, []string{"sites", "south", "enforcement"}},
+		{"south", []string{"person=anna"}, []string{"people", "anna", "enforcement"}},
+	} {
+		get := &getCmd{What: "enforcement", Filters: c.filters}
+		get.Remote.Site = c.site
+		require.NoError(t, get.ofWhat())
+		assert.Equal(t, c.parts, get.parts())
+	}
+	require.ErrorContains(t, (&getCmd{What: "enforcement"}).ofWhat(), "of which site or person")
 }

@@ -302,7 +302,7 @@ func (s *service) project(ctx context.Context) error {
 
 // serve starts the API, and the metrics where they have an address of their own.
 func (s *service) serve(listener net.Listener, boot *httpapi.Bootstrap) error {
-	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Enrolment: s.enrolment(), Accepted: s.control.Accepted, Receipts: s.receipts, Changed: s.Permissions.Changed, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
+	api, err := httpapi.New(httpapi.Config{Store: s.Store, Open: s.Store.OpenEvents, Table: s.Permissions.Table, Doors: s.Permissions, Enrolment: s.enrolment(), Accepted: s.control.Accepted, Receipts: s.receipts, Changed: s.Permissions.Changed, Tables: s.Permissions.Tables, Ready: s.ready, Bootstrap: boot, Metrics: s.metrics, Now: s.cfg.Now, Log: s.cfg.Log, Version: version(), Limits: s.cfg.Limits})
 	if err != nil {
 		return err
 	}

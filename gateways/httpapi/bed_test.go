@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,7 +30,9 @@ import (
 	"gatehouse/eventstore/natsserver"
 	"gatehouse/eventstore/vault"
 	"gatehouse/gateways/receipts"
+	"gatehouse/projections/permissions"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // bed is an API over a real ledger, with a clock that tests move.
@@ -51,6 +54,7 @@ type bed struct {
 	now time.Time
 	// made are the tables at the time of the last question, by org and site.
 	made map[[2]domain.ID]*unlock.Table
+	past []*unlock.Table // of the site north, published
 }
 
 // start is the first instant of the clock: a Monday, 10:00 in Berlin.
@@ -88,7 +92,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 	codes, err := master.CodeKey()
 	require.NoError(t, err)
 	b.servers = []string{"tls://gatehouse.example.com:4222"}
-	b.api, err = New(Config{Receipts: tracker, Changed: b.changed, Store: b.store, Enrolment: &Enrolment{LogKey: b.logKey, Codes: codes, Servers: func(string) []string { return b.servers }}, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
+	b.api, err = New(Config{Receipts: tracker, Changed: b.changed, Tables: b.pastTables, Store: b.store, Enrolment: &Enrolment{LogKey: b.logKey, Codes: codes, Servers: func(string) []string { return b.servers }}, Open: b.store.OpenEvents, Table: b.asked, Ready: func() (troubles, degraded []Trouble) { return b.troubles, b.degraded },
 		Bootstrap: &Bootstrap{Hash: sumOf(secret), Expires: start.Add(24 * time.Hour), Used: func() error { b.used++; return nil }},
 		Metrics:   registry, Now: b.clock, Log: slog.New(slog.NewJSONHandler(&b.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version: "test", Limits: limits})
@@ -209,6 +213,31 @@ func (b *bed) changed(ctx context.Context, org domain.ID, n uint64) (sites []dom
 	return sites, err
 }
 
+// pastTables gives the tables that were published, which tests set.
+func (b *bed) pastTables(_ context.Context, _, _ domain.ID, before func(wire.PermissionHead) bool, f func(*unlock.Table, wire.PermissionHead) error) error {
+	b.mu.Lock()
+	past := b.past
+	b.mu.Unlock()
+	from := 0
+	for i, t := range past {
+		if before(headOf(t)) {
+			from = i
+		}
+	}
+	for _, t := range past[from:] {
+		if err := f(t, headOf(t)); errors.Is(err, permissions.ErrEnough) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func headOf(t *unlock.Table) wire.PermissionHead {
+	return wire.PermissionHead{Epoch: 1, N: t.N(), At: t.At().Time(), Digest: t.Digest()}
+}
+
 // table makes the permissions of a site from the state as it is.
 func (b *bed) table(org, site domain.ID) *unlock.Table {
 	if !b.tables {
@@ -298,7 +327,7 @@ func (b *bed) ask(token, method, path, body string, headers ...string) reply {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header.Set(name, value)
 	}
-	if strings.HasPrefix(path, "/v1/orgs/acme/sites/") && strings.Contains(path, "/decisions") {
+	if strings.HasPrefix(path, "/v1/orgs/acme/sites/") && strings.Contains(path, "/decisions") || strings.HasSuffix(path, "/enforcement") {
 		b.makeTables("acme")
 	}
 	w := httptest.NewRecorder()

@@ -241,7 +241,7 @@ func (c *contract) checkGet(b *bed, token, target, review string, op operation) 
 		c.holds(op, b.ask(token, http.MethodGet, list+"/nobody-knows", "").is(http.StatusNotFound))
 		target = list + "/" + id
 	}
-	target = strings.ReplaceAll(target, "{kind}", "people")
+	target = strings.NewReplacer("{kind}", "people", "{id}", "anna").Replace(target)
 	c.holds(op, b.ask(token, http.MethodGet, target, "").is(http.StatusOK))
 	c.holds(op, b.ask(token, http.MethodGet, target+"?nobody_knows=1", "").is(http.StatusBadRequest))
 	if slices.ContainsFunc(op.Parameters, func(p param) bool { return p.Name == "at_least" }) {

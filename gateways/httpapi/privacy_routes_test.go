@@ -57,6 +57,8 @@ var ownRoutes = map[string]string{
 	"/v1/orgs/{org}/rehearsals":                   "a copy, on which commands are tried",
 	"/v1/orgs/{org}/rehearsals/{id}":              "a copy, on which commands are tried",
 	"/v1/orgs/{org}/sites/{site}/reads/{gateway}": "counts alone",
+	"/v1/orgs/{org}/sites/{site}/enforcement":     "gateways alone",
+	"/v1/orgs/{org}/people/{id}/enforcement":      "TestTheDoorsOfTheHiddenAreToldToNobody",
 }
 
 // TestNoRouteTellsOfThePrivate asks every route that the document has, as all who work

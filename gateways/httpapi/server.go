@@ -64,6 +64,8 @@ type Config struct {
 	// Changed waits until a commit is published, and lists the sites whose permissions it
 	// changed.
 	Changed func(ctx context.Context, org domain.ID, n uint64) ([]domain.ID, error)
+	// Tables gives the published tables of a site from one on.
+	Tables func(ctx context.Context, org, site domain.ID, before func(wire.PermissionHead) bool, f func(*unlock.Table, wire.PermissionHead) error) error
 	// Ready lists what keeps this instance from serving, none: it is ready; and what is
 	// amiss though it serves.
 	Ready func() (troubles, degraded []Trouble)
@@ -239,6 +241,7 @@ func (a *API) routes() {
 	a.registerRemoteUnlocks()
 	a.registerCommits()
 	a.registerDecisions()
+	a.registerEnforcement()
 	a.registerExport()
 	a.registerRehearsals()
 	if a.cfg.Enrolment != nil {

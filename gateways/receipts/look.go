@@ -59,6 +59,15 @@ func (t *Tracker) look(org, gateway domain.ID) Sight {
 	return s
 }
 
+// Held is the position of the table by which the doors of the gateway are decided: of what
+// was read back where a device decides.
+func (s *Sight) Held() wire.Position {
+	if s.DeviceN > 0 && s.DeviceN < s.Table.N {
+		return wire.Position{Epoch: s.Table.Epoch, N: s.DeviceN}
+	}
+	return s.Table
+}
+
 // Await waits until each of some gateways enforces every commit up to a position, or the
 // context ends. It returns those that do not, in the order given.
 func (t *Tracker) Await(ctx context.Context, org domain.ID, gateways []domain.ID, at wire.Position) []domain.ID {

@@ -143,6 +143,15 @@ func headIn(body []byte) (wire.PermissionHead, error) {
 	return wire.PermissionHead{Epoch: h.Epoch, N: h.N, Digest: h.Digest}, nil
 }
 
+// datedHeadIn reads the time of the commit too, which base and delta have.
+func datedHeadIn(body []byte) (wire.PermissionHead, error) {
+	h, err := headIn(body)
+	if err == nil {
+		h.At, err = atIn(body)
+	}
+	return h, err
+}
+
 // loadSite reads a site. Beside an error it returns the end of the subject.
 func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stream, org, site domain.ID, key ed25519.PublicKey) (publishedSite, error) {
 	pub := publishedSite{table: new(unlock.Table)}
@@ -159,22 +168,10 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	if err != nil {
 		return pub, err
 	}
-	based := reader.Head()
-	skipping, met := from > 0, false
+	behind := behindBase{based: reader.Head(), skipping: from > 0}
 	err = each(ctx, js, deltas, max(from, 1), last.Sequence, func(body []byte) error {
-		if skipping {
-			// Deltas up to the base, of which the last may share its commit with
-			// others: tags that were made later.
-			h, err := headIn(body)
-			if err != nil {
-				return err
-			}
-			at := h.Epoch == based.Epoch && h.N == based.N
-			met = met || at && h.Digest == based.Digest
-			if h.Before(based) || at && (!met || h.Digest == based.Digest) {
-				return nil
-			}
-			skipping = false
+		if skip, err := behind.skips(body); skip || err != nil {
+			return err
 		}
 		pub.sinceBase += len(body)
 		d, err := reader.Take(body)
@@ -188,6 +185,27 @@ func loadSite(ctx context.Context, js jetstream.JetStream, stream jetstream.Stre
 	}
 	pub.table, pub.head, pub.signed = reader.Table(), reader.Head(), reader.Signed()
 	return pub, nil
+}
+
+// behindBase passes over the deltas up to a base. The last of them may share its commit
+// with others: tags that were made later.
+type behindBase struct {
+	based         wire.PermissionHead
+	skipping, met bool
+}
+
+func (b *behindBase) skips(body []byte) (bool, error) {
+	if !b.skipping {
+		return false, nil
+	}
+	h, err := headIn(body)
+	if err != nil {
+		return false, err
+	}
+	at := h.Epoch == b.based.Epoch && h.N == b.based.N
+	b.met = b.met || at && h.Digest == b.based.Digest
+	b.skipping = h.Before(b.based) || at && (!b.met || h.Digest == b.based.Digest)
+	return b.skipping, nil
 }
 
 // loadBase reads the newest whole base and finds the first delta that may come after
