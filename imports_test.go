@@ -53,6 +53,7 @@ var allowed = []struct {
 	{"gateways/simulated", "domain/cardnumber domain/unlock gateways/driver schemas/wire", "a driver: the port, and the forms of numbers"},
 	{"gateways/drivers", "gateways/driver gateways/mqtt gateways/simulated", "the one list of drivers"},
 	{"gateways/edge/journal", "durable", "files alone"},
+	{"gateways/edge/identity", "durable schemas/wire", "a gateway that enrols knows no rule and no store"},
 	{"gateways/edge/door", "domain/unlock gateways/driver schemas/wire", "one door: pure, with no clock and no device"},
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},

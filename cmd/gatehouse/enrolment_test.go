@@ -2,11 +2,54 @@ package main
 
 import (
 	"bytes"
+	"regexp"
 	"testing"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/gateways/edge/identity"
 )
+
+// A box enrols by the code that the command line prints, and connects. It is cut off when
+// another takes its place, or it is retired.
+func TestABoxEnrolsByTheCodeThatIsPrinted(t *testing.T) {
+	alongside(t)
+	cfg := testConfig(t)
+	cfg.NATS.Listen = "127.0.0.1:0"
+	s := serveIn(t, cfg)
+	owner := ownerOf(t, s, "acme")
+	do := func(name, body string) string {
+		t.Helper()
+		result, err := owner.Command(t.Context(), name, []byte(body), "", nil)
+		require.NoError(t, err)
+		var out bytes.Buffer
+		require.NoError(t, tellCodes(&world{stdout: &out}, owner, result))
+		return out.String()
+	}
+	box := func(printed string) *nats.Conn {
+		t.Helper()
+		args := regexp.MustCompile(`--url (\S+) --enroll (\S+)`).FindStringSubmatch(printed)
+		require.NotNil(t, args, printed)
+		i, err := identity.Enrol(t.Context(), identity.Request{URL: args[1], Code: args[2], Dir: t.TempDir()})
+		require.NoError(t, err)
+		var nc *nats.Conn
+		require.Eventually(t, func() bool { nc, err = i.Connect(nats.NoReconnect()); return err == nil }, patience, 50*time.Millisecond)
+		t.Cleanup(nc.Close)
+		return nc
+	}
+	do("CreateSite", `{"site":"north","name":"North","zone":"Europe/Berlin"}`)
+	first := box(do("RegisterGateway", `{"gateway":"cabinet","site":"north"}`))
+	code := do("RotateGatewayKey", `{"gateway":"cabinet"}`)
+	require.NoError(t, first.FlushTimeout(patience), "it goes on until the code is used")
+	second := box(code)
+	require.Eventually(t, first.IsClosed, patience, 10*time.Millisecond)
+	require.NoError(t, second.FlushTimeout(patience))
+	do("RetireGateway", `{"gateway":"cabinet","reason":"stolen"}`)
+	require.Eventually(t, second.IsClosed, patience, 10*time.Millisecond)
+}
 
 // Gateways are told the addresses that were given, else those of the cluster. How the
 // service logs in is not told.
