@@ -64,9 +64,9 @@ func (s *Store) TakeRecords(ctx context.Context, org, site, gateway domain.ID, b
 // recordsPage is how many records one page of them has, at most: each is a read of its own.
 const recordsPage = 500
 
-// RecordsFrom gives the stored records of a gateway from a position of the stream on, as
-// many as have room in size bytes, at most 500. next is where the following page begins;
-// 0: there is none.
+// RecordsFrom gives the stored records of a gateway from a position of the stream on.
+// They are as many as have room in size bytes, at most 500. next is where the following
+// page begins; 0: there is none.
 func (s *Store) RecordsFrom(ctx context.Context, org, site, gateway domain.ID, from uint64, size int) (bodies [][]byte, next uint64, err error) {
 	w, err := s.ActivityWriter(ctx, org, site, gateway)
 	if err != nil {

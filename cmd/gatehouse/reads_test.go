@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/cmd/gatehouse/bulk"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 )
 
 // makeGate makes the site hq with a gate that opens to a card, and a lodge that
@@ -67,7 +67,7 @@ func (s *station) eachOnce(lines int) {
 func TestReadsGoOnAfterAStop(t *testing.T) {
 	s := newStation(t)
 	s.makeGate()
-	const lines = 2*local.MaxReads + 300
+	const lines = 2*reads.MaxReads + 300
 	path := s.file("passes.csv", "at,card,door\n"+passes(1, lines))
 	ctx, uncut := s.cutAfter(2, func(r *http.Request) bool {
 		return r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/reads/")
@@ -76,11 +76,11 @@ func TestReadsGoOnAfterAStop(t *testing.T) {
 	uncut()
 	assert.NotEqual(t, exitDone, stopped.code)
 	assert.Empty(t, stopped.stdout, "a summary is of the whole")
-	s.eachOnce(2 * local.MaxReads)
+	s.eachOnce(2 * reads.MaxReads)
 
 	again := s.at(t.Context(), readsOf(path)...)
 	require.Equal(t, exitDone, again.code, again.stderr)
-	assert.Contains(t, again.stderr, fmt.Sprintf("going on behind line %d", 2*local.MaxReads+1))
+	assert.Contains(t, again.stderr, fmt.Sprintf("going on behind line %d", 2*reads.MaxReads+1))
 	assert.Equal(t, bulk.ReadsSummary{Reads: lines, Allowed: lines, Denied: map[string]uint64{}, Doors: 1, Credentials: 1}, lastLine[bulk.ReadsSummary](t, again.stdout))
 	s.eachOnce(lines)
 
@@ -153,7 +153,7 @@ func TestAFileThatDoesNotContinueIsRefused(t *testing.T) {
 	send := func(text string, more ...string) outcome {
 		return s.at(t.Context(), readsOf(s.file("passes.csv", text), more...)...)
 	}
-	const lines = 2*local.MaxReads + 500
+	const lines = 2*reads.MaxReads + 500
 	first := header + passes(1, lines)
 	require.Equal(t, exitDone, send(first).code)
 	for name, c := range map[string]struct {
@@ -274,7 +274,7 @@ func TestReadsAreSentInConstantMemory(t *testing.T) {
 	require.NoError(t, w.Flush())
 	require.NoError(t, f.Close())
 
-	var tally local.Tally
+	var tally reads.Tally
 	var first, most uint64 // bytes of the heap that are in use
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

@@ -98,8 +98,8 @@ var block struct {
 	next  int
 }
 
-// Port returns a port of 127.0.0.1 that nothing listens on, and that no other test takes,
-// for a server that has to be told its port.
+// Port returns a port of 127.0.0.1 for a server that has to be told its port. Nothing
+// listens on it, and no other test takes it.
 func Port(t testing.TB) int { return port(t) }
 
 // port returns one of this process that nothing listens on, each in turn.

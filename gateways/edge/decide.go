@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/domain/unlock"
 	"gatehouse/schemas/wire"
@@ -81,6 +82,15 @@ func siteOf(t *unlock.Table) *unlock.Site {
 		return row.(*unlock.Site)
 	}
 	return nil
+}
+
+// Judge decides a read that comes from elsewhere, and makes its record. It decides as a
+// gateway does at its door, at the instant of the read, by a table that is current.
+func Judge(t *unlock.Table, door wire.ID, ask unlock.Request, method wire.Method, at time.Time) *wire.Activity {
+	ask.Door, ask.At = unlock.IDOf(string(door)), unlock.InstantOf(at)
+	local := unlock.Local{LeaseEnd: unlock.Held}
+	q := question{view: &view{table: t, digest: t.Digest().String()}, now: reading{at: at.UTC(), source: wire.ClockGiven}, door: door, ask: ask}
+	return answered{question: q, Answer: unlock.Decide(t, &local, ask), used: passage{Local: local}}.record(method)
 }
 
 // atDoorAlone are the denials that concern the door and its gateway, whoever asks.

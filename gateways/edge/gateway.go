@@ -235,8 +235,8 @@ func (g *Gateway) drive(ctx context.Context, d driver.Driver) error {
 	return nil
 }
 
-// Guard runs a function of the gateway, and again a second after each panic, until it
-// returns or the gateway stops.
+// Guard runs a function of the gateway until it returns. After a panic it is run again, a
+// second later, unless the gateway stops.
 func (g *Gateway) Guard(what string, f func() error) error {
 	for {
 		panicked, err := g.try(what, f)

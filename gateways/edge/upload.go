@@ -15,7 +15,7 @@ import (
 // between goes together, and the service refuses a gateway that asks too often.
 const uploadEvery = 150 * time.Millisecond
 
-// request asks the service. Whatever it answers tells the time, and that it is there.
+// request asks the service. Any answer tells the time, and that the service is there.
 func (g *Gateway) request(ctx context.Context, nc *nats.Conn, a *wire.Ask, lines [][]byte) (sent time.Duration, answer *wire.Answer, rest [][]byte, err error) {
 	body, err := wire.EncodeAsk(a, lines)
 	if err != nil {

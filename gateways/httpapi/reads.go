@@ -12,7 +12,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 )
 
 // maxGateways bounds how many in-process gateways are open at once.
@@ -28,7 +28,7 @@ type gateways struct {
 // has recorded, and must not hold up the others.
 type openGateway struct {
 	mu sync.Mutex
-	g  *local.Gateway // nil until it is open
+	g  *reads.Source // nil until it is open
 }
 
 // ReadPath names an in-process gateway.
@@ -73,7 +73,7 @@ func (a *API) registerReads() {
 		OperationID: "CountReads", Method: http.MethodGet, Path: "/v1/orgs/{org}/sites/{site}/reads/{gateway}",
 		Summary: "Returns the totals of the reads that an in-process gateway has recorded",
 		Tags:    []string{"reads"}, Errors: readErrors,
-	}, func(ctx context.Context, in *countInput) (*Answer[local.Tally], error) {
+	}, func(ctx context.Context, in *countInput) (*Answer[reads.Tally], error) {
 		if err := a.reach(ctx, in.AtLeast); err != nil {
 			return nil, err
 		}
@@ -81,16 +81,16 @@ func (a *API) registerReads() {
 		if err != nil {
 			return nil, err
 		}
-		return &Answer[local.Tally]{at, g.Tally()}, nil
+		return &Answer[reads.Tally]{at, g.Tally()}, nil
 	})
 }
 
-func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Tally], error) {
+func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[reads.Tally], error) {
 	g, at, err := a.gateway(ctx, in.ReadPath)
 	if err != nil {
 		return nil, err
 	}
-	reads := make([]local.Read, len(in.Body.Reads))
+	given := make([]reads.Read, len(in.Body.Reads))
 	for i, r := range in.Body.Reads {
 		if err := domain.CheckID(r.Door); err != nil {
 			return nil, malformed("body.reads", "entry %d: door: %v", i, err)
@@ -98,36 +98,36 @@ func (a *API) recordReads(ctx context.Context, in *readsInput) (*Answer[local.Ta
 		if y := r.At.UTC().Year(); y < firstYear || y > lastYear {
 			return nil, malformed("body.reads", "entry %d: at: must be in the years %d to %d", i, firstYear, lastYear)
 		}
-		if i > 0 && r.Number <= reads[i-1].Number {
+		if i > 0 && r.Number <= given[i-1].Number {
 			return nil, malformed("body.reads", "entry %d: its number is not above that of the entry before", i)
 		}
-		reads[i] = local.Read{Number: r.Number, At: r.At, Door: r.Door, Side: unlock.In, Format: r.Format, Card: r.Card, Line: r.Line}
+		given[i] = reads.Read{Number: r.Number, At: r.At, Door: r.Door, Side: unlock.In, Format: r.Format, Card: r.Card, Line: r.Line}
 		if r.Side == "out" {
-			reads[i].Side = unlock.Out
+			given[i].Side = unlock.Out
 		}
 	}
-	tally, err := g.Take(ctx, reads)
-	if wrong, ok := errors.AsType[*local.NumberError](err); ok {
+	tally, err := g.Take(ctx, given)
+	if wrong, ok := errors.AsType[*reads.NumberError](err); ok {
 		return nil, problem(http.StatusUnprocessableEntity, "card_format", "the read %d: %v; nothing of these reads is recorded", wrong.Read, wrong.Err)
 	}
-	if differs, ok := errors.AsType[*local.DifferError](err); ok {
+	if differs, ok := errors.AsType[*reads.DifferError](err); ok {
 		p := problem(http.StatusConflict, "reads_differ", "the read %d is another than the one that is recorded under this number, %s", differs.Read, differs.Recorded)
 		p.Entries = []Entry{{Index: differs.Index, Code: p.Code, Detail: p.Detail}}
 		return nil, p
 	}
 	switch {
-	case errors.Is(err, local.ErrNoTable), errors.Is(err, local.ErrNoTags):
+	case errors.Is(err, reads.ErrNoTable), errors.Is(err, reads.ErrNoTags):
 		return nil, problem(http.StatusServiceUnavailable, "behind", "%v; try again", err).retry("1")
 	case errors.Is(err, eventstore.ErrNotSoleWriter):
 		return nil, problem(http.StatusServiceUnavailable, "busy", "another instance records for this gateway; send the same reads again").retry("1")
 	case err != nil:
 		return nil, a.asProblem(ctx, err)
 	}
-	return &Answer[local.Tally]{at, tally}, nil
+	return &Answer[reads.Tally]{at, tally}, nil
 }
 
 // gateway opens an in-process gateway for staff of its site.
-func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string, error) {
+func (a *API) gateway(ctx context.Context, in ReadPath) (*reads.Source, string, error) {
 	c := callerOf(ctx)
 	site, id := domain.ID(in.Site), domain.ID(in.Gateway)
 	if err := domain.CheckID(id); err != nil {
@@ -157,7 +157,7 @@ func (a *API) gateway(ctx context.Context, in ReadPath) (*local.Gateway, string,
 	slot.mu.Lock()
 	defer slot.mu.Unlock()
 	if slot.g == nil {
-		if slot.g, err = local.Open(ctx, a.cfg.Store, a.cfg.Doors, a.cfg.Now, c.org, site, id); err != nil {
+		if slot.g, err = reads.Open(ctx, a.cfg.Store, a.cfg.Doors, a.cfg.Now, c.org, site, id); err != nil {
 			slot.g = nil
 			return nil, "", a.asProblem(ctx, err)
 		}

@@ -18,7 +18,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 	"gatehouse/schemas/wire"
 )
 
@@ -80,10 +80,10 @@ func cardReads(card string, numbers ...int) string {
 }
 
 // tally reads an answer of the reads.
-func (r reply) tally() local.Tally {
+func (r reply) tally() reads.Tally {
 	r.t.Helper()
 	r.is(http.StatusOK)
-	var t local.Tally
+	var t reads.Tally
 	require.NoError(r.t, json.Unmarshal(r.body, &t))
 	return t
 }
@@ -113,7 +113,7 @@ func (b *bed) recordedReads() (n int) {
 func TestReadsAreRecordedOnceAndCounted(t *testing.T) {
 	b, _ := newReadsWorld(t)
 	stan := b.token("stan", domain.ScopeFull)
-	assert.Equal(t, local.Tally{Denied: map[string]uint64{}}, b.countReads(stan).tally())
+	assert.Equal(t, reads.Tally{Denied: map[string]uint64{}}, b.countReads(stan).tally())
 
 	first := b.reads(stan, cardReads("1001", 2, 3, 5)).tally()
 	assert.Equal(t, uint64(3), first.Reads)
@@ -173,7 +173,7 @@ func TestReadsAreOfStaffOfTheSite(t *testing.T) {
 func TestReadsThatAreNotWellFormedAreRefusedWhole(t *testing.T) {
 	b, _ := newReadsWorld(t)
 	stan := b.token("stan", domain.ScopeFull)
-	many := make([]int, local.MaxReads+1)
+	many := make([]int, reads.MaxReads+1)
 	for i := range many {
 		many[i] = i + 1
 	}
@@ -207,8 +207,8 @@ func TestReadsThatAreNotWellFormedAreRefusedWhole(t *testing.T) {
 			problem(http.StatusBadRequest, "malformed")
 	}
 	assert.Zero(t, b.recordedReads())
-	b.reads(stan, cardReads("1001", many[:local.MaxReads]...)).tally()
-	assert.Equal(t, local.MaxReads, b.recordedReads())
+	b.reads(stan, cardReads("1001", many[:reads.MaxReads]...)).tally()
+	assert.Equal(t, reads.MaxReads, b.recordedReads())
 }
 
 func TestReadsHaveNumbersOfTheirFormat(t *testing.T) {
@@ -263,9 +263,9 @@ func TestAnotherInstanceMayRecordForTheSameGateway(t *testing.T) {
 	b, doors := newReadsWorld(t)
 	stan := b.token("stan", domain.ScopeFull)
 	b.reads(stan, cardReads("1001", 1)).tally()
-	other, err := local.Open(t.Context(), b.store, doors, b.clock, "acme", "north", "till")
+	other, err := reads.Open(t.Context(), b.store, doors, b.clock, "acme", "north", "till")
 	require.NoError(t, err)
-	_, err = other.Take(t.Context(), []local.Read{{Number: 2, At: start, Door: "gate", Side: unlock.In, Card: "1001"}})
+	_, err = other.Take(t.Context(), []reads.Read{{Number: 2, At: start, Door: "gate", Side: unlock.In, Card: "1001"}})
 	require.NoError(t, err)
 	b.reads(stan, cardReads("1001", 2, 3)).problem(http.StatusServiceUnavailable, "busy")
 	assert.Equal(t, uint64(3), b.reads(stan, cardReads("1001", 2, 3)).tally().Reads)

@@ -37,7 +37,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 	"gatehouse/gateways/receipts"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
@@ -53,7 +53,7 @@ type Config struct {
 	Table func(org, site domain.ID) *unlock.Table
 	// Doors is optional: what in-process gateways decide with. Without it no reads
 	// are taken.
-	Doors local.Doors
+	Doors reads.Doors
 	// Enrolment is optional: without it a gateway is registered by its key alone.
 	Enrolment *Enrolment
 	// Accepted is optional: it is told of every command that this instance accepted,

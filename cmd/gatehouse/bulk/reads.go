@@ -13,7 +13,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/gateways/httpapi"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 )
 
 // ReadsSummary is the last line of reads.
@@ -93,7 +93,7 @@ type readsSender struct {
 	source *readSource
 	path   string   // of the gateway
 	rest   []string // other ids of the file
-	tally  local.Tally
+	tally  reads.Tally
 	told   time.Time
 }
 
@@ -111,7 +111,7 @@ func (s *readsSender) run() error {
 		return s.tellFirst(differs)
 	}
 	// It is named like a copy, and is none.
-	s.path, s.tally = s.remote.OrgPath("sites", s.remote.Site, "reads", s.rest[0]), local.Tally{}
+	s.path, s.tally = s.remote.OrgPath("sites", s.remote.Site, "reads", s.rest[0]), reads.Tally{}
 	if err := s.remote.Get(s.ctx, s.path, nil, &s.tally); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *readsSender) sendAll() error {
 			batch, before = append(batch, *before), nil
 		}
 		batch = append(batch, r)
-		if len(batch) == local.MaxReads {
+		if len(batch) == reads.MaxReads {
 			return s.send(&batch)
 		}
 		return nil
@@ -214,7 +214,7 @@ func (s *readsSender) send(batch *[]httpapi.CardRead) error {
 // that agrees and one that differs so many are sent at a time as may be.
 func (s *readsSender) tellFirst(differs *differError) error {
 	for agrees, step := uint64(0), uint64(2); step > 1; {
-		step = (differs.line - agrees + local.MaxReads - 1) / local.MaxReads
+		step = (differs.line - agrees + reads.MaxReads - 1) / reads.MaxReads
 		var probes []httpapi.CardRead
 		next := agrees + 1
 		err := s.source.each(s.quiet(), func(r httpapi.CardRead) error {

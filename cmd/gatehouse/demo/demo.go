@@ -16,7 +16,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/schedule"
 	"gatehouse/eventstore"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 	"gatehouse/projections/permissions"
 )
 
@@ -148,7 +148,7 @@ func (d *Demo) Summary(ctx context.Context) (Summary, error) {
 }
 
 // total adds up what is recorded.
-func (d *Demo) total(ctx context.Context, tally local.Tally) (Summary, error) {
+func (d *Demo) total(ctx context.Context, tally reads.Tally) (Summary, error) {
 	commits, err := d.heads(ctx)
 	return Summary{Commands: d.accepted, Commits: commits, Unlocks: UnlockCount{tally.Allowed, tally.Denied},
 		OnSite: d.doors.onSite(), DecisionNS: d.doors.times()}, err

@@ -9,7 +9,7 @@ import (
 
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
-	"gatehouse/gateways/local"
+	"gatehouse/gateways/reads"
 	"gatehouse/projections/permissions"
 )
 
@@ -25,9 +25,9 @@ const gatewayID domain.ID = "demo-doors"
 // pinned until the reads are recorded, and the same question on the same table has
 // the same answer for ever.
 type doorSet struct {
-	gateway *local.Gateway
+	gateway *reads.Source
 	pinned  pinnedDoors
-	waiting []local.Read
+	waiting []reads.Read
 	asked   []unlock.Request // the same
 	number  uint64           // of the last read
 	inside  map[domain.ID]struct{}
@@ -42,7 +42,7 @@ type pinnedDoors struct {
 	table       *unlock.Table // nil: none is pinned
 }
 
-// Table implements [local.Doors].
+// Table implements [reads.Doors].
 func (p *pinnedDoors) Table(org, site domain.ID) *unlock.Table {
 	if p.table == nil {
 		p.table = p.permissions.Table(org, site)
@@ -50,7 +50,7 @@ func (p *pinnedDoors) Table(org, site domain.ID) *unlock.Table {
 	return p.table
 }
 
-// Tag implements [local.Doors].
+// Tag implements [reads.Doors].
 func (p *pinnedDoors) Tag(org, site domain.ID, kind domain.CredentialKind, format, number string) (unlock.Tag, bool) {
 	return p.permissions.Tag(org, site, kind, format, number)
 }
@@ -59,7 +59,7 @@ func (p *pinnedDoors) Tag(org, site domain.ID, kind domain.CredentialKind, forma
 func openDoors(ctx context.Context, s Service, now func() time.Time) (*doorSet, error) {
 	g := &doorSet{pinned: pinnedDoors{permissions: s.Permissions}, inside: map[domain.ID]struct{}{}, took: map[int64]uint64{}}
 	var err error
-	g.gateway, err = local.Open(ctx, s.Store, &g.pinned, now, Org, Site, gatewayID)
+	g.gateway, err = reads.Open(ctx, s.Store, &g.pinned, now, Org, Site, gatewayID)
 	return g, err
 }
 
@@ -70,7 +70,7 @@ var held = unlock.Local{LeaseEnd: unlock.Held}
 func (g *doorSet) decide(at time.Time, door domain.ID, side unlock.Side, number string, phone domain.ID) (unlock.Answer, error) {
 	table := g.pinned.Table(Org, Site)
 	if table == nil {
-		return unlock.Answer{}, local.ErrNoTable
+		return unlock.Answer{}, reads.ErrNoTable
 	}
 	request := unlock.Request{Door: unlock.IDOf(string(door)), Side: side, At: unlock.Instant(at.UnixNano())}
 	if phone != "" {
@@ -78,14 +78,14 @@ func (g *doorSet) decide(at time.Time, door domain.ID, side unlock.Side, number 
 	} else {
 		tag, ok := g.pinned.Tag(Org, Site, domain.KindCard, "", number)
 		if !ok {
-			return unlock.Answer{}, local.ErrNoTags
+			return unlock.Answer{}, reads.ErrNoTags
 		}
 		request.Tag = tag
 	}
 	answer := unlock.Decide(table, &held, request)
 	g.asked = append(g.asked, request)
 	g.number++
-	g.waiting = append(g.waiting, local.Read{Number: g.number, At: at, Door: door, Side: side, Card: number, Phone: phone})
+	g.waiting = append(g.waiting, reads.Read{Number: g.number, At: at, Door: door, Side: side, Card: number, Phone: phone})
 	if answer.Allowed {
 		g.allowed++
 	} else {
@@ -121,11 +121,11 @@ func (g *doorSet) measure() {
 }
 
 // flush has what was decided recorded, and lets go of the table.
-func (g *doorSet) flush(ctx context.Context) (local.Tally, error) {
+func (g *doorSet) flush(ctx context.Context) (reads.Tally, error) {
 	g.measure()
-	for batch := range slices.Chunk(g.waiting, local.MaxReads) {
+	for batch := range slices.Chunk(g.waiting, reads.MaxReads) {
 		if _, err := g.gateway.Take(ctx, batch); err != nil {
-			return local.Tally{}, err
+			return reads.Tally{}, err
 		}
 	}
 	g.waiting = g.waiting[:0]

@@ -1,6 +1,6 @@
-// Package local is the gateway of an installation without controllers at its doors. It
-// decides reads within the service, on the service's own tables, and records each as
-// the activity of an in-process gateway.
+// Package reads decides reads that come from elsewhere, such as a file, as a lock gateway
+// does: on the tables of the service, by the code of gateways/edge. It records each as
+// the activity of a gateway of its own, the source.
 //
 // # Why a read is taken once
 //
@@ -16,11 +16,10 @@
 // to anybody who tries all numbers. A read that is already recorded is compared by that
 // tag. If the key was changed in between, or the record is older than lines, nothing is
 // compared.
-package local
+package reads
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
@@ -32,6 +31,7 @@ import (
 	"gatehouse/domain/cardnumber"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/gateways/edge"
 	"gatehouse/schemas/wire"
 )
 
@@ -86,13 +86,13 @@ type NumberError struct {
 }
 
 // Error names the read and its fault.
-func (e *NumberError) Error() string { return fmt.Sprintf("local: read %d: %v", e.Read, e.Err) }
+func (e *NumberError) Error() string { return fmt.Sprintf("reads: read %d: %v", e.Read, e.Err) }
 
 // Unwrap returns the fault of the card number.
 func (e *NumberError) Unwrap() error { return e.Err }
 
-// Gateway decides and records the reads of one source. It is safe for concurrent use.
-type Gateway struct {
+// Source decides and records the reads of one source. It is safe for concurrent use.
+type Source struct {
 	store         *eventstore.Store
 	doors         Doors
 	now           func() time.Time
@@ -107,16 +107,16 @@ type Gateway struct {
 
 // Open opens the gateway of a source and counts its earlier records. The gateway's id
 // is written into each record; it must contain nothing about a person.
-func Open(ctx context.Context, store *eventstore.Store, doors Doors, now func() time.Time, org, site, gateway domain.ID) (*Gateway, error) {
-	g := &Gateway{store: store, doors: doors, now: now, org: org, site: site, id: gateway}
+func Open(ctx context.Context, store *eventstore.Store, doors Doors, now func() time.Time, org, site, gateway domain.ID) (*Source, error) {
+	g := &Source{store: store, doors: doors, now: now, org: org, site: site, id: gateway}
 	return g, g.open(ctx)
 }
 
 // open finds the end of the gateway's activity. The caller holds mu, or is alone.
-func (g *Gateway) open(ctx context.Context) error {
+func (g *Source) open(ctx context.Context) error {
 	w, err := g.store.ActivityWriter(ctx, g.org, g.site, g.id)
 	if err != nil {
-		return fmt.Errorf("local: open gateway %s: %w", g.id, err)
+		return fmt.Errorf("reads: open gateway %s: %w", g.id, err)
 	}
 	g.tally, g.seen, g.recent = Tally{Denied: map[string]uint64{}}, map[string]struct{}{}, nil
 	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *wire.Activity) error {
@@ -124,7 +124,7 @@ func (g *Gateway) open(ctx context.Context) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("local: count what gateway %s recorded: %w", g.id, err)
+		return fmt.Errorf("reads: count what gateway %s recorded: %w", g.id, err)
 	}
 	g.tally.Damaged = damaged
 	g.writer = w
@@ -132,13 +132,13 @@ func (g *Gateway) open(ctx context.Context) error {
 }
 
 // Tally returns the counts of all reads that were ever recorded.
-func (g *Gateway) Tally() Tally {
+func (g *Source) Tally() Tally {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.tallied()
 }
 
-func (g *Gateway) tallied() Tally {
+func (g *Source) tallied() Tally {
 	t := g.tally
 	t.Denied = make(map[string]uint64, len(g.tally.Denied))
 	for code, n := range g.tally.Denied {
@@ -159,11 +159,11 @@ func (g *Gateway) tallied() Tally {
 // those that have a line it compares, and returns a [DifferError] if one differs. After
 // an error the same reads may be sent again; a [NumberError] says that one of them is
 // invalid.
-func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
+func (g *Source) Take(ctx context.Context, reads []Read) (Tally, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(reads) > MaxReads {
-		return Tally{}, fmt.Errorf("local: %d reads at once, at most %d are taken", len(reads), MaxReads)
+		return Tally{}, fmt.Errorf("reads: %d reads at once, at most %d are taken", len(reads), MaxReads)
 	}
 	if g.writer == nil {
 		if err := g.open(ctx); err != nil {
@@ -172,7 +172,7 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	}
 	release, err := g.store.Hold(ctx, g.org) // and with it its tables
 	if err != nil {
-		return Tally{}, fmt.Errorf("local: gateway %s: %w", g.id, err)
+		return Tally{}, fmt.Errorf("reads: gateway %s: %w", g.id, err)
 	}
 	defer release()
 	table := g.doors.Table(g.org, g.site)
@@ -182,7 +182,6 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	if err := g.compare(ctx, table, reads); err != nil {
 		return Tally{}, err
 	}
-	digest := table.Digest().String()
 	records := make([]wire.Activity, 0, len(reads))
 	last := g.tally.Last
 	for _, r := range reads {
@@ -194,7 +193,6 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 		if err != nil {
 			return Tally{}, err
 		}
-		a.Digest = digest
 		records = append(records, a)
 	}
 	// A tag matches only the table of its own key. Under another key the card would be
@@ -207,7 +205,7 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	}
 	if err := g.writer.Append(ctx, records); err != nil {
 		g.writer = nil
-		return Tally{}, fmt.Errorf("local: record %d reads: %w", len(records), err)
+		return Tally{}, fmt.Errorf("reads: record %d reads: %w", len(records), err)
 	}
 	g.recent = make(map[uint64]recorded, len(records))
 	for i := range records {
@@ -217,13 +215,9 @@ func (g *Gateway) Take(ctx context.Context, reads []Read) (Tally, error) {
 	return g.tallied(), nil
 }
 
-// held is the local state of an in-process gateway. Its lease does not end, because it
-// runs where the ledger is.
-var held = unlock.Local{LeaseEnd: unlock.Held}
-
 // request is the question of a read: by its mobile key, or by the tag of its card.
-func (g *Gateway) request(r Read) (unlock.Request, error) {
-	request := unlock.Request{Door: unlock.IDOf(string(r.Door)), Side: r.Side, At: unlock.InstantOf(r.At)}
+func (g *Source) request(r Read) (unlock.Request, error) {
+	request := unlock.Request{Side: r.Side}
 	if r.Phone != "" {
 		request.Credential = unlock.IDOf(string(r.Phone))
 		return request, nil
@@ -241,7 +235,7 @@ func (g *Gateway) request(r Read) (unlock.Request, error) {
 }
 
 // decide decides one read and makes its record.
-func (g *Gateway) decide(table *unlock.Table, r Read) (wire.Activity, error) {
+func (g *Source) decide(table *unlock.Table, r Read) (wire.Activity, error) {
 	request, err := g.request(r)
 	if err != nil {
 		return wire.Activity{}, err
@@ -250,33 +244,20 @@ func (g *Gateway) decide(table *unlock.Table, r Read) (wire.Activity, error) {
 	if !ok {
 		return wire.Activity{}, ErrNoTags
 	}
-	answer := unlock.Decide(table, &held, request)
-	a := wire.Activity{Type: wire.AccessDenied, At: r.At.UTC(), RecordedAt: g.now().UTC(), Door: wire.ID(r.Door), Side: r.Side.String(), Method: wire.MethodCard,
-		Code: answer.Code.String(), Position: table.Position(), Clock: wire.ClockGiven, Source: string(g.id) + ":" + strconv.FormatUint(r.Number, 10), Line: line}
-	if answer.Allowed {
-		a.Type = wire.AccessGranted
-	}
+	method := wire.MethodCard
 	if r.Phone != "" {
-		a.Method = wire.MethodMobileKey
+		method = wire.MethodMobileKey
 	}
-	for _, c := range answer.Failed.Codes() {
-		a.Failed = append(a.Failed, c.String())
-	}
-	if c := answer.Credential(); c != nil {
-		a.Credential, a.Person, a.Method = wire.ID(domain.ID(c.ID)), wire.ID(domain.ID(c.Person)), wire.Method(c.Kind.String())
-	} else if r.Phone != "" {
+	a := edge.Judge(table, wire.ID(r.Door), request, method, r.At)
+	if a.Credential == "" {
 		a.Credential = wire.ID(r.Phone)
-	} else {
-		a.Tag, a.TagKey = hex.EncodeToString(request.Tag[:]), table.TagKey()
 	}
-	if grant := answer.Grant(); grant != nil {
-		a.Grant = grant.ID
-	}
-	return a, nil
+	a.RecordedAt, a.Source, a.Line = g.now().UTC(), string(g.id)+":"+strconv.FormatUint(r.Number, 10), line
+	return *a, nil
 }
 
 // count adds a record to the tally. The caller holds mu, or is alone.
-func (g *Gateway) count(a *wire.Activity) {
+func (g *Source) count(a *wire.Activity) {
 	g.tally.Reads++
 	if a.Type == wire.AccessGranted {
 		g.tally.Allowed++

@@ -1,4 +1,4 @@
-package local
+package reads
 
 import (
 	"context"
@@ -129,7 +129,7 @@ func tagOf(kind domain.CredentialKind, format, number string) unlock.Tag {
 }
 
 // gateway opens the gateway "till" on the ledger as it is.
-func (b *bed) gateway() *Gateway {
+func (b *bed) gateway() *Source {
 	b.t.Helper()
 	g, err := Open(b.t.Context(), b.store, b, clock, "acme", "north", "till")
 	require.NoError(b.t, err)

@@ -1,4 +1,4 @@
-package local
+package reads
 
 import (
 	"testing"
@@ -17,12 +17,12 @@ func lined(from int, lines ...string) (out []Read) {
 
 func TestAReadOfAnotherFileIsRefused(t *testing.T) {
 	b := newBed(t)
-	first, again := b.gateway(), func() *Gateway { return b.gateway() }
+	first, again := b.gateway(), func() *Source { return b.gateway() }
 	_, err := first.Take(t.Context(), lined(2, "a", "b", "c"))
 	require.NoError(t, err)
 	_, err = first.Take(t.Context(), lined(5, "d"))
 	require.NoError(t, err)
-	for _, g := range []*Gateway{first, again()} { // one that remembers, and one that has to look
+	for _, g := range []*Source{first, again()} { // one that remembers, and one that has to look
 		for _, c := range []struct {
 			reads  []Read
 			differ int // index; -1 means that the file is the same

@@ -1,4 +1,4 @@
-package local
+package reads
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type DifferError struct {
 
 // Error tells the read and what is recorded instead.
 func (e *DifferError) Error() string {
-	return fmt.Sprintf("local: read %d is another than the one that is recorded, %s", e.Read, e.Recorded)
+	return fmt.Sprintf("reads: read %d is another than the one that is recorded, %s", e.Read, e.Recorded)
 }
 
 // recorded is what is known of a read that is recorded.
@@ -44,7 +44,7 @@ func recordedOf(a *wire.Activity) recorded { return recorded{a.Line, a.At, domai
 
 // lineTag is the tag of a line, behind the version of its key; false while the site's key
 // is not at hand.
-func (g *Gateway) lineTag(table *unlock.Table, line string) (string, bool) {
+func (g *Source) lineTag(table *unlock.Table, line string) (string, bool) {
 	if line == "" {
 		return "", true
 	}
@@ -54,7 +54,7 @@ func (g *Gateway) lineTag(table *unlock.Table, line string) (string, bool) {
 
 // compare refuses the first of the reads that is another than what is recorded under
 // its number. The caller holds mu.
-func (g *Gateway) compare(ctx context.Context, table *unlock.Table, reads []Read) error {
+func (g *Source) compare(ctx context.Context, table *unlock.Table, reads []Read) error {
 	known := make(map[uint64]recorded, len(reads))
 	lacking := false
 	for _, r := range reads {
@@ -96,7 +96,7 @@ func (g *Gateway) compare(ctx context.Context, table *unlock.Table, reads []Read
 
 // look finds what is recorded under numbers, and from which number on it can tell: what
 // stands before may be gone, and nothing can be told once a record is damaged.
-func (g *Gateway) look(ctx context.Context, known map[uint64]recorded) (first uint64, err error) {
+func (g *Source) look(ctx context.Context, known map[uint64]recorded) (first uint64, err error) {
 	damaged, err := g.store.Activity(ctx, g.org, g.site, g.id, func(a *wire.Activity) error {
 		n := numberOf(a)
 		if first == 0 {
@@ -111,7 +111,7 @@ func (g *Gateway) look(ctx context.Context, known map[uint64]recorded) (first ui
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("local: look up what gateway %s recorded: %w", g.id, err)
+		return 0, fmt.Errorf("reads: look up what gateway %s recorded: %w", g.id, err)
 	}
 	if damaged > 0 {
 		first = math.MaxUint64
