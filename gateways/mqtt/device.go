@@ -76,6 +76,7 @@ const (
 	ofFire                        // on: fire
 	ofPresence                    // on: the device is there
 	ofMover                       // who moves the bolt, or just did; on: it is unlocked
+	ofMoved                       // the device moved the bolt, and says so whatever the bolt does now
 	ofRead                        // somebody showed a credential
 	ofExit                        // the button inside
 	ofReply                       // the answer to an order

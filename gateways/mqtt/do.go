@@ -25,9 +25,6 @@ func (d *Driver) Do(ctx context.Context, id wire.ID, c driver.Command) error {
 		return err
 	}
 	defer release()
-	if c.Action == driver.Release && door.held {
-		c.Action = driver.Unlock // it stays open until it is told to lock
-	}
 	orders, w, err := d.prepare(door, c)
 	if err != nil {
 		return err
@@ -91,7 +88,6 @@ func (d *door) plan(c driver.Command, w *waiter, now time.Time) {
 	} else if d.device.confirm == byState {
 		w.tell(reply{id: w.id}) // it is there, and a device tells changes alone
 	}
-	d.held = c.Action == driver.Unlock
 	d.relockAt = time.Time{}
 	if c.Action == driver.Release && !d.device.relocks {
 		d.relockAt = now.Add(c.For)

@@ -19,6 +19,8 @@ const (
 	again = 2 * time.Second
 	// settle is how long a bolt that moved waits for the message that says who moved it.
 	settle = 2 * time.Second
+	// old is the age at which an event tells nothing of the present.
+	old = 10 * time.Second
 	// ourOwn is how long after an order a movement of the bolt is its effect.
 	ourOwn = 30 * time.Second
 )
@@ -62,7 +64,6 @@ type door struct {
 	ordered  time.Time             // when the last order was sent
 	awaited  trit                  // where our last order moves the bolt
 	ourMove  bool                  // the bolt is where an order of ours brought it
-	held     bool                  // it was told to stay open
 	relockAt time.Time             // when it is locked again; zero: not by us
 }
 
@@ -95,18 +96,15 @@ func newDoor(id wire.ID) *door {
 // maxSources is how many numbered events of a device are remembered.
 const maxSources = 128
 
-// take takes what a message says. now is by the driver's clock.
+// take takes what a message says. now is by the driver's clock. A repeated event is left
+// out with all that its message says, which is as old.
 func (d *door) take(m message, facts []fact, now time.Time) {
-	repeated := false
-	if slices.ContainsFunc(facts, func(f fact) bool { return f.once() && f.source == "" }) && !m.retained {
-		repeated = d.repeated(m, now)
+	if !m.retained && d.repeats(m, facts, now) {
+		return
 	}
 	for _, f := range facts {
-		switch {
-		case m.retained && !states[f.of]:
+		if m.retained && !states[f.of] {
 			continue // it is old
-		case f.once() && f.source == "" && repeated, f.once() && d.numbered(f.source):
-			continue
 		}
 		if f.of != ofPresence && !m.retained && d.device.reports && d.state[ofPresence] == unknown {
 			d.present(true, now) // it speaks, so it is there
@@ -115,8 +113,24 @@ func (d *door) take(m message, facts []fact, now time.Time) {
 	}
 }
 
+// repeats reports whether a message tells of an event that was told before.
+func (d *door) repeats(m message, facts []fact, now time.Time) bool {
+	for _, f := range facts {
+		switch {
+		case !f.once():
+		case f.source != "":
+			return d.numbered(f.source)
+		default:
+			return d.repeated(m, now)
+		}
+	}
+	return false
+}
+
 // once reports whether a fact happens, rather than lasts.
-func (f fact) once() bool { return f.of == ofMover || f.of == ofRead || f.of == ofExit }
+func (f fact) once() bool {
+	return f.of == ofMover || f.of == ofMoved || f.of == ofRead || f.of == ofExit
+}
 
 // repeated reports whether the same message came just now.
 func (d *door) repeated(m message, now time.Time) bool {
@@ -128,9 +142,6 @@ func (d *door) repeated(m message, now time.Time) bool {
 
 // numbered reports whether an event with a number of the device was told before.
 func (d *door) numbered(source string) bool {
-	if source == "" {
-		return false
-	}
 	if slices.Contains(d.sources, source) {
 		return true
 	}
@@ -151,6 +162,13 @@ func (d *door) learn(f fact, found bool, now time.Time) {
 		d.bolt(f, now)
 	case ofMover:
 		d.explain(f, now)
+	case ofMoved:
+		if now.Sub(orNow(f.at, now)) >= old {
+			d.putMove(f, now)
+			return
+		}
+		d.state[ofBolt], d.awaited, d.ourMove = tritOf(f.on), unknown, false
+		d.report(f, now)
 	case ofLeaf, ofTamper, ofBattery, ofFire:
 		d.state[f.of] = tritOf(f.on)
 		at := now
@@ -261,58 +279,6 @@ func (d *door) ask() {
 // gone is the failure of an order whose device went away.
 const gone = "gone"
 
-// bolt takes where the bolt is. A movement that an order caused is no event.
-func (d *door) bolt(f fact, now time.Time) {
-	is, was := tritOf(f.on), d.state[ofBolt]
-	d.state[ofBolt] = is
-	if w := d.waiter; w != nil && w.state == is && d.device.confirm == byState {
-		w.tell(reply{id: w.id})
-	}
-	if is == was || was == unknown {
-		if was == unknown {
-			d.told[ofBolt] = is
-			d.ourMove = is == on && d.awaited == on
-		}
-		return
-	}
-	if d.isOurs(is, now) {
-		d.told[ofBolt], d.moved = is, time.Time{}
-		d.awaited, d.ourMove = unknown, is == on
-		return
-	}
-	d.ourMove = false
-	switch {
-	case d.told[ofBolt] == is && !d.moved.IsZero(): // it moved back before anybody said why
-		d.report(fact{on: !f.on}, d.moved)
-		d.report(fact{on: f.on}, now)
-	case d.told[ofBolt] == is:
-	case d.mover.of != 0 && now.Sub(d.mover.at) < ourOwn && d.mover.on == f.on:
-		d.report(d.mover.fact, now)
-	case d.device.explains:
-		d.moved = now
-	default:
-		d.report(fact{on: f.on}, now)
-	}
-}
-
-// isOurs reports whether an order moved the bolt: it was sent just now, or the bolt goes
-// back from where an order had brought it.
-func (d *door) isOurs(is trit, now time.Time) bool {
-	return d.awaited == is && now.Sub(d.ordered) < ourOwn || is == off && d.ourMove
-}
-
-// explain takes who moves the bolt. The device may say so before the bolt has moved, or
-// after.
-func (d *door) explain(f fact, now time.Time) {
-	switch is := tritOf(f.on); {
-	case d.state[ofBolt] == is && !d.moved.IsZero():
-		d.report(f, now)
-	case d.state[ofBolt] == is || d.isOurs(is, now):
-	default:
-		d.mover = mover{f, now}
-	}
-}
-
 // due does what time makes due at a door: a bolt that moved and that nobody explained.
 func (d *door) due(now time.Time) {
 	if !d.moved.IsZero() && now.Sub(d.moved) >= settle {
@@ -329,24 +295,11 @@ func (d *door) due(now time.Time) {
 	}
 }
 
-// report reports a movement of the bolt.
-func (d *door) report(f fact, now time.Time) {
-	d.moved, d.mover = time.Time{}, mover{}
-	kind := driver.Locked
-	if f.on {
-		kind = driver.Unlocked
-	}
-	how := f.how
-	if how == "" {
-		how = d.device.known
-	}
-	if d.put(driver.Event{Kind: kind, Side: f.side, At: orNow(f.at, now), Method: f.method, Slot: f.slot, HowKnown: how, Source: f.source}) {
-		d.told[ofBolt] = tritOf(f.on)
-	}
-}
-
 // put queues an event; false means that there is no room for it.
 func (d *door) put(e driver.Event) bool {
+	if d.id == "" && e.Kind != driver.Fire && e.Kind != driver.FireOver {
+		return true // the whole gateway has nothing but a fire input
+	}
 	e.Door = d.id
 	if e.Side == unlock.NoSide {
 		e.Side = unlock.In

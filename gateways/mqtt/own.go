@@ -157,9 +157,7 @@ func readOwnEvent(m message) ([]fact, error) {
 	case "exit":
 		f.of = ofExit
 	case "unlocked", "locked":
-		f.of, f.on, f.how = ofMover, e.Event == "unlocked", wire.KnownClaimed
-		bolt := fact{of: ofBolt, on: f.on}
-		return []fact{f, bolt}, nil
+		f.of, f.on, f.how = ofMoved, e.Event == "unlocked", wire.KnownClaimed
 	default:
 		return nil, errUnread
 	}

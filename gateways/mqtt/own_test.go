@@ -262,3 +262,42 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	r.await("gate", driver.Opened, 1) // a state is told late, and not lost
 	assert.Len(t, r.seen("gate", driver.ExitRequested), maxQueued)
 }
+
+// What a device kept while its network was down is told with its instant, and moves
+// nothing now.
+func TestLateEventsHaveTheirInstant(t *testing.T) {
+	b := newBench(t, ownDoor["gate"])
+	b.keep(gateTopic+"/availability", "online")
+	b.keep(gateTopic+"/state", `{"bolt":"locked"}`)
+	for range 2 {
+		b.say(gateTopic+"/event", `{"id":"1","at":"2026-03-01T06:00:00Z","event":"unlocked","method":"pin","slot":2}`)
+		b.say(gateTopic+"/event", `{"id":"2","at":"2026-03-01T06:00:05Z","event":"locked"}`)
+		b.say(gateTopic+"/event", `{"id":"3","at":"2026-03-01T06:30:00Z","event":"unlocked","method":"pin","slot":3}`)
+	}
+	var at []string
+	for e, ok := b.d.next(t.Context()); ok; e, ok = b.d.next(t.Context()) {
+		if e.Kind == driver.Unlocked || e.Kind == driver.Locked {
+			at = append(at, e.At.Format("15:04:05"))
+		}
+	}
+	assert.Equal(t, []string{"06:00:00", "06:00:05", "06:30:00"}, at)
+	assert.Equal(t, off, b.door().state[ofBolt])
+	b.say(gateTopic+"/state", `{"bolt":"unlocked"}`)
+	b.later(settle)
+	assert.Len(t, b.events(), 1, "this one is new")
+}
+
+func TestFireInputOfTheWholeGateway(t *testing.T) {
+	b := mosquitto(t)
+	building := b.join(t, "")
+	building.keep("building/fire", "ON")
+	r := b.run(t, ownDoor, `"fire":{"topic":"building/fire"}`)
+	r.await("", driver.Fire, 1)
+	building.keep("building/fire", "OFF")
+	r.await("", driver.FireOver, 1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.events {
+		assert.True(t, e.Door != "" || e.Kind == driver.Fire || e.Kind == driver.FireOver, "%v", e)
+	}
+}

@@ -61,8 +61,10 @@ func (d *Driver) serve(ctx context.Context) error {
 	if err := d.subscribe(ctx, s); err != nil {
 		return err
 	}
-	if err := d.announce(ctx, s, "online"); err != nil {
-		return err
+	if topic := d.settings.StatusTopic; topic != "" {
+		if err := s.send(ctx, topic, "online", true); err != nil {
+			return err
+		}
 	}
 	d.log.Info("mqtt: connected", "broker", d.settings.address)
 	secondLook := time.After(secondLook)
@@ -96,28 +98,17 @@ func (d *Driver) serve(ctx context.Context) error {
 	}
 }
 
-// announce publishes whether the driver is there.
-func (d *Driver) announce(ctx context.Context, s *session, text string) error {
-	if d.settings.StatusTopic == "" {
-		return nil
-	}
-	return s.send(ctx, d.settings.StatusTopic, text, true)
-}
-
 // leave ends a session: doors that the driver would have locked again are locked now.
 func (d *Driver) leave(ctx context.Context, s *session) {
 	if ctx.Err() != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 		defer cancel()
 		d.relock(ctx, true)
-		if err := d.announce(ctx, s, "offline"); err != nil {
-			d.log.Warn("mqtt: could not say goodbye", "err", err)
-		}
 	}
 	d.mu.Lock()
 	d.session = nil
 	d.mu.Unlock()
-	s.close()
+	s.leave(ctx, d.settings.StatusTopic)
 }
 
 // subscribe subscribes to what is missing. A door with a refused topic is not there; one
@@ -163,7 +154,7 @@ func (d *Driver) forgetGranted() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for topic, granted := range d.granted {
-		if granted && !d.found.owns(topic) {
+		if granted {
 			delete(d.granted, topic)
 		}
 	}

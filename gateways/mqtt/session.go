@@ -26,6 +26,7 @@ const (
 // queued before can arrive late.
 type session struct {
 	client paho.Client
+	conn   net.Conn
 	lost   chan error
 }
 
@@ -56,7 +57,9 @@ func (s *settings) connect(ctx context.Context, take func(message)) (*session, e
 			take(message{topic: m.Topic(), payload: m.Payload(), retained: m.Retained()})
 		}).
 		SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
-			return s.dial(ctx, config)
+			conn, err := s.dial(ctx, config)
+			out.conn = conn
+			return conn, err
 		})
 	if s.User != "" {
 		o.SetUsername(s.User).SetPassword(password)
@@ -136,5 +139,18 @@ func (s *session) send(ctx context.Context, topic, payload string, retained bool
 	return wait(ctx, s.client.Publish(topic, qos, retained, payload))
 }
 
-// close ends the session. The broker then keeps the last will to itself.
-func (s *session) close() { s.client.Disconnect(uint(goodbye.Milliseconds())) }
+// leave ends the session. If the context ended, it says goodbye at the status topic;
+// otherwise something is wrong, and the broker is left to publish the last will.
+func (s *session) leave(ctx context.Context, status string) {
+	if ctx.Err() == nil {
+		_ = s.conn.Close()
+		s.client.Disconnect(0)
+		return
+	}
+	if status != "" {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		_ = s.send(ctx, status, "offline", true) // or the broker misses us soon
+	}
+	s.client.Disconnect(uint(goodbye.Milliseconds()))
+}

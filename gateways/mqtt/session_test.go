@@ -42,7 +42,7 @@ func TestGrantedQoSTellsARefusedSubscription(t *testing.T) {
 			s := &settings{address: b.address, User: "gw", PasswordFile: secretFile(t, "s3cret\n"), ClientID: "gw"}
 			open, err := s.connect(context.Background(), func(message) {})
 			require.NoError(t, err)
-			defer open.close()
+			defer open.leave(ended, "")
 			refused, err := open.subscribe(context.Background(), []string{"lock/1/#"})
 			require.NoError(t, err)
 			assert.Equal(t, !c.granted, len(refused) == 1, "refused: %v", refused)
@@ -67,6 +67,13 @@ func TestDoorWithARefusedTopicIsOfflineAndSaysWhy(t *testing.T) {
 	assert.Contains(t, r.logged.String(), "shut/switch/strike/state")
 	assert.NotContains(t, r.logged.String(), "open/switch")
 }
+
+// ended is a context that has ended, with which a session is left in peace.
+var ended = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 func secretFile(t testing.TB, text string) string { return textFile(t, "secret", text) }
 
@@ -113,7 +120,7 @@ func TestTLSAndPasswordFromAFile(t *testing.T) {
 	assert.ErrorContains(t, err, "certificate", "another authority")
 	s, err := open(cert)
 	require.NoError(t, err)
-	s.close()
+	s.leave(ended, "")
 }
 
 func TestDriverPublishesItsOwnBirthAndWill(t *testing.T) {
@@ -133,6 +140,14 @@ func TestDriverPublishesItsOwnBirthAndWill(t *testing.T) {
 	expect("online")
 	r.stop()
 	expect("offline")
+
+	b.run(t, nil, `"status_topic":"gatehouse/status"`, `"client_id":"gw"`)
+	expect("online")
+	thief, err := (&settings{address: b.address, ClientID: "gw"}).connect(context.Background(), func(message) {})
+	require.NoError(t, err)
+	expect("offline") // its will, for it was thrown out
+	expect("online")
+	thief.leave(ended, "")
 }
 
 func TestSettingsAreChecked(t *testing.T) {

@@ -68,21 +68,26 @@ func readSettings(raw json.RawMessage) (*settings, error) {
 	if err := decode(raw, &s); err != nil {
 		return nil, fmt.Errorf("mqtt: read the driver's settings: %w", err)
 	}
+	return &s, s.check()
+}
+
+// check checks the settings, and fills in what is left out.
+func (s *settings) check() error {
 	if err := s.checkBroker(); err != nil {
-		return nil, err
+		return err
 	}
 	if (s.CertFile == "") != (s.KeyFile == "") {
-		return nil, errors.New("mqtt: cert_file and key_file go together, one of them is empty")
+		return errors.New("mqtt: cert_file and key_file go together, one of them is empty")
 	}
 	if s.PasswordFile != "" && s.User == "" {
-		return nil, errors.New("mqtt: password_file needs a user")
+		return errors.New("mqtt: password_file needs a user")
 	}
 	if !s.secure && (s.CAFile != "" || s.CertFile != "") {
-		return nil, fmt.Errorf("mqtt: ca_file and cert_file need a broker of mqtts, not %s", s.Broker)
+		return fmt.Errorf("mqtt: ca_file and cert_file need a broker of mqtts, not %s", s.Broker)
 	}
 	if s.StatusTopic != "" {
 		if err := checkTopic(s.StatusTopic); err != nil {
-			return nil, fmt.Errorf("mqtt: status_topic: %w", err)
+			return fmt.Errorf("mqtt: status_topic: %w", err)
 		}
 	}
 	if s.Discovery == nil {
@@ -91,7 +96,7 @@ func readSettings(raw json.RawMessage) (*settings, error) {
 	}
 	if *s.Discovery != "" {
 		if err := checkTopic(*s.Discovery); err != nil {
-			return nil, fmt.Errorf("mqtt: discovery: %w", err)
+			return fmt.Errorf("mqtt: discovery: %w", err)
 		}
 	}
 	if s.ClientID == "" {
@@ -102,12 +107,12 @@ func readSettings(raw json.RawMessage) (*settings, error) {
 		s.ClientID = "gatehouse-" + hex.EncodeToString(random[:])
 	}
 	if len(s.ClientID) > 64 || strings.ContainsFunc(s.ClientID, func(c rune) bool { return !unicode.IsGraphic(c) || c == ' ' }) {
-		return nil, fmt.Errorf("mqtt: client_id %.64q has more than 64 bytes, or a blank", s.ClientID)
+		return fmt.Errorf("mqtt: client_id %.64q has more than 64 bytes, or a blank", s.ClientID)
 	}
 	if err := s.Fire.check(); err != nil {
-		return nil, fmt.Errorf("mqtt: fire: %w", err)
+		return fmt.Errorf("mqtt: fire: %w", err)
 	}
-	return &s, nil
+	return nil
 }
 
 func (s *settings) checkBroker() error {
