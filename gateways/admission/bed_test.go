@@ -181,8 +181,11 @@ func (i *instance) send(org domain.ID, fields any) {
 	i.t.Helper()
 	req := eventstore.Request{ID: domain.DeriveUUID(domain.UUID{}, fmt.Sprint("test/", lastID.Add(1))), Fields: []any{fields},
 		Command: strings.TrimPrefix(fmt.Sprintf("%T", fields), "*domain."), Actor: domain.PersonActor("olga")}
-	if req.Command == "CreateOrg" || req.Command == "RegisterOrg" {
+	switch req.Command {
+	case "CreateOrg", "RegisterOrg":
 		req.Actor = domain.Actor{Kind: domain.ActorBootstrap}
+	case "EnrolGateway":
+		req.Actor = domain.ServiceActor("enrolment")
 	}
 	_, err := i.store.Execute(i.t.Context(), org, req)
 	require.NoError(i.t, err)
