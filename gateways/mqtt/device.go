@@ -59,7 +59,9 @@ type device struct {
 	// explains says that the device tells apart from its state who moved the bolt.
 	explains bool
 	known    wire.HowKnown // of what the device says of the bolt; empty: sensor
-	slots    *slots        // nil: the device keeps no codes
+	// shows says that the device answers to a refusal, too.
+	shows bool
+	slots *slots // nil: the device keeps no codes
 }
 
 // feed reads the messages of a topic.
@@ -77,6 +79,8 @@ const (
 	ofPresence                    // on: the device is there
 	ofMover                       // who moves the bolt, or just did; on: it is unlocked
 	ofMoved                       // the device moved the bolt, and says so whatever the bolt does now
+	ofPassed                      // the leaf moved, with an instant
+	ofMissed                      // the device lost events
 	ofRead                        // somebody showed a credential
 	ofExit                        // the button inside
 	ofReply                       // the answer to an order
@@ -97,6 +101,7 @@ type fact struct {
 	source string    // which event of the device it is; empty: it does not number them
 	method wire.Method
 	slot   uint32
+	count  uint64 // of ofMissed
 	how    wire.HowKnown
 	// refused says that the device itself refused a read.
 	refused bool

@@ -26,6 +26,9 @@ func (d *Driver) Do(ctx context.Context, id wire.ID, c driver.Command) error {
 	}
 	defer release()
 	orders, w, err := d.prepare(door, c)
+	if c.Action == driver.Refuse && errors.Is(err, driver.ErrUnsupported) {
+		return nil // a device without a lamp does nothing
+	}
 	if err != nil {
 		return err
 	}
@@ -33,13 +36,13 @@ func (d *Driver) Do(ctx context.Context, id wire.ID, c driver.Command) error {
 	if err := d.tell(ctx, door, orders); err != nil {
 		return err
 	}
-	if c.Action == driver.Refuse {
-		return nil
-	}
 	d.mu.Lock()
-	confirm := door.device.confirm
+	confirm, shows := door.device.confirm, door.device.shows
 	d.mu.Unlock()
-	if confirm == byNothing {
+	switch {
+	case c.Action == driver.Refuse && !shows:
+		return nil
+	case confirm == byNothing:
 		return driver.ErrUnconfirmed
 	}
 	_, err = d.await(ctx, w)

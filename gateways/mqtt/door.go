@@ -60,6 +60,7 @@ type door struct {
 	sources  []string              // of the last events that the device numbered
 	mover    mover                 // who is about to move the bolt
 	moved    time.Time             // when the bolt moved without an explanation; zero: it did not
+	spoke    time.Time             // when it told a state though it is said to be away; zero: it did not
 	waiter   *waiter               // of the order that waits for its confirmation
 	ordered  time.Time             // when the last order was sent
 	awaited  trit                  // where our last order moves the bolt
@@ -129,7 +130,11 @@ func (d *door) repeats(m message, facts []fact, now time.Time) bool {
 
 // once reports whether a fact happens, rather than lasts.
 func (f fact) once() bool {
-	return f.of == ofMover || f.of == ofMoved || f.of == ofRead || f.of == ofExit
+	switch f.of {
+	case ofMover, ofMoved, ofPassed, ofMissed, ofRead, ofExit:
+		return true
+	}
+	return false
 }
 
 // repeated reports whether the same message came just now.
@@ -171,11 +176,20 @@ func (d *door) learn(f fact, found bool, now time.Time) {
 		d.report(f, now)
 	case ofLeaf, ofTamper, ofBattery, ofFire:
 		d.state[f.of] = tritOf(f.on)
-		at := now
-		if found {
-			at = time.Time{}
+		switch {
+		case d.state[ofPresence] != on && (found || f.of != ofFire): // it is told once the device is there, or soon after it spoke
+			if !found {
+				d.spoke = now
+			}
+		case found || f.of == ofLeaf && d.told[ofLeaf] == unknown:
+			d.compare(f.of, time.Time{}) // nobody knows since when
+		default:
+			d.compare(f.of, now)
 		}
-		d.compare(f.of, at)
+	case ofPassed:
+		d.passed(f, now)
+	case ofMissed:
+		d.put(driver.Event{Kind: driver.Missed, At: orNow(f.at, now), Count: f.count, Source: f.source})
 	case ofRead:
 		d.put(driver.Event{Kind: driver.Read, Side: f.side, At: orNow(f.at, now), Method: f.method, HowKnown: f.how,
 			Slot: f.slot, Refused: f.refused, Source: f.source, Shown: f.shown})
@@ -265,9 +279,38 @@ func (d *door) present(there bool, now time.Time) {
 	}
 	d.state[ofPresence] = tritOf(there)
 	d.compare(ofPresence, now)
-	if !there && d.waiter != nil {
+	if there {
+		d.compareAll()
+		return
+	}
+	// Where the leaf is is told anew when the device is back.
+	d.state[ofLeaf], d.told[ofLeaf] = unknown, unknown
+	if d.waiter != nil {
 		d.waiter.tell(reply{id: d.waiter.id, failed: gone})
 	}
+}
+
+// compareAll reports the states that differ from those reported last. Nobody knows since
+// when.
+func (d *door) compareAll() {
+	d.spoke = time.Time{}
+	for of := ofLeaf; of <= ofPresence; of++ {
+		d.compare(of, time.Time{})
+	}
+}
+
+// passed takes a movement of the leaf that the device tells with its instant.
+func (d *door) passed(f fact, now time.Time) {
+	if now.Sub(orNow(f.at, now)) < old {
+		d.state[ofLeaf] = tritOf(f.on)
+		d.compare(ofLeaf, orNow(f.at, now))
+		return
+	}
+	kind := driver.Closed
+	if f.on {
+		kind = driver.Opened
+	}
+	d.put(driver.Event{Kind: kind, At: f.at, Source: f.source})
 }
 
 // ask forgets whether the device is there, because it is asked again.
@@ -279,16 +322,18 @@ func (d *door) ask() {
 // gone is the failure of an order whose device went away.
 const gone = "gone"
 
-// due does what time makes due at a door: a bolt that moved and that nobody explained.
+// due does what time makes due at a door: a bolt that moved and that nobody explained, a
+// device that speaks though it is said to be away, states that did not fit.
 func (d *door) due(now time.Time) {
 	if !d.moved.IsZero() && now.Sub(d.moved) >= settle {
 		d.report(fact{on: d.state[ofBolt] == on}, d.moved)
 	}
+	if !d.spoke.IsZero() && now.Sub(d.spoke) >= settle {
+		d.compareAll()
+	}
 	if d.stale && len(d.queue) == 0 {
 		d.stale = false
-		for of := ofLeaf; of <= ofPresence; of++ {
-			d.compare(of, time.Time{})
-		}
+		d.compareAll()
 		if is := d.state[ofBolt]; is != d.told[ofBolt] && d.moved.IsZero() {
 			d.report(fact{on: is == on}, now)
 		}

@@ -40,8 +40,8 @@ type homeSettings struct {
 	Topic string `json:"topic"`
 }
 
-// OpenHome makes one from its settings, which are those of the driver's broker and a
-// topic, and the names of the doors. It connects to nothing.
+// OpenHome makes one from its settings and the names of the doors. The settings are those
+// of a broker, as of the driver, and a topic. It connects to nothing.
 func OpenHome(raw json.RawMessage, names map[wire.ID]string, log *slog.Logger) (*Home, error) {
 	var s homeSettings
 	if err := decode(raw, &s); err != nil {

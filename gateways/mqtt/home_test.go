@@ -57,7 +57,7 @@ func TestDoorsAreShownToHomeAssistant(t *testing.T) {
 		require.NoError(t, <-ended)
 		expect("gatehouse/north/status offline")
 
-		// What Home Assistant finds, as our own reading of discovery finds it.
+		// Our own reading of discovery finds what Home Assistant finds.
 		r := b.run(t, map[wire.ID]string{"copy": `{"lock":{"topic":"a"},"leaf":{"id":"gatehouse_north_gate_leaf"}}`})
 		r.await("copy", driver.Online, 1)
 		r.await("copy", driver.Closed, 1)

@@ -34,10 +34,11 @@ type ownState struct {
 type ownEvent struct {
 	ID         string      `json:"id"`    // of the event, never used again: a repetition has the same
 	At         time.Time   `json:"at"`    // by the device's clock; none: now
-	Event      string      `json:"event"` // read, refused, exit, unlocked or locked
+	Event      string      `json:"event"` // read, refused, exit, unlocked, locked, opened, closed or missed
 	Side       string      `json:"side"`
 	Method     wire.Method `json:"method"`
 	Slot       uint32      `json:"slot"`
+	Count      uint64      `json:"count"` // of missed; none: nobody knows how many
 	Format     string      `json:"format"`
 	Number     string      `json:"number"`
 	Pin        string      `json:"pin"`
@@ -65,7 +66,7 @@ type ownReply struct {
 }
 
 func ownDevice(p *plan) *device {
-	d := &device{confirm: byReply, relocks: true, explains: true}
+	d := &device{confirm: byReply, relocks: true, explains: true, shows: true}
 	d.available(p.Topic+ownAvailability, "", "online", "offline")
 	d.on(p.Topic+ownStatus, readOwnState)
 	d.on(p.Topic+ownEvents, readOwnEvent)
@@ -156,6 +157,10 @@ func readOwnEvent(m message) ([]fact, error) {
 		f.shown.Pin, f.shown.Credential = e.Pin, e.Credential
 	case "exit":
 		f.of = ofExit
+	case "opened", "closed":
+		f.of, f.on = ofPassed, e.Event == "opened"
+	case "missed":
+		f.of, f.count = ofMissed, e.Count
 	case "unlocked", "locked":
 		f.of, f.on, f.how = ofMoved, e.Event == "unlocked", wire.KnownClaimed
 	default:

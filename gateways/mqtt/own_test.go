@@ -263,8 +263,8 @@ func TestFloodIsBoundedAndCounted(t *testing.T) {
 	assert.Len(t, r.seen("gate", driver.ExitRequested), maxQueued)
 }
 
-// What a device kept while its network was down is told with its instant, and moves
-// nothing now.
+// Events that a device kept while its network was down are told with their instant, and
+// move nothing now.
 func TestLateEventsHaveTheirInstant(t *testing.T) {
 	b := newBench(t, ownDoor["gate"])
 	b.keep(gateTopic+"/availability", "online")
@@ -300,4 +300,19 @@ func TestFireInputOfTheWholeGateway(t *testing.T) {
 	for _, e := range r.events {
 		assert.True(t, e.Door != "" || e.Kind == driver.Fire || e.Kind == driver.FireOver, "%v", e)
 	}
+}
+
+// A device that is said to be away and speaks is heard, a little later.
+func TestStateOfADeviceThatIsSaidToBeAway(t *testing.T) {
+	b := newBench(t, ownDoor["gate"])
+	b.keep(gateTopic+"/availability", "offline")
+	assert.Equal(t, []driver.Event{{Kind: driver.Offline}}, b.events())
+	b.say(gateTopic+"/state", `{"leaf":"open"}`)
+	assert.Empty(t, b.events(), "it may be about to say that it is there")
+	b.later(settle)
+	assert.Equal(t, []driver.Event{{Kind: driver.Opened}}, b.events())
+	b.say(gateTopic+"/state", `{"fire":true}`)
+	assert.Equal(t, []driver.Event{{Kind: driver.Fire}}, b.events(), "a fire does not wait")
+	b.keep(gateTopic+"/availability", "online")
+	assert.Equal(t, []driver.Event{{Kind: driver.Online}}, b.events())
 }

@@ -269,6 +269,7 @@ func (p *plan) device(found *catalogue) *device {
 // refuses adds the message that shows a refusal at the reader.
 func (d *device) refuses(s sent) {
 	next := d.order
+	d.shows = false
 	d.order = func(id string, c driver.Command) ([]order, error) {
 		switch {
 		case c.Action == driver.Refuse:
