@@ -104,6 +104,7 @@ func newEngine(g *Gateway) (*engine, error) {
 		d := g.cfg.Doors[id]
 		e.doors[id] = &doorState{id: id, door: d, machine: door.New(d.Settings, s), commands: make(chan door.Command, 64), reply: map[uint64]func(error){}}
 		e.decider.fire[id] = s.Fire
+		e.decider.fire[""] = e.decider.fire[""] || s.FireAround
 	}
 	return e, nil
 }
@@ -213,10 +214,14 @@ func (e *engine) fireEverywhere(now reading, ev driver.Event) {
 	e.decider.fire[""] = on
 	// The doors come first: nothing waits for a record here.
 	for _, id := range e.ids {
-		each := ev
-		each.Door = id
-		e.step(e.doors[id], now, door.Happened(each))
+		e.step(e.doors[id], now, door.Happened(ev))
 	}
+	a := &wire.Activity{Type: wire.FireCleared, At: now.at, HowKnown: wire.KnownSensor}
+	if on {
+		a.Type = wire.FireRaised
+	}
+	e.about(a, now)
+	e.append(a, false)
 }
 
 // step tells the machine of a door what happened, and does what follows.

@@ -98,15 +98,18 @@ func (v *device) take() []driver.Event {
 	return events
 }
 
+func onOff(on bool, yes, no driver.Kind) driver.Kind {
+	if on {
+		return yes
+	}
+	return no
+}
+
 // state tells how the device is, as the driver asks when it reaches it.
 func (v *device) state() []driver.Event {
 	var events []driver.Event
 	say := func(on bool, yes, no driver.Kind) {
-		kind := no
-		if on {
-			kind = yes
-		}
-		events = append(events, driver.Event{Kind: kind, Door: v.door})
+		events = append(events, driver.Event{Kind: onOff(on, yes, no), Door: v.door})
 	}
 	if !v.set.NoContact {
 		say(v.leafOpen, driver.Opened, driver.Closed)
@@ -165,11 +168,7 @@ func (v *device) move(open bool, at time.Time) {
 	}
 	v.leafOpen = open
 	if !v.set.NoContact {
-		kind := driver.Closed
-		if open {
-			kind = driver.Opened
-		}
-		v.emit(driver.Event{Kind: kind, At: at})
+		v.emit(driver.Event{Kind: onOff(open, driver.Opened, driver.Closed), At: at})
 	}
 	if !open && v.locksItself {
 		v.unlocked, v.locksItself = false, false

@@ -128,7 +128,7 @@ func (d *Driver) Run(ctx context.Context, report func(driver.Event)) error {
 func (d *Driver) ended() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.running = false
+	d.running, d.house.reached = false, false
 	for _, dev := range d.devices {
 		dev.reached, dev.offline = false, false
 	}
@@ -163,6 +163,10 @@ func (d *Driver) wait(ctx context.Context, holds func() bool) error {
 // collect gives what the devices have told since the last time.
 func (d *Driver) collect() []driver.Event {
 	events := d.house.take()
+	if !d.house.reached {
+		d.house.reached = true
+		events = append(events, driver.Event{Kind: onOff(d.house.fire, driver.Fire, driver.FireOver)})
+	}
 	for _, door := range d.doors {
 		events = append(events, d.devices[door].collect()...)
 	}

@@ -83,11 +83,7 @@ func Doings() []string { return slices.Sorted(maps.Keys(doings)) }
 // turn moves the bolt by something else than a command.
 func (v *device) turn(open bool, method wire.Method, at time.Time) {
 	v.unlocked, v.locksItself, v.releasedUntil = open, false, time.Time{}
-	kind := driver.Locked
-	if open {
-		kind = driver.Unlocked
-	}
-	v.emit(driver.Event{Kind: kind, Method: method, At: at})
+	v.emit(driver.Event{Kind: onOff(open, driver.Unlocked, driver.Locked), Method: method, At: at})
 }
 
 // input turns an input on or off; told again, it says nothing.

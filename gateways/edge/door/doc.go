@@ -53,6 +53,7 @@
 // with a capital letter. Records have how they are known behind the slash; none: the
 // gateway did it itself. The states are those of Mode, and
 //
+//   - new: unlocked, for nobody knows, and the device has not answered yet.
 //   - opening, locking: standing and unlocked, while the bolt has not moved yet.
 //   - troubled: locked, with a tampered case, a low battery and a lost device.
 //   - blind, blind-granted: locked and granted, at a door without a contact.
@@ -62,18 +63,18 @@
 // which a state begins is 7; may-enter and may-leave are the grant 8 at a reader outside
 // and inside.
 //
-//	may-enter           | locked unsure exiting unlocked locking blind | granted | Release
+//	may-enter           | new locked unsure exiting unlocked locking blind | granted | Release
 //	may-enter           | granted open held blind-granted | same | Release
 //	may-enter           | standing opening fire | same | access.taken/assumed
 //	may-enter           | lockdown | same | access.not_taken
 //	may-enter           | troubled | unsure | Release
-//	may-leave           | locked unsure exiting unlocked locking lockdown blind | granted | Release
+//	may-leave           | new locked unsure exiting unlocked locking lockdown blind | granted | Release
 //	may-leave           | granted open held blind-granted | same | Release
 //	may-leave           | standing opening fire | same | access.taken/assumed
 //	may-leave           | troubled | unsure | Release
+//	opened              | new exiting unlocked locking | open | door.opened/sensor
 //	opened              | locked lockdown | open | door.forced_open/sensor
 //	opened              | granted unsure | open | access.taken/sensor
-//	opened              | exiting unlocked locking | open | door.opened/sensor
 //	opened              | open held | same |
 //	opened              | standing opening fire blind blind-granted | same | door.opened/sensor
 //	opened              | troubled | open | door.opened/assumed
@@ -81,34 +82,38 @@
 //	closed              | open | locked | door.closed/sensor Lock
 //	closed              | held | locked | door.held_open_cleared/sensor
 //	closed              | blind blind-granted | same | door.closed/sensor
-//	exit-requested      | locked unlocked locking lockdown troubled blind | exiting | exit.requested/sensor
+//	exit-requested      | new locked unlocked locking lockdown troubled blind | exiting | exit.requested/sensor
 //	exit-requested      | granted unsure open held standing opening fire blind-granted | same | exit.requested/sensor
 //	exit-requested      | exiting | same |
-//	key-unlocks         | locked lockdown troubled blind | unlocked | door.unlocked/sensor
 //	key-unlocks         | other | same | door.unlocked/sensor
-//	code-unlocks        | locked lockdown troubled blind | unlocked | door.unlocked/claimed
+//	key-unlocks         | locked lockdown troubled blind | unlocked | door.unlocked/sensor
 //	code-unlocks        | other | same | door.unlocked/claimed
+//	code-unlocks        | locked lockdown troubled blind | unlocked | door.unlocked/claimed
+//	unlocks-itself      | other | same |
 //	unlocks-itself      | locked lockdown troubled blind | unlocked | door.unexplained_open/sensor
-//	unlocks-itself      | granted unsure exiting open unlocked standing opening locking fire blind-granted | same |
 //	unlocks-itself      | held | same | door.unexplained_open/sensor
+//	key-locks           | new | locked |
 //	key-locks           | other | same |
 //	key-locks           | unlocked locking | locked | door.locked/sensor
 //	key-locks           | standing | same | door.locked/sensor
 //	key-locks           | fire | same | door.locked/sensor Unlock
+//	locks-itself        | new | locked |
 //	locks-itself        | other | same |
 //	locks-itself        | unlocked locking | locked | door.locked/sensor
 //	locks-itself        | standing fire | same | door.locked/sensor Unlock
 //	stand-open          | other | standing | Unlock
 //	stand-open          | standing opening fire | same |
+//	normal              | new | same | Lock
 //	normal              | other | same |
 //	normal              | standing | unlocked | Lock
 //	normal              | opening | locked | Lock
 //	normal              | lockdown | locked |
+//	lockdown            | new granted unsure unlocked blind-granted | same | Lock
 //	lockdown            | locked troubled blind | lockdown |
-//	lockdown            | granted unsure unlocked blind-granted | same | Lock
 //	lockdown            | exiting open held locking fire lockdown | same |
 //	lockdown            | standing | unlocked | Lock
 //	lockdown            | opening | lockdown | Lock
+//	fire                | new | same | fire.raised/sensor
 //	fire                | other | fire | fire.raised/sensor Unlock
 //	fire                | fire | same |
 //	fire-over           | other | same |
@@ -121,6 +126,7 @@
 //	battery-low         | troubled | same |
 //	battery-good        | other | same |
 //	battery-good        | troubled | same | battery.restored/sensor
+//	online              | new | same | device.online/sensor Lock
 //	online              | locked granted unsure exiting open held unlocked lockdown blind blind-granted | same |
 //	online              | standing opening fire | same | Unlock
 //	online              | locking | same | Lock
@@ -130,6 +136,7 @@
 //	offline             | troubled | same |
 //	missed              | other | same | records.gap/sensor
 //	missed              | granted blind-granted | unsure | records.gap/sensor
+//	release-done        | new | locked |
 //	release-done        | other | same |
 //	release-done        | unlocked | locked | door.locked/assumed
 //	release-done        | blind-granted | locked | access.taken/assumed
@@ -137,16 +144,17 @@
 //	release-unconfirmed | blind-granted | locked | access.taken/assumed
 //	release-offline     | other | same |
 //	release-offline     | granted unsure blind-granted | locked | access.not_taken
+//	unlock-done         | new granted unsure exiting open held unlocked blind-granted | same | door.unlocked Lock
 //	unlock-done         | locked lockdown troubled blind | unlocked | door.unlocked Lock
-//	unlock-done         | granted unsure exiting open held unlocked blind-granted | same | door.unlocked Lock
 //	unlock-done         | standing locking fire | same |
 //	unlock-done         | opening | same | door.unlocked
 //	unlock-failed       | every | same |
+//	lock-done           | new | locked |
 //	lock-done           | other | same |
 //	lock-done           | unlocked locking | locked | door.locked
 //	lock-done           | standing fire | same | door.locked Unlock
 //	lock-failed         | every | same |
-//	time                | locked held unlocked standing fire lockdown troubled blind | same |
+//	time                | new locked held unlocked standing fire lockdown troubled blind | same |
 //	time                | granted | locked | access.not_taken/sensor
 //	time                | unsure blind-granted | locked | access.taken/assumed
 //	time                | exiting | locked |

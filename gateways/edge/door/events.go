@@ -225,14 +225,17 @@ func (m *Machine) lockedByHand(now, at time.Time, e driver.Event) {
 	}
 }
 
-// fire takes the state of the fire input.
+// fire takes the state of a fire input: that of the door, or that of the whole gateway.
 func (m *Machine) fire(now, at time.Time, e driver.Event) {
-	on := e.Kind == driver.Fire
-	if m.s.Fire == on {
+	on, is := e.Kind == driver.Fire, &m.s.Fire
+	if e.Door == "" {
+		is = &m.s.FireAround
+	}
+	if *is == on {
 		return
 	}
 	by := m.s.openBy()
-	m.s.Fire = on
+	*is = on
 	if e.Door != "" {
 		t := wire.FireCleared
 		if on {
@@ -244,6 +247,7 @@ func (m *Machine) fire(now, at time.Time, e driver.Event) {
 }
 
 // online moves the bolt again: a device that was off may have forgotten what it was told.
+// The bolt of a new door is locked, so that somebody knows how it is.
 func (m *Machine) online(now, at time.Time, e driver.Event) {
 	if m.s.Link != LinkOnline {
 		m.observed(wire.DeviceOnline, at, e)
@@ -256,6 +260,8 @@ func (m *Machine) online(now, at time.Time, e driver.Event) {
 		m.order(now, driver.Unlock)
 	case m.s.Want != 0:
 		m.order(now, m.s.Want)
+	default:
+		m.settle(now)
 	}
 }
 

@@ -28,8 +28,8 @@ type Posture struct {
 	FireRelease bool `json:"fire_release,omitempty"`
 }
 
-// Happened is an event of the device, of any kind but Read. One of the fire input without
-// a door is recorded by the engine; with a door it is recorded here.
+// Happened is an event of the device, of any kind but Read. One without a door is of the
+// fire input of the whole gateway, which the engine tells every door and records once.
 type Happened driver.Event
 
 // Done is the result of a Command, as Driver.Do gave it.

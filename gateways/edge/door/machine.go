@@ -211,6 +211,7 @@ func (m *Machine) posture(now time.Time, p Posture) {
 	by, begins := m.s.openBy(), p.Lockdown && !m.s.Posture.Lockdown
 	m.s.Posture = p
 	m.follow(now, by)
+	m.settle(now)
 	if begins && m.s.openBy() == "" && m.s.Want != driver.Lock && (!m.s.Locked || m.entering()) {
 		m.order(now, driver.Lock)
 	}
@@ -234,7 +235,13 @@ func (m *Machine) follow(now time.Time, before wire.Method) {
 			m.watch(now, now)
 		}
 		m.order(now, driver.Lock)
-	case by == "" && !m.s.Locked && m.s.UnlockedBy == "" && m.s.Want == 0:
+	}
+}
+
+// settle locks a bolt of which nobody knows how it is. While a fire input is on it is left
+// as it is.
+func (m *Machine) settle(now time.Time) {
+	if m.s.openBy() == "" && !m.s.Locked && m.s.UnlockedBy == "" && m.s.Want == 0 && !m.s.Fire && !m.s.FireAround {
 		m.order(now, driver.Lock)
 	}
 }

@@ -23,7 +23,7 @@ type history struct {
 	pending []*Command // not carried out yet, in order
 	of      uint64
 	posture Posture
-	fire    bool
+	fire    map[wire.ID]bool // by input: of the door, or of the whole gateway
 	// released is until when the device may keep the door open for a grant.
 	released time.Time
 	ends     map[uint64]int
@@ -37,7 +37,7 @@ var pairs = map[wire.ActivityType]wire.ActivityType{
 }
 
 func (h *history) mayStandOpen() bool {
-	return h.fire && h.posture.FireRelease || h.posture.Open && !h.posture.Lockdown
+	return (h.fire[""] || h.fire["gate"]) && h.posture.FireRelease || h.posture.Open && !h.posture.Lockdown
 }
 
 func (h *history) do(in Input) {
@@ -47,7 +47,7 @@ func (h *history) do(in Input) {
 		h.posture = in
 	case Happened:
 		if in.Kind == driver.Fire || in.Kind == driver.FireOver {
-			h.fire = in.Kind == driver.Fire
+			h.fire[in.Door] = in.Kind == driver.Fire
 		}
 	}
 	h.b.step(in)
@@ -143,6 +143,9 @@ func (h *history) step() {
 		h.b.restart(h.t)
 	default:
 		e := Happened{Kind: kinds[h.r.IntN(len(kinds))], Door: "gate", Method: methods[h.r.IntN(len(methods))]}
+		if fire := e.Kind == driver.Fire || e.Kind == driver.FireOver; fire && h.r.IntN(2) == 0 {
+			e.Door = ""
+		}
 		if h.r.IntN(5) == 0 {
 			e.At = h.b.now.Add(-time.Duration(h.r.IntN(120)) * time.Second)
 		}
@@ -154,7 +157,7 @@ func TestRandomHistoriesKeepThePromises(t *testing.T) {
 	r := rand.New(rand.NewPCG(randomtest.Seed(t, 9), 4))
 	for range 300 {
 		set := Settings{Sensor: r.IntN(4) > 0, Held: time.Duration(r.IntN(2)) * DefaultHeld, LockOnClose: r.IntN(2) == 0}
-		h := &history{t: t, r: r, b: newBench(set), ends: map[uint64]int{}, last: map[wire.ActivityType]bool{}}
+		h := &history{t: t, r: r, b: newBench(set), fire: map[wire.ID]bool{}, ends: map[uint64]int{}, last: map[wire.ActivityType]bool{}}
 		for range 200 {
 			h.step()
 		}

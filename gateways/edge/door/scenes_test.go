@@ -125,6 +125,18 @@ func TestFireIsAboveALockdownAndEndsOnlyByItself(t *testing.T) {
 	b = readyBench(watched)
 	_, all = b.told(Happened{Kind: driver.Fire}, Happened{Kind: driver.FireOver})
 	assert.Equal(t, "Unlock, Lock", all, "that of the whole gateway is recorded once, elsewhere")
+	b = readyBench(watched)
+	_, all = b.told(Happened{Kind: driver.Fire}, event(driver.FireOver), event(driver.Fire), Happened{Kind: driver.FireOver}, event(driver.FireOver))
+	assert.Equal(t, "Unlock, fire.raised/sensor, fire.cleared/sensor Lock", all, "the one input does not end the fire of the other")
+}
+
+func TestNewDoorIsLockedAsSoonAsItsDeviceAnswers(t *testing.T) {
+	b := newBench(watched)
+	_, all := b.told(event(driver.Online), event(driver.Closed), result(driver.Lock, nil), event(driver.Opened))
+	assert.Equal(t, "device.online/sensor Lock, door.forced_open/sensor", all)
+	b = newBench(watched)
+	_, all = b.told(event(driver.Online), event(driver.Closed), result(driver.Lock, driver.ErrUnsupported), event(driver.Opened))
+	assert.Equal(t, "device.online/sensor Lock, door.forced_open/sensor", all, "what cannot be locked on command locks itself")
 }
 
 func TestOpenTooLongIsToldOnceAndCleared(t *testing.T) {

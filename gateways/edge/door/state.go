@@ -26,7 +26,10 @@ type State struct {
 	ReleaseEnds time.Time   `json:"release_ends,omitzero"`
 
 	Posture Posture `json:"posture,omitzero"`
-	Fire    bool    `json:"fire,omitempty"` // the fire input is on
+	Fire    bool    `json:"fire,omitempty"` // the fire input of the door is on
+	// FireAround says that the fire input of the whole gateway is on. Neither ends the
+	// other: a device that comes back in a fire says of its own input that it is off.
+	FireAround bool `json:"fire_around,omitempty"`
 
 	Want    driver.Action `json:"want,omitempty"` // Unlock or Lock: ordered, and not done yet
 	WantAt  time.Time     `json:"want_at,omitzero"`
@@ -140,7 +143,7 @@ func (s *State) awaited() Mode {
 // above a lockdown.
 func (s *State) openBy() wire.Method {
 	switch {
-	case s.Fire && s.Posture.FireRelease:
+	case (s.Fire || s.FireAround) && s.Posture.FireRelease:
 		return wire.MethodFire
 	case s.Posture.Open && !s.Posture.Lockdown:
 		return wire.MethodPosture

@@ -82,6 +82,7 @@ var (
 		set  Settings
 		then []Input
 	}{
+		{"new", watched, nil},
 		{"locked", watched, nil},
 		{"granted", watched, []Input{mayEnter}},
 		{"unsure", watched, []Input{mayEnter, event(driver.Missed)}},
@@ -98,7 +99,7 @@ var (
 		{"blind", unwatched, nil},
 		{"blind-granted", unwatched, []Input{mayEnter}},
 	}
-	modeOf = strings.NewReplacer("blind-", "", "blind", "locked", "troubled", "locked", "opening", "standing", "locking", "unlocked")
+	modeOf = strings.NewReplacer("blind-", "", "blind", "locked", "troubled", "locked", "new", "unlocked", "opening", "standing", "locking", "unlocked")
 	inputs = []struct {
 		name string
 		in   Input
@@ -179,11 +180,20 @@ func readTable(t *testing.T) map[[2]string]cell {
 	return cells
 }
 
+// inState is a door in a state of the table.
+func inState(name string, set Settings, then []Input) *bench {
+	b := newBench(set)
+	if name != "new" {
+		b.step(ready...)
+	}
+	return b.step(then...)
+}
+
 func TestTableOfStatesAndInputs(t *testing.T) {
 	cells := readTable(t)
 	for _, in := range inputs {
 		for _, s := range states {
-			b := newBench(s.set).step(ready...).step(s.then...)
+			b := inState(s.name, s.set, s.then)
 			require.Equal(t, modeOf.Replace(s.name), string(b.Mode()))
 			key := [2]string{in.name, s.name}
 			want, found := cells[key]
