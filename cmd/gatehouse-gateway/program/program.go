@@ -1,0 +1,160 @@
+// Package program runs a lock gateway as a program of its own: it reads flags and files,
+// enrols, offers health and metrics, and holds no rule. The same program is a verb of
+// gatehouse, for a demonstration on one machine.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gatehouse/gateways/drivers"
+	"gatehouse/gateways/edge"
+	"gatehouse/gateways/edge/identity"
+	"gatehouse/schemas/wire"
+)
+
+// Options are the flags of the program.
+type Options struct {
+	Dir    string `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. One gateway alone may use it."`
+	File   string `type:"path" placeholder:"FILE" help:"File with its doors and drivers. Default: gateway.json in the folder."`
+	Enroll string `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it. Makes the identity of the gateway."`
+	URL    string `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"Where the service is; for --enroll alone."`
+	CA     string `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the certificates of the service and of NATS (PEM), where it is not one that this machine knows; for --enroll alone."`
+	Only   bool   `name:"enroll-only" help:"End after --enroll."`
+	Listen string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics; empty: none. It names doors and asks nobody for a token, so it is for this machine and a closed network alone."`
+}
+
+// Version is what the gateway tells the service of its software.
+var Version = "gatehouse-gateway"
+
+const (
+	// memoryLimit is the size in bytes towards which the collector keeps the program: bases
+	// are read with much that is dropped at once, on machines with little memory.
+	memoryLimit = 90 << 20
+	// collectAt is the growth of the live memory in percent after which it is collected.
+	collectAt = 50
+	// stopTime is how long open requests for health may take at the end.
+	stopTime = 2 * time.Second
+)
+
+// Small keeps the program small, unless the environment says otherwise.
+func Small() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+}
+
+// Run enrols if that is asked for, and runs the gateway until the context ends.
+func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
+	who, err := o.identity(ctx, log)
+	if err != nil || o.Only {
+		return err
+	}
+	path := o.File
+	if path == "" {
+		path = filepath.Join(o.Dir, "gateway.json")
+	}
+	file, err := drivers.Read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no file %s; write one with the doors of the gateway, as docs/gateways.md says", path)
+	}
+	if err != nil {
+		return err
+	}
+	log = log.With("org", who.Org, "gateway", who.Gateway)
+	doors, err := file.Open(time.Now, log)
+	if err != nil {
+		return err
+	}
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	g, err := edge.Open(Config(o.Dir, who, file, doors, reg, log))
+	if err != nil {
+		return err
+	}
+	stop, err := o.offer(g, reg, log)
+	if err != nil {
+		return errors.Join(err, g.Close())
+	}
+	log.Info("the gateway runs", "site", who.Site, "doors", len(doors), "dir", o.Dir)
+	err = g.Run(ctx)
+	stop()
+	return errors.Join(err, g.Close())
+}
+
+// Config makes the configuration of a gateway from its identity and its file.
+func Config(dir string, who *identity.Identity, file *drivers.File, doors map[wire.ID]edge.Door, reg prometheus.Registerer, log *slog.Logger) edge.Config {
+	return edge.Config{Dir: dir, Org: who.Org, Site: who.Site, ID: who.Gateway, Key: who.Key(), LogKey: who.LogKey, Connect: who.Connect,
+		Doors: doors, Policy: file.Policy(), Software: Version, Metrics: reg, Log: log}
+}
+
+// identity opens the identity, or makes it by enrolling.
+func (o *Options) identity(ctx context.Context, log *slog.Logger) (*identity.Identity, error) {
+	if o.Enroll == "" {
+		return identity.Open(o.Dir)
+	}
+	code, err := argument(o.Enroll)
+	if err != nil {
+		return nil, err
+	}
+	if o.URL == "" {
+		return nil, errors.New("--enroll needs --url, the address of the service")
+	}
+	who, err := identity.Enrol(ctx, identity.Request{URL: o.URL, Code: code, Dir: o.Dir, CA: o.CA})
+	if err == nil {
+		log.Info("the gateway is enrolled", "org", who.Org, "site", who.Site, "gateway", who.Gateway)
+	}
+	return who, err
+}
+
+// argument is the value of a flag, or of the file that it names behind @.
+func argument(value string) (string, error) {
+	if value == "" || value[0] != '@' {
+		return value, nil
+	}
+	body, err := os.ReadFile(value[1:])
+	if err != nil {
+		return "", err
+	}
+	return string(body), nil
+}
+
+// offer serves health and metrics until stop is called.
+func (o *Options) offer(g *edge.Gateway, reg *prometheus.Registry, log *slog.Logger) (stop func(), err error) {
+	if o.Listen == "" {
+		return func() {}, nil
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for /healthz on %s: %w", o.Listen, err)
+	}
+	server := &http.Server{Handler: Handler(g, reg), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("health and metrics are not served any more", "error", err)
+		}
+	}()
+	log.Info("health and metrics are served", "address", l.Addr().String())
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		<-done
+	}, nil
+}
