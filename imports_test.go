@@ -44,7 +44,7 @@ var allowed = []struct {
 	{"gateways/tables", "schemas schemas/wire domain/schedule", "files from elsewhere, whatever they are of"},
 	{"gateways/admission", "eventstore schemas schemas/wire domain", "says who may connect to NATS, by the state of the orgs"},
 	{"gateways/receipts", "schemas/wire domain domain/unlock", "keeps what gateways say, and asks nobody"},
-	{"gateways/control", "gateways/receipts projections/permissions eventstore eventstore/vault schemas schemas/wire domain", "answers gateways, and tells them what commits ask for"},
+	{"gateways/control", "gateways/receipts projections/permissions eventstore eventstore/vault schemas schemas/wire domain domain/unlock", "answers gateways, and tells them what commits ask for"},
 	{"gateways/edge", "gateways/driver gateways/edge/door gateways/edge/journal durable schemas/wire domain/unlock domain/cardnumber", "a small program: neither rules nor store nor server"},
 	{"gateways/httpapi", "gateways/reads gateways/receipts projections/permissions eventstore eventstore/budget eventstore/clock eventstore/streams eventstore/vault schemas schemas/wire domain domain/explain domain/schedule domain/unlock domain/strict", "one more foreign protocol"},
 	{"gateways/driver", "domain/unlock schemas/wire", "the port of devices: no rule and no store"},

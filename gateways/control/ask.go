@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"gatehouse/domain"
+	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/receipts"
 	"gatehouse/projections/permissions"
@@ -41,6 +42,8 @@ type Tables interface {
 	Wait(ctx context.Context, org domain.ID, n uint64) error
 	Head(org, site domain.ID) (wire.PermissionHead, bool)
 	Since(ctx context.Context, org, site domain.ID, head wire.PermissionHead) (time.Time, error)
+	Table(org, site domain.ID) *unlock.Table
+	Tables(ctx context.Context, org, site domain.ID, before func(wire.PermissionHead) bool, f func(*unlock.Table, wire.PermissionHead) error) error
 	Missing(ctx context.Context, org, site domain.ID, head wire.PermissionHead, page string, size int) (permissions.Page, error)
 }
 
@@ -111,6 +114,7 @@ func (c *Control) Answer(ctx context.Context) error {
 			}
 		})
 	}
+	running.Go(func() { c.stale.run(ctx) })
 	<-ctx.Done()
 	err = sub.Unsubscribe()
 	running.Wait()
@@ -210,6 +214,7 @@ func (c *Control) answerTo(ctx context.Context, q *question) (*wire.Answer, [][]
 	}
 	switch q.ask.Type {
 	case wire.AskHello:
+		c.stale.ask(outboxName{q.org, q.site, q.gateway}) // what was stored before this instance began
 		end, err := c.cfg.Store.RecordsEnd(ctx, q.org, q.site, q.gateway)
 		return &wire.Answer{Site: wire.ID(q.site), Records: &end}, nil, err
 	case wire.AskLease:
@@ -362,6 +367,9 @@ func (c *Control) takeRecords(ctx context.Context, q *question) (*wire.Answer, e
 	answer := &wire.Answer{Site: wire.ID(q.site)}
 	if _, refused := errors.AsType[*wire.AskError](err); err == nil || refused {
 		answer.Records = &end
+	}
+	if err == nil {
+		c.stale.ask(outboxName{q.org, q.site, q.gateway})
 	}
 	return answer, err
 }

@@ -77,8 +77,9 @@ type Config struct {
 type Control struct {
 	cfg     Config
 	metrics *metrics
-	places  chan struct{}   // one for each order in flight
-	asking  asking          // budgets of the gateways' requests
+	places  chan struct{} // one for each order in flight
+	asking  asking        // budgets of the gateways' requests
+	stale   *staleness
 	ctx     context.Context // canceled when a stop cannot wait any longer
 	cancel  context.CancelFunc
 
@@ -90,6 +91,7 @@ type Control struct {
 // New makes a control. No goroutine runs until there is an order.
 func New(cfg Config) *Control {
 	c := &Control{cfg: cfg, metrics: newMetrics(cfg.Metrics), places: make(chan struct{}, atOnce), asking: asking{gateways: map[string]*asker{}}}
+	c.stale = newStaleness(c)
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

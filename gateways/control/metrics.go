@@ -14,6 +14,8 @@ type metrics struct {
 	duration *prometheus.HistogramVec // seconds, by outcome
 	lost     prometheus.Counter
 	asks     *prometheus.HistogramVec // seconds, by request and outcome
+	stale    prometheus.Counter
+	unjudged prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -27,7 +29,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.asks = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gatehouse_gateway_request_duration_seconds",
 		Help:    "From a request of a gateway to its answer, by request and by outcome: answered, or the code of the refusal.",
 		Buckets: prometheus.ExponentialBuckets(0.0005, 4, 8)}, []string{"request", "outcome"})
-	reg.MustRegister(m.duration, m.lost, m.asks)
+	m.stale = prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_stale_grants_total",
+		Help: "Grants of gateways that a change had taken away before, as this instance marked them."})
+	m.unjudged = prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_stale_grants_unjudged_total",
+		Help: "Grants of gateways on permissions that are so old that nobody can tell what took them away."})
+	reg.MustRegister(m.duration, m.lost, m.asks, m.stale, m.unjudged)
 	return m
 }
 

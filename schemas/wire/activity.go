@@ -35,17 +35,19 @@ type Activity struct {
 	Code       string          `json:"code,omitempty"` // of the decision
 	Failed     []string        `json:"failed,omitempty"`
 	Grant      string          `json:"grant,omitempty"`
-	Of         uint64          `json:"of,omitempty"`        // counter of the gateway's record that this one completes
-	Order      ID              `json:"order,omitempty"`     // of the service, that the gateway carried out
-	HowKnown   HowKnown        `json:"how_known,omitempty"` // empty means that the gateway did it itself, as it decides
-	Local      json.RawMessage `json:"local,omitempty"`     // what only the gateway knew when it decided, but for the end of its lease
-	Position   string          `json:"position,omitempty"`  // of the table that was decided on
-	Digest     string          `json:"digest,omitempty"`    // of that table, hex
+	Of         uint64          `json:"of,omitempty"`         // counter of the gateway's record that this one completes
+	OfGateway  ID              `json:"of_gateway,omitempty"` // whose record Of is, where the service completes it
+	Order      ID              `json:"order,omitempty"`      // of the service, that the gateway carried out
+	HowKnown   HowKnown        `json:"how_known,omitempty"`  // empty means that the gateway did it itself, as it decides
+	Local      json.RawMessage `json:"local,omitempty"`      // what only the gateway knew when it decided, but for the end of its lease
+	Position   string          `json:"position,omitempty"`   // of the table that was decided on
+	Digest     string          `json:"digest,omitempty"`     // of that table, hex
 	Clock      Clock           `json:"clock,omitempty"`
 	// ClockErrorMS is how far At may be from the time of the service either way, in
 	// milliseconds; none where that is not known.
 	ClockErrorMS uint32    `json:"clock_error_ms,omitempty"`
 	LeaseEnd     time.Time `json:"lease_end,omitzero"` // of the lease under which it was decided; none: there was none, or none is needed
+	Changed      time.Time `json:"changed,omitzero"`   // of access.stale: when the commit of Position was made
 	Source       string    `json:"source,omitempty"`   // of a record that was read from a file: its name and line
 	Line         string    `json:"line,omitempty"`     // of such a record: a tag of the line and all before it, behind the version of the tag's key
 }
