@@ -53,7 +53,7 @@ func mosquitto(t testing.TB, more ...string) *broker {
 	path := program(t, "mosquitto")
 	port := clustertest.Port(t)
 	config := filepath.Join(t.TempDir(), "mosquitto.conf")
-	lines := append([]string{"persistence false", "listener " + strconv.Itoa(port) + " 127.0.0.1"}, more...)
+	lines := append([]string{"persistence false", "set_tcp_nodelay true", "listener " + strconv.Itoa(port) + " 127.0.0.1"}, more...)
 	if !strings.Contains(strings.Join(more, "\n"), "allow_anonymous") {
 		lines = append(lines, "allow_anonymous true")
 	}
@@ -134,19 +134,33 @@ func (b *broker) join(t testing.TB, will string) *client {
 	return b.joinAs(t, "", "", will)
 }
 
+// joinSaying is join with a last will of another text than offline.
+func (b *broker) joinSaying(t testing.TB, will, text string) *client {
+	t.Helper()
+	return b.connect(t, func(o *paho.ClientOptions) { o.SetWill(will, text, 1, true) })
+}
+
 func (b *broker) joinAs(t testing.TB, user, password, will string) *client {
 	t.Helper()
+	return b.connect(t, func(o *paho.ClientOptions) {
+		o.SetUsername(user).SetPassword(password)
+		if will != "" {
+			o.SetWill(will, "offline", 1, true)
+		}
+	})
+}
+
+func (b *broker) connect(t testing.TB, set func(*paho.ClientOptions)) *client {
+	t.Helper()
 	o := paho.NewClientOptions().AddBroker("tcp://" + b.address).SetProtocolVersion(4).SetAutoReconnect(false).
-		SetClientID("device-" + newID()).SetUsername(user).SetPassword(password)
+		SetClientID("device-" + newID())
 	c := &client{t: t}
 	o.SetCustomOpenConnectionFn(func(*url.URL, paho.ClientOptions) (net.Conn, error) {
 		conn, err := net.Dial("tcp", b.address)
 		c.conn.Store(&conn)
 		return conn, err
 	})
-	if will != "" {
-		o.SetWill(will, "offline", 1, true)
-	}
+	set(o)
 	c.Client = paho.NewClient(o)
 	c.done(c.Connect())
 	t.Cleanup(func() { c.Disconnect(100) })

@@ -13,16 +13,18 @@ func (d *door) bolt(f fact, now time.Time) {
 	if w := d.waiter; w != nil && w.state == is && d.device.confirm == byState {
 		w.tell(reply{id: w.id})
 	}
-	if is == was || was == unknown {
-		if was == unknown {
-			d.told[ofBolt] = is
-			d.ourMove = is == on && d.awaited == on
-		}
+	explained := d.mover.of != 0 && now.Sub(d.mover.at) < ourOwn && d.mover.on == f.on
+	switch {
+	case is == was:
+		return
+	case was == unknown && !explained && d.orders[is].IsZero():
+		d.told[ofBolt] = is // the first that is known, however long it has been so
 		return
 	}
 	if d.isOurs(is, now) {
 		d.told[ofBolt], d.moved = is, time.Time{}
-		d.awaited, d.ourMove = unknown, is == on
+		delete(d.orders, is)
+		d.ourMove = is == on
 		return
 	}
 	d.ourMove = false
@@ -31,7 +33,7 @@ func (d *door) bolt(f fact, now time.Time) {
 		d.report(fact{on: !f.on}, d.moved)
 		d.report(fact{on: f.on}, now)
 	case d.told[ofBolt] == is:
-	case d.mover.of != 0 && now.Sub(d.mover.at) < ourOwn && d.mover.on == f.on:
+	case explained:
 		d.report(d.mover.fact, now)
 	case d.device.explains:
 		d.moved = now
@@ -40,10 +42,12 @@ func (d *door) bolt(f fact, now time.Time) {
 	}
 }
 
-// isOurs reports whether an order moved the bolt: it was sent just now, or the bolt goes
-// back from where an order had brought it.
+// isOurs reports whether an order moved the bolt: one that was sent just now, which need
+// not be the last, for states arrive late; or the bolt goes back from where an order had
+// brought it.
 func (d *door) isOurs(is trit, now time.Time) bool {
-	return d.awaited == is && now.Sub(d.ordered) < ourOwn || is == off && d.ourMove
+	at, ordered := d.orders[is]
+	return ordered && now.Sub(at) < ourOwn || is == off && d.ourMove
 }
 
 // explain takes who moves the bolt. The device may say so before the bolt has moved, or

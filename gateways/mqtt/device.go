@@ -44,8 +44,14 @@ const (
 // device is what a profile makes of the settings of a door: which topics tell what, and
 // what is sent to it.
 type device struct {
-	feeds   map[string][]feed // by topic
-	order   func(id string, c driver.Command) ([]order, error)
+	feeds map[string][]feed // by topic
+	// below is a topic whose feeds are subscribed to with one filter. The NATS server keeps the
+	// order of messages within a subscription alone, and a reply must not overtake a state.
+	below string
+	order func(id string, c driver.Command) ([]order, error)
+	// asks are sent when the device is there, and are answered by its state, for one whose
+	// states are not retained.
+	asks    []order
 	confirm confirmation
 	// relocks says that the device locks again by itself after a release; otherwise the
 	// driver tells it to.
@@ -121,6 +127,21 @@ type reply struct {
 type held struct {
 	used bool
 	code string // empty: the device does not tell
+}
+
+// filters are the subscriptions of the device.
+func (d *device) filters() []string {
+	var out []string
+	if d.below != "" {
+		out = append(out, d.below+"/+")
+	}
+	for topic := range d.feeds {
+		last := strings.LastIndexByte(topic, '/')
+		if d.below == "" || last < 0 || topic[:last] != d.below {
+			out = append(out, topic)
+		}
+	}
+	return out
 }
 
 // on adds a feed to a topic.

@@ -130,6 +130,7 @@ func TestDescriptionsAreBounded(t *testing.T) {
 }
 
 func TestDiscoveredDoorIsSubscribedToWhenItAppears(t *testing.T) {
+	t.Parallel()
 	brokers(t, func(t *testing.T, b *broker) {
 		device := b.join(t, "")
 		r := b.run(t, map[wire.ID]string{"gate": `{"lock":{"id":"ESPswitchstrike"}}`})
@@ -169,4 +170,20 @@ func TestDoorIsLockedAgainWhenTheDriverEnds(t *testing.T) {
 	case <-time.After(time.Minute):
 		require.Fail(t, "it stays open")
 	}
+}
+
+// Tasmota and Zigbee2MQTT retain no states unless they are told to.
+func TestDevicesAreAskedForTheirStates(t *testing.T) {
+	b := mosquitto(t)
+	device := b.join(t, "")
+	asked := make(chan string, 4)
+	for _, topic := range []string{"cmnd/gate/Power1", "cmnd/gate/Status"} {
+		device.hear(topic, func(text string) { asked <- topic + " " + text })
+	}
+	device.keep("tele/gate/LWT", "Online")
+	r := b.run(t, map[wire.ID]string{"gate": `{"profile":"tasmota","topic":"gate","contact":1}`})
+	r.await("gate", driver.Online, 1)
+	assert.ElementsMatch(t, []string{"cmnd/gate/Power1 ", "cmnd/gate/Status 10"}, []string{<-asked, <-asked})
+	device.say("stat/gate/STATUS10", `{"StatusSNS":{"Time":"2026-03-01T08:00:00","Switch1":"ON"}}`)
+	assert.Zero(t, r.await("gate", driver.Opened, 1).At, "nobody knows since when")
 }

@@ -85,9 +85,8 @@ func (d *door) plan(c driver.Command, w *waiter, now time.Time) {
 		return
 	}
 	w.state = tritOf(c.Action != driver.Lock)
-	d.ordered, d.awaited = now, unknown
-	if d.state[ofBolt] != w.state {
-		d.awaited = w.state
+	if _, other := d.orders[opposite[w.state]]; other || d.state[ofBolt] != w.state {
+		d.orders[w.state] = now
 	} else if d.device.confirm == byState {
 		w.tell(reply{id: w.id}) // it is there, and a device tells changes alone
 	}

@@ -34,6 +34,8 @@ const (
 	on
 )
 
+var opposite = map[trit]trit{on: off, off: on}
+
 func tritOf(b bool) trit {
 	if b {
 		return on
@@ -50,6 +52,7 @@ type door struct {
 	state    map[subject]trit // as last told; presence is whether it is there
 	told     map[subject]trit // as last reported
 	up       map[string]bool  // by availability topic
+	asked    bool             // for its state, since it is there
 	heard    trit             // whether the broker grants each of its topics; unknown: it was not asked yet
 	says     trit             // whether the device says that it is there
 	waited   bool             // long enough for availability topics that tell nothing
@@ -62,8 +65,7 @@ type door struct {
 	moved    time.Time             // when the bolt moved without an explanation; zero: it did not
 	spoke    time.Time             // when it told a state though it is said to be away; zero: it did not
 	waiter   *waiter               // of the order that waits for its confirmation
-	ordered  time.Time             // when the last order was sent
-	awaited  trit                  // where our last order moves the bolt
+	orders   map[trit]time.Time    // that were sent, by where they move the bolt, until it moves
 	ourMove  bool                  // the bolt is where an order of ours brought it
 	relockAt time.Time             // when it is locked again; zero: not by us
 }
@@ -91,7 +93,7 @@ type waiter struct {
 
 func newDoor(id wire.ID) *door {
 	return &door{id: id, turn: make(chan struct{}, 1), state: map[subject]trit{}, told: map[subject]trit{},
-		up: map[string]bool{}, last: map[string]repetition{}}
+		up: map[string]bool{}, last: map[string]repetition{}, orders: map[trit]time.Time{}}
 }
 
 // maxSources is how many numbered events of a device are remembered.
@@ -172,7 +174,8 @@ func (d *door) learn(f fact, found bool, now time.Time) {
 			d.putMove(f, now)
 			return
 		}
-		d.state[ofBolt], d.awaited, d.ourMove = tritOf(f.on), unknown, false
+		d.state[ofBolt], d.ourMove = tritOf(f.on), false
+		clear(d.orders)
 		d.report(f, now)
 	case ofLeaf, ofTamper, ofBattery, ofFire:
 		d.state[f.of] = tritOf(f.on)
@@ -283,6 +286,7 @@ func (d *door) present(there bool, now time.Time) {
 		d.compareAll()
 		return
 	}
+	d.asked = false
 	// Where the leaf is is told anew when the device is back.
 	d.state[ofLeaf], d.told[ofLeaf] = unknown, unknown
 	if d.waiter != nil {
@@ -315,7 +319,7 @@ func (d *door) passed(f fact, now time.Time) {
 
 // ask forgets whether the device is there, because it is asked again.
 func (d *door) ask() {
-	d.state[ofPresence], d.heard, d.says, d.waited = unknown, unknown, unknown, false
+	d.state[ofPresence], d.heard, d.says, d.waited, d.asked = unknown, unknown, unknown, false, false
 	clear(d.up)
 }
 

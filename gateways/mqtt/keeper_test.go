@@ -84,6 +84,7 @@ func (k *zigbeeKeypad) set(f func()) {
 }
 
 func TestZigbeeSlotsAreWrittenAndReadBack(t *testing.T) {
+	t.Parallel()
 	b := mosquitto(t)
 	k := newKeypad(t, b)
 	r := b.run(t, map[wire.ID]string{"gate": `{"profile":"zigbee2mqtt","topic":"` + zigbeeTopic + `","slots":3}`})

@@ -66,7 +66,7 @@ type ownReply struct {
 }
 
 func ownDevice(p *plan) *device {
-	d := &device{confirm: byReply, relocks: true, explains: true, shows: true}
+	d := &device{below: p.Topic, confirm: byReply, relocks: true, explains: true, shows: true}
 	d.available(p.Topic+ownAvailability, "", "online", "offline")
 	d.on(p.Topic+ownStatus, readOwnState)
 	d.on(p.Topic+ownEvents, readOwnEvent)

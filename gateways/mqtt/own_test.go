@@ -167,6 +167,7 @@ func TestRetainedMessagesAreNoEvents(t *testing.T) {
 }
 
 func TestStateAfterAReconnectIsCompared(t *testing.T) {
+	t.Parallel()
 	b := mosquitto(t)
 	g := newGate(t, b)
 	g.keep(gateTopic+"/state", `{"leaf":"closed","battery":"good"}`)
@@ -203,20 +204,16 @@ func TestRepeatedEventsAreReportedOnce(t *testing.T) {
 }
 
 func TestMovementByTheDeviceIsReported(t *testing.T) {
-	b := mosquitto(t)
-	g := newGate(t, b)
-	g.keep(gateTopic+"/state", `{"bolt":"locked"}`)
-	r := b.run(t, ownDoor)
-	r.await("gate", driver.Online, 1)
-	g.say(gateTopic+"/event", `{"id":"1","event":"unlocked","method":"pin","slot":2}`)
-	g.keep(gateTopic+"/state", `{"bolt":"unlocked"}`)
-	e := r.await("gate", driver.Unlocked, 1)
-	assert.Equal(t, wire.MethodPin, e.Method)
-	assert.Equal(t, uint32(2), e.Slot)
-	assert.Equal(t, wire.KnownClaimed, e.HowKnown)
-	g.keep(gateTopic+"/state", `{"bolt":"locked"}`)
-	assert.Empty(t, r.await("gate", driver.Locked, 1).Method, "nobody said why it locked")
-	assert.Len(t, r.seen("gate", driver.Unlocked), 1)
+	b := newBench(t, ownDoor["gate"])
+	b.keep(gateTopic+"/availability", "online")
+	b.keep(gateTopic+"/state", `{"bolt":"locked"}`)
+	b.events()
+	b.say(gateTopic+"/event", `{"id":"1","event":"unlocked","method":"pin","slot":2}`)
+	b.say(gateTopic+"/state", `{"bolt":"unlocked"}`)
+	assert.Equal(t, []driver.Event{{Kind: driver.Unlocked, Method: wire.MethodPin, Slot: 2, HowKnown: wire.KnownClaimed, Source: "1"}}, b.events())
+	b.say(gateTopic+"/state", `{"bolt":"locked"}`)
+	b.later(settle)
+	assert.Equal(t, []driver.Event{{Kind: driver.Locked}}, b.events(), "nobody said why it locked")
 }
 
 func TestMessagesThatCannotBeReadAreLeftOut(t *testing.T) {

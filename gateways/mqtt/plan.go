@@ -23,6 +23,8 @@ type plan struct {
 	Relay string `json:"relay,omitempty"`
 	// Component is of ESPHome: switch or lock; empty means switch.
 	Component string `json:"component,omitempty"`
+	// Contact is the switch of a Tasmota device that is on while the leaf is open; 0: none.
+	Contact uint32 `json:"contact,omitempty"`
 	// Release is what opens a Nuki lock: unlatch, unlock, lock_n_go or lock_n_go_unlatch;
 	// empty means unlatch.
 	Release string `json:"release,omitempty"`
@@ -112,8 +114,8 @@ func (p *plan) check() error {
 		if p.Lock == nil {
 			return errors.New("lock is missing: name a profile, or the lock by id or topic")
 		}
-		if p.Topic != "" || p.Relay != "" || p.Component != "" || p.Release != "" || p.Slots != 0 {
-			return errors.New("topic, relay, component, release and slots need a profile")
+		if p.Topic != "" || p.Relay != "" || p.Component != "" || p.Release != "" || p.Slots != 0 || p.Contact != 0 {
+			return errors.New("topic, relay, component, release, slots and contact need a profile")
 		}
 	} else {
 		known, ok := profiles[p.Profile]
@@ -225,8 +227,8 @@ var sides = map[string]unlock.Side{"": unlock.In, "in": unlock.In, "out": unlock
 
 // noRelay refuses fields that a profile does not know.
 func noRelay(p *plan) error {
-	if p.Relay != "" || p.Component != "" || p.Release != "" || p.Invert {
-		return fmt.Errorf("relay, component, release and invert are not of the profile %s", p.Profile)
+	if p.Relay != "" || p.Component != "" || p.Release != "" || p.Invert || p.Contact != 0 {
+		return fmt.Errorf("relay, component, release, invert and contact are not of the profile %s", p.Profile)
 	}
 	return nil
 }

@@ -17,8 +17,8 @@ func esphomeCheck(p *plan) error {
 	if p.Relay == "" || strings.ContainsAny(p.Relay, "/+#") {
 		return fmt.Errorf("relay is %.40q; name the object id of the switch or lock, as in strike", p.Relay)
 	}
-	if p.Component != "" && p.Component != "switch" && p.Component != "lock" || p.Release != "" || p.Slots != 0 {
-		return fmt.Errorf("component is %.20q; it is switch or lock, and ESPHome has no release and no slots", p.Component)
+	if p.Component != "" && p.Component != "switch" && p.Component != "lock" || p.Release != "" || p.Slots != 0 || p.Contact != 0 {
+		return fmt.Errorf("component is %.20q; it is switch or lock, and ESPHome has no release, slots and contact", p.Component)
 	}
 	return nil
 }
@@ -51,6 +51,9 @@ func tasmotaCheck(p *plan) error {
 	if n, err := strconv.Atoi(orElse(p.Relay, "1")); err != nil || n < 1 || n > 32 {
 		return fmt.Errorf("relay is %.20q; it is a number from 1 to 32", p.Relay)
 	}
+	if p.Contact > 28 {
+		return fmt.Errorf("contact is %d; it is the number of a switch, from 1 to 28", p.Contact)
+	}
 	if strings.Contains(p.Topic, "/") || p.Component != "" || p.Release != "" || p.Slots != 0 {
 		return fmt.Errorf("topic is %.60q; it is that of the device alone, without cmnd, stat or tele, and component, release and slots are not of Tasmota", p.Topic)
 	}
@@ -63,7 +66,14 @@ func tasmotaDevice(p *plan) *device {
 	if p.Invert {
 		open, shut = shut, open
 	}
-	d := &device{confirm: byState, relocks: !p.Invert}
+	d := &device{confirm: byState, relocks: !p.Invert, asks: []order{{"cmnd/" + p.Topic + "/Power" + n, ""}}}
+	if p.Contact != 0 {
+		name := fmt.Sprint("Switch", p.Contact)
+		d.on("stat/"+p.Topic+"/"+strings.ToUpper(name), choice(ofLeaf, name+".Action", "ON", "OFF"))
+		d.on("tele/"+p.Topic+"/SENSOR", choice(ofLeaf, name, "ON", "OFF"))
+		d.on("stat/"+p.Topic+"/STATUS10", choice(ofLeaf, "StatusSNS."+name, "ON", "OFF"))
+		d.asks = append(d.asks, order{"cmnd/" + p.Topic + "/Status", "10"})
+	}
 	if p.reportsAvailability() {
 		d.available("tele/"+p.Topic+"/LWT", "", "Online", "Offline")
 	}
@@ -116,15 +126,15 @@ func nukiCheck(p *plan) error {
 	if _, ok := nukiReleases[orElse(p.Release, "unlatch")]; !ok {
 		return fmt.Errorf("release is %.30q; it is unlatch, unlock, lock_n_go or lock_n_go_unlatch", p.Release)
 	}
-	if p.Relay != "" || p.Component != "" || p.Invert || p.Slots != 0 {
-		return fmt.Errorf("relay, component, invert and slots are not of Nuki")
+	if p.Relay != "" || p.Component != "" || p.Invert || p.Slots != 0 || p.Contact != 0 {
+		return fmt.Errorf("relay, component, invert, slots and contact are not of Nuki")
 	}
 	return nil
 }
 
 func nukiDevice(p *plan) *device {
 	release := nukiReleases[orElse(p.Release, "unlatch")]
-	d := &device{confirm: byReply, relocks: release.relocks, explains: true, known: wire.KnownSensor}
+	d := &device{below: p.Topic, confirm: byReply, relocks: release.relocks, explains: true, known: wire.KnownSensor}
 	if p.reportsAvailability() {
 		d.available(p.Topic+"/connected", "", "true", "false")
 	}

@@ -194,8 +194,7 @@ func TestNukiIsToldOneActionAndAnswers(t *testing.T) {
 }
 
 func TestTasmotaCountsTheReleaseItself(t *testing.T) {
-	b := newBench(t, `{"profile":"tasmota","topic":"gate","relay":"2","readers":[{"topic":"tele/gate/SENSOR","field":"Wiegand.UID","format":"wiegand26","side":"out"}],
-		"leaf":{"topic":"stat/gate/SWITCH1","field":"Switch1.Action"}}`)
+	b := newBench(t, `{"profile":"tasmota","topic":"gate","relay":"2","readers":[{"topic":"tele/gate/SENSOR","field":"Wiegand.UID","format":"wiegand26","side":"out"}],"contact":1}`)
 	b.keep("tele/gate/LWT", "Online")
 	b.keep("stat/gate/RESULT", `{"POWER2":"OFF"}`)
 	assert.Equal(t, []driver.Event{{Kind: driver.Online}}, b.events())
@@ -274,4 +273,38 @@ func TestCardNumbersOfWiegandReaders(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, s.Number, "%s %s", c.format, c.number)
 	}
+}
+
+// Zigbee2MQTT retains no states unless it is told to. So the first that is known of the
+// bolt may be where somebody has just moved it.
+func TestFirstStateOfTheBolt(t *testing.T) {
+	const topic = "zigbee2mqtt/front"
+	b := newBench(t, `{"profile":"zigbee2mqtt","topic":"`+topic+`"}`)
+	b.keep(topic+"/availability", "online")
+	b.events()
+	b.say(topic, `{"state":"LOCK"}`)
+	b.later(settle)
+	assert.Empty(t, b.events(), "nobody knows how long it has been locked")
+
+	b = newBench(t, `{"profile":"zigbee2mqtt","topic":"`+topic+`"}`)
+	b.say(topic, `{"action":"unlock","action_source_name":"keypad","action_user":3}`)
+	b.say(topic, `{"state":"UNLOCK"}`)
+	assert.Equal(t, []driver.Event{{Kind: driver.Online}, {Kind: driver.Unlocked, Method: wire.MethodPin, Slot: 3, HowKnown: wire.KnownClaimed}}, b.events())
+}
+
+// An answer may overtake the state that it is about.
+func TestStateThatArrivesAfterTheNextOrderIsOurs(t *testing.T) {
+	b := newBench(t, ownDoor["gate"])
+	b.keep(gateTopic+"/availability", "online")
+	b.keep(gateTopic+"/state", `{"bolt":"locked"}`)
+	b.events()
+	b.order(driver.Command{Action: driver.Unlock})
+	b.order(driver.Command{Action: driver.Lock})
+	b.say(gateTopic+"/state", `{"bolt":"unlocked"}`)
+	b.say(gateTopic+"/state", `{"bolt":"locked"}`)
+	b.later(settle)
+	assert.Empty(t, b.events())
+	b.say(gateTopic+"/state", `{"bolt":"unlocked"}`)
+	b.later(settle)
+	assert.Equal(t, []driver.Event{{Kind: driver.Unlocked}}, b.events())
 }

@@ -91,6 +91,7 @@ func (d *Driver) serve(ctx context.Context) error {
 			err = d.subscribe(ctx, s)
 		case <-due.C:
 			d.relock(ctx, false)
+			err = d.askStates(ctx, s)
 		}
 		if err != nil {
 			return err
@@ -167,9 +168,7 @@ func (d *Driver) topics() []string {
 		if door.device == nil {
 			continue
 		}
-		for topic := range door.device.feeds {
-			out = append(out, topic)
-		}
+		out = append(out, door.device.filters()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -177,12 +176,7 @@ func (d *Driver) topics() []string {
 
 // hears reports whether the broker grants each topic of a door.
 func (d *Driver) hears(door *door) bool {
-	for topic := range door.device.feeds {
-		if !d.granted[topic] {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(door.device.filters(), func(filter string) bool { return !d.granted[filter] })
 }
 
 // settle decides about the doors that have not said whether they are there.
@@ -253,8 +247,8 @@ func (d *Driver) learn(m message) {
 			continue
 		}
 		// Subscribing again brings what is retained: whether it is there, and its state.
-		for topic := range door.device.feeds {
-			delete(d.granted, topic)
+		for _, filter := range door.device.filters() {
+			delete(d.granted, filter)
 		}
 		door.ask()
 	}
@@ -269,6 +263,25 @@ func (d *Driver) Discovered() []Discovered {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.found.list()
+}
+
+// askStates asks the devices that have come back for their states.
+func (d *Driver) askStates(ctx context.Context, s *session) error {
+	d.mu.Lock()
+	var asks []order
+	for _, door := range d.doors {
+		if door.device != nil && door.state[ofPresence] == on && !door.asked {
+			door.asked = true
+			asks = append(asks, door.device.asks...)
+		}
+	}
+	d.mu.Unlock()
+	for _, o := range asks {
+		if err := s.send(ctx, o.topic, o.payload, false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // relock locks the doors whose release is over; all: also those where it is not.
@@ -309,7 +322,7 @@ func (d *Driver) lockAgain(ctx context.Context, door *door, mayWait bool) error 
 	d.ids++
 	orders, err := door.device.order(fmt.Sprint(d.settings.ClientID, "-", d.ids), driver.Command{Action: driver.Lock})
 	if err == nil {
-		door.ordered, door.awaited = d.now(), off
+		door.orders[off] = d.now()
 	}
 	d.mu.Unlock()
 	if err != nil {

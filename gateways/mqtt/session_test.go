@@ -124,6 +124,7 @@ func TestTLSAndPasswordFromAFile(t *testing.T) {
 }
 
 func TestDriverPublishesItsOwnBirthAndWill(t *testing.T) {
+	t.Parallel()
 	b := mosquitto(t)
 	said := make(chan string, 16)
 	b.join(t, "").hear("gatehouse/status", func(text string) { said <- text })
@@ -185,7 +186,7 @@ func TestDoorSettingsAreChecked(t *testing.T) {
 		`{"profile":"nuki"}`:                  "topic is empty",
 		`{"profile":"nuki","topic":"nuki/+"}`: "wildcard",
 		`{"profile":"nuki","topic":"nuki/a","release":"kick"}`:            "lock_n_go",
-		`{"profile":"nuki","topic":"nuki/a","slots":3}`:                   "not of Nuki",
+		`{"profile":"nuki","topic":"nuki/a","slots":3}`:                   "are not of Nuki",
 		`{"profile":"tasmota","topic":"cmnd/a"}`:                          "without cmnd",
 		`{"profile":"tasmota","topic":"a","relay":"x"}`:                   "number",
 		`{"profile":"esphome","topic":"a"}`:                               "object id",
@@ -195,7 +196,7 @@ func TestDoorSettingsAreChecked(t *testing.T) {
 		`{"profile":"gatehouse","topic":"a","relock":"me"}`:               "gateway or device",
 		`{"lock":{"id":"a","topic":"b"}}`:                                 "both",
 		`{"lock":{"topic":"b","state":{"id":"c"}}}`:                       "no id",
-		`{"lock":{"topic":"b"},"slots":3}`:                                "need a profile",
+		`{"lock":{"topic":"b"},"slots":3}`:                                "contact need a profile",
 		`{"lock":{"topic":"b"},"leaf":{}}`:                                "id or a topic",
 		`{"lock":{"topic":"b"},"readers":[{"topic":"c","side":"up"}]}`:    "in or out",
 		`{"lock":{"topic":"b"},"readers":[{"topic":"c","method":"key"}]}`: "fob, card or pin",

@@ -27,6 +27,7 @@ func zigbeeDevice(p *plan) *device {
 	d.on(p.Topic, zigbeeUsers)
 	d.order = switched(p.Topic+"/set", map[driver.Action]string{
 		driver.Release: `{"state":"UNLOCK"}`, driver.Unlock: `{"state":"UNLOCK"}`, driver.Lock: `{"state":"LOCK"}`})
+	d.asks = []order{{p.Topic + "/get", `{"state":""}`}}
 	if p.Slots > 0 {
 		d.slots = &slots{room: p.Slots, read: func(slot uint32) order {
 			return order{p.Topic + "/get", fmt.Sprintf(`{"pin_code":{"user":%d}}`, slot)}
