@@ -77,6 +77,7 @@ type Gateway struct {
 	metrics *metrics
 
 	offered   atomic.Pointer[view] // a table of a later epoch that is not accepted yet
+	clone     atomic.Bool          // another box has the identity of this one
 	connected chan struct{}        // the connection was made again
 	swapped   chan struct{}        // there is another table
 	resumed   chan struct{}        // the service has told where the records end

@@ -175,7 +175,7 @@ func (l *link) lease(ctx context.Context) (current bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if l.lost = answer.Lost; answer.Epoch == head.Epoch {
+	if l.lost = answer.Lost; answer.Epoch == head.Epoch && !l.g.clone.Load() {
 		l.g.clock.renew(sent, answer.Time, answer.Current, answer.Since)
 	}
 	return answer.Current, nil

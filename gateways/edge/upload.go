@@ -116,7 +116,12 @@ func (g *Gateway) resumeAt(ctx context.Context, end wire.RecordsEnd) error {
 			g.engine.local.Folded = g.outbox.Last() // what is here is folded, whatever its counter
 		}
 	})
-	g.status.cloned(errors.Is(err, ErrCloned))
+	if is := errors.Is(err, ErrCloned); is || err == nil {
+		g.status.cloned(is)
+		if g.clone.Store(is); is {
+			g.clock.drop() // of two boxes with one identity, one serves
+		}
+	}
 	return errors.Join(stopped, err)
 }
 
