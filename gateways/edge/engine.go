@@ -189,6 +189,10 @@ const commandTime = 10 * time.Second
 // happened takes an event of a device.
 func (e *engine) happened(ev driver.Event) {
 	now := e.g.clock.now()
+	if !ev.At.IsZero() {
+		// Devices go by the wall clock of this machine, which may be wrong.
+		ev.At = now.at.Add(ev.At.Sub(e.g.clock.machine.Wall()))
+	}
 	d := e.doors[ev.Door]
 	switch {
 	case ev.Door == "" && (ev.Kind == driver.Fire || ev.Kind == driver.FireOver):

@@ -79,3 +79,20 @@ func TestAStartWhileCutOffIsUnsureOfTheTime(t *testing.T) {
 	r := b.waitRecords(1, wire.AccessGranted)
 	assert.Equal(t, wire.ClockUnsure, r[0].Clock)
 }
+
+// A wall clock that is wrong shuts nobody out: the age of what a device tells is measured
+// by one clock. The record has the time of the service.
+func TestAWrongWallClockShutsNobodyOut(t *testing.T) {
+	b := newBed(t)
+	wall := func() time.Time { return time.Now().Round(0).Add(-time.Hour) }
+	g := b.gateway(func(c *Config) { c.Clocks = Clocks{Wall: wall, Boot: bootTime, ID: bootID()} })
+	g.current(t)
+	began := time.Now().Add(-time.Minute)
+	g.device.report <- driver.Event{Kind: driver.Read, Door: "gate", At: wall(), Method: wire.MethodFob, Shown: driver.Shown{Number: "123456"}}
+	record := b.waitRecords(1, wire.AccessGranted, wire.AccessDenied)[0]
+	require.Equal(t, wire.AccessGranted, record.Type, record.Code)
+	g.device.report <- driver.Event{Kind: driver.Read, Door: "gate", At: wall().Add(-time.Minute), Method: wire.MethodFob, Shown: driver.Shown{Number: "123456"}}
+	late := b.waitRecords(1, wire.AccessDenied)[0]
+	assert.Equal(t, denyTooLate, late.Code)
+	assert.True(t, late.At.After(began.Add(-time.Minute)), late.At)
+}
