@@ -96,8 +96,8 @@ func (a *API) personEnforcement(ctx context.Context, in *personEnforcementInput)
 		}
 		defer leave()
 	}
-	for i := range suspects {
-		if err := q.look(ctx, &suspects[i]); err != nil {
+	for _, alike := range byTable(suspects) {
+		if err := q.look(ctx, alike); err != nil {
 			return nil, a.asProblem(ctx, err)
 		}
 	}
@@ -127,8 +127,31 @@ func (a *API) suspects(s domain.View, c *caller, person string) (out []suspect) 
 	return out
 }
 
-// look asks the tables that a gateway may have.
-func (q *stillOpen) look(ctx context.Context, g *suspect) error {
+// byTable puts those together that may have the same tables: a site that is cut off has
+// many.
+func byTable(suspects []suspect) (groups [][]*suspect) {
+	type tables struct {
+		site    domain.ID
+		unknown bool
+		held    wire.Position
+	}
+	known := map[tables]int{}
+	for i := range suspects {
+		g := &suspects[i]
+		key := tables{g.site, g.State == receipts.Unknown, g.Held()}
+		n, ok := known[key]
+		if !ok {
+			n = len(groups)
+			known[key], groups = n, append(groups, nil)
+		}
+		groups[n] = append(groups[n], g)
+	}
+	return groups
+}
+
+// look asks the tables that some gateways may have, who may have the same.
+func (q *stillOpen) look(ctx context.Context, alike []*suspect) error {
+	g := alike[0]
 	before := func(h wire.PermissionHead) bool { return !g.Held().Before(h.Position()) }
 	if g.State == receipts.Unknown {
 		// A lease ends with the first change that its table lacks, or that long after it.
@@ -137,7 +160,9 @@ func (q *stillOpen) look(ctx context.Context, g *suspect) error {
 	}
 	versions := 0
 	err := q.api.cfg.Tables(ctx, callerOf(ctx).org, g.site, before, func(t *unlock.Table, _ wire.PermissionHead) error {
-		q.ask(g, t)
+		for _, one := range alike {
+			q.ask(one, t)
+		}
 		if versions++; versions == maxVersions {
 			q.out.Partial = true
 		}
