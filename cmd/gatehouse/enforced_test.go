@@ -155,8 +155,8 @@ func (c *cutOff) get(answer any, what string, filters ...string) {
 	require.NoError(c.t, json.Unmarshal(stdout.Bytes(), answer))
 }
 
-// A revocation is waited for, told to lack at a gateway that is cut off, and what that
-// gateway let in meanwhile is marked when it is back.
+// A command waits for a gateway, and tells that one lacks it which is cut off. The card that
+// it let in meanwhile is marked when it is back.
 func TestARevocationIsFollowedToTheDoor(t *testing.T) {
 	c := newCutOff(t)
 	assert.Contains(t, c.do("30s", "", "DisableDoor", "door=gate"), "every gateway enforces it\n")
