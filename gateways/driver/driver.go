@@ -66,6 +66,7 @@ type Open func(Settings) (Driver, error)
 type Settings struct {
 	Driver json.RawMessage             // its own section of the gateway's file; may be empty
 	Doors  map[wire.ID]json.RawMessage // what is said of each of its doors
+	Dir    string                      // a folder of its own, for what it has to know after a restart; empty: it forgets
 	Now    func() time.Time            // the clock
 	Log    *slog.Logger
 }
@@ -118,6 +119,10 @@ const (
 	Offline
 	// Missed: the device lost events before they were read. Count tells how many, if known.
 	Missed
+	// Drifted: the device holds cards or codes, or a mode, that nobody here gave it, or
+	// lacks some that it was given. Mended: it holds what it should again.
+	Drifted
+	Mended
 )
 
 // Event is what happened at a device.

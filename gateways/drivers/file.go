@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -114,13 +115,14 @@ func (f *File) Policy() edge.Policy {
 	return edge.Policy{TagKeyInMemory: f.TagKey == "memory", Strict: f.Records == "strict", OpenUnrecorded: f.Unrecorded == "open"}
 }
 
-// Open opens the drivers that the doors need, each once.
-func (f *File) Open(now func() time.Time, log *slog.Logger) (map[wire.ID]edge.Door, error) {
+// Open opens the drivers that the doors need, each once. Each may keep files in a folder
+// of its own below dir.
+func (f *File) Open(dir string, now func() time.Time, log *slog.Logger) (map[wire.ID]edge.Door, error) {
 	settings := map[string]*driver.Settings{}
 	for id, d := range f.Doors {
 		s := settings[d.Driver]
 		if s == nil {
-			s = &driver.Settings{Driver: f.Drivers[d.Driver], Doors: map[wire.ID]json.RawMessage{}, Now: now, Log: log.With("driver", d.Driver)}
+			s = &driver.Settings{Driver: f.Drivers[d.Driver], Doors: map[wire.ID]json.RawMessage{}, Dir: filepath.Join(dir, d.Driver), Now: now, Log: log.With("driver", d.Driver)}
 			settings[d.Driver] = s
 		}
 		s.Doors[id] = d.Device

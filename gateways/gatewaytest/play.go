@@ -214,6 +214,7 @@ var names = map[driver.Kind]string{
 	driver.Read: "Read", driver.ExitRequested: "ExitRequested", driver.Opened: "Opened", driver.Closed: "Closed", driver.Unlocked: "Unlocked",
 	driver.Locked: "Locked", driver.Fire: "Fire", driver.FireOver: "FireOver", driver.Tampered: "Tampered", driver.TamperOver: "TamperOver",
 	driver.BatteryLow: "BatteryLow", driver.BatteryGood: "BatteryGood", driver.Online: "Online", driver.Offline: "Offline", driver.Missed: "Missed",
+	driver.Drifted: "Drifted", driver.Mended: "Mended",
 }
 
 func name(k driver.Kind) string {

@@ -76,7 +76,7 @@ func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	log = log.With("org", who.Org, "gateway", who.Gateway)
-	doors, err := file.Open(time.Now, log)
+	doors, err := file.Open(filepath.Join(o.Dir, "drivers"), time.Now, log)
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,8 @@
 //
 //   - new: unlocked, for nobody knows, and the device has not answered yet.
 //   - opening, locking: standing and unlocked, while the bolt has not moved yet.
-//   - troubled: locked, with a tampered case, a low battery and a lost device.
+//   - troubled: locked, with a tampered case, a low battery, codes that the device should
+//     not hold, and a lost device.
 //   - blind, blind-granted: locked and granted, at a door without a contact.
 //
 // "every" stands for all states, "other" for those that no other line of the input names,
@@ -126,6 +127,10 @@
 //	battery-low         | troubled | same |
 //	battery-good        | other | same |
 //	battery-good        | troubled | same | battery.restored/sensor
+//	drifted             | other | same | device.drifted/sensor
+//	drifted             | troubled | same |
+//	mended              | other | same |
+//	mended              | troubled | same | device.mended/sensor
 //	online              | new | same | device.online/sensor Lock
 //	online              | locked granted unsure exiting open held unlocked lockdown blind blind-granted | same |
 //	online              | standing opening fire | same | Unlock

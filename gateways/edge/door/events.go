@@ -29,6 +29,8 @@ func (m *Machine) happened(now, at time.Time, e driver.Event) {
 		m.change(&m.s.Tampered, e.Kind == driver.Tampered, wire.DoorTampered, wire.DoorTamperCleared, at, e)
 	case driver.BatteryLow, driver.BatteryGood:
 		m.change(&m.s.BatteryLow, e.Kind == driver.BatteryLow, wire.BatteryLow, wire.BatteryRestored, at, e)
+	case driver.Drifted, driver.Mended:
+		m.change(&m.s.Drifted, e.Kind == driver.Drifted, wire.DeviceDrifted, wire.DeviceMended, at, e)
 	case driver.Online:
 		m.online(now, at, e)
 	case driver.Offline:

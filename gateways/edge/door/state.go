@@ -18,6 +18,7 @@ type State struct {
 	Unwatched  bool      `json:"unwatched,omitempty"`
 	Tampered   bool      `json:"tampered,omitempty"`
 	BatteryLow bool      `json:"battery_low,omitempty"`
+	Drifted    bool      `json:"drifted,omitempty"` // the device holds what it should not, or lacks what it should hold
 	Link       Link      `json:"link,omitempty"`
 
 	Locked      bool        `json:"locked,omitempty"` // the bolt is known to be locked, but for a release

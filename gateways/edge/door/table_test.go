@@ -95,7 +95,7 @@ var (
 		{"locking", watched, []Input{Posture{Open: true, FireRelease: true}, result(driver.Unlock, nil), normal}},
 		{"fire", watched, []Input{event(driver.Fire), result(driver.Unlock, nil)}},
 		{"lockdown", watched, []Input{Posture{Lockdown: true, FireRelease: true}}},
-		{"troubled", watched, []Input{event(driver.Tampered), event(driver.BatteryLow), event(driver.Offline)}},
+		{"troubled", watched, []Input{event(driver.Tampered), event(driver.BatteryLow), event(driver.Drifted), event(driver.Offline)}},
 		{"blind", unwatched, nil},
 		{"blind-granted", unwatched, []Input{mayEnter}},
 	}
@@ -123,6 +123,8 @@ var (
 		{"tamper-over", event(driver.TamperOver)},
 		{"battery-low", event(driver.BatteryLow)},
 		{"battery-good", event(driver.BatteryGood)},
+		{"drifted", event(driver.Drifted)},
+		{"mended", event(driver.Mended)},
 		{"online", event(driver.Online)},
 		{"offline", event(driver.Offline)},
 		{"missed", event(driver.Missed)},
