@@ -44,6 +44,7 @@ type verbs struct {
 	Reads      readsCmd      `cmd:"" help:"Decide the card reads of a file, and record them."`
 	Backup     backupCmd     `cmd:"" help:"Back up a running service, and verify backups."`
 	Restore    restoreCmd    `cmd:"" help:"Restore a ledger from a backup; no service may run on the data directory."`
+	Bench      benchCmd      `cmd:"" help:"Measure how fast this machine is."`
 	Token      tokenCmd      `cmd:"" help:"Issue, list and revoke tokens."`
 	Completion completionCmd `cmd:"" help:"Write the completion script of a shell."`
 

@@ -25,7 +25,7 @@ import (
 const (
 	askers       = 32     // requests that are answered at once
 	asksWaiting  = 256    // requests that wait, of at most wire.MaxAsk bytes each
-	perGateway   = 2      // requests of one gateway that wait or are answered
+	perGateway   = 4      // requests of one gateway that wait or are answered
 	asksPerSec   = 20     // of one gateway
 	asksAtOnce   = 100    // of one gateway after a pause
 	recordsPerS  = 5_000  // of one gateway: a busy week of 200,000 takes 40 s

@@ -53,6 +53,7 @@ func digitsOf(t *testing.T, r eventstore.Result) string {
 func (g *gateway) enforces(t *testing.T, r eventstore.Result) {
 	t.Helper()
 	require.Eventually(t, func() bool { return g.Status(t.Context()).Position == r.Position.String() }, time.Minute, time.Millisecond)
+	g.current(t) // tags may come in a change of their own
 }
 
 // enter types digits at the gate.

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"gatehouse/durable"
 	"gatehouse/gateways/driver"
@@ -35,6 +36,8 @@ type Config struct {
 	Connect func(...nats.Option) (*nats.Conn, error)
 	Doors   map[wire.ID]Door
 	Policy  Policy
+	// Applied is optional: it is called with each table once that is decided by.
+	Applied func(wire.PermissionHead)
 	// Software tells people what runs here.
 	Software string
 	Clocks   Clocks // of the machine; the zero value for the real ones
@@ -60,6 +63,9 @@ type Policy struct {
 	OpenUnrecorded bool
 }
 
+// pagesASecond bounds how fast pages of records and permissions are asked for.
+const pagesASecond, pagesAtOnce = 5, 30
+
 // MaxDoors is how many doors one gateway opens at most.
 const MaxDoors = 256
 
@@ -79,7 +85,10 @@ type Gateway struct {
 	offered   atomic.Pointer[view] // a table of a later epoch that is not accepted yet
 	clone     atomic.Bool          // another box has the identity of this one
 	connected chan struct{}        // the connection was made again
-	swapped   chan struct{}        // there is another table
+	swapped   chan struct{}        // there is another table, for the engine
+	changed   chan struct{}        // and for the lease
+	behind    chan behind          // the table is not the present one
+	pages     *rate.Limiter        // of requests for pages
 	resumed   chan struct{}        // the service has told where the records end
 	status    status
 }
@@ -99,7 +108,8 @@ func Open(cfg Config) (*Gateway, error) {
 	if len(cfg.Doors) > MaxDoors {
 		return nil, fmt.Errorf("edge: %d doors, at most %d are served by one gateway", len(cfg.Doors), MaxDoors)
 	}
-	g := &Gateway{cfg: cfg, connected: make(chan struct{}, 1), swapped: make(chan struct{}, 1), resumed: make(chan struct{}, 1)}
+	g := &Gateway{cfg: cfg, connected: make(chan struct{}, 1), swapped: make(chan struct{}, 1), resumed: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), behind: make(chan behind, 1), pages: rate.NewLimiter(pagesASecond, pagesAtOnce)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	err := os.MkdirAll(cfg.Dir, 0o700)
 	if err == nil {
@@ -173,6 +183,14 @@ func (g *Gateway) store() error {
 	return nil
 }
 
+// headOf is the head of the table; zero without one.
+func (v *view) headOf() wire.PermissionHead {
+	if v == nil {
+		return wire.PermissionHead{}
+	}
+	return v.head
+}
+
 // position is that of the table; zero without one.
 func (v *view) position() wire.Position {
 	if v == nil {
@@ -197,8 +215,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	var running sync.WaitGroup
-	var failed [3]error
-	running.Go(func() { failed[0] = g.Guard("link", func() error { return newLink(g, nc).run(g.ctx) }) })
+	var failed [4]error
+	running.Go(func() { failed[0] = g.Guard("lease", func() error { return newLeaser(g, nc).run(g.ctx) }) })
+	running.Go(func() { failed[3] = g.Guard("follower", func() error { return newFollower(g, nc).run(g.ctx) }) })
 	running.Go(func() { failed[1] = g.Guard("upload", func() error { return g.upload(g.ctx, nc) }) })
 	running.Go(func() { failed[2] = g.Guard("engine", func() error { return g.engine.run(g.ctx, orders) }) })
 	for _, d := range g.drivers() {

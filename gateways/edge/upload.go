@@ -147,8 +147,8 @@ func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn) error {
 			return g.engine.exec(ctx, func() { g.engine.local.inherit(past) })
 		}
 		a.Page = answer.Page
-		if pause(ctx, uploadEvery); ctx.Err() != nil {
-			return ctx.Err()
+		if err := g.pages.Wait(ctx); err != nil {
+			return err
 		}
 	}
 	return errors.New("edge: the records of the past have no end")
@@ -175,6 +175,9 @@ func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
 	g.status.unapplied(nil)
 	g.metrics.applied.Inc()
 	signal(g.swapped)
+	if g.cfg.Applied != nil {
+		g.cfg.Applied(next)
+	}
 	return nil
 }
 
