@@ -27,6 +27,8 @@ var unguarded = map[string]string{
 	"cmd/gatehouse/service.go project":               "projector and timer guard each turn and each round",
 	"cmd/gatehouse/service.go goServe":               "net/http and the API guard each request",
 	"cmd/gatehouse-gateway/program/program.go offer": "net/http guards each request",
+	"cmd/gatehouse/propagation/bare.go newBare":      "a verb of its own",
+	"cmd/gatehouse/propagation/propagation.go start": "a verb of its own",
 	"deploy/process.go start":                        "a program of its own",
 	"eventstore/backup/s3.go":                        "a verb of its own",
 	"eventstore/mark/marks.go OpenMarks":             "they run before there is a store to guard them, and copy records of one size that bear sums",

@@ -58,6 +58,7 @@ var allowed = []struct {
 	{"cmd/gatehouse/client", "gateways/httpapi", "speaks HTTP, and knows of the service what its answers are"},
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},
 	{"cmd/gatehouse/bulk", "cmd/gatehouse/client cmd/gatehouse/input gateways/httpapi gateways/reads gateways/tables schemas domain domain/schedule domain/cardnumber", "speaks HTTP alone: the limits and forms of what it sends are those of the API"},
+	{"cmd/gatehouse/propagation", "cmd/gatehouse/client gateways/driver gateways/edge schemas/wire", "plays gateways on a running service, and speaks HTTP beside"},
 	{"cmd/gatehouse/demo", "gateways/reads projections/permissions eventstore schemas domain domain/schedule domain/unlock", "plays people on a running ledger, and starts none"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 	{"cmd/gatehouse-gateway", "cmd/gatehouse-gateway/program", "flags and signals alone"},

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/gateways/driver"
 	"gatehouse/schemas/wire"
@@ -52,8 +53,20 @@ func digitsOf(t *testing.T, r eventstore.Result) string {
 // enforces waits until the gateway decides by a commit.
 func (g *gateway) enforces(t *testing.T, r eventstore.Result) {
 	t.Helper()
-	require.Eventually(t, func() bool { return g.Status(t.Context()).Position == r.Position.String() }, time.Minute, time.Millisecond)
-	g.current(t) // tags may come in a change of their own
+	require.Eventually(t, func() bool {
+		s := g.Status(t.Context())
+		return s.Position == r.Position.String() && s.Leased && g.tagged()
+	}, time.Minute, time.Millisecond)
+}
+
+// tagged reports whether every number has its tag, which may come in a change of its own.
+func (g *gateway) tagged() bool {
+	for row := range g.tables.view.Load().table.Rows(unlock.KindCredential) {
+		if c := row.(*unlock.Credential); c.Tag == (unlock.Tag{}) {
+			return false
+		}
+	}
+	return true
 }
 
 // enter types digits at the gate.

@@ -18,8 +18,8 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// Commits that revoke and allow come late, twice, in another order or not at all, and a
-// base now and then. Every decision is that of the table that it names, and a table never
+// Commits that revoke and allow come late, twice, in disorder or not at all. A base comes
+// now and then. Every decision is that of the table that it names, and a table never
 // goes back.
 func TestNoDecisionContradictsThePositionThatItNames(t *testing.T) {
 	rounds := 400
