@@ -8,6 +8,7 @@ import (
 
 // toldEnforcement is where a command is enforced, as an answer tells it.
 type toldEnforcement struct {
+	At           time.Time `json:"at"` // of the commit
 	Enforced     string    `json:"enforced"`
 	MayOpenUntil time.Time `json:"may_open_until"`
 	Missing      []struct {
@@ -36,12 +37,16 @@ func (e toldEnforcement) sentence() string {
 	for _, d := range e.MissingDoors {
 		who = append(who, "door "+d)
 	}
-	until := "with no end that is known"
-	if !e.MayOpenUntil.IsZero() {
-		until = "until " + e.MayOpenUntil.UTC().Format(time.RFC3339) + " at the latest"
+	doors := "doors may open as before, with no end that is known"
+	switch {
+	case e.MayOpenUntil.IsZero():
+	case e.MayOpenUntil.After(e.At):
+		doors = "doors may open as before, until " + e.MayOpenUntil.UTC().Format(time.RFC3339) + " at the latest"
+	default:
+		doors = "no door opens as before, as the leases are over"
 	}
 	if len(who) == 0 {
-		return fmt.Sprintf("not enforced everywhere yet: doors may open as before, %s\n", until)
+		return fmt.Sprintf("not enforced everywhere yet: %s\n", doors)
 	}
-	return fmt.Sprintf("not enforced yet by %s: doors may open as before, %s\n", strings.Join(who, ", "), until)
+	return fmt.Sprintf("not enforced yet by %s: %s\n", strings.Join(who, ", "), doors)
 }

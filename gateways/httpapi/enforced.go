@@ -46,7 +46,7 @@ func (enforcedState) Schema(huma.Registry) *huma.Schema {
 type Enforcement struct {
 	Enforced enforcedState `json:"enforced,omitempty"`
 	// A door whose device decides by itself has no lease, so that nothing bounds it.
-	MayOpenUntil time.Time   `json:"may_open_until,omitzero" doc:"of a pending command: the latest instant at which a door may open by what was before; none: it is not bounded, as a device decides by itself"`
+	MayOpenUntil time.Time   `json:"may_open_until,omitzero" doc:"of a pending command: the latest instant at which a door may open by what was before, which may be past; none: it is not bounded, as a device decides by itself"`
 	Missing      []lagging   `json:"missing,omitempty" doc:"of a pending command: the gateways that do not enforce it, at the sites at which the caller works, at most 100"`
 	MissingDoors []domain.ID `json:"missing_doors,omitempty" doc:"of a pending command: the doors of such gateways at other sites, those that the caller may see, at most 100"`
 }

@@ -17,7 +17,7 @@ import (
 // gatewayEnforcement is what a gateway enforces.
 type gatewayEnforcement struct {
 	ID       domain.ID      `json:"id"`
-	State    receipts.State `json:"state" enum:"unknown,offline,behind,current" doc:"unknown: it did not ask since this instance began to listen; offline: not for 30 s; behind: it lacks a change; current: it lacks none"`
+	State    receipts.State `json:"state" enum:"unknown,offline,behind,current" doc:"unknown: it did not ask since this instance began to listen; offline: none of its requests was answered for 30 s; behind: it lacks a change; current: it lacks none"`
 	Table    *wire.Position `json:"table,omitempty" doc:"of the last change in the permissions by which it decides"`
 	Enforced *wire.Position `json:"enforced,omitempty" doc:"every commit up to it is enforced; none: not known"`
 	// Seen from the service: a gateway records on its own when it was cut off.
