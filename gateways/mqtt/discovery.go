@@ -74,26 +74,48 @@ func (c *catalogue) owns(topic string) bool {
 	return c.prefix != "" && strings.HasPrefix(topic, c.prefix+"/") && strings.HasSuffix(topic, "/config")
 }
 
-// byID finds a part by its id; nil means that it did not describe itself, or cannot be
-// used. Of two with one id the first by topic counts, so that a newcomer takes over
-// no door.
-func (c *catalogue) byID(id string) *entity {
+// The kinds of part that a door can use as its lock, as a state or signal, as a reader.
+var (
+	lockKinds   = []string{"lock", "switch"}
+	partKinds   = []string{"binary_sensor", "event", "switch"}
+	readerKinds = []string{"tag", "event"}
+)
+
+// byID finds the part of one of some kinds with an id; nil means that it did not describe
+// itself, or cannot be used. Two with one id are none: the second may be somebody who
+// wants the door of the first.
+func (c *catalogue) byID(id string, kinds []string) *entity {
 	var found *entity
 	for _, entities := range c.byTopic {
 		for _, e := range entities {
-			if e.ID == id && e.Problem == "" && (found == nil || e.config < found.config) {
-				found = e
+			if e.ID != id || !slices.Contains(kinds, e.Kind) {
+				continue
 			}
+			if found != nil {
+				return nil
+			}
+			found = e
 		}
+	}
+	if found == nil || found.Problem != "" {
+		return nil
 	}
 	return found
 }
 
 func (c *catalogue) list() []Discovered {
+	type named struct{ id, kind string }
 	var out []Discovered
+	times := map[named]int{}
 	for _, entities := range c.byTopic {
 		for _, e := range entities {
 			out = append(out, e.Discovered)
+			times[named{e.ID, e.Kind}]++
+		}
+	}
+	for i := range out {
+		if n := times[named{out[i].ID, out[i].Kind}]; n > 1 {
+			out[i].Problem = fmt.Sprintf("%d parts of this kind have the id; take the wrong ones off the broker", n)
 		}
 	}
 	slices.SortFunc(out, func(a, b Discovered) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Kind, b.Kind)) })

@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,8 +89,22 @@ func TestDoorOfDiscoveredParts(t *testing.T) {
 func TestSecondDeviceWithAnIDTakesOverNoDoor(t *testing.T) {
 	b := newBench(t, `{"lock":{"id":"ESPswitchstrike"}}`)
 	b.keep("homeassistant/switch/gate/strike/config", espStrike)
-	b.say("homeassistant/switch/zzz/strike/config", strings.ReplaceAll(espStrike, `"gate"`, `"thief"`))
-	assert.Equal(t, []order{{"gate/switch/strike/command", "ON"}}, b.order(driver.Command{Action: driver.Unlock}))
+	b.keep("homeassistant/binary_sensor/gate/strike/config", espStrike)
+	assert.Equal(t, []order{{"gate/switch/strike/command", "ON"}}, b.order(driver.Command{Action: driver.Unlock}), "another kind is another thing")
+	b.door().heard = on
+	b.keep("gate/status", "online")
+	b.events()
+	for _, thief := range []string{"homeassistant/switch/aaa/config", "homeassistant/switch/zzz/config"} {
+		b.say(thief, strings.ReplaceAll(espStrike, `"gate"`, `"thief"`))
+		assert.Nil(t, b.door().device, "nobody knows which is right")
+		assert.Equal(t, []driver.Event{{Kind: driver.Offline}}, b.events())
+		assert.Contains(t, b.d.Discovered()[1].Problem, "2 parts")
+		b.say(thief, "")
+		require.NotNil(t, b.door().device)
+		b.door().heard = on
+		b.keep("gate/status", "online")
+		b.events()
+	}
 }
 
 func TestDescriptionsThatComputeAreToldApart(t *testing.T) {
@@ -186,4 +202,37 @@ func TestDevicesAreAskedForTheirStates(t *testing.T) {
 	assert.ElementsMatch(t, []string{"cmnd/gate/Power1 ", "cmnd/gate/Status 10"}, []string{<-asked, <-asked})
 	device.say("stat/gate/STATUS10", `{"StatusSNS":{"Time":"2026-03-01T08:00:00","Switch1":"ON"}}`)
 	assert.Zero(t, r.await("gate", driver.Opened, 1).At, "nobody knows since when")
+}
+
+// No message of a broker may end the gateway.
+func FuzzMessages(f *testing.F) {
+	doors := []string{
+		`{"profile":"gatehouse","topic":"t","slots":3}`, `{"profile":"zigbee2mqtt","topic":"t","slots":3}`, `{"profile":"nuki","topic":"t"}`,
+		`{"profile":"tasmota","topic":"t","contact":1,"readers":[{"topic":"tele/t/SENSOR","field":"Wiegand.UID","format":"wiegand26"}]}`,
+		`{"profile":"esphome","topic":"t","relay":"r"}`, `{"lock":{"id":"0x01_lock"},"leaf":{"id":"0x02_contact"}}`,
+	}
+	for _, text := range []string{zigbeeLock, zigbeeContact, espStrike, button, reader, whole, `{"bolt":"unlocked","leaf":"open"}`,
+		`{"id":"1","at":"2026-03-01T08:30:00Z","event":"unlocked","method":"pin","slot":2}`, `{"id":"x","ok":true,"slots":[{"slot":1}]}`,
+		`{"action":"unlock","action_source_name":"keypad","action_user":3,"users":{"1":{"status":"enabled","pin_code":"1"}}}`,
+		"3,0,54321,12345,1", `{"Wiegand":{"UID":7748328,"Size":26}}`, `{"POWER1":"ON"}`, "online", "240"} {
+		f.Add([]byte(text), false)
+		f.Add([]byte(text), true)
+	}
+	f.Fuzz(func(t *testing.T, text []byte, retained bool) {
+		for _, door := range doors {
+			b := newBench(t, door)
+			for range 2 {
+				topics := []string{"homeassistant/lock/a/config", "homeassistant/device/a/config", "homeassistant/tag/a/b/config"}
+				if d := b.door().device; d != nil {
+					topics = append(topics, slices.Sorted(maps.Keys(d.feeds))...)
+				}
+				for _, topic := range topics {
+					b.d.take(message{topic: topic, payload: text, retained: retained})
+				}
+				b.later(settle)
+				b.events()
+			}
+			assert.NotContains(t, b.log.String(), "reading it failed")
+		}
+	})
 }

@@ -292,7 +292,7 @@ func orElse(text, other string) string {
 
 func addPart(d *device, p part, of subject, found *catalogue) bool {
 	if p.ID != "" {
-		e := found.byID(p.ID)
+		e := found.byID(p.ID, partKinds)
 		if e == nil {
 			return false
 		}
@@ -319,7 +319,7 @@ func (p *plan) addLock(d *device, found *catalogue) bool {
 	l := *p.Lock
 	open := ""
 	if l.ID != "" {
-		e := found.byID(l.ID)
+		e := found.byID(l.ID, lockKinds)
 		if e == nil {
 			return false
 		}

@@ -14,7 +14,7 @@ const maxNumber = 64
 
 func addReader(d *device, r readerPart, found *catalogue) bool {
 	if r.ID != "" {
-		e := found.byID(r.ID)
+		e := found.byID(r.ID, readerKinds)
 		if e == nil {
 			return false
 		}
