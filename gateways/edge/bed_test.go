@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,8 +56,12 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	t.Parallel()
 	b := &bed{t: t, dir: t.TempDir()}
-	dir := t.TempDir()
-	var err error
+	dir, err := os.MkdirTemp("", "gatehouse-edge-")
+	require.NoError(t, err)
+	// The server may still write a file when it says that it is shut.
+	t.Cleanup(func() {
+		assert.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 10*time.Millisecond)
+	})
 	b.embedded, err = natsserver.Start(natsserver.Config{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.embedded.Stop)
