@@ -62,7 +62,7 @@ var allowed = []struct {
 	{"cmd/gatehouse/demo", "gateways/reads projections/permissions eventstore schemas domain domain/schedule domain/unlock", "plays people on a running ledger, and starts none"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 	{"cmd/gatehouse-gateway", "cmd/gatehouse-gateway/program", "flags and signals alone"},
-	{"cmd/gatehouse-gateway/program", "gateways/drivers gateways/edge gateways/edge/identity schemas/wire", "wires a gateway, and links neither rules nor store nor server"},
+	{"cmd/gatehouse-gateway/program", "gateways/drivers gateways/edge gateways/edge/identity gateways/mqtt schemas/wire", "wires a gateway, and links neither rules nor store nor server"},
 	{"deploy", "", "starts programs and links none"},
 	{"deploy/processes", "deploy", "the command line of deploy alone"},
 }

@@ -16,6 +16,7 @@ import (
 	"gatehouse/domain/strict"
 	"gatehouse/gateways/driver"
 	"gatehouse/gateways/edge"
+	"gatehouse/gateways/mqtt"
 	"gatehouse/schemas/wire"
 )
 
@@ -28,6 +29,9 @@ type File struct {
 	// Drivers are the settings of drivers, by their names in [All].
 	Drivers map[string]json.RawMessage `json:"drivers,omitempty"`
 	Doors   map[wire.ID]FileDoor       `json:"doors"`
+	// HomeAssistant shows the doors to an installation of Home Assistant; none: nowhere. Its
+	// fields stand in gateways/mqtt/README.md.
+	HomeAssistant json.RawMessage `json:"home_assistant,omitempty"`
 	// TagKey says where the key of cards and PINs is kept: disk (the default) or memory,
 	// where no card opens after a power cut that takes the network too.
 	TagKey string `json:"tag_key,omitempty"`
@@ -42,6 +46,8 @@ type File struct {
 // FileDoor is a door in the file of a gateway. Times are in seconds.
 type FileDoor struct {
 	Driver string `json:"driver"`
+	// Name is for people who see the door in Home Assistant; none: its id.
+	Name string `json:"name,omitempty"`
 	// Sensor says that a contact tells whether the door is open.
 	Sensor bool `json:"sensor,omitempty"`
 	// Release is how long the lock opens for somebody; none: 5 s.
@@ -145,6 +151,22 @@ func (f *File) Open(dir string, now func() time.Time, log *slog.Logger) (map[wir
 		doors[id] = edge.Door{Driver: opened[d.Driver], Settings: d.settings()}
 	}
 	return doors, nil
+}
+
+// Home shows the doors to Home Assistant; nil means that the file asks for none.
+func (f *File) Home(log *slog.Logger) (*mqtt.Home, error) {
+	if len(f.HomeAssistant) == 0 {
+		return nil, nil
+	}
+	names := map[wire.ID]string{}
+	for id, d := range f.Doors {
+		names[id] = d.Name
+	}
+	h, err := mqtt.OpenHome(f.HomeAssistant, names, log)
+	if err != nil {
+		return nil, fmt.Errorf("drivers: home_assistant: %w", err)
+	}
+	return h, nil
 }
 
 func (d FileDoor) settings() edge.DoorSettings {

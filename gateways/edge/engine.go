@@ -322,6 +322,9 @@ func (e *engine) append(a *wire.Activity, strict bool) bool {
 	if err := e.local.fold(a); err != nil {
 		panic(err) // we wrote it
 	}
+	if e.g.cfg.Recorded != nil {
+		e.g.cfg.Recorded(a)
+	}
 	return true
 }
 

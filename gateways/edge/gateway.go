@@ -38,6 +38,9 @@ type Config struct {
 	Policy  Policy
 	// Applied is optional: it is called with each table once that is decided by.
 	Applied func(wire.PermissionHead)
+	// Recorded is optional: it is called with each record once that is kept. It must neither
+	// wait nor change the record.
+	Recorded func(*wire.Activity)
 	// Software tells people what runs here.
 	Software string
 	Clocks   Clocks // of the machine; the zero value for the real ones

@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -95,4 +96,25 @@ func TestAWrongWallClockShutsNobodyOut(t *testing.T) {
 	late := b.waitRecords(1, wire.AccessDenied)[0]
 	assert.Equal(t, denyTooLate, late.Code)
 	assert.True(t, late.At.After(began.Add(-time.Minute)), late.At)
+}
+
+func TestEachRecordIsToldOnceItIsKept(t *testing.T) {
+	b := newBed(t)
+	var mu sync.Mutex
+	told := map[wire.ActivityType]int{}
+	g := b.gateway(func(c *Config) {
+		c.Recorded = func(a *wire.Activity) {
+			mu.Lock()
+			defer mu.Unlock()
+			assert.NotZero(t, a.K, "the record has its counter")
+			told[a.Type]++
+		}
+	})
+	g.current(t)
+	g.device.show("4711")
+	b.waitRecords(1, wire.AccessDenied)
+	mu.Lock()
+	defer mu.Unlock()
+	assert.Equal(t, 1, told[wire.AccessDenied])
+	assert.Equal(t, 1, told[wire.GatewayStarted])
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,6 +22,7 @@ import (
 	"gatehouse/gateways/drivers"
 	"gatehouse/gateways/edge"
 	"gatehouse/gateways/edge/identity"
+	"gatehouse/gateways/mqtt"
 	"gatehouse/schemas/wire"
 )
 
@@ -82,7 +84,15 @@ func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	g, err := edge.Open(Config(o.Dir, who, file, doors, reg, log))
+	home, err := file.Home(log)
+	if err != nil {
+		return err
+	}
+	cfg := Config(o.Dir, who, file, doors, reg, log)
+	if home != nil {
+		cfg.Recorded = home.Recorded
+	}
+	g, err := edge.Open(cfg)
 	if err != nil {
 		return err
 	}
@@ -91,9 +101,22 @@ func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
 		return errors.Join(err, g.Close())
 	}
 	log.Info("the gateway runs", "site", who.Site, "doors", len(doors), "dir", o.Dir)
-	err = g.Run(ctx)
+	err = run(ctx, g, home)
 	stop()
 	return errors.Join(err, g.Close())
+}
+
+// run runs the gateway, and beside it what shows its doors, if that is there.
+func run(ctx context.Context, g *edge.Gateway, home *mqtt.Home) error {
+	ctx, end := context.WithCancel(ctx)
+	var shown sync.WaitGroup
+	if home != nil {
+		shown.Go(func() { _ = g.Guard("home assistant", func() error { return home.Run(ctx) }) })
+	}
+	err := g.Run(ctx)
+	end()
+	shown.Wait()
+	return err
 }
 
 // Config makes the configuration of a gateway from its identity and its file.
