@@ -123,7 +123,7 @@ func (a answered) record(method wire.Method) *wire.Activity {
 		r.Grant = grant.ID
 	}
 	if a.used.LeaseEnd != 0 && a.used.LeaseEnd != unlock.Held {
-		r.LeaseEnd = a.used.LeaseEnd.Time()
+		r.LeaseEnd = a.used.LeaseEnd.Time().Truncate(time.Second)
 	}
 	used := a.used
 	used.LeaseEnd = 0 // it has a place of its own
@@ -132,8 +132,10 @@ func (a answered) record(method wire.Method) *wire.Activity {
 	return r
 }
 
-// timed notes how well the time of a record is known.
+// timed notes how well the time of a record is known. Milliseconds are all that a clock
+// over a network is good for.
 func timed(r *wire.Activity, now reading) {
+	r.At = r.At.Truncate(time.Millisecond)
 	r.Clock = now.source
 	r.ClockErrorMS = uint32(min((now.err+999_999)/1_000_000, 1<<31))
 }

@@ -3,7 +3,6 @@ package edge
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -160,7 +159,7 @@ func (e *engine) exec(ctx context.Context, f func()) error {
 func (e *engine) started() {
 	now := e.g.clock.now()
 	a := &wire.Activity{Type: wire.GatewayStarted, At: now.at}
-	e.about(a, now)
+	timed(a, now)
 	e.append(a, false)
 	e.postures()
 }
@@ -224,7 +223,7 @@ func (e *engine) fireEverywhere(now reading, ev driver.Event) {
 	if on {
 		a.Type = wire.FireRaised
 	}
-	e.about(a, now)
+	timed(a, now)
 	e.append(a, false)
 }
 
@@ -279,7 +278,7 @@ func (e *engine) done(r result) {
 // observed completes a record of a door machine and appends it.
 func (e *engine) observed(d *doorState, a *wire.Activity, now reading) {
 	a.Door = d.id
-	e.about(a, now)
+	timed(a, now)
 	if a.Type == wire.AccessTaken {
 		a.Local = encodePassage(e.passed(d, a))
 	}
@@ -302,14 +301,6 @@ func (e *engine) passed(d *doorState, a *wire.Activity) passage {
 	return p
 }
 
-// about says by which table, clock and lease a record was made.
-func (e *engine) about(a *wire.Activity, now reading) {
-	if v := e.g.tables.view.Load(); v != nil && a.Position == "" {
-		a.Position, a.Digest = v.table.Position(), v.digest
-	}
-	timed(a, now)
-}
-
 // append keeps a record. It reports whether it is kept.
 func (e *engine) append(a *wire.Activity, strict bool) bool {
 	if err := e.g.outbox.Append(a, strict); err != nil {
@@ -326,97 +317,4 @@ func (e *engine) append(a *wire.Activity, strict bool) bool {
 		e.g.cfg.Recorded(a)
 	}
 	return true
-}
-
-// look does what time has made due.
-func (e *engine) look() {
-	now := e.g.clock.now()
-	for _, id := range e.ids {
-		d := e.doors[id]
-		if due := d.machine.Due(); !due.IsZero() && !now.at.Before(due) {
-			e.step(d, now, door.Tick{})
-		}
-		e.secondInTime(d, now)
-	}
-	if now.at.Sub(e.looked).Abs() >= time.Second {
-		e.looked = now.at
-		e.postures()
-		e.releaseKeypads(now)
-		e.g.status.look(e, now)
-	}
-	e.tellEnforced()
-	if now.at.Sub(e.saved).Abs() >= saveEvery {
-		if err := e.save(); err != nil {
-			e.g.cfg.Log.Error("state cannot be stored", "error", err)
-		}
-		e.saved = now.at
-	}
-}
-
-// save stores the local state and that of clock and table.
-func (e *engine) save() error {
-	if v := e.g.tables.view.Load(); v != nil {
-		e.local.settle(v.table)
-	}
-	err := e.local.write(e.g.path("local.json"))
-	if err == nil {
-		e.g.outbox.Folded(e.local.Folded)
-	}
-	return errors.Join(err, e.g.store())
-}
-
-// postures tells every door what the table says of it, now.
-func (e *engine) postures() {
-	now := e.g.clock.now()
-	v := e.g.tables.view.Load()
-	for _, id := range e.ids {
-		d := e.doors[id]
-		p := d.machine.State().Posture
-		next := door.Posture{FireRelease: p.FireRelease}
-		if v != nil {
-			next = e.postureOf(v, d, now)
-		}
-		if next != p {
-			e.step(d, now, next)
-		}
-	}
-}
-
-// postureOf asks the table what a stranger is answered at the door: that is its posture.
-func (e *engine) postureOf(v *view, d *doorState, now reading) door.Posture {
-	a := e.decider.decide(question{view: v, older: e.g.offered.Load(), now: now, door: d.id, ask: unlock.Request{Side: unlock.In}, noFire: true})
-	row := doorOf(v.table, d.id)
-	return door.Posture{
-		Open:        a.Code == unlock.AllowPostureUnlocked,
-		Lockdown:    a.Failed.Has(unlock.DenyLockdown),
-		FireRelease: row != nil && row.FireRelease,
-	}
-}
-
-// tellEnforced records by which permissions this gateway decides, once they changed.
-func (e *engine) tellEnforced() {
-	v := e.g.tables.view.Load()
-	now := e.g.clock.now()
-	if v == nil || v.digest == e.told || now.at.Sub(e.enforced).Abs() < enforcedEvery {
-		return
-	}
-	a := &wire.Activity{Type: wire.PermissionsEnforced, At: now.at}
-	e.about(a, now)
-	if e.append(a, false) {
-		e.told, e.enforced = v.digest, now.at
-	}
-}
-
-// releaseKeypads records the end of lock-outs.
-func (e *engine) releaseKeypads(now reading) {
-	for _, id := range e.ids {
-		for _, side := range []unlock.Side{unlock.In, unlock.Out} {
-			until, locked := e.local.Locked[reader(id, side)]
-			if locked && unlock.InstantOf(now.at) >= until {
-				a := &wire.Activity{Type: wire.KeypadReleased, At: until.Time(), Door: id, Side: side.String()}
-				e.about(a, now)
-				e.append(a, false)
-			}
-		}
-	}
 }

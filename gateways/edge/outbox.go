@@ -92,7 +92,7 @@ func (o *Outbox) Append(a *wire.Activity, strict bool) error {
 	if size := o.journal.Size(); size >= MaxOutbox {
 		return fmt.Errorf("%w: it has %d bytes", ErrOutboxFull, size)
 	}
-	a.RecordedAt = o.now().UTC()
+	a.RecordedAt = o.now().UTC().Truncate(time.Millisecond)
 	body, err := o.place(a)
 	if err != nil {
 		return err

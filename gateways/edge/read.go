@@ -146,7 +146,7 @@ func (e *engine) keypad(d *doorState, a *answered) {
 	if after.LockedOut(a.ask.At) && !before.LockedOut(a.ask.At) {
 		r := &wire.Activity{Type: wire.KeypadLockedOut, At: a.now.at, Door: d.id, Side: a.ask.Side.String(),
 			Local: encodePassage(passage{Local: unlock.Local{Keypad: after}})}
-		e.about(r, a.now)
+		timed(r, a.now)
 		e.append(r, false)
 	}
 }

@@ -118,7 +118,7 @@ func (s *status) look(e *engine, now reading) {
 		a := &records[i]
 		a.At = now.at
 		off := a.ClockErrorMS
-		e.about(a, now)
+		timed(a, now)
 		if a.Type == wire.ClockSkewed {
 			a.ClockErrorMS = off
 		}
