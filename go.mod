@@ -32,6 +32,7 @@ require (
 require (
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/google/renameio/v2 v2.0.2
+	github.com/uhppoted/uhppote-core v0.8.11
 )
 
 require github.com/gorilla/websocket v1.5.3 // indirect

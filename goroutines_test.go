@@ -41,6 +41,7 @@ var unguarded = map[string]string{
 	"gateways/gatewaytest/suite.go slow":             "a suite of tests",
 	"gateways/simulated/socket.go serve":             "it plays devices of the demo and of tests, and no others",
 	"gateways/simulated/socket.go accept":            "it plays devices of the demo and of tests, and no others",
+	"gateways/uhppote/uhppote.go Run":                "each look at a board is guarded; of a push the head alone is read",
 	"projections/permissions/projector.go Run":       "each turn is guarded, and so are tags and bases",
 }
 

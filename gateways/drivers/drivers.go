@@ -6,10 +6,12 @@ import (
 	"gatehouse/gateways/driver"
 	"gatehouse/gateways/mqtt"
 	"gatehouse/gateways/simulated"
+	"gatehouse/gateways/uhppote"
 )
 
 // All are the drivers by the name that the file of a gateway uses.
 var All = map[string]driver.Open{
 	"mqtt":      mqtt.Open,
 	"simulated": simulated.Open,
+	"uhppote":   uhppote.Open,
 }
