@@ -28,7 +28,7 @@ const (
 	perGateway   = 4      // requests of one gateway that wait or are answered
 	asksPerSec   = 20     // of one gateway
 	asksAtOnce   = 100    // of one gateway after a pause
-	recordsPerS  = 5_000  // of one gateway: a busy week of 200,000 takes 40 s
+	recordsPerS  = 10_000 // of one gateway: a busy week of 200,000 takes 20 s
 	recordsBurst = 20_000 // of one gateway after a pause
 	askTime      = 5 * time.Second
 	currentTime  = 300 * time.Millisecond // for the projector to reach the ledger's head: an org that lags holds up no other for longer

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,4 +172,27 @@ func TestOfTwoBoxesWithOneIdentityOneServes(t *testing.T) {
 	g.device.show("123456")
 	require.Eventually(t, func() bool { return g.device.did(driver.Release) == 1 && other.device.did(driver.Refuse) == 1 }, time.Minute, time.Millisecond)
 	assert.Zero(t, other.device.did(driver.Release))
+}
+
+// 200,000 records of a busy week without the service arrive in under a minute.
+func TestABusyWeekArrivesWithinAMinute(t *testing.T) {
+	records := 3_000
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		records = 200_000
+	}
+	b := newBed(t)
+	o, err := OpenOutbox(filepath.Join(b.dir, "outbox"), "cabinet", time.Now)
+	require.NoError(t, err)
+	for i := range records {
+		require.NoError(t, o.Append(&wire.Activity{Type: wire.AccessGranted, At: time.Now(), Door: "gate", Side: "in", Method: wire.MethodFob, Credential: "fob", Person: "kim",
+			Code: "allow_staff", Grant: "kims", Position: "1-10", Digest: strings.Repeat("0", 64), Source: fmt.Sprint(i)}, false))
+	}
+	require.NoError(t, o.Close())
+	g := b.gateway()
+	began := time.Now()
+	require.Eventually(t, func() bool { return g.outbox.Waiting() == 0 && g.outbox.Confirmed() >= uint64(records) }, 5*time.Minute, 10*time.Millisecond)
+	if took := time.Since(began); os.Getenv("GATEHOUSE_LONG") != "" {
+		t.Logf("%d records in %s", records, took)
+		assert.Less(t, took, time.Minute)
+	}
 }
