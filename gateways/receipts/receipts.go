@@ -54,10 +54,10 @@ type Receipt struct {
 	Org     domain.ID     `json:"org"`
 	Site    domain.ID     `json:"site"`
 	Gateway domain.ID     `json:"gateway"`
-	Table   wire.Position `json:"table"`  // of the last change in its table; N is 0 while it has none
-	Digest  unlock.Digest `json:"digest"` // of its table
-	Upto    wire.Position `json:"upto"`   // every commit up to it is enforced; N is 0 while none is known to be
-	Since   time.Time     `json:"since"`  // since when Upto is enforced, by the first request that told so
+	Table   wire.Position `json:"table,omitzero"` // of the last change in its table; N is 0 while it has none
+	Digest  unlock.Digest `json:"digest"`         // of its table
+	Upto    wire.Position `json:"upto,omitzero"`  // every commit up to it is enforced; N is 0 while none is known to be
+	Since   time.Time     `json:"since"`          // since when Upto is enforced, by the first request that told so
 	Current bool          `json:"current"`
 	Asked   time.Time     `json:"asked"` // when the request came
 	// Anchor is from when its lease runs, at the latest.

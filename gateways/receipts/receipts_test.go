@@ -53,6 +53,9 @@ func (b *bed) tracker() *Tracker {
 // upto is a receipt for commits up to n, now.
 func (b *bed) upto(n uint64, current bool) Receipt {
 	p := wire.Position{Epoch: 1, N: n}
+	if n == 0 {
+		p = wire.Position{}
+	}
 	return Receipt{Org: "acme", Site: "north", Gateway: "cabinet", Table: p, Upto: p, Current: current, Asked: b.now, Anchor: b.now}
 }
 
@@ -77,6 +80,14 @@ func TestAReceiptTellsSinceWhen(t *testing.T) {
 	assert.Equal(t, Behind, s.State)
 	assert.Equal(t, b.now, s.Since)
 	assert.Equal(t, b.now, s.Online)
+}
+
+// A new gateway asks before it has a table. Every instance knows then that it asks.
+func TestAGatewayWithoutATableIsKnownToAllInstances(t *testing.T) {
+	b := newBed(t)
+	one, other := b.tracker(), b.tracker()
+	one.Take(b.upto(0, false))
+	require.Eventually(t, func() bool { return other.Look("acme", "cabinet").State == Behind }, time.Minute, time.Millisecond)
 }
 
 // A message that comes late takes nothing back.
