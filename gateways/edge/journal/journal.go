@@ -27,6 +27,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"gatehouse/durable"
 )
@@ -50,6 +51,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // run beside Append.
 type Journal struct {
 	dir   string
+	mu    sync.Mutex // guards file between Append and Sync
 	file  *os.File
 	size  int64 // of the file
 	total int64 // of all files
@@ -172,25 +174,36 @@ func (j *Journal) begin(number uint64) error {
 		if err := errors.Join(j.file.Sync(), j.file.Close()); err != nil {
 			return fmt.Errorf("journal: %w", err)
 		}
-		j.file = nil
+		j.use(nil)
 	}
 	f, err := os.OpenFile(filepath.Join(j.dir, name(number)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	j.file, j.size = f, 0
+	j.size = 0
+	j.use(f)
 	if err := durable.SyncDir(j.dir); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
 }
 
+// use makes a file the one to append to; nil: there is none.
+func (j *Journal) use(f *os.File) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.file = f
+}
+
 // Sync returns when every frame that was appended before the call is on the disk.
 func (j *Journal) Sync() error {
-	if j.file == nil {
+	j.mu.Lock()
+	f := j.file
+	j.mu.Unlock()
+	if f == nil {
 		return nil
 	}
-	if err := j.file.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) { // closed: begin has synced it
+	if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) { // closed: begin has synced it
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
@@ -317,7 +330,10 @@ func (j *Journal) Replace(from uint64, bodies [][]byte, aside string) (*Journal,
 	for i, body := range bodies {
 		err = errors.Join(err, next.Append(from+uint64(i), body))
 	}
-	if err := errors.Join(err, next.Close(), j.Close()); err != nil {
+	if err := errors.Join(err, next.Close()); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(j.dir+draft)) // this one goes on
+	}
+	if err := j.Close(); err != nil {
 		return nil, err
 	}
 	parent := filepath.Dir(j.dir)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -97,4 +98,43 @@ func TestDamageIsNoTornEnd(t *testing.T) {
 		assert.Equal(t, []string{"one", "next"}, frames(t, j, 0))
 		require.NoError(t, j.Close())
 	}
+}
+
+// A disk that is full while another journal is written costs that one alone.
+func TestAReplacementThatFailsLeavesTheJournalInUse(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "journal")
+	j := open(t, dir)
+	require.NoError(t, j.Append(1, []byte("one")))
+	_, err := j.Replace(1, [][]byte{nil}, dir+".old")
+	require.Error(t, err)
+	assert.NoDirExists(t, dir+draft, "it takes room")
+	require.NoError(t, j.Append(2, []byte("two")))
+	require.NoError(t, j.Sync())
+	next, err := j.Replace(1, [][]byte{[]byte("three")}, dir+".old")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = next.Close() })
+	assert.Equal(t, []string{"three"}, frames(t, next, 0))
+}
+
+// Sync runs beside an append that begins another file.
+func TestSyncRunsBesideAppend(t *testing.T) {
+	j := open(t, t.TempDir())
+	var running sync.WaitGroup
+	end := make(chan struct{})
+	running.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+				assert.NoError(t, j.Sync())
+			}
+		}
+	})
+	body := bytes.Repeat([]byte{'x'}, MaxFrame)
+	for n := range uint64(20) {
+		assert.NoError(t, j.Append(n, body))
+	}
+	close(end)
+	running.Wait()
 }
