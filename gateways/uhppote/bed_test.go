@@ -45,15 +45,20 @@ func run(t testing.TB, f *fake, dir, more string, pace pace) *rig {
 	require.NoError(t, err)
 	r.d = opened.(*Driver)
 	r.d.pace = pace
+	r.start()
+	return r
+}
+
+// start runs the driver until the test ends, or stop is called.
+func (r *rig) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- r.d.Run(ctx, r.report) }()
 	r.stop = sync.OnceFunc(func() {
 		cancel()
-		require.NoError(t, <-ended)
+		require.NoError(r.t, <-ended)
 	})
-	t.Cleanup(r.stop)
-	return r
+	r.t.Cleanup(r.stop)
 }
 
 func (r *rig) report(e driver.Event) {

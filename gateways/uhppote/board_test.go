@@ -1,7 +1,11 @@
 package uhppote
 
 import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -235,6 +239,30 @@ func TestFireInputOfOneBoardMayBeThatOfTheGateway(t *testing.T) {
 	f.burn(true)
 	r.await("", driver.Fire, 1)
 	assert.Empty(t, r.seen("gate", driver.Fire))
+}
+
+// A board is found by its serial number, and one that no door names is told of.
+func TestBoardWithoutAnAddressIsLookedFor(t *testing.T) {
+	f := newFake(t)
+	f.find()
+	p := quick
+	p.discover = 20 * time.Millisecond
+	r := &rig{t: t}
+	opened, err := Open(driver.Settings{Log: slog.New(slog.NewTextHandler(r, nil)), Driver: json.RawMessage(fmt.Sprintf(`{"zone":"Europe/Berlin","broadcast":%q}`, f.addr)),
+		Doors: map[wire.ID]json.RawMessage{"gate": json.RawMessage(`{"board":423187758,"door":1}`)}})
+	require.NoError(t, err)
+	r.d = opened.(*Driver)
+	r.d.pace = p
+	r.start()
+	r.await("gate", driver.Offline, 1)
+	r.eventually("the other board is told of", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return strings.Contains(r.logged.String(), "board=423187757 address="+f.addr.String()+" firmware=v8.92")
+	})
+	f.locked(func() { f.serial = 423187758 })
+	r.await("gate", driver.Online, 1)
+	require.NoError(t, r.do("gate", release))
 }
 
 // A push is believed nothing: anybody can send one. It is a reason to look.

@@ -156,27 +156,31 @@ func (b *board) keepListener(ctx context.Context) error {
 	return err
 }
 
-// keepMode looks whether somebody else changed the mode of a door, and puts it back. A door
+// keepMode looks whether somebody else changed the mode of a door, and puts it back. It
+// keeps no order waiting for that look, so it looks again where the mode is another. A door
 // that is being told something is left for the next time.
 func (at *door) keepMode(ctx context.Context) error {
+	b := at.board
+	look := func() (mode, wanted uint8, err error) {
+		found, err := ask[messages.GetDoorControlStateResponse](ctx, b, messages.GetDoorControlStateRequest{SerialNumber: b.id(), Door: at.number})
+		return found.ControlState, uint8(at.mode.Load()), err
+	}
+	if mode, wanted, err := look(); err != nil || mode == wanted {
+		return err
+	}
 	select {
 	case at.turn <- struct{}{}:
 		defer func() { <-at.turn }()
 	default:
 		return nil
 	}
-	b := at.board
-	found, err := ask[messages.GetDoorControlStateResponse](ctx, b, messages.GetDoorControlStateRequest{SerialNumber: b.id(), Door: at.number})
-	if err != nil {
+	mode, wanted, err := look()
+	if err != nil || mode == wanted {
 		return err
 	}
-	wanted := uint8(at.mode.Load())
-	if found.ControlState == wanted {
-		return nil
-	}
-	b.d.log.Warn("uhppote: somebody else has changed the mode of a door", "board", b.serial, "door", at.id, "mode", found.ControlState, "wanted", wanted)
+	b.d.log.Warn("uhppote: somebody else has changed the mode of a door", "board", b.serial, "door", at.id, "mode", mode, "wanted", wanted)
 	b.report(driver.Event{Kind: driver.Drifted, Door: at.id})
-	if found.ControlState == normallyOpen {
+	if mode == normallyOpen {
 		b.report(driver.Event{Kind: driver.Unlocked, Door: at.id, HowKnown: wire.KnownClaimed})
 		at.stray = true
 	}

@@ -121,8 +121,8 @@ func (b *board) find(ctx context.Context) error {
 	return nil
 }
 
-// discover asks the network which boards there are. Those that no door names are told of
-// once.
+// discover asks the network which boards there are, until all are found that are looked
+// for. Those that no door names are told of once.
 func (d *Driver) discover(ctx context.Context) (map[uint32]netip.AddrPort, error) {
 	frame, err := codec.Marshal(messages.GetDeviceRequest{SerialNumber: types.SerialNumber(0)})
 	if err != nil {
@@ -145,7 +145,7 @@ func (d *Driver) discover(ctx context.Context) (map[uint32]netip.AddrPort, error
 		return nil, err
 	}
 	found := map[uint32]netip.AddrPort{}
-	for len(found) < maxFound {
+	for len(found) < maxFound && !d.foundAll(found) {
 		got := make([]byte, frameSize+1)
 		n, from, err := conn.ReadFromUDPAddrPort(got)
 		if err != nil {
@@ -163,6 +163,16 @@ func (d *Driver) discover(ctx context.Context) (map[uint32]netip.AddrPort, error
 		d.stranger(uint32(answer.SerialNumber), at, answer.Version)
 	}
 	return found, nil
+}
+
+// foundAll reports whether every board without an address is found.
+func (d *Driver) foundAll(found map[uint32]netip.AddrPort) bool {
+	for serial, b := range d.boards {
+		if _, is := found[serial]; !is && !b.set.address.IsValid() {
+			return false
+		}
+	}
+	return true
 }
 
 func (d *Driver) stranger(serial uint32, at netip.AddrPort, version types.Version) {

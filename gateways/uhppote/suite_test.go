@@ -23,9 +23,9 @@ var berlin = func() *time.Location {
 	return zone
 }()
 
-// quick is the pace of tests: looks follow each other closely, and nothing is given up
-// because the machine is slow.
-var quick = pace{poll: 2 * time.Millisecond, keep: time.Hour, answer: time.Minute, confirm: time.Minute, retry: time.Millisecond, discover: 100 * time.Millisecond}
+// quick is the pace of tests: looks follow each other closely. A question that a board took
+// with it when it was lost is given up after a while.
+var quick = pace{poll: 2 * time.Millisecond, keep: time.Hour, answer: 2 * time.Second, confirm: time.Minute, retry: time.Millisecond, discover: 100 * time.Millisecond}
 
 // lacks is what boards cannot do, as the README says.
 var lacks = map[gatewaytest.Capability]string{
