@@ -92,6 +92,7 @@ type Gateway struct {
 	changed   chan struct{}        // and for the lease
 	behind    chan behind          // the table is not the present one
 	pages     *rate.Limiter        // of requests for pages
+	line      atomic.Pointer[line] // the connection of now
 	resumed   chan struct{}        // the service has told where the records end
 	status    status
 }
@@ -114,6 +115,7 @@ func Open(cfg Config) (*Gateway, error) {
 	g := &Gateway{cfg: cfg, connected: make(chan struct{}, 1), swapped: make(chan struct{}, 1), resumed: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1), behind: make(chan behind, 1), pages: rate.NewLimiter(pagesASecond, pagesAtOnce)}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.line.Store(newLine())
 	err := os.MkdirAll(cfg.Dir, 0o700)
 	if err == nil {
 		g.lock, err = lockDir(g.path("lock"))

@@ -1,10 +1,13 @@
 package edge
 
 import (
+	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -79,6 +82,51 @@ func TestAStartWhileCutOffIsUnsureOfTheTime(t *testing.T) {
 	g = b.gateway()
 	r := b.waitRecords(1, wire.AccessGranted)
 	assert.Equal(t, wire.ClockUnsure, r[0].Clock)
+}
+
+// An answer that was lost with its connection is not waited for.
+func TestALostConnectionEndsOpenRequests(t *testing.T) {
+	b := newBed(t)
+	var nc *nats.Conn
+	cut := make(cutter, 10)
+	g := b.gateway(func(c *Config) {
+		connect := c.Connect
+		c.Connect = func(o ...nats.Option) (_ *nats.Conn, err error) {
+			nc, err = connect(append(o, nats.SetCustomDialer(cut))...)
+			return nc, err
+		}
+	})
+	g.current(t)
+	b.stop()
+	deaf, err := b.embedded.Connect()
+	require.NoError(t, err)
+	defer deaf.Close()
+	asked := make(chan *nats.Msg, 100)
+	_, err = deaf.ChanSubscribe(wire.EveryAsk, asked)
+	require.NoError(t, err)
+	require.NoError(t, deaf.Flush())
+	failed := make(chan error, 1)
+	go func() {
+		_, _, _, err := g.request(t.Context(), nc, &wire.Ask{Type: wire.AskHistory, Page: "mine"}, nil)
+		failed <- err
+	}()
+	for mine := false; !mine; {
+		msg := <-asked
+		mine = strings.Contains(string(msg.Data), "mine")
+	}
+	require.NoError(t, (<-cut).Close())
+	require.ErrorIs(t, <-failed, errLineLost)
+}
+
+// cutter dials, and gives the connections to be cut.
+type cutter chan net.Conn
+
+func (c cutter) Dial(network, address string) (net.Conn, error) {
+	conn, err := net.Dial(network, address)
+	if err == nil {
+		c <- conn
+	}
+	return conn, err
 }
 
 // A wall clock that is wrong shuts nobody out: the age of what a device tells is measured

@@ -134,6 +134,7 @@ func (g *Gateway) failed(what string, err error) {
 
 // disconnected notes that the connection was lost.
 func (g *Gateway) disconnected(err error) {
+	g.line.Swap(newLine()).lose()
 	if g.ctx.Err() == nil {
 		g.cfg.Log.Warn("the connection to the service was lost; doors go on as far as the lease allows", "error", err)
 	}

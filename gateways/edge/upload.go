@@ -15,6 +15,22 @@ import (
 // between goes together, and the service refuses a gateway that asks too often.
 const uploadEvery = 150 * time.Millisecond
 
+// errLineLost says that the connection was lost on which a request was sent.
+var errLineLost = errors.New("the connection was lost before the answer came")
+
+// line is a connection to the service. An answer to what was sent on it comes on no other
+// one, so nobody waits for it once the connection is lost.
+type line struct {
+	ctx  context.Context
+	lose context.CancelFunc
+}
+
+func newLine() *line {
+	l := new(line)
+	l.ctx, l.lose = context.WithCancel(context.Background())
+	return l
+}
+
 // request asks the service. Any answer tells the time, and that the service is there.
 func (g *Gateway) request(ctx context.Context, nc *nats.Conn, a *wire.Ask, lines [][]byte) (sent time.Duration, answer *wire.Answer, rest [][]byte, err error) {
 	body, err := wire.EncodeAsk(a, lines)
@@ -23,8 +39,13 @@ func (g *Gateway) request(ctx context.Context, nc *nats.Conn, a *wire.Ask, lines
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	line := g.line.Load()
+	defer context.AfterFunc(line.ctx, cancel)()
 	sent = g.clock.boot()
 	msg, err := nc.RequestWithContext(ctx, wire.AskSubject(g.cfg.Org, g.cfg.ID), body)
+	if err != nil && line.ctx.Err() != nil {
+		err = errLineLost
+	}
 	if err != nil {
 		return sent, nil, nil, fmt.Errorf("edge: ask for %s: %w", a.Type, err)
 	}
