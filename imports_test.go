@@ -60,7 +60,7 @@ var allowed = []struct {
 	{"cmd/gatehouse/input", "cmd/gatehouse/client schemas schemas/wire domain domain/schedule", "reads what people type by the schemas of the commands"},
 	{"cmd/gatehouse/bulk", "cmd/gatehouse/client cmd/gatehouse/input gateways/httpapi gateways/reads gateways/tables schemas domain domain/schedule domain/cardnumber", "speaks HTTP alone: the limits and forms of what it sends are those of the API"},
 	{"cmd/gatehouse/propagation", "cmd/gatehouse/client gateways/driver gateways/edge schemas/wire", "plays gateways on a running service, and speaks HTTP beside"},
-	{"cmd/gatehouse/demo", "gateways/reads projections/permissions eventstore schemas domain domain/schedule domain/unlock", "plays people on a running ledger, and starts none"},
+	{"cmd/gatehouse/demo", "gateways/reads gateways/simulated projections/permissions eventstore schemas schemas/wire domain domain/schedule domain/unlock", "plays people on a running ledger, and starts none; its lock gateways are processes"},
 	{"cmd/gatehouse", "*", "wires everything, and holds no rule"},
 	{"cmd/gatehouse-gateway", "cmd/gatehouse-gateway/program", "flags and signals alone"},
 	{"cmd/gatehouse-gateway/program", "gateways/drivers gateways/edge gateways/edge/identity gateways/mqtt schemas/wire", "wires a gateway, and links neither rules nor store nor server"},

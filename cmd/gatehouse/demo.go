@@ -11,13 +11,17 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
 
 	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/cmd/gatehouse/demo"
+	"gatehouse/domain"
+	"gatehouse/gateways/control"
 	"gatehouse/gateways/httpapi"
+	"gatehouse/schemas/wire"
 )
 
 // demoCmd shows a self-storage site in fast motion.
@@ -34,7 +38,12 @@ func (demoCmd) Help() string {
 	return `The demo runs the same service as gatehouse serve, in a data directory that is removed at
 the end. Commands are stored durably, doors decide on the published permissions, and the
 decisions are recorded. Only the people and the clock are made up. Not every decision is
-shown, but all are counted. The last line is JSON:
+shown, but all are counted.
+
+Before the fast motion two lock gateways run for some seconds, each as a process of its own
+with simulated locks. One of them is cut off and comes back.
+
+The last line is JSON:
 
   {"commands":…,"commits":…,"unlocks":{"allowed":…,"denied":{CODE:…}},"onsite":…,"decision_ns":{"p50":…,"p99":…}}
 
@@ -112,8 +121,8 @@ func (c *demoCmd) open(w *world, d *demo.Demo) (_ func() error, err error) {
 	}()
 	key := make([]byte, 32) // nobody's: it ends with the process
 	rand.Read(key)          // it never fails: the program ends instead
-	s, err = startService(w.ctx, serviceConfig{Data: dir, Listen: c.Listen, NATS: natsConfig{Replicas: 1}, VaultKey: base64.StdEncoding.EncodeToString(key),
-		Now: d.Now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	s, err = startService(w.ctx, serviceConfig{Data: filepath.Join(dir, "data"), Listen: c.Listen, NATS: natsConfig{Replicas: 1, Listen: "127.0.0.1:0"},
+		VaultKey: base64.StdEncoding.EncodeToString(key), Now: d.Now, Wall: time.Now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelError}))}) // the feed tells the rest
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +132,36 @@ func (c *demoCmd) open(w *world, d *demo.Demo) (_ func() error, err error) {
 	}
 	w.say("The API is at %s until the demo ends; its owner's token lets you look around:\n\n  export GATEHOUSE_URL=%s GATEHOUSE_ORG=%s GATEHOUSE_SITE=%s GATEHOUSE_TOKEN=%s\n",
 		s.URL, s.URL, demo.Org, demo.Site, org.Token)
-	return stop, d.Open(w.ctx, demo.Service{Store: s.Store, Permissions: s.Permissions, Failed: s.Failed})
+	return stop, d.Open(w.ctx, demo.Service{Store: s.Store, Permissions: s.Permissions, Failed: s.Failed, Gateways: s.demoGateways(w.program, dir, org.Token)})
+}
+
+// demoGateways lets the demo start lock gateways, and see what they enforce.
+func (s *service) demoGateways(program, dir, token string) *demo.Gateways {
+	owner := newClient(s.URL, token, string(demo.Org), string(demo.Site))
+	return &demo.Gateways{
+		Program: program, Dir: dir, URL: s.URL, NATS: s.embedded.Server().Addr().String(), Marks: control.MarksOf,
+		Register: func(ctx context.Context, gateway domain.ID) (code string, at wire.Position, err error) {
+			var answer httpapi.CommandResult
+			fields, err := json.Marshal(domain.RegisterGateway{Gateway: gateway, Site: demo.Site})
+			if err != nil {
+				return "", at, err
+			}
+			body, err := owner.Command(ctx, "RegisterGateway", fields, "", nil)
+			if err == nil {
+				err = json.Unmarshal(body, &answer)
+			}
+			if err != nil || len(answer.Codes) != 1 {
+				return "", at, errors.Join(err, fmt.Errorf("the answer has %d codes", len(answer.Codes)))
+			}
+			return answer.Codes[0].Code, answer.Position, nil
+		},
+		Enforced: func(ctx context.Context, gateway domain.ID, at wire.Position) error {
+			if missing := s.receipts.Await(ctx, demo.Org, []domain.ID{gateway}, at); len(missing) > 0 {
+				return ctx.Err()
+			}
+			return nil
+		},
+	}
 }
 
 // makeDemoOrg creates the org over the API, as everybody does, by the bootstrap token.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,6 +16,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"gatehouse/cmd/gatehouse/demo"
 )
 
 // demoWorld is a world whose clock stands at noon of a Monday.
@@ -73,6 +78,63 @@ func TestAnEarlyEndOfTheDemoIsNoFailure(t *testing.T) {
 		w, _ := demoWorld(t.Context())
 		assert.Equal(t, exitUsage, exitCode((&demoCmd{Speed: 48 * time.Hour}).Run(w)))
 	})
+}
+
+// Two gateways run as processes. The one that is cut off opens by what it has, and what it
+// did comes back; what it should not have done is marked.
+func TestTheDemoShowsLockGateways(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	w, out := demoWorld(ctx)
+	var err error
+	w.program, err = exec.LookPath("gatehouse")
+	require.NoError(t, err)
+	w.stdout = writer(func(b []byte) (int, error) {
+		if bytes.Contains(b, []byte(`"event":"stopped"`)) || bytes.Contains(b, []byte(`"event":"given_up"`)) {
+			cancel()
+		}
+		return out.Write(b)
+	})
+	require.NoError(t, (&demoCmd{Speed: time.Hour, Listen: "127.0.0.1:0", JSON: true}).Run(w))
+	var events []string
+	var last demo.Summary
+	for line := range bytes.Lines(out.Bytes()) {
+		var l struct{ Kind, Event string }
+		require.NoError(t, json.Unmarshal(line, &l))
+		if l.Kind == "gateway" {
+			events = append(events, l.Event)
+		}
+		last = demo.Summary{}
+		require.NoError(t, json.Unmarshal(line, &last))
+	}
+	assert.Equal(t, []string{"started", "started", "opened", "recorded", "cut_off", "opened_offline", "enforced", "refused", "opened_offline", "connected", "recorded",
+		"stale", "stopped"}, events)
+	assert.Equal(t, demo.UnlockCount{Allowed: 3, Denied: map[string]uint64{"deny_no_access_right": 1}}, last.Unlocks)
+}
+
+// A demo that is killed leaves no gateway behind.
+func TestGatewaysOfTheDemoEndWithIt(t *testing.T) {
+	alongside(t)
+	dir := t.TempDir()
+	cmd := exec.Command("gatehouse", "demo", "--json")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(lines.Text(), `"event":"started"`); {
+	}
+	locks, err := filepath.Glob(filepath.Join(dir, "gatehouse-demo-*", "*", "table"))
+	require.NoError(t, err)
+	require.Len(t, locks, 2)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait() // killed
+	for _, beside := range locks {
+		lock, err := os.Open(filepath.Join(filepath.Dir(beside), "lock"))
+		require.NoError(t, err)
+		defer lock.Close()
+		require.Eventually(t, func() bool { return syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil }, patience, 5*time.Millisecond,
+			"the process that holds it has not ended")
+	}
 }
 
 type writer func([]byte) (int, error)

@@ -29,6 +29,7 @@ import (
 type verbs struct {
 	Serve      serveCmd      `cmd:"" help:"Run the service: the ledger, the permissions and the HTTP API."`
 	Demo       demoCmd       `cmd:"" help:"Show a self-storage site in fast motion."`
+	Gateway    gatewayCmd    `cmd:"" help:"Run the lock gateway program: it decides at the doors of a site."`
 	Ready      readyCmd      `cmd:"" help:"Ask whether an instance is ready, and if not, why."`
 	Keys       keysCmd       `cmd:"" help:"Create the keys for a set of NATS servers and instances."`
 	Streams    streamsCmd    `cmd:"" help:"Change the settings of the streams, as the operator."`
@@ -53,8 +54,8 @@ type verbs struct {
 
 // Help tells what every verb has in common.
 func (verbs) Help() string {
-	return `Every verb but serve, restore, streams, keys, backup and completion speaks HTTP to a running
-service, named by --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
+	return `Every verb but serve, gateway, restore, streams, keys, backup and completion speaks HTTP to a
+running service, named by --url and --token or by GATEHOUSE_URL and GATEHOUSE_TOKEN.
 
 Exit codes:
 
@@ -87,7 +88,9 @@ type world struct {
 	stdout io.Writer
 	stderr io.Writer
 	now    func() time.Time
-	json   bool // errors are written as JSON
+	// program is the path of this program, for verbs that start it again.
+	program string
+	json    bool // errors are written as JSON
 }
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -104,6 +107,9 @@ func run(args []string) int {
 		return exitFailure
 	}
 	w := &world{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now, json: asksJSON(args)}
+	if w.program, err = os.Executable(); err != nil {
+		w.program = os.Args[0]
+	}
 	switch {
 	case len(args) == 0:
 		args = []string{"--help"}

@@ -80,7 +80,9 @@ func startService(ctx context.Context, cfg serviceConfig) (*service, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	s.wall = cfg.Now
+	if s.wall = cfg.Wall; s.wall == nil {
+		s.wall = cfg.Now
+	}
 	s.clock = trusted.New(trusted.Config{Wall: cfg.Now, Elapsed: cfg.Elapsed, Synced: cfg.Synced, File: filepath.Join(cfg.Data, "clock")})
 	s.cfg.Now = s.clock.Now
 	s.panics = eventstore.NewPanics(s.storeMetrics, s.cfg.Now, cfg.Log)

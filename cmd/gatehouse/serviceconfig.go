@@ -29,6 +29,8 @@ type serviceConfig struct {
 	Bootstrap       bool         // write a bootstrap token though there are orgs
 	Backup          backupConfig // optional
 	Now             func() time.Time
+	// Wall is optional: the clock of this machine, where Now is another.
+	Wall func() time.Time
 	// Elapsed is optional: a clock that nobody sets, against which Now is held. Without
 	// it Now is believed whatever it says. Synced goes with it: whether a time source
 	// keeps the clock.

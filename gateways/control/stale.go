@@ -150,15 +150,16 @@ func (s *staleness) resume(ctx context.Context, n outboxName) (from uint64, err 
 // staleSpace is the name space of the ids under which marks stand.
 var staleSpace = domain.DeriveUUID(domain.UUID{}, "gatehouse/stale")
 
-// marksOf is the id under which the marks of a gateway stand.
-func marksOf(gateway domain.ID) domain.ID {
+// MarksOf is the id under which the marks of a gateway's stale grants stand, beside its
+// own records.
+func MarksOf(gateway domain.ID) domain.ID {
 	return domain.ID(domain.DeriveUUID(staleSpace, string(gateway)).String())
 }
 
 // marks opens the marks of a gateway. last is the counter of the last record that is
 // marked; 0: none is.
 func (s *staleness) marks(ctx context.Context, n outboxName) (w *eventstore.ActivityWriter, last uint64, err error) {
-	if w, err = s.c.cfg.Store.ActivityWriter(ctx, n.org, n.site, marksOf(n.gateway)); err != nil {
+	if w, err = s.c.cfg.Store.ActivityWriter(ctx, n.org, n.site, MarksOf(n.gateway)); err != nil {
 		return nil, 0, err
 	}
 	a, err := w.Last(ctx)

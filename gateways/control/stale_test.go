@@ -76,7 +76,7 @@ func (i *instance) looks(s *staleness) {
 
 // marks are the marks that are stored.
 func (i *instance) marks() (all []*wire.Activity) {
-	_, err := i.store.Activity(i.t.Context(), "acme", "north", marksOf("cabinet"), func(a *wire.Activity) error { all = append(all, a); return nil })
+	_, err := i.store.Activity(i.t.Context(), "acme", "north", MarksOf("cabinet"), func(a *wire.Activity) error { all = append(all, a); return nil })
 	require.NoError(i.t, err)
 	return all
 }

@@ -28,13 +28,14 @@ import (
 
 // Options are the flags of the program.
 type Options struct {
-	Dir    string `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. One gateway alone may use it."`
-	File   string `type:"path" placeholder:"FILE" help:"File with its doors and drivers. Default: gateway.json in the folder."`
-	Enroll string `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it. Makes the identity of the gateway."`
-	URL    string `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"Where the service is; for --enroll alone."`
-	CA     string `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the certificates of the service and of NATS (PEM), where it is not one that this machine knows; for --enroll alone."`
-	Only   bool   `name:"enroll-only" help:"End after --enroll."`
-	Listen string `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics; empty: none. It names doors and asks nobody for a token, so it is for this machine and a closed network alone."`
+	Dir    string   `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. One gateway alone may use it."`
+	File   string   `type:"path" placeholder:"FILE" help:"File with its doors and drivers. Default: gateway.json in the folder."`
+	Enroll string   `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it. Makes the identity of the gateway."`
+	URL    string   `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"Where the service is; for --enroll alone."`
+	NATS   []string `name:"nats-url" env:"GATEHOUSE_GATEWAY_NATS_URL" placeholder:"URL" help:"Address of NATS, in place of those that the service told when the gateway enrolled, as tls://gatehouse.example.com:4222; may be given several times."`
+	CA     string   `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the certificates of the service and of NATS (PEM), where it is not one that this machine knows; for --enroll alone."`
+	Only   bool     `name:"enroll-only" help:"End after --enroll."`
+	Listen string   `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics; empty: none. It names doors and asks nobody for a token, so it is for this machine and a closed network alone."`
 }
 
 // Version is what the gateway tells the service of its software.
@@ -65,6 +66,11 @@ func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
 	who, err := o.identity(ctx, log)
 	if err != nil || o.Only {
 		return err
+	}
+	if len(o.NATS) > 0 {
+		if err := who.Move(o.NATS); err != nil {
+			return fmt.Errorf("--nats-url: %w", err)
+		}
 	}
 	path := o.File
 	if path == "" {

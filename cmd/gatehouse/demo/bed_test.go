@@ -42,6 +42,7 @@ func startDemo(t *testing.T, c Config) (*Demo, *bytes.Buffer) {
 	require.NoError(t, err)
 	require.NoError(t, d.Open(t.Context(), serve(t, d.Now)))
 	require.NoError(t, d.build(t.Context()))
+	require.NoError(t, d.begin(t.Context()))
 	return d, out
 }
 

@@ -3,24 +3,56 @@ package demo
 import (
 	"container/heap"
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 // siteClock is the clock of the service in the demo. It stands still while
 // something happens and goes on from happening to happening, so that a command and
 // what follows from it take no time of the site, however fast its days pass, and
-// nothing that waits for the other is ever late by hours.
-type siteClock struct{ at atomic.Int64 }
-
-func newSiteClock(at time.Time) *siteClock {
-	c := &siteClock{}
-	c.set(at)
-	return c
+// nothing that waits for the other is ever late by hours. While lock gateways run it
+// goes as fast as any other clock: their leases are real.
+type siteClock struct {
+	mu      sync.Mutex // guards the fields below
+	at      time.Time
+	running time.Time // since when it runs, by the real clock; zero: it stands still
 }
 
-func (c *siteClock) now() time.Time   { return time.Unix(0, c.at.Load()).UTC() }
-func (c *siteClock) set(at time.Time) { c.at.Store(at.UnixNano()) }
+func newSiteClock(at time.Time) *siteClock { return &siteClock{at: at.UTC().Round(0)} }
+
+func (c *siteClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.read()
+}
+
+func (c *siteClock) read() time.Time {
+	if c.running.IsZero() {
+		return c.at
+	}
+	return c.at.Add(time.Since(c.running))
+}
+
+// set moves the clock forward, never back.
+func (c *siteClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at.After(c.read()) {
+		c.at = at.UTC().Round(0)
+	}
+}
+
+// run lets the clock run until stand is called. From then on it stands still.
+func (c *siteClock) run() (stand func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running = time.Now()
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.at, c.running = c.read(), time.Time{}
+	}
+}
 
 // happening is something that is to happen at an instant of the site's time.
 type happening struct {

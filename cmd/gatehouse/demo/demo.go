@@ -29,6 +29,9 @@ const (
 	Site      domain.ID = "quay"
 	zoneName            = "Europe/Berlin"
 	dayStart            = 6 * 60 // minutes of the first day
+	// buildStart is when the site is made, and its gateways are shown. Its days begin later,
+	// so they are the same however long that takes.
+	buildStart = dayStart - 15
 )
 
 // patience bounds every wait for the ledger.
@@ -49,6 +52,7 @@ type Service struct {
 	Store       *eventstore.Store
 	Permissions *permissions.Projector
 	Failed      <-chan error // yields why the service ended by itself
+	Gateways    *Gateways    // nil: none are shown
 }
 
 // Summary is what a demo came to.
@@ -82,6 +86,8 @@ type Demo struct {
 	agenda  agenda
 	house   house
 	doors   *doorSet
+	boxes   []*box      // lock gateways
+	decided UnlockCount // at their doors, as recorded
 	space   domain.UUID // of the ids of commands
 
 	sent     uint64 // commands, for their ids
@@ -98,7 +104,7 @@ func New(c Config) (*Demo, error) {
 	zone := rules.Compile()
 	today := zone.Local(schedule.Nanos(c.Today)).Date
 	return &Demo{
-		clock:  newSiteClock(time.Unix(0, zone.Instant(schedule.DateTime{Date: today, Time: dayStart}))),
+		clock:  newSiteClock(time.Unix(0, zone.Instant(schedule.DateTime{Date: today, Time: buildStart}))),
 		zone:   zone,
 		random: mathrand.New(mathrand.NewPCG(c.Seed, 0)),
 		feed:   newFeed(c, zone),
@@ -124,14 +130,21 @@ func (d *Demo) Open(ctx context.Context, s Service) error {
 
 // Show builds the site and lets its days pass until the context ends.
 //
-// It ends after lasts of fast motion too, unless lasts is 0. The speed is how much
-// of the site's time passes in a second.
+// It ends after lasts of what follows the building too, unless lasts is 0: the gateways
+// and the fast motion. The speed is how much of the site's time passes in a second.
 func (d *Demo) Show(ctx context.Context, lasts, speed time.Duration) error {
 	if err := d.build(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	began := time.Now()
+	if err := d.showGateways(ctx, lasts); err != nil || ctx.Err() != nil {
+		return err
+	}
+	if err := d.begin(ctx); err != nil {
+		return err
+	}
 	if lasts > 0 {
-		limited, cancel := context.WithTimeout(ctx, lasts)
+		limited, cancel := context.WithDeadline(ctx, began.Add(lasts))
 		defer cancel()
 		ctx = limited
 	}
@@ -150,7 +163,7 @@ func (d *Demo) Summary(ctx context.Context) (Summary, error) {
 // total adds up what is recorded.
 func (d *Demo) total(ctx context.Context, tally reads.Tally) (Summary, error) {
 	commits, err := d.heads(ctx)
-	return Summary{Commands: d.accepted, Commits: commits, Unlocks: UnlockCount{tally.Allowed, tally.Denied},
+	return Summary{Commands: d.accepted, Commits: commits, Unlocks: d.withBoxes(tally),
 		OnSite: d.doors.onSite(), DecisionNS: d.doors.times()}, err
 }
 

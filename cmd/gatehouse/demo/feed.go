@@ -61,6 +61,16 @@ type commandLine struct {
 	Refused  string    `json:"refused,omitempty"`  // the code
 }
 
+// gatewayLine is something that happens at a lock gateway.
+type gatewayLine struct {
+	Kind    string    `json:"kind"`
+	At      time.Time `json:"at"`
+	Gateway domain.ID `json:"gateway,omitempty"` // empty: of all
+	Event   string    `json:"event"`
+	Text    string    `json:"text"`
+	MS      float64   `json:"ms,omitempty"` // of enforced: from the command to the receipt
+}
+
 // statusLine is where the demo stands.
 type statusLine struct {
 	Kind string    `json:"kind"`
@@ -153,6 +163,19 @@ func (f *feed) command(l commandLine) error {
 	return f.line("%s  %s %s %s %s  %s", f.clock(l.At), f.paint(cyan, column(name, 22)), mark, column(l.Who, 20), outcome, l.About)
 }
 
+// gateway tells of a lock gateway. Every line is written.
+func (f *feed) gateway(l gatewayLine) error {
+	l.Kind = "gateway"
+	if f.json {
+		return f.object(l)
+	}
+	name := string(l.Gateway)
+	if name == "" {
+		name = "gateways"
+	}
+	return f.line("%s  %s %s %s", f.clock(l.At), f.paint(yellow, column(name, 22)), f.paint(yellow, "▣"), l.Text)
+}
+
 // day tells that a day begins.
 func (f *feed) day(date schedule.Date) error {
 	return f.rule(date.Weekday().Name() + " " + date.String())
@@ -168,8 +191,7 @@ func (f *feed) rule(text string) error {
 
 // status tells where the demo stands.
 func (d *Demo) status(ctx context.Context) error {
-	tally := d.doors.gateway.Tally()
-	s, err := d.total(ctx, tally)
+	s, err := d.total(ctx, d.doors.gateway.Tally())
 	if err != nil {
 		return err
 	}
@@ -177,11 +199,11 @@ func (d *Demo) status(ctx context.Context) error {
 		return d.feed.object(statusLine{"status", d.clock.now(), s})
 	}
 	denied := uint64(0)
-	for _, n := range tally.Denied {
+	for _, n := range s.Unlocks.Denied {
 		denied += n
 	}
 	return d.feed.rule(fmt.Sprintf("%s · on site %d · commits %d · allowed %d · denied %d · decision %d ns, p99 %d ns",
-		d.feed.clock(d.clock.now()), s.OnSite, s.Commits, tally.Allowed, denied, s.DecisionNS.P50, s.DecisionNS.P99))
+		d.feed.clock(d.clock.now()), s.OnSite, s.Commits, s.Unlocks.Allowed, denied, s.DecisionNS.P50, s.DecisionNS.P99))
 }
 
 // clock is the time on the clock of the site.

@@ -13,6 +13,7 @@ import (
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
 	"gatehouse/schemas"
+	"gatehouse/schemas/wire"
 )
 
 // The people who work for the operator, beside its owner.
@@ -76,13 +77,22 @@ func times(from, to schedule.TimeOfDay, days ...schedule.Day) schedule.Schedule 
 
 var everyDay = []schedule.Day{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 
-// build makes the site with everybody who has a unit already, and plans the first
-// day. It stops when the context ends.
+// build makes the site with everybody who has a unit already. It stops when the
+// context ends.
 func (d *Demo) build(ctx context.Context) error {
-	for _, part := range []func(context.Context) error{d.buildSite, d.buildUnits, d.buildStaff, d.buildTenants, d.settle, d.planDay} {
+	for _, part := range []func(context.Context) error{d.buildSite, d.buildUnits, d.buildStaff, d.buildTenants, d.settle} {
 		if err := part(ctx); err != nil || ctx.Err() != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// begin begins the first day, and plans it.
+func (d *Demo) begin(ctx context.Context) error {
+	d.clock.set(time.Unix(0, d.zone.Instant(schedule.DateTime{Date: d.today(), Time: dayStart})))
+	if err := d.planDay(ctx); err != nil {
+		return err
 	}
 	d.feed.limit()
 	return nil
@@ -201,17 +211,23 @@ func (d *Demo) send(ctx context.Context, actor domain.ID, about string, fields .
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", name, err)
 	}
+	return true, d.committed(ctx, result.Position, line)
+}
+
+// committed tells of a command that was accepted. It returns when the permissions that
+// follow are published.
+func (d *Demo) committed(ctx context.Context, at wire.Position, line commandLine) error {
 	d.accepted++
-	if err := d.tellBetween(ctx, result.Position.N); err != nil {
-		return true, err
+	if err := d.tellBetween(ctx, at.N); err != nil {
+		return err
 	}
-	line.Position = result.Position.String()
+	line.At, line.Position = d.clock.now(), at.String()
 	if err := d.feed.command(line); err != nil {
-		return true, err
+		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return true, d.service.Permissions.Wait(waiting, Org, result.Position.N)
+	return d.service.Permissions.Wait(waiting, Org, at.N)
 }
 
 // tellBetween tells of the commits that the service made by itself since the last
@@ -223,8 +239,28 @@ func (d *Demo) tellBetween(ctx context.Context, n uint64) error {
 		return nil
 	}
 	return d.service.Store.Commits(ctx, Org, last, n-1, func(c *schemas.Commit, _ []byte) error {
-		return d.feed.command(commandLine{At: c.At, Command: c.Command, Actor: c.Actor.ID, Who: "the service", About: "it was due", Count: 1, Position: c.Position().String()})
+		about := "it was due"
+		if c.Command == enrolGateway {
+			about = "a box came with its code, and is known by its key"
+		}
+		return d.feed.command(commandLine{At: c.At, Command: c.Command, Actor: c.Actor.ID, Who: "the service", About: about, Count: 1, Position: c.Position().String()})
 	})
+}
+
+// enrolGateway is the command by which a gateway enrols.
+var enrolGateway = commandOf(&domain.EnrolGateway{})
+
+// catchUp tells of the commits that the service has made by itself.
+func (d *Demo) catchUp(ctx context.Context) error {
+	head, err := d.service.Store.Head(ctx, Org)
+	if err != nil {
+		return err
+	}
+	if err := d.tellBetween(ctx, head.N+1); err != nil {
+		return err
+	}
+	d.position = head.N
+	return nil
 }
 
 func (d *Demo) today() schedule.Date { return d.zone.Local(schedule.Nanos(d.clock.now())).Date }

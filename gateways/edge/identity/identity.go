@@ -180,6 +180,15 @@ func (i *Identity) Options() []nats.Option {
 	return options
 }
 
+// Move takes other addresses of NATS than those that the service told. Nothing is stored.
+func (i *Identity) Move(urls []string) error {
+	if err := checkURLs(urls); err != nil {
+		return err
+	}
+	i.NATSURLs = urls
+	return nil
+}
+
 // Connect connects to NATS by [Identity.Options] and further ones.
 func (i *Identity) Connect(further ...nats.Option) (*nats.Conn, error) {
 	options := append(i.Options(), func(o *nats.Options) error {
@@ -192,11 +201,11 @@ func (i *Identity) Connect(further ...nats.Option) (*nats.Conn, error) {
 // checkURLs refuses addresses of NATS that a gateway cannot use.
 func checkURLs(urls []string) error {
 	if len(urls) == 0 {
-		return errors.New("the service names no address of NATS; give it one with --gateway-nats-url")
+		return errors.New("no address of NATS is named; give the service one with --gateway-nats-url")
 	}
 	for _, text := range urls {
 		if u, err := url.Parse(text); err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Host == "" {
-			return fmt.Errorf("the service names the address %q, which is none of NATS; see --gateway-nats-url there", text)
+			return fmt.Errorf("%q is no address of NATS, such as tls://gatehouse.example.com:4222; what the service names is set there by --gateway-nats-url", text)
 		}
 	}
 	return nil
