@@ -101,8 +101,8 @@ func (c *cable) through(cfg *Config) {
 	}
 }
 
-// A gateway that cannot know of a revocation lets the person in as long as its lease
-// lasts, and not an instant longer. It learns of it when the cable is whole again.
+// A gateway that cannot know of a revocation lets the person in while its lease lasts.
+// It does so not an instant longer, and learns of it when the cable is whole again.
 func TestALeaseBoundsARevocationWhicheverWayTheCableIsCut(t *testing.T) {
 	for name, way := range map[string]struct{ up, down bool }{
 		"both ways": {true, true}, "to the gateway alone": {false, true}, "from the gateway alone": {true, false},
