@@ -64,6 +64,9 @@ func (b *board) serve(ctx context.Context) {
 	b.cursor = b.load()
 	for ctx.Err() == nil {
 		wait := b.d.pace.poll
+		if b.d.heard.Load() == 0 && b.d.set.PollMS == 0 {
+			wait = min(wait, usual.poll)
+		}
 		if err := b.safely(func() error { return b.turn(ctx) }); err != nil && ctx.Err() == nil {
 			b.lost(err)
 			wait = b.d.pace.retry

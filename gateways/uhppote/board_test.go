@@ -291,6 +291,22 @@ func TestForgedPushesTellNothing(t *testing.T) {
 	assert.Len(t, r.seen("gate", driver.Read), 1)
 }
 
+// A port that another program has stops no door, and is used once it is free.
+func TestDoorsGoOnWithoutPushes(t *testing.T) {
+	f := newFake(t)
+	f.find()
+	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: f.addr.Addr().AsSlice()})
+	require.NoError(t, err)
+	defer func() { _ = taken.Close() }()
+	r := run(t, f, t.TempDir(), fmt.Sprintf(`,"listen":%q`, taken.LocalAddr()), often())
+	r.await("lift", driver.Online, 1)
+	r.settle(f)
+	require.NoError(t, r.do("gate", release))
+	assert.Zero(t, f.count(0x90))
+	require.NoError(t, taken.Close())
+	r.listens(f)
+}
+
 func TestListenerThatSomebodyElseTakesIsTakenBack(t *testing.T) {
 	f := newFake(t)
 	f.find()

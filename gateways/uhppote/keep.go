@@ -140,7 +140,7 @@ func (b *board) drift(is bool, why string) {
 
 // keepListener makes the board push to this machine, if it listens.
 func (b *board) keepListener(ctx context.Context) error {
-	if !b.d.set.listen.IsValid() {
+	if b.d.heard.Load() == 0 {
 		return nil
 	}
 	to, err := b.pushTo()

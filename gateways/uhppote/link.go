@@ -184,22 +184,36 @@ func (d *Driver) stranger(serial uint32, at netip.AddrPort, version types.Versio
 	}
 }
 
-// listen opens the socket for pushes; nil: there is none.
-func (d *Driver) listen(ctx context.Context) (*net.UDPConn, error) {
-	if !d.set.listen.IsValid() {
-		return nil, nil
-	}
+// listen opens the socket for pushes. Without it, nil, the doors go on: boards are asked.
+func (d *Driver) listen(ctx context.Context) *net.UDPConn {
 	var config net.ListenConfig
 	conn, err := config.ListenPacket(ctx, "udp4", d.set.listen.String())
 	if err != nil {
-		return nil, fmt.Errorf("uhppote: listen for pushes: %w", err)
+		d.log.Error("uhppote: nothing is heard of pushes, trying again", "listen", d.set.listen.String(), "err", err)
+		return nil
 	}
 	udp := conn.(*net.UDPConn)
 	d.heard.Store(uint32(udp.LocalAddr().(*net.UDPAddr).Port))
-	return udp, nil
+	return udp
 }
 
-// hear takes pushes until the context ends. Of a push it believes nothing but that it is
+// keepHearing takes pushes until the context ends.
+func (d *Driver) keepHearing(ctx context.Context, conn *net.UDPConn) {
+	for ctx.Err() == nil {
+		if conn != nil {
+			d.hear(ctx, conn)
+			conn = nil
+			d.heard.Store(0)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(d.pace.keep):
+			conn = d.listen(ctx)
+		}
+	}
+}
+
+// hear takes pushes until the socket or the context ends. Of a push it believes nothing but that it is
 // time to look at the board that it names.
 func (d *Driver) hear(ctx context.Context, conn *net.UDPConn) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -210,10 +224,10 @@ func (d *Driver) hear(ctx context.Context, conn *net.UDPConn) {
 	frame := make([]byte, frameSize+1)
 	for {
 		n, _, err := conn.ReadFromUDPAddrPort(frame)
-		if errors.Is(err, net.ErrClosed) || ctx.Err() != nil {
+		if err != nil {
 			return
 		}
-		if err != nil || n != frameSize || frame[0] != som && frame[0] != somEvents || frame[1] != fnStatus {
+		if n != frameSize || frame[0] != som && frame[0] != somEvents || frame[1] != fnStatus {
 			continue
 		}
 		if b := d.boards[serialOf(frame)]; b != nil {

@@ -69,7 +69,7 @@ type Driver struct {
 	reporting sync.Mutex // events are taken one by one
 	mu        sync.Mutex
 	strangers map[uint32]bool // boards that no door names, as far as they were told of
-	heard     atomic.Uint32   // port on which pushes are heard
+	heard     atomic.Uint32   // port on which pushes are heard; 0: none are
 }
 
 // Open makes a driver from its settings. It implements driver.Open.
@@ -138,16 +138,11 @@ func (d *Driver) Run(ctx context.Context, report func(driver.Event)) error {
 		return errors.New("uhppote: it runs already")
 	}
 	defer d.running.Store(false)
-	conn, err := d.listen(ctx)
-	if err != nil {
-		return err
-	}
 	var all sync.WaitGroup
-	ctx, cancel := context.WithCancel(ctx)
 	defer all.Wait()
-	defer cancel()
-	if conn != nil {
-		all.Go(func() { d.hear(ctx, conn) })
+	if d.set.listen.IsValid() {
+		conn := d.listen(ctx)
+		all.Go(func() { d.keepHearing(ctx, conn) })
 	}
 	for _, b := range d.boards {
 		b.report = func(e driver.Event) {
