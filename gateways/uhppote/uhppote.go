@@ -126,8 +126,8 @@ func (d *Driver) add(id wire.ID, raw []byte) error {
 			return fmt.Errorf("it is door %d of the board %d, and so is the door %s", set.Door, set.Board, other.id)
 		}
 	}
-	new := &door{id: id, board: b, number: set.Door, contact: set.Contact == nil || *set.Contact, turn: make(chan struct{}, 1)}
-	b.doors, d.doors[id] = append(b.doors, new), new
+	at := &door{id: id, board: b, number: set.Door, contact: set.Contact == nil || *set.Contact, turn: make(chan struct{}, 1)}
+	b.doors, d.doors[id] = append(b.doors, at), at
 	return nil
 }
 
