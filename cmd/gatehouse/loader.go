@@ -199,6 +199,7 @@ func (s *service) ready() (troubles, degraded []httpapi.Trouble) {
 			strings.Join(damaged[id], ", "))})
 	}
 	degraded = append(degraded, s.backupsAmiss()...)
+	degraded = append(degraded, s.gatewaysAmiss()...)
 	stuck := s.Store.Stuck()
 	for _, id := range slices.Sorted(maps.Keys(stuck)) {
 		degraded = append(degraded, httpapi.Trouble{Part: "org:" + string(id), Message: fmt.Sprintf("a command %s holds it for %s, and nothing of it is answered; restart this instance if that does not end",

@@ -85,6 +85,10 @@ func (s *service) connect() error {
 	if n.URL != "" {
 		return s.connectOut()
 	}
+	if n.Listen == "" && len(s.cfg.Gateways) > 0 {
+		n.Listen = "127.0.0.1:0" // only a server that listens tells gateways from the service
+		s.cfg.NATS.Listen = n.Listen
+	}
 	cfg := natsserver.Config{Dir: s.cfg.Data, Listen: n.Listen, Marks: s.Marks, Log: s.cfg.Log}
 	if n.Listen != "" && s.cfg.TLSCert != "" {
 		var err error

@@ -36,6 +36,8 @@ type serveCmd struct {
 
 	GatewayNATSURL []string `name:"gateway-nats-url" env:"GATEHOUSE_GATEWAY_NATS_URL" placeholder:"URL" help:"Address of NATS that gateways are told when they enrol, such as tls://gatehouse.example.com:4222; may be given several times. Default: those of --nats-url, or of --nats-listen."`
 
+	Gateway []string `type:"path" env:"GATEHOUSE_GATEWAYS" placeholder:"DIR" help:"Run the lock gateway of this folder within the service; may be given several times. For a small site, whose doors are near this machine."`
+
 	Backup      string        `name:"backup" env:"GATEHOUSE_BACKUP" placeholder:"TARGET" group:"Backups:" help:"Make backups here while serving: a folder, or s3://bucket/prefix."`
 	BackupEvery time.Duration `name:"backup-every" env:"GATEHOUSE_BACKUP_EVERY" default:"1h" placeholder:"DURATION" group:"Backups:" help:"How often."`
 	backupFlags `group:"Backups:"`
@@ -161,7 +163,7 @@ func (c *serveCmd) config(w *world, data string) serviceConfig {
 		Limits: httpapi.Limits{Connections: c.Connections, ConnectionsOfAddress: c.ConnectionsOfAddress},
 	}
 	cfg.NATS.Listen, cfg.NATS.CalloutSeed, cfg.NATS.Gateways = c.NATSListen, c.NATSCalloutSeed, c.NATSGateways
-	cfg.NATS.GatewayURLs = c.GatewayNATSURL
+	cfg.NATS.GatewayURLs, cfg.Gateways = c.GatewayNATSURL, c.Gateway
 	return cfg
 }
 

@@ -62,6 +62,7 @@ type service struct {
 	held      *vault.Vault     // nil: another instance holds the vault
 	loader    loader
 	admission *admission.Admission // nil: this instance admits nobody
+	within    []*gatewayWithin     // gateways of this process
 	receipts  *receipts.Tracker
 	control   *control.Control
 	ending    context.CancelFunc // of what runs until the API is shut
@@ -125,6 +126,7 @@ func (s *service) start(ctx context.Context) error {
 		return err
 	}
 	s.load()
+	s.runGateways()
 	return nil
 }
 

@@ -21,10 +21,11 @@ type serviceConfig struct {
 	TLSCert, TLSKey string // optional: files
 	MetricsListen   string // optional: address
 	NATS            natsConfig
-	RemoteVault     bool   // another instance holds the vault
-	VaultKey        string // optional: the master key as text
-	OrgMemory       int    // optional: orgs to hold in memory
-	AdoptVault      bool   // take the vault for the ledger's though it is another than before
+	RemoteVault     bool     // another instance holds the vault
+	VaultKey        string   // optional: the master key as text
+	Gateways        []string // optional: folders of gateways that run within the service
+	OrgMemory       int      // optional: orgs to hold in memory
+	AdoptVault      bool     // take the vault for the ledger's though it is another than before
 	AllowUnsafe     bool
 	Bootstrap       bool         // write a bootstrap token though there are orgs
 	Backup          backupConfig // optional

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
@@ -23,7 +24,6 @@ import (
 	"gatehouse/gateways/edge"
 	"gatehouse/gateways/edge/identity"
 	"gatehouse/gateways/mqtt"
-	"gatehouse/schemas/wire"
 )
 
 // Options are the flags of the program.
@@ -72,63 +72,82 @@ func (o *Options) Run(ctx context.Context, log *slog.Logger) error {
 			return fmt.Errorf("--nats-url: %w", err)
 		}
 	}
-	path := o.File
-	if path == "" {
-		path = filepath.Join(o.Dir, "gateway.json")
-	}
-	file, err := drivers.Read(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("there is no file %s; write one with the doors of the gateway, as docs/gateways.md says", path)
-	}
-	if err != nil {
-		return err
-	}
-	log = log.With("org", who.Org, "gateway", who.Gateway)
-	doors, err := file.Open(filepath.Join(o.Dir, "drivers"), time.Now, log)
-	if err != nil {
-		return err
-	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	home, err := file.Home(log)
+	g, err := Open(Place{Dir: o.Dir, File: o.File, Who: who, Connect: who.Connect, Metrics: reg, Log: log})
 	if err != nil {
 		return err
 	}
-	cfg := Config(o.Dir, who, file, doors, reg, log)
+	stop, err := o.offer(g.Gateway, reg, log)
+	if err != nil {
+		return errors.Join(err, g.Close())
+	}
+	err = g.Run(ctx)
+	stop()
+	return errors.Join(err, g.Close())
+}
+
+// Place is where a gateway is opened. Every field but File is required.
+type Place struct {
+	Dir     string // with its identity, its file and what it stores
+	File    string // with its doors; default: gateway.json in Dir
+	Who     *identity.Identity
+	Connect func(...nats.Option) (*nats.Conn, error) // to the service
+	Metrics prometheus.Registerer
+	Log     *slog.Logger
+}
+
+// Gateway is a gateway, with what shows its doors elsewhere.
+type Gateway struct {
+	*edge.Gateway
+	home *mqtt.Home // nil: nothing does
+}
+
+// Open opens a gateway with the doors of its file.
+func Open(p Place) (*Gateway, error) {
+	if p.File == "" {
+		p.File = filepath.Join(p.Dir, "gateway.json")
+	}
+	file, err := drivers.Read(p.File)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("there is no file %s; write one with the doors of the gateway, as docs/gateways.md says", p.File)
+	}
+	if err != nil {
+		return nil, err
+	}
+	log := p.Log.With("org", p.Who.Org, "gateway", p.Who.Gateway)
+	doors, err := file.Open(filepath.Join(p.Dir, "drivers"), time.Now, log)
+	if err != nil {
+		return nil, err
+	}
+	home, err := file.Home(log)
+	if err != nil {
+		return nil, err
+	}
+	cfg := edge.Config{Dir: p.Dir, Org: p.Who.Org, Site: p.Who.Site, ID: p.Who.Gateway, Key: p.Who.Key(), LogKey: p.Who.LogKey, Connect: p.Connect,
+		Doors: doors, Policy: file.Policy(), Software: Version, Metrics: p.Metrics, Log: log}
 	if home != nil {
 		cfg.Recorded = home.Recorded
 	}
 	g, err := edge.Open(cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	stop, err := o.offer(g, reg, log)
-	if err != nil {
-		return errors.Join(err, g.Close())
-	}
-	log.Info("the gateway runs", "site", who.Site, "doors", len(doors), "dir", o.Dir)
-	err = run(ctx, g, home)
-	stop()
-	return errors.Join(err, g.Close())
+	log.Info("the gateway runs", "site", p.Who.Site, "doors", len(doors), "dir", p.Dir)
+	return &Gateway{g, home}, nil
 }
 
-// run runs the gateway, and beside it what shows its doors, if that is there.
-func run(ctx context.Context, g *edge.Gateway, home *mqtt.Home) error {
+// Run runs the gateway until the context ends, and beside it what shows its doors.
+func (g *Gateway) Run(ctx context.Context) error {
 	ctx, end := context.WithCancel(ctx)
 	var shown sync.WaitGroup
-	if home != nil {
-		shown.Go(func() { _ = g.Guard("home assistant", func() error { return home.Run(ctx) }) })
+	if g.home != nil {
+		shown.Go(func() { _ = g.Guard("home assistant", func() error { return g.home.Run(ctx) }) })
 	}
-	err := g.Run(ctx)
+	err := g.Gateway.Run(ctx)
 	end()
 	shown.Wait()
 	return err
-}
-
-// Config makes the configuration of a gateway from its identity and its file.
-func Config(dir string, who *identity.Identity, file *drivers.File, doors map[wire.ID]edge.Door, reg prometheus.Registerer, log *slog.Logger) edge.Config {
-	return edge.Config{Dir: dir, Org: who.Org, Site: who.Site, ID: who.Gateway, Key: who.Key(), LogKey: who.LogKey, Connect: who.Connect,
-		Doors: doors, Policy: file.Policy(), Software: Version, Metrics: reg, Log: log}
 }
 
 // identity opens the identity, or makes it by enrolling.
