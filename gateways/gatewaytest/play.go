@@ -118,15 +118,6 @@ func (p *play) stop() {
 	p.mu.Unlock()
 }
 
-// fresh gives the events that no call has given yet.
-func (p *play) fresh() []driver.Event {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	out := p.events[p.seen:]
-	p.seen = len(p.events)
-	return append([]driver.Event(nil), out...)
-}
-
 // until waits for an event, and gives all up to it that no call has given yet.
 func (p *play) until(what string, is func(driver.Event) bool) []driver.Event {
 	p.t.Helper()
