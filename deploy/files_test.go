@@ -83,13 +83,26 @@ func TestTheImageIsBare(t *testing.T) {
 // The build context contains every package that the program imports, and no tests.
 func TestTheBuildHasEveryPackage(t *testing.T) {
 	ignored := read(t, "Dockerfile.dockerignore")
-	out, err := exec.Command("go", "list", "-deps", "gatehouse/cmd/gatehouse").Output()
+	out, err := exec.Command("go", "list", "-deps", "gatehouse/cmd/gatehouse", "gatehouse/cmd/gatehouse-gateway").Output()
 	require.NoError(t, err)
 	for pkg := range strings.FieldsSeq(string(out)) {
 		if own, ok := strings.CutPrefix(pkg, "gatehouse/"); ok {
 			top, _, _ := strings.Cut(own, "/")
 			assert.Contains(t, ignored, "\n!"+top+"\n", pkg)
 		}
+	}
+}
+
+// The unit of the gateway lets it write to its own folder alone, and starts it again
+// however it ends.
+func TestTheUnitOfTheGatewayIsHardened(t *testing.T) {
+	unit := read(t, "gatehouse-gateway.service")
+	dir := regexp.MustCompile(`(?m)^StateDirectory=(.+)$`).FindStringSubmatch(unit)
+	require.NotNil(t, dir)
+	assert.Contains(t, unit, "\nExecStart=/usr/local/bin/gatehouse-gateway --dir /var/lib/"+dir[1]+"\n")
+	for _, line := range []string{"User=gatehouse-gateway", "Restart=always", "StartLimitIntervalSec=0", "NoNewPrivileges=yes", "CapabilityBoundingSet=", "ProtectSystem=strict",
+		"ProtectHome=yes", "PrivateTmp=yes", "UMask=0077"} {
+		assert.Contains(t, unit, "\n"+line+"\n")
 	}
 }
 

@@ -63,6 +63,7 @@ var leftAtDefault = map[string]string{
 	"nats-tls-cert":      "the network of the set is its own",
 	"nats-tls-key":       "the network of the set is its own",
 	"nats-listen":        "there is no server within the process",
+	"gateway":            "gateways of the set are boxes at doors, which enrol by a code",
 	"gateway-nats-url":   "gateways of the set find its servers as the service does",
 	"allow-unsafe-store": "the servers sync always",
 	"bootstrap":          "the first start writes a token",
