@@ -87,10 +87,10 @@ func newClock(machine Clocks, from clockState) *clock {
 
 // state is what to store.
 func (c *clock) state() clockState {
-	now := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := clockState{Instant: now.at}
+	c.floor = c.read().at
+	s := clockState{Instant: c.floor}
 	if c.leased {
 		s.Current = c.current
 	}

@@ -56,6 +56,7 @@ func (e *engine) postures() {
 		if v != nil {
 			next = e.postureOf(v, d, now)
 		}
+		d.fireRelease.Store(next.FireRelease)
 		if next != p {
 			e.step(d, now, next)
 		}

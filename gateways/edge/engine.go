@@ -59,12 +59,12 @@ type engine struct {
 
 // doorState is a door as the engine sees it.
 type doorState struct {
-	id       wire.ID
-	door     Door
-	machine  *door.Machine
-	commands chan door.Command
-	first    *awaiting // somebody who has to show a second factor
-	reply    map[uint64]func(error)
+	*hand
+	id      wire.ID
+	door    Door
+	machine *door.Machine
+	first   *awaiting // somebody who has to show a second factor
+	reply   map[uint64]func(error)
 }
 
 // result is what became of a command.
@@ -101,7 +101,8 @@ func newEngine(g *Gateway) (*engine, error) {
 			}
 		}
 		d := g.cfg.Doors[id]
-		e.doors[id] = &doorState{id: id, door: d, machine: door.New(d.Settings, s), commands: make(chan door.Command, 64), reply: map[uint64]func(error){}}
+		e.doors[id] = &doorState{hand: newHand(), id: id, door: d, machine: door.New(d.Settings, s), reply: map[uint64]func(error){}}
+		e.doors[id].fireRelease.Store(s.Posture.FireRelease)
 		e.decider.fire[id] = s.Fire
 		e.decider.fire[""] = e.decider.fire[""] || s.FireAround
 	}
@@ -163,27 +164,6 @@ func (e *engine) started() {
 	e.append(a, false)
 	e.postures()
 }
-
-// work carries out the commands of one door, one after the other.
-func (e *engine) work(ctx context.Context, d *doorState) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case c := <-d.commands:
-			doing, cancel := context.WithTimeout(ctx, commandTime)
-			_, err := e.g.try("driver", func() error { return d.door.Driver.Do(doing, d.id, c.Command) })
-			cancel()
-			select {
-			case e.results <- result{d, c, err}:
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
-// commandTime is how long a device may take for a command.
-const commandTime = 10 * time.Second
 
 // happened takes an event of a device.
 func (e *engine) happened(ev driver.Event) {
@@ -247,19 +227,6 @@ func (e *engine) keepState(d *doorState) {
 		panic(err) // instants, numbers and words
 	}
 	e.local.Doors[d.id] = body
-}
-
-// command gives a command to the worker of the door. A device that is that far behind is
-// as good as lost.
-func (e *engine) command(d *doorState, c door.Command) {
-	select {
-	case d.commands <- c:
-	default:
-		select {
-		case e.results <- result{d, c, driver.ErrOffline}:
-		default: // nobody is told that the device did nothing, and nobody learns that it did
-		}
-	}
 }
 
 // done takes the result of a command.

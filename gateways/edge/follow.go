@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"gatehouse/schemas/wire"
 )
@@ -51,7 +50,11 @@ func (l *follower) run(ctx context.Context) error {
 			return nil
 		case msg := <-l.msgs:
 			if !l.hear(msg) {
-				lacks = &behind{head: l.g.tables.head()}
+				next := &behind{head: l.g.tables.head()}
+				if lacks != nil {
+					next.lost = lacks.lost
+				}
+				lacks = next
 				late.Reset(0)
 			}
 			continue
@@ -190,40 +193,10 @@ func (l *follower) end(c *candidate) error {
 // adopt makes a table the one to decide by. The key of its tags comes first, so that no
 // card is unknown in between; without an answer the table does not wait for it.
 func (l *follower) adopt(c *candidate, lost []wire.Lost) error {
-	version := c.table.Table().TagKey()
-	if version > 0 && !l.g.tags.has(version) {
-		ctx, cancel := context.WithTimeout(l.g.ctx, askTime)
-		err := l.fetchKey(ctx, version)
-		cancel()
-		if err != nil {
-			l.g.failed("get the key of tags", err)
-		}
+	ctx, cancel := context.WithTimeout(l.g.ctx, askTime)
+	defer cancel()
+	if err := l.g.getKey(ctx, l.nc, &view{table: c.table.Table()}); err != nil {
+		l.g.failed("get the key of tags", err)
 	}
 	return l.g.adopt(c, lost)
-}
-
-// fetchKey asks for the key of tags.
-func (l *follower) fetchKey(ctx context.Context, version uint32) error {
-	box, err := nkeys.CreateCurveKeys()
-	if err != nil {
-		return err
-	}
-	defer box.Wipe()
-	public, err := box.PublicKey()
-	if err != nil {
-		return err
-	}
-	proof, err := l.g.cfg.Key.Sign(wire.KeyStatement(l.g.cfg.Org, l.g.cfg.ID, version, public))
-	if err != nil {
-		return err
-	}
-	_, answer, _, err := l.g.request(ctx, l.nc, &wire.Ask{Type: wire.AskKey, Version: version, Box: public, Proof: proof}, nil)
-	if err != nil {
-		return err
-	}
-	key, err := unsealKey(box, answer)
-	if err != nil {
-		return err
-	}
-	return l.g.tags.set(version, key)
 }

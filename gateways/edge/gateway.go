@@ -246,6 +246,9 @@ func (g *Gateway) drivers() (all []driver.Driver) {
 func (g *Gateway) drive(ctx context.Context, d driver.Driver) error {
 	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
 		err := d.Run(ctx, func(e driver.Event) {
+			if e.Kind == driver.Fire {
+				g.engine.fire(e.Door)
+			}
 			select {
 			case g.engine.events <- e:
 			case <-ctx.Done():

@@ -72,7 +72,10 @@ func (l *leaser) run(ctx context.Context) error {
 // ask greets the service if that is due, and asks for the lease.
 func (l *leaser) ask(ctx context.Context) error {
 	if !l.greeted {
-		if err := l.hello(ctx); err != nil {
+		err := l.hello(ctx)
+		if errors.Is(err, ErrOutboxFull) { // the doors need the lease all the same
+			l.g.failed("store records at the service", err)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -106,8 +109,15 @@ func (l *leaser) lease(ctx context.Context) error {
 	}
 	if answer.Epoch == head.Epoch && !l.g.clone.Load() {
 		l.g.clock.renew(sent, answer.Time, answer.Current, answer.Since)
+		if l.g.clone.Load() { // it was found out meanwhile
+			l.g.clock.drop()
+		}
 	}
-	if !answer.Current && l.g.offered.Load() == nil {
+	if answer.Current {
+		return l.g.getKey(ctx, l.nc, l.g.tables.view.Load())
+	}
+	// A table that is offered is asked for again once restores lost all that this one has more.
+	if l.g.offered.Load() == nil || covered(head, wire.PermissionHead{Epoch: answer.Epoch}, answer.Lost, l.g.cfg.Org, l.g.cfg.LogKey) {
 		select {
 		case l.g.behind <- behind{head, answer.Lost}:
 		default: // it knows

@@ -1,12 +1,14 @@
 package edge
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"sync"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
 	"gatehouse/domain/unlock"
@@ -20,7 +22,8 @@ import (
 // service, sealed to a key of the moment. It is kept on the disk unless the gateway is told
 // otherwise: without it no card opens after a power cut that takes the network too. It
 // protects streams and backups, not a box that is stolen: retiring that as stolen gives
-// the site another key.
+// the site another key. The key before stays until the table that goes by the new one is
+// in force.
 
 // tagKeySize is the size of a key of tags in bytes.
 const tagKeySize = 32
@@ -29,15 +32,27 @@ const tagKeySize = 32
 type tagKey struct {
 	Version uint32 `json:"version"`
 	Key     []byte `json:"key"`
+	// Before is the key before this one.
+	Before *tagKey `json:"before,omitempty"`
 }
+
+func (k *tagKey) whole() bool { return len(k.Key) == tagKeySize && k.Version > 0 }
 
 // tags makes the tags of what is shown at readers. It is safe for concurrent use.
 type tags struct {
 	path string // empty: the key is kept in memory alone
 
 	mu      sync.Mutex // guards the fields below
-	version uint32
-	tagger  *wire.Tagger
+	newest  tagKey
+	taggers map[uint32]*wire.Tagger // by version, of newest and the key before
+}
+
+// use takes a key. The caller has mu.
+func (t *tags) use(k tagKey) {
+	t.newest, t.taggers = k, map[uint32]*wire.Tagger{k.Version: wire.NewTagger(k.Key)}
+	if before := k.Before; before != nil {
+		t.taggers[before.Version] = wire.NewTagger(before.Key)
+	}
 }
 
 // openTags reads the stored key. Without a path it is kept in memory alone.
@@ -54,10 +69,10 @@ func openTags(path string) (*tags, error) {
 		return t, fmt.Errorf("edge: %w", err)
 	}
 	var k tagKey
-	if err := json.Unmarshal(body, &k); err != nil || len(k.Key) != tagKeySize || k.Version == 0 {
+	if err := json.Unmarshal(body, &k); err != nil || !k.whole() || k.Before != nil && !k.Before.whole() {
 		return t, fmt.Errorf("edge: %s holds no key of tags; it is asked for again", path)
 	}
-	t.version, t.tagger = k.Version, wire.NewTagger(k.Key)
+	t.use(k)
 	return t, nil
 }
 
@@ -65,18 +80,23 @@ func openTags(path string) (*tags, error) {
 func (t *tags) has(version uint32) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.tagger != nil && t.version == version
+	return t.taggers[version] != nil
 }
 
 // set takes a key. An error says that it could not be stored; it is used all the same.
 func (t *tags) set(version uint32, key []byte) error {
 	t.mu.Lock()
-	t.version, t.tagger = version, wire.NewTagger(key)
-	t.mu.Unlock()
+	next := tagKey{Version: version, Key: key}
+	if before := t.newest; before.whole() && before.Version != version {
+		before.Before = nil
+		next.Before = &before
+	}
+	t.use(next)
+	t.mu.Unlock() // no reader waits for the disk
 	if t.path == "" {
 		return nil
 	}
-	body, err := json.Marshal(tagKey{version, key})
+	body, err := json.Marshal(next)
 	if err == nil {
 		err = durable.Replace(t.path, body)
 	}
@@ -90,10 +110,41 @@ func (t *tags) set(version uint32, key []byte) error {
 func (t *tags) tag(version uint32, kind, format, number string) (unlock.Tag, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.tagger == nil || t.version != version {
+	tagger := t.taggers[version]
+	if tagger == nil {
 		return unlock.Tag{}, false
 	}
-	return t.tagger.Tag(kind, wire.TagFormat(format), number), true
+	return tagger.Tag(kind, wire.TagFormat(format), number), true
+}
+
+// getKey asks for the key of a table's tags if it is not here.
+func (g *Gateway) getKey(ctx context.Context, nc *nats.Conn, v *view) error {
+	if v == nil || v.table.TagKey() == 0 || g.tags.has(v.table.TagKey()) {
+		return nil
+	}
+	version := v.table.TagKey()
+	box, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return err
+	}
+	defer box.Wipe()
+	public, err := box.PublicKey()
+	if err != nil {
+		return err
+	}
+	proof, err := g.cfg.Key.Sign(wire.KeyStatement(g.cfg.Org, g.cfg.ID, version, public))
+	if err != nil {
+		return err
+	}
+	_, answer, _, err := g.request(ctx, nc, &wire.Ask{Type: wire.AskKey, Version: version, Box: public, Proof: proof}, nil)
+	if err != nil {
+		return err
+	}
+	key, err := unsealKey(box, answer)
+	if err != nil {
+		return err
+	}
+	return g.tags.set(version, key)
 }
 
 // unsealKey opens the answer to a request for the key of tags.
