@@ -265,7 +265,14 @@ func (o *Outbox) renumber(end wire.RecordsEnd) error {
 	o.first, o.k, o.prev, o.boot, o.synced = 0, end.K, end.Prev, max(o.boot, end.Boot+1), end.K
 	o.state.Boot = o.boot
 	var bodies [][]byte
+	counters := map[uint64]uint64{}
 	for _, a := range waiting {
+		if k, is := counters[a.Of]; is {
+			a.Of = k
+		}
+		if a.K > 0 {
+			counters[a.K] = o.k + 1
+		}
 		body, err := o.place(a)
 		if err != nil {
 			return err
@@ -287,10 +294,9 @@ func (o *Outbox) ack(end wire.RecordsEnd) error {
 		return nil
 	}
 	o.state.K, o.state.Hash = end.K, end.Prev
-	if err := o.writeState(); err != nil {
-		return err
-	}
-	return o.journal.Drop(min(end.K, o.folded) + 1)
+	// A disk that is too full for the state gets room by what is dropped.
+	err := o.writeState()
+	return errors.Join(err, o.journal.Drop(min(end.K, o.folded)+1))
 }
 
 func (o *Outbox) writeState() error {
@@ -337,6 +343,13 @@ func (o *Outbox) Confirmed() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.state.K
+}
+
+// Known reports whether the service had records of this box before, or may have had.
+func (o *Outbox) Known() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.K > 0 || o.state.Lost
 }
 
 // Waiting is how many records the service has not confirmed.

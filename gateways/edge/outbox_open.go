@@ -61,7 +61,8 @@ func (o *Outbox) readState() error {
 		return fmt.Errorf("edge: %w", err)
 	}
 	if err := json.Unmarshal(body, &o.state); err != nil {
-		return fmt.Errorf("edge: %s cannot be read: %w", o.stateFile(), err)
+		// The records here tell the rest, and the service where they are continued.
+		o.state = outboxState{Lost: true}
 	}
 	return nil
 }

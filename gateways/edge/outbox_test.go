@@ -350,3 +350,37 @@ func TestAFullOutboxSaysSo(t *testing.T) {
 	assert.ErrorIs(t, o.Append(&wire.Activity{Type: wire.AccessGranted}, true), ErrOutboxFull)
 	assert.EqualValues(t, 1, o.Waiting(), "nothing more was kept")
 }
+
+// The file that tells what is confirmed is damaged: the doors go on, and the records tell
+// where the service stands.
+func TestADamagedStateOfTheOutboxCostsNoRecord(t *testing.T) {
+	dir := t.TempDir()
+	o, s := openOutbox(t, dir), &station{t: t}
+	o.write(t, "0")
+	s.drain(o)
+	o.write(t, "1")
+	require.NoError(t, o.Close())
+	require.NoError(t, os.WriteFile(o.stateFile(), []byte("\x00"), 0o600))
+	o, err := OpenOutbox(dir, "gw", clockAtNoon)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = o.Close() })
+	assert.True(t, o.Known(), "it is no new box")
+	o.write(t, "2")
+	s.drain(o)
+	assert.Equal(t, []string{"0", "1", "2"}, s.sources())
+}
+
+// A record that names another goes on naming it when both get other counters.
+func TestRecordsWithOtherCountersNameEachOther(t *testing.T) {
+	s := &station{t: t}
+	old := openOutbox(t, t.TempDir())
+	old.write(t, "old")
+	s.drain(old)
+	o := openOutbox(t, t.TempDir())
+	o.write(t, "granted")
+	require.NoError(t, o.Append(&wire.Activity{Type: wire.AccessTaken, At: noon, Source: "taken", Of: 1}, true))
+	s.drain(o)
+	last := s.kept[len(s.kept)-1]
+	assert.Equal(t, "taken", last.Source)
+	assert.Equal(t, last.K-1, last.Of)
+}

@@ -116,7 +116,7 @@ func (g *Gateway) uploadAll(ctx context.Context, nc *nats.Conn) (time.Duration, 
 // resume takes where the records end at the service, on a new connection. A box that takes
 // the place of another gets the local state from its records first.
 func (g *Gateway) resume(ctx context.Context, nc *nats.Conn, end wire.RecordsEnd) error {
-	if end.K > 0 && g.outbox.Confirmed() == 0 {
+	if end.K > 0 && !g.outbox.Known() {
 		if err := g.inherit(ctx, nc); err != nil {
 			return err
 		}
