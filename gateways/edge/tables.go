@@ -46,6 +46,7 @@ type tables struct {
 	next      uint64 // number of the next frame
 	deltas    int    // bytes of deltas behind the base
 	base      int    // bytes of the base
+	unsure    bool   // what is stored may not be what was to be
 	signed    *wire.SiteTable
 	view      atomic.Pointer[view]
 }
@@ -231,7 +232,7 @@ func (t *tables) adopt(c *candidate) error {
 		for _, f := range c.store {
 			t.count(f)
 		}
-	} else if err := t.append(c.store); err != nil {
+	} else if err := t.append(c); err != nil {
 		return err
 	}
 	c.store, c.fresh, c.base = nil, false, nil
@@ -247,15 +248,25 @@ func (t *tables) count(frame []byte) {
 	}
 }
 
-func (t *tables) append(frames [][]byte) error {
-	for _, f := range frames {
+// append stores what a candidate adds. After a failure nobody knows what of it is stored,
+// so the next table is stored anew.
+func (t *tables) append(c *candidate) error {
+	if t.unsure {
+		return t.rewrite(c.table)
+	}
+	t.unsure = true
+	for _, f := range c.store {
 		if err := t.journal.Append(t.next, f); err != nil {
 			return err
 		}
 		t.next++
 		t.count(f)
 	}
-	return t.journal.Sync()
+	if err := t.journal.Sync(); err != nil {
+		return err
+	}
+	t.unsure = false
+	return nil
 }
 
 // replace puts other frames in the place of the stored ones, at once.
@@ -268,7 +279,7 @@ func (t *tables) replace(frames [][]byte) error {
 	if err != nil {
 		return err
 	}
-	t.journal, t.next = next, uint64(len(frames))+1
+	t.journal, t.next, t.unsure = next, uint64(len(frames))+1, false
 	return os.RemoveAll(aside)
 }
 
@@ -277,12 +288,17 @@ func (t *tables) compact() error {
 	if t.deltas < compactAfter || t.deltas < 2*t.base {
 		return nil
 	}
-	voucher, err := json.Marshal(t.signed.Voucher())
+	return t.rewrite(t.signed)
+}
+
+// rewrite stores a table as a base.
+func (t *tables) rewrite(s *wire.SiteTable) error {
+	voucher, err := json.Marshal(s.Voucher())
 	if err != nil {
 		return err
 	}
 	frames := [][]byte{frameOf(frameVoucher, voucher)}
-	err = wire.EncodeBase(t.org, t.site, t.signed.Table(), t.head(), nil, func(body []byte) error {
+	err = wire.EncodeBase(t.org, t.site, s.Table(), s.Head(), nil, func(body []byte) error {
 		frames = append(frames, frameOf(frameBase, body))
 		return nil
 	})

@@ -234,3 +234,23 @@ func TestUntilANewEpochIsAcceptedBothTablesMustAllow(t *testing.T) {
 	ask := unlock.Request{Side: unlock.In, Credential: unlock.IDOf("key-kim")}
 	assert.True(t, d.decide(question{view: old, now: c.now(), door: "gate", ask: ask}).Allowed)
 }
+
+// The disk is full in the middle of a change, which is told again when there is room.
+func TestAChangeThatWasStoredInPartIsStoredAnew(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "table")
+	l := newLedger(t)
+	a, err := openTestTables(t, dir, wire.Position{})
+	require.NoError(t, err)
+	require.NoError(t, a.takes(t, l.commit(1, 1, site(t)...)))
+	change := l.commit(1, 2, person("kim", unlock.PersonActive)...)
+	c := a.continued()
+	require.NoError(t, c.take(change))
+	c.store = append(c.store, nil) // which no journal takes
+	require.Error(t, a.adopt(c))
+	require.NoError(t, a.takes(t, change))
+	require.NoError(t, a.takes(t, l.commit(1, 3, person("lee", unlock.PersonActive)...)))
+	require.NoError(t, a.close())
+	b, err := openTestTables(t, dir, wire.Position{Epoch: 1, N: 3})
+	require.NoError(t, err)
+	assert.Equal(t, l.head, b.head())
+}
