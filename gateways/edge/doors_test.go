@@ -138,10 +138,11 @@ func TestFireReleasesTheDoorWithoutTheService(t *testing.T) {
 	b.stop()
 	b.embedded.Stop()
 	g.device.report <- driver.Event{Kind: driver.Fire}
-	require.Eventually(t, func() bool { return g.device.did(driver.Unlock) == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return g.device.did(driver.Unlock) >= 1 }, time.Minute, time.Millisecond)
 	g.mode(t, "fire")
+	locked := g.device.did(driver.Lock) // once at the start, where nobody knows how the bolt is
 	g.device.report <- driver.Event{Kind: driver.FireOver}
-	require.Eventually(t, func() bool { return g.device.did(driver.Lock) == 1 }, time.Minute, time.Millisecond)
+	require.Eventually(t, func() bool { return g.device.did(driver.Lock) > locked }, time.Minute, time.Millisecond)
 }
 
 func TestDuressIsARecordOfItsOwnAndTheOtherNamesAnOrdinaryPin(t *testing.T) {
