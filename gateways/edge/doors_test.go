@@ -2,6 +2,8 @@ package edge
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +145,33 @@ func TestFireReleasesTheDoorWithoutTheService(t *testing.T) {
 	locked := g.device.did(driver.Lock) // once at the start, where nobody knows how the bolt is
 	g.device.report <- driver.Event{Kind: driver.FireOver}
 	require.Eventually(t, func() bool { return g.device.did(driver.Lock) > locked }, time.Minute, time.Millisecond)
+}
+
+func TestWithoutRoomForRecordsTheWayOutAndTheFireReleaseStay(t *testing.T) {
+	b := newBed(t)
+	b.do(&domain.ChangeDoor{Door: "gate", FireRelease: domain.Give(true)})
+	g := b.gateway()
+	g.current(t)
+	g.stop()
+	outbox := filepath.Join(b.dir, "outbox")
+	require.NoError(t, os.Rename(outbox, outbox+".away"))
+	require.NoError(t, os.WriteFile(outbox, nil, 0o600)) // no directory can be made
+	g = b.gateway()
+	g.device.show("123456")
+	require.Eventually(t, func() bool { return g.device.did(driver.Refuse) == 1 }, time.Minute, time.Millisecond, "nobody enters unseen")
+	assert.Zero(t, g.device.did(driver.Release))
+	assert.Contains(t, g.Status(t.Context()).Faults, "records")
+	g.device.report <- driver.Event{Kind: driver.Read, Door: "gate", Side: unlock.Out, Method: wire.MethodFob, Shown: driver.Shown{Number: "123456"}}
+	require.Eventually(t, func() bool { return g.device.did(driver.Release) == 1 }, time.Minute, time.Millisecond)
+	g.device.report <- driver.Event{Kind: driver.Fire}
+	require.Eventually(t, func() bool { return g.device.did(driver.Unlock) > 0 }, time.Minute, time.Millisecond)
+	g.device.report <- driver.Event{Kind: driver.FireOver}
+	require.NoError(t, os.Remove(outbox))
+	require.NoError(t, os.Rename(outbox+".away", outbox))
+	require.NoError(t, g.engine.exec(t.Context(), func() { g.engine.saved = time.Time{} }))
+	require.Eventually(t, func() bool { return g.Status(t.Context()).Faults["records"] == "" }, time.Minute, time.Millisecond)
+	g.device.show("123456")
+	b.waitRecords(1, wire.AccessGranted)
 }
 
 func TestDuressIsARecordOfItsOwnAndTheOtherNamesAnOrdinaryPin(t *testing.T) {

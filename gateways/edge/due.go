@@ -26,11 +26,25 @@ func (e *engine) look() {
 	}
 	e.tellEnforced()
 	if now.at.Sub(e.saved).Abs() >= saveEvery {
+		e.recoverOutbox()
 		if err := e.save(); err != nil {
 			e.g.cfg.Log.Error("state cannot be stored", "error", err)
 		}
 		e.saved = now.at
 	}
+}
+
+// recoverOutbox opens an outbox again that failed, once there is room.
+func (e *engine) recoverOutbox() {
+	if !e.g.status.has(faultRecords) {
+		return
+	}
+	if err := e.g.outbox.Recover(); err != nil {
+		e.g.cfg.Log.Error("records cannot be kept", "error", err)
+		return
+	}
+	e.local.Folded = e.g.outbox.Last() // what is there was folded when it was made
+	e.g.status.unrecorded(nil)
 }
 
 // save stores the local state and that of clock and table.

@@ -151,9 +151,7 @@ func (g *Gateway) open() error {
 	if g.tags, err = openTags(keyPath); err != nil {
 		g.cfg.Log.Error("the stored key of tags is not used", "error", err)
 	}
-	if g.outbox, err = OpenOutbox(g.path("outbox"), g.cfg.ID, func() time.Time { return g.clock.now().at }); err != nil {
-		return err
-	}
+	g.outbox = openOutboxAnyhow(g.path("outbox"), g.cfg.ID, func() time.Time { return g.clock.now().at })
 	g.metrics = newMetrics(g.cfg.Metrics, g)
 	g.engine, err = newEngine(g)
 	return err

@@ -135,6 +135,9 @@ func (o *Outbox) Folded(k uint64) {
 func (o *Outbox) Each(from uint64, f func(*wire.Activity) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.journal == nil {
+		return nil
+	}
 	var failed error
 	err := o.journal.Read(from, func(_ uint64, body []byte) bool {
 		a, err := wire.DecodeActivity(body)
@@ -364,5 +367,8 @@ func (o *Outbox) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.dirty = false
+	if o.journal == nil {
+		return nil // it never opened, which was said
+	}
 	return errors.Join(o.failed, o.journal.Close())
 }

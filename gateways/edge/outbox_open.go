@@ -52,6 +52,40 @@ func OpenOutbox(dir string, gateway wire.ID, now func() time.Time) (*Outbox, err
 	return o, err
 }
 
+// openOutboxAnyhow opens the outbox, or one that keeps nothing and says why: on a disk that
+// is full or broken the doors still have their fire release and their way out.
+func openOutboxAnyhow(dir string, gateway wire.ID, now func() time.Time) *Outbox {
+	o, err := OpenOutbox(dir, gateway, now)
+	if err != nil {
+		return &Outbox{dir: dir, gateway: gateway, now: now, folded: math.MaxUint64, added: make(chan struct{}, 1), failed: errors.Join(ErrOutboxFull, err)}
+	}
+	return o
+}
+
+// Recover opens an outbox again that failed, by what is on the disk. One that works stays
+// as it is.
+func (o *Outbox) Recover() error {
+	o.mu.Lock()
+	failed := o.failed
+	o.mu.Unlock()
+	if failed == nil {
+		return nil
+	}
+	next, err := OpenOutbox(o.dir, o.gateway, o.now)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	old := o.journal
+	o.journal, o.boot, o.first, o.k, o.prev = next.journal, next.boot, next.first, next.k, next.prev
+	o.state, o.synced, o.dirty, o.failed = next.state, next.synced, next.dirty, nil
+	if old != nil {
+		_ = old.Close() // it failed before, and what it wrote was read
+	}
+	return nil
+}
+
 func (o *Outbox) readState() error {
 	body, err := os.ReadFile(o.stateFile())
 	if errors.Is(err, os.ErrNotExist) {

@@ -46,6 +46,14 @@ func (s *status) set(fault, why string) (changed bool) {
 	return before != why
 }
 
+// has reports whether there is a fault.
+func (s *status) has(fault string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, is := s.faults[fault]
+	return is
+}
+
 func textOf(err error) string {
 	if err == nil {
 		return ""
