@@ -65,7 +65,7 @@ func (s *Set) paths(service, text string) string {
 		if err != nil {
 			continue // Load has refused it
 		}
-		at := regexp.MustCompile(`(^|=)` + regexp.QuoteMeta(m.path) + `($|/)`)
+		at := regexp.MustCompile(`(^|[=@])` + regexp.QuoteMeta(m.path) + `($|/)`)
 		text = at.ReplaceAllString(text, "${1}"+strings.ReplaceAll(s.place(m), "$", "$$")+"$2")
 	}
 	return text

@@ -129,6 +129,7 @@ volumes: {store: }
 	assert.NotEqual(t, at, s.here("a", "0.0.0.0:4222"))
 	assert.Equal(t, "an1:4222 10.0.0.1:4222", s.here("a", "an1:4222 10.0.0.1:4222"))
 	assert.Equal(t, "--dir="+s.Dir+"/store/x", s.here("n1", "--dir=/store/x"))
+	assert.Equal(t, "@"+s.Dir+"/store/code", s.here("n1", "@/store/code"))
 	assert.Equal(t, "/stores", s.here("n1", "/stores"))
 	assert.Equal(t, "/store", s.here("a", "/store"), "it does not mount it")
 	s.FreePorts = false

@@ -22,6 +22,8 @@ import (
 
 	"gatehouse/cmd/gatehouse/client"
 	"gatehouse/deploy"
+	"gatehouse/gateways/httpapi"
+	"gatehouse/gateways/simulated"
 )
 
 // A theSet is the services of the compose file as processes, with the owner of an
@@ -129,6 +131,7 @@ func TestTheSetRunsAsProcesses(t *testing.T) {
 	s.done(s.a, "RegisterPerson", `{"person":"bo","name":"Bo"}`)
 
 	s.gateway()
+	s.box()
 	s.applied()
 
 	require.NoError(t, s.Down(t.Context(), "gatehouse-a"))
@@ -189,6 +192,28 @@ func (s *theSet) gateway() {
 
 	s.done(s.a, "RetireGateway", `{"gateway":"lobby","reason":"stolen"}`)
 	assert.Eventually(s.t, conn.IsClosed, patience, 50*time.Millisecond, "it is cut off")
+}
+
+// box gives the set's gateway its code, and shows a strange card at its door.
+func (s *theSet) box() {
+	s.t.Helper()
+	answer, err := s.a.Command(s.t.Context(), "RegisterGateway", []byte(`{"gateway":"cabinet","site":"north"}`), "", nil)
+	require.NoError(s.t, err)
+	var registered httpapi.CommandResult
+	require.NoError(s.t, json.Unmarshal(answer, &registered))
+	s.done(s.b, "AssignDoorToGateway", `{"gateway":"cabinet","door":"gate"}`)
+	require.NoError(s.t, writeWhole(filepath.Join(s.Dir, "gateway-data", "code"), []byte(registered.Codes[0].Code+"\n"), 0o600))
+	require.Eventually(s.t, func() bool {
+		resp, err := http.Get("http://" + s.Address("gateway", "8090") + "/readyz")
+		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+	}, patience, 20*time.Millisecond)
+	player, err := simulated.Dial(s.t.Context(), s.Address("gateway", "7070"))
+	require.NoError(s.t, err)
+	defer player.Close()
+	require.Eventually(s.t, func() bool {
+		a, err := player.Play(s.t.Context(), simulated.Act{Door: "gate", Show: "4711", Await: "1s"})
+		return err == nil && a.Command == "refuse"
+	}, patience, time.Millisecond)
 }
 
 // applied changes the streams as the operator does, and sees that there is nothing to

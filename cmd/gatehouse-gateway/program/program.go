@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,7 +31,7 @@ import (
 type Options struct {
 	Dir    string   `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. One gateway alone may use it."`
 	File   string   `type:"path" placeholder:"FILE" help:"File with its doors and drivers. Default: gateway.json in the folder."`
-	Enroll string   `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it. Makes the identity of the gateway."`
+	Enroll string   `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it; the file is waited for. Makes the identity of the gateway."`
 	URL    string   `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"Where the service is; for --enroll alone."`
 	NATS   []string `name:"nats-url" env:"GATEHOUSE_GATEWAY_NATS_URL" placeholder:"URL" help:"Address of NATS, in place of those that the service told when the gateway enrolled, as tls://gatehouse.example.com:4222; may be given several times."`
 	CA     string   `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the certificates of the service and of NATS (PEM), where it is not one that this machine knows; for --enroll alone."`
@@ -155,9 +156,12 @@ func (o *Options) identity(ctx context.Context, log *slog.Logger) (*identity.Ide
 	if o.Enroll == "" {
 		return identity.Open(o.Dir)
 	}
-	code, err := argument(o.Enroll)
+	code, err := o.code(ctx, log)
 	if err != nil {
 		return nil, err
+	}
+	if code == "" {
+		return identity.Open(o.Dir)
 	}
 	if o.URL == "" {
 		return nil, errors.New("--enroll needs --url, the address of the service")
@@ -169,16 +173,34 @@ func (o *Options) identity(ctx context.Context, log *slog.Logger) (*identity.Ide
 	return who, err
 }
 
-// argument is the value of a flag, or of the file that it names behind @.
-func argument(value string) (string, error) {
-	if value == "" || value[0] != '@' {
-		return value, nil
+// codePause is how often a file with a code is looked for.
+const codePause = 500 * time.Millisecond
+
+// code is the code of the flag, or of the file that it names behind @. The file is waited
+// for, as a box may start before its gateway is registered; a gateway that has an identity
+// needs none, and the code is empty.
+func (o *Options) code(ctx context.Context, log *slog.Logger) (string, error) {
+	path, file := strings.CutPrefix(o.Enroll, "@")
+	if !file {
+		return o.Enroll, nil
 	}
-	body, err := os.ReadFile(value[1:])
-	if err != nil {
-		return "", err
+	for told := false; ; told = true {
+		body, err := os.ReadFile(path)
+		if !errors.Is(err, os.ErrNotExist) {
+			return strings.TrimSpace(string(body)), err
+		}
+		if _, err := identity.Open(o.Dir); err == nil {
+			return "", nil
+		}
+		if !told {
+			log.Info("the gateway waits for a file with its code, which gatehouse do RegisterGateway gives", "file", path)
+		}
+		select {
+		case <-time.After(codePause):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
-	return string(body), nil
 }
 
 // offer serves health and metrics until stop is called.
