@@ -135,7 +135,9 @@ func (a answered) record(method wire.Method) *wire.Activity {
 // timed notes how well the time of a record is known. Milliseconds are all that a clock
 // over a network is good for.
 func timed(r *wire.Activity, now reading) {
-	r.At = r.At.Truncate(time.Millisecond)
+	if now.source != wire.ClockGiven {
+		r.At = r.At.Truncate(time.Millisecond)
+	}
 	r.Clock = now.source
 	r.ClockErrorMS = uint32(min((now.err+999_999)/1_000_000, 1<<31))
 }
