@@ -73,7 +73,10 @@ func TestADeviceThatDecidesEnforcesWhatWasReadBack(t *testing.T) {
 	table := g.follow(wire.NewSiteTable("acme", "north"))
 	commit := at(t, b.first.execute(b.request(&domain.DisableDoor{Door: "gate"})).Position)
 	held := table.Head().N
-	table = g.follow(table)
+	require.Eventually(t, func() bool { // until the commit is published
+		table = g.follow(table)
+		return table.Head().N == commit.N
+	}, time.Minute, 5*time.Millisecond)
 	ask := leaseFor(table)
 	ask.DeviceN, ask.ClockErrorMS = held, 7
 	require.Eventually(t, func() bool { _, _, err := g.ask(ask); return err == nil }, time.Minute, 10*time.Millisecond)
