@@ -253,3 +253,29 @@ func TestWithoutTheKeyOnTheDiskNoCardOpensAfterAStartWhileCutOff(t *testing.T) {
 	require.Eventually(t, func() bool { return g.device.did(driver.Refuse) == 1 }, time.Minute, time.Millisecond)
 	assert.Contains(t, g.Status(t.Context()).Faults, "tag_key")
 }
+
+func TestACodeThatOpensOnceOpensNothingWhileItsUsesAreNotKnown(t *testing.T) {
+	b := newBed(t)
+	digits := b.pin("once", 1)
+	g := b.gateway()
+	g.current(t)
+	g.device.enter(digits)
+	b.waitRecords(1, wire.AccessGranted)
+	require.Eventually(t, func() bool { return g.outbox.Waiting() == 0 }, time.Minute, time.Millisecond)
+	g.stop()
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, "local.json"), []byte("{"), 0o600))
+	require.NoError(t, os.RemoveAll(filepath.Join(b.dir, "outbox"))) // and with it the records
+	b.stop()
+	g = b.gateway()
+	g.device.enter(digits)
+	require.Eventually(t, func() bool { return g.device.did(driver.Refuse) == 1 }, time.Minute, time.Millisecond)
+	g.device.show("123456") // others are served
+	require.Eventually(t, func() bool { return g.device.did(driver.Release) == 1 }, time.Minute, time.Millisecond)
+	g.stop()
+	b.serve()
+	g = b.gateway()
+	g.current(t)
+	g.device.enter(digits)
+	require.Eventually(t, func() bool { return g.device.did(driver.Refuse) == 1 }, time.Minute, time.Millisecond)
+	assert.Zero(t, g.device.did(driver.Release))
+}

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -107,6 +108,22 @@ func newEngine(g *Gateway) (*engine, error) {
 		e.decider.fire[""] = e.decider.fire[""] || s.FireAround
 	}
 	return e, nil
+}
+
+// takeOver takes a local state that was made of the service's records up to an end. The
+// records here behind that are folded into it.
+func (e *engine) takeOver(ctx context.Context, past *localState, end wire.RecordsEnd) error {
+	var failed error
+	stopped := e.exec(ctx, func() {
+		past.Folded = max(past.Folded, end.K)
+		failed = e.g.outbox.Each(end.K+1, past.fold)
+		if failed == nil {
+			past.Doors, past.Whole = e.local.Doors, true
+			e.local, e.decider.local = past, past
+			failed = e.save()
+		}
+	})
+	return errors.Join(stopped, failed)
 }
 
 // run serves the doors until the context ends.
@@ -246,8 +263,11 @@ func (e *engine) done(r result) {
 func (e *engine) observed(d *doorState, a *wire.Activity, now reading) {
 	a.Door = d.id
 	timed(a, now)
-	if a.Type == wire.AccessTaken {
+	switch a.Type {
+	case wire.AccessTaken:
 		a.Local = encodePassage(e.passed(d, a))
+	case wire.AccessNotTaken:
+		delete(e.letsIn, a.Of)
 	}
 	e.append(a, false)
 	e.g.metrics.observed(a)

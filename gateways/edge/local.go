@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 
 	"gatehouse/domain/unlock"
@@ -48,9 +49,10 @@ type localState struct {
 	FirstIn map[wire.ID]unlock.Instant     `json:"first_in,omitempty"`
 	Locked  map[string]unlock.Instant      `json:"locked,omitempty"` // keypads whose lock-out is on record, with its end
 	Doors   map[wire.ID]json.RawMessage    `json:"doors,omitempty"`  // states of the door machines
-	// Inherited says that the records of a box before this one are in it.
-	Inherited bool               `json:"inherited,omitempty"`
-	areas     map[wire.ID]uint32 // people in each area, from Last
+	// Whole says that every record of this gateway is in it. Until then a credential whose
+	// uses are counted opens nothing.
+	Whole bool               `json:"whole,omitempty"`
+	areas map[wire.ID]uint32 // people in each area, from Last
 }
 
 // whence is how a person last passed the border of an area.
@@ -118,8 +120,8 @@ func (l *localState) fold(a *wire.Activity) error {
 		return nil
 	}
 	l.Folded = a.K
-	if len(a.Local) == 0 {
-		return nil
+	if len(a.Local) == 0 || a.Type == wire.RecordsGap {
+		return nil // what a gap tells is no passage
 	}
 	var p passage
 	if err := json.Unmarshal(a.Local, &p); err != nil {
@@ -203,6 +205,9 @@ func (l *localState) of(door *unlock.Door, side unlock.Side, credential *unlock.
 	if credential != nil {
 		local.Uses = l.Uses[wire.ID(credential.ID)]
 	}
+	if credential != nil && credential.MaxUses > 0 && !l.Whole {
+		local.Uses = math.MaxUint32
+	}
 	in := wire.ID(door.AreaIn)
 	if side != unlock.Out {
 		local.Occupancy = l.areas[in]
@@ -219,28 +224,4 @@ func (l *localState) settle(t *unlock.Table) {
 		_, ok := t.Row(unlock.Key{Kind: unlock.KindCredential, ID: string(id)})
 		return !ok
 	})
-}
-
-// inherit takes over what another box left, where this one knows nothing.
-func (l *localState) inherit(past *localState) {
-	if l.Inherited {
-		return
-	}
-	l.Inherited = true
-	for id, n := range past.Uses {
-		l.Uses[id] += n
-	}
-	for id, at := range past.FirstIn {
-		l.FirstIn[id] = max(l.FirstIn[id], at)
-	}
-	for id, k := range past.Keypads {
-		if _, ok := l.Keypads[id]; !ok {
-			l.Keypads[id] = k
-		}
-	}
-	for area, people := range past.Last {
-		for person, w := range people {
-			l.cross(area, person, w)
-		}
-	}
 }

@@ -44,6 +44,8 @@ type Outbox struct {
 	gateway wire.ID
 	now     func() time.Time
 
+	writing sync.Mutex // of the state, without mu
+
 	mu      sync.Mutex // guards the fields below
 	journal *journal.Journal
 	boot    uint64
@@ -222,6 +224,20 @@ func (o *Outbox) Resume(end wire.RecordsEnd) error {
 	return o.renumber(end)
 }
 
+// Confirm notes that the service has stored the records up to an end, if those here go on
+// there. It reports whether they do.
+func (o *Outbox) Confirm(end wire.RecordsEnd) (follows bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed != nil {
+		return false, o.failed
+	}
+	if follows, err = o.follows(end); err != nil || !follows {
+		return false, err
+	}
+	return true, o.ack(end)
+}
+
 // follows reports whether the records here go on where those of the service end.
 func (o *Outbox) follows(end wire.RecordsEnd) (is bool, err error) {
 	if end.K == o.k {
@@ -297,13 +313,28 @@ func (o *Outbox) ack(end wire.RecordsEnd) error {
 		return nil
 	}
 	o.state.K, o.state.Hash = end.K, end.Prev
-	// A disk that is too full for the state gets room by what is dropped.
-	err := o.writeState()
+	// No decision waits for this write. A disk that is too full for it gets room by what is
+	// dropped.
+	o.mu.Unlock()
+	err := o.writeLatest()
+	o.mu.Lock()
 	return errors.Join(err, o.journal.Drop(min(end.K, o.folded)+1))
 }
 
-func (o *Outbox) writeState() error {
-	body, err := json.Marshal(o.state)
+// writeLatest writes the state as it is when its turn comes.
+func (o *Outbox) writeLatest() error {
+	o.writing.Lock()
+	defer o.writing.Unlock()
+	o.mu.Lock()
+	state := o.state
+	o.mu.Unlock()
+	return o.writeFile(state)
+}
+
+func (o *Outbox) writeState() error { return o.writeFile(o.state) }
+
+func (o *Outbox) writeFile(state outboxState) error {
+	body, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
@@ -346,13 +377,6 @@ func (o *Outbox) Confirmed() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.state.K
-}
-
-// Known reports whether the service had records of this box before, or may have had.
-func (o *Outbox) Known() bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.state.K > 0 || o.state.Lost
 }
 
 // Waiting is how many records the service has not confirmed.

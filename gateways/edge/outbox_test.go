@@ -364,7 +364,6 @@ func TestADamagedStateOfTheOutboxCostsNoRecord(t *testing.T) {
 	o, err := OpenOutbox(dir, "gw", clockAtNoon)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = o.Close() })
-	assert.True(t, o.Known(), "it is no new box")
 	o.write(t, "2")
 	s.drain(o)
 	assert.Equal(t, []string{"0", "1", "2"}, s.sources())

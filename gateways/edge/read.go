@@ -33,7 +33,11 @@ func (e *engine) read(d *doorState, now reading, ev driver.Event) {
 	ask.Second = second
 	if first := d.first; first != nil && first.answer.ask.Side == ask.Side {
 		d.first = nil
-		if shown := ask.Tag; shown != (unlock.Tag{}) && shown != first.answer.ask.Tag {
+		switch shown := ask.Tag; shown {
+		case unlock.Tag{}: // it is no second factor: the first attempt is over
+			e.decided(d, first.answer, first.method, first.event.Source)
+		case first.answer.ask.Tag: // the same card once more
+		default:
 			ask, ev.Method = first.answer.ask, first.method
 			ask.Second = shown
 		}

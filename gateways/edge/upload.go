@@ -113,51 +113,62 @@ func (g *Gateway) uploadAll(ctx context.Context, nc *nats.Conn) (time.Duration, 
 	}
 }
 
-// resume takes where the records end at the service, on a new connection. A box that takes
-// the place of another gets the local state from its records first.
+// resume takes where the records end at the service, on a new connection. A box that does
+// not have the whole local state gets it from its records there.
 func (g *Gateway) resume(ctx context.Context, nc *nats.Conn, end wire.RecordsEnd) error {
-	if end.K > 0 && !g.outbox.Known() {
-		if err := g.inherit(ctx, nc); err != nil {
-			return err
-		}
-	}
 	if err := g.resumeAt(ctx, end); err != nil {
 		return err
+	}
+	whole := true
+	if err := g.engine.exec(ctx, func() { whole = g.engine.local.Whole }); err != nil {
+		return err
+	}
+	if !whole {
+		if err := g.inherit(ctx, nc, end); err != nil {
+			return err
+		}
 	}
 	signal(g.resumed)
 	return nil
 }
 
-// resumeAt takes where the records end at the service. The engine waits meanwhile, as its
-// records may get other counters.
+// resumeAt takes where the records end at the service. Where those here do not follow, the
+// engine waits until they have their place.
 func (g *Gateway) resumeAt(ctx context.Context, end wire.RecordsEnd) error {
-	var err error
-	stopped := g.engine.exec(ctx, func() {
-		if err = g.outbox.Resume(end); err == nil {
-			g.engine.local.Folded = g.outbox.Last() // what is here is folded, whatever its counter
-		}
-	})
+	follows, err := g.outbox.Confirm(end)
+	if err == nil && !follows {
+		stopped := g.engine.exec(ctx, func() {
+			if err = g.outbox.Resume(end); err == nil {
+				g.engine.local.Folded = g.outbox.Last() // what is here is folded, whatever its counter
+			}
+		})
+		err = errors.Join(stopped, err)
+	}
 	if is := errors.Is(err, ErrCloned); is || err == nil {
 		g.status.cloned(is)
 		if g.clone.Store(is); is {
 			g.clock.drop() // of two boxes with one identity, one serves
 		}
 	}
-	return errors.Join(stopped, err)
+	return err
 }
 
-// inherit folds the records that the service has into the local state.
-func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn) error {
+// inherit makes the local state from the records that the service has up to an end, and
+// from those behind them here.
+func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn, end wire.RecordsEnd) error {
 	past := newLocal()
 	a := &wire.Ask{Type: wire.AskHistory}
 	for range maxPages {
+		if end.K == 0 {
+			return g.engine.takeOver(ctx, past, end)
+		}
 		_, answer, lines, err := g.request(ctx, nc, a, nil)
 		if err != nil {
 			return err
 		}
 		for _, line := range lines {
 			r, err := wire.DecodeActivity(line)
-			if err == nil {
+			if err == nil && r.K <= end.K {
 				err = past.fold(r)
 			}
 			if err != nil {
@@ -165,7 +176,7 @@ func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn) error {
 			}
 		}
 		if answer.Page == "" {
-			return g.engine.exec(ctx, func() { g.engine.local.inherit(past) })
+			return g.engine.takeOver(ctx, past, end)
 		}
 		a.Page = answer.Page
 		if err := g.pages.Wait(ctx); err != nil {
