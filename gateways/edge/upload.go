@@ -153,8 +153,8 @@ func (g *Gateway) resumeAt(ctx context.Context, end wire.RecordsEnd) error {
 	return err
 }
 
-// inherit makes the local state from the records that the service has up to an end, and
-// from those behind them here.
+// inherit makes the local state from records: those of the service up to an end, and
+// those behind them here.
 func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn, end wire.RecordsEnd) error {
 	past := newLocal()
 	a := &wire.Ask{Type: wire.AskHistory}
