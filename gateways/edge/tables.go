@@ -31,8 +31,9 @@ const (
 )
 
 // compactAfter is how many bytes of deltas are written before a new base takes their
-// place. They are at least twice those of the base.
-const compactAfter = 4 << 20
+// place. They are at least those of the base, so that a start never reads much more than
+// that.
+const compactAfter = 1 << 20
 
 // errOlder says that a table was refused because a later one has been decided by.
 var errOlder = errors.New("a later table has been in force here")
@@ -110,7 +111,7 @@ func (t *tables) load(c *candidate, frame []byte, vouch *wire.PermissionDelta) (
 		if err == nil && whole && vouch != nil && !c.table.Vouch(vouch) {
 			err = fmt.Errorf("%w: %w", wire.ErrPermissions, wire.ErrUnsigned)
 		}
-		return nil, err
+		return vouch, err
 	case frameDelta:
 		t.deltas += len(frame)
 		return nil, c.takeDelta(body)
@@ -285,7 +286,7 @@ func (t *tables) replace(frames [][]byte) error {
 
 // compact writes the table as a base when its deltas have become much.
 func (t *tables) compact() error {
-	if t.deltas < compactAfter || t.deltas < 2*t.base {
+	if t.deltas < compactAfter || t.deltas < t.base {
 		return nil
 	}
 	return t.rewrite(t.signed)

@@ -2,7 +2,9 @@ package edge
 
 import (
 	"crypto/ed25519"
+	"encoding/binary"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -134,6 +136,41 @@ func TestABaseTakesThePlaceOfTheStoredTable(t *testing.T) {
 	require.NoError(t, c.take(first))
 	require.ErrorIs(t, b.adopt(c), errOlder)
 	assert.Equal(t, l.head, b.head())
+}
+
+// A table is written anew when its changes have become as much as its base. The base of
+// many people has several parts.
+func TestATableThatWasWrittenAnewIsReadAsItWas(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "table")
+	l := newLedger(t)
+	rows := site(t)
+	random := rand.New(rand.NewPCG(1, 0))
+	for range 12_000 {
+		c := &unlock.Credential{ID: fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()), Kind: unlock.Card, Person: "kim", State: unlock.CredentialActive}
+		binary.BigEndian.PutUint64(c.Tag[:], random.Uint64())
+		binary.BigEndian.PutUint64(c.Tag[8:], random.Uint64())
+		rows = append(rows, c)
+	}
+	next, err := l.table.Apply(wire.PermissionHead{Epoch: 1, N: 1, At: noon}.Delta(append(rows, person("kim", unlock.PersonActive)...), nil))
+	require.NoError(t, err)
+	l.table, l.head = next, wire.PermissionHead{Epoch: 1, N: 1, At: noon, Digest: next.Digest()}
+	a, err := openTestTables(t, dir, wire.Position{})
+	require.NoError(t, err)
+	c := a.begin()
+	for _, m := range l.base() {
+		require.NoError(t, c.take(m))
+	}
+	require.NoError(t, a.adopt(c))
+	require.NoError(t, a.takes(t, l.commit(1, 2, person("lee", unlock.PersonActive)...)))
+	a.deltas = max(a.base, compactAfter)
+	require.NoError(t, a.compact())
+	require.Zero(t, a.deltas)
+	require.Greater(t, a.next, uint64(3), "several parts")
+	require.NoError(t, a.close())
+	b, err := openTestTables(t, dir, wire.Position{Epoch: 1, N: 2})
+	require.NoError(t, err)
+	assert.Equal(t, l.head, b.head())
+	require.NoError(t, b.takes(t, l.commit(1, 3, person("lee", unlock.PersonSuspended)...)))
 }
 
 func TestATableThatIsNotSignedIsNotDecidedBy(t *testing.T) {

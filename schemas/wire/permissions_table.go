@@ -1,13 +1,9 @@
 package wire
 
 import (
-	"bufio"
-	"bytes"
 	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"gatehouse/domain/unlock"
@@ -257,38 +253,4 @@ func (b *BaseReader) SiteTable(org, site ID, key ed25519.PublicKey) (*SiteTable,
 	whole.Signature = head.Signature
 	t.key, t.signed, t.last = key, whole.SignedBy(key), whole
 	return t, nil
-}
-
-func readBase(z io.Reader) (head baseHeader, rows []unlock.Row, err error) {
-	r := bufio.NewReaderSize(z, RowBounds.Size)
-	for first := true; ; first = false {
-		line, err := r.ReadSlice('\n')
-		if errors.Is(err, io.EOF) && len(line) == 0 && !first {
-			break
-		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			err = &BoundError{"bytes in one row", RowBounds.Size}
-		}
-		if err != nil {
-			return head, nil, fmt.Errorf("it ends within a line: %w", err)
-		}
-		if err := RowBounds.Check(line); err != nil {
-			return head, nil, err
-		}
-		if first {
-			if err := json.Unmarshal(line, &head); err != nil {
-				return head, nil, err
-			}
-			continue
-		}
-		row, err := unlock.DecodeExact(bytes.TrimSuffix(line, []byte{'\n'}))
-		if err != nil {
-			return head, nil, err
-		}
-		rows = append(rows, row)
-	}
-	if len(rows) != head.Rows {
-		return head, nil, fmt.Errorf("it has %d rows, not %d", len(rows), head.Rows)
-	}
-	return head, rows, nil
 }
