@@ -2,10 +2,11 @@ package edge
 
 import (
 	"errors"
+	"time"
+
 	"gatehouse/domain/unlock"
 	"gatehouse/gateways/edge/door"
 	"gatehouse/schemas/wire"
-	"time"
 )
 
 // look does what time has made due.

@@ -103,9 +103,8 @@ func (e *engine) unlockRemotely(o *wire.Order, answer func(wire.Outcome, wire.Re
 		ask.Person = unlock.IDOf(string(o.Person))
 	}
 	a := e.decider.decide(question{view: e.present(), older: e.older(), now: now, door: o.Door, ask: ask})
-	if code := a.atDoorAlone(); o.Grant == "" && code == unlock.NoCode && !a.Allowed {
-		// By a role: the door alone decides.
-		a.Allowed, a.Code, a.Failed = true, unlock.AllowCommand, 0
+	if o.Grant == "" {
+		a = e.decider.byRole(a)
 	}
 	r := a.record(wire.MethodRemote)
 	r.Order, r.Person, r.Credential, r.Method = o.ID, o.Person, "", wire.MethodRemote
@@ -117,7 +116,7 @@ func (e *engine) unlockRemotely(o *wire.Order, answer func(wire.Outcome, wire.Re
 	case !kept && !e.g.cfg.Policy.OpenUnrecorded:
 		return "deny_unrecorded"
 	}
-	released := false
+	released, refused := false, false
 	d.reply[r.K] = func(err error) {
 		if outcome, code, known := confirmed(err); known {
 			answer(outcome, code)
@@ -129,13 +128,18 @@ func (e *engine) unlockRemotely(o *wire.Order, answer func(wire.Outcome, wire.Re
 			e.command(d, *c)
 		}
 		if effect.Record != nil {
+			refused = refused || effect.Record.Type == wire.AccessNotTaken && effect.Record.Of == r.K
 			e.observed(d, effect.Record, now)
 		}
 	}
 	e.keepState(d)
-	if !released { // it stands open already, or the machine refuses: nothing has to be done
-		delete(d.reply, r.K)
-		answer(wire.Executed, "")
+	if released {
+		return ""
 	}
+	delete(d.reply, r.K)
+	if refused { // a lockdown of which the machine was told
+		return wire.RefusalCode(unlock.DenyLockdown.String())
+	}
+	answer(wire.Executed, "") // it is open to anybody already
 	return ""
 }

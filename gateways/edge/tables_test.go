@@ -270,6 +270,17 @@ func TestUntilANewEpochIsAcceptedBothTablesMustAllow(t *testing.T) {
 	}
 	ask := unlock.Request{Side: unlock.In, Credential: unlock.IDOf("key-kim")}
 	assert.True(t, d.decide(question{view: old, now: c.now(), door: "gate", ask: ask}).Allowed)
+
+	// An order by a role has no grant: the door alone decides, by both tables too.
+	l.commit(2, 10, &unlock.Door{ID: "gate", Gateway: "cabinet"})
+	disabled := &view{table: l.table, head: l.head}
+	order := unlock.Request{Side: unlock.In, Command: unlock.CommandRemoteUnlock}
+	for _, both := range [][2]*view{{old, disabled}, {disabled, old}} {
+		a := d.byRole(d.decide(question{view: both[0], older: both[1], now: c.now(), door: "gate", ask: order}))
+		assert.False(t, a.Allowed)
+		assert.Equal(t, unlock.DenyPointDisabled, a.Code)
+	}
+	assert.True(t, d.byRole(d.decide(question{view: old, older: restored, now: c.now(), door: "gate", ask: order})).Allowed)
 }
 
 // The disk is full in the middle of a change, which is told again when there is room.

@@ -9,8 +9,8 @@
 // public half. So a gateway that is switched off at any step enrols by the same code when
 // it starts again, and an old identity is good until the new one is.
 //
-// Whoever reads these files can be the gateway: they are readable by their owner alone,
-// and [Open] takes no others.
+// A reader of these files can be the gateway: they are readable by their owner alone, and
+// [Open] takes no others.
 package identity
 
 import (
