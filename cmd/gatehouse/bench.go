@@ -1,11 +1,9 @@
 package main
 
 import (
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -57,11 +55,13 @@ func (c *benchPropagationCmd) Run(w *world) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	service, stop, err := c.open(w, dir)
+	s, err := startTemporary(w, "bench", serviceConfig{Listen: "127.0.0.1:0", Now: w.now})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, s.end()) }()
+	service := propagation.Service{Client: newClient(s.URL, s.org.Token, string(s.org.Org), propagation.Site), Org: wire.ID(s.org.Org), BareDir: filepath.Join(s.dir, "bare"),
+		NATSURL: s.embedded.Server().ClientURL(), LogKey: s.logKey.Public().(ed25519.PublicKey), Dir: dir}
 	if err := service.Prepare(w.ctx); err != nil {
 		return err
 	}
@@ -87,38 +87,4 @@ func (c *benchPropagationCmd) Run(w *world) (err error) {
 		}
 	}
 	return nil
-}
-
-// open starts the service. The function that it returns ends it and removes its directory.
-func (c *benchPropagationCmd) open(w *world, gateways string) (_ *propagation.Service, _ func() error, err error) {
-	dir, err := os.MkdirTemp("", "gatehouse-bench-")
-	if err != nil {
-		return nil, nil, err
-	}
-	var s *service
-	stop := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		var err error
-		if s != nil {
-			err = s.Stop(ctx)
-		}
-		return errors.Join(err, os.RemoveAll(dir))
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, stop())
-		}
-	}()
-	s, err = startService(w.ctx, serviceConfig{Data: dir, Listen: "127.0.0.1:0", NATS: natsConfig{Replicas: 1, Listen: "127.0.0.1:0"},
-		Now: w.now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelError}))})
-	if err != nil {
-		return nil, nil, err
-	}
-	org, err := makeDemoOrg(w.ctx, s)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &propagation.Service{Client: newClient(s.URL, org.Token, string(org.Org), propagation.Site), Org: wire.ID(org.Org), BareDir: filepath.Join(dir, "bare"),
-		NATSURL: s.embedded.Server().ClientURL(), LogKey: s.logKey.Public().(ed25519.PublicKey), Dir: gateways}, stop, nil
 }

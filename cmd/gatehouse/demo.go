@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -100,39 +96,18 @@ func tellSummary(w *world, d *demo.Demo) error {
 // open starts a service on a directory of its own, creates the org, and opens the
 // demo on it. The function that it returns ends the service and removes the directory.
 func (c *demoCmd) open(w *world, d *demo.Demo) (_ func() error, err error) {
-	dir, err := os.MkdirTemp("", "gatehouse-demo-")
+	s, err := startTemporary(w, "demo", serviceConfig{Listen: c.Listen, Now: d.Now, Wall: time.Now}) // the feed tells what happens
 	if err != nil {
 		return nil, err
-	}
-	var s *service
-	stop := func() error {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		var err error
-		if s != nil {
-			err = s.Stop(ctx)
-		}
-		return errors.Join(err, os.RemoveAll(dir))
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, stop())
+			err = errors.Join(err, s.end())
 		}
 	}()
-	key := make([]byte, 32) // nobody's: it ends with the process
-	rand.Read(key)          // it never fails: the program ends instead
-	s, err = startService(w.ctx, serviceConfig{Data: filepath.Join(dir, "data"), Listen: c.Listen, NATS: natsConfig{Replicas: 1, Listen: "127.0.0.1:0"},
-		VaultKey: base64.StdEncoding.EncodeToString(key), Now: d.Now, Wall: time.Now, Log: slog.New(slog.NewTextHandler(w.stderr, &slog.HandlerOptions{Level: slog.LevelError}))}) // the feed tells the rest
-	if err != nil {
-		return nil, err
-	}
-	org, err := makeDemoOrg(w.ctx, s)
-	if err != nil {
-		return nil, err
-	}
 	w.say("The API is at %s until the demo ends; its owner's token lets you look around:\n\n  export GATEHOUSE_URL=%s GATEHOUSE_ORG=%s GATEHOUSE_SITE=%s GATEHOUSE_TOKEN=%s\n",
-		s.URL, s.URL, demo.Org, demo.Site, org.Token)
-	return stop, d.Open(w.ctx, demo.Service{Store: s.Store, Permissions: s.Permissions, Failed: s.Failed, Gateways: s.demoGateways(w.program, dir, org.Token)})
+		s.URL, s.URL, demo.Org, demo.Site, s.org.Token)
+	return s.end, d.Open(w.ctx, demo.Service{Store: s.Store, Permissions: s.Permissions, Failed: s.Failed, Gateways: s.demoGateways(w.program, s.dir, s.org.Token)})
 }
 
 // demoGateways lets the demo start lock gateways, and see what they enforce.
