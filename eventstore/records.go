@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"gatehouse/domain"
+	"gatehouse/failpoint"
 	"gatehouse/schemas"
 	"gatehouse/schemas/wire"
 )
@@ -50,6 +51,7 @@ func (s *Store) TakeRecords(ctx context.Context, org, site, gateway domain.ID, b
 		if err != nil || len(rest) == 0 {
 			return w.end(), err
 		}
+		failpoint.Reached(failpoint.RecordsChecked)
 		err = w.append(ctx, rest, batch.Last.K, batch.LastHash)
 		if errors.Is(err, ErrNotSoleWriter) && ctx.Err() == nil {
 			continue // the same records by another connection, or those of a second box
@@ -57,6 +59,7 @@ func (s *Store) TakeRecords(ctx context.Context, org, site, gateway domain.ID, b
 		if err != nil {
 			return wire.RecordsEnd{}, fmt.Errorf("eventstore: take records %d to %d of gateway %s: %w", batch.First.K, batch.Last.K, gateway, err)
 		}
+		failpoint.Reached(failpoint.RecordsStored)
 		return wire.RecordsEnd{K: w.k, Boot: batch.Last.Boot, Prev: w.prev}, nil
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/eventstore"
+	"gatehouse/failpoint"
 	"gatehouse/gateways/receipts"
 	"gatehouse/projections/permissions"
 	"gatehouse/schemas/wire"
@@ -152,6 +153,7 @@ func (c *Control) answer(ctx context.Context, q *question) {
 		answer, lines = c.refuse(q, answer, err), nil
 	}
 	c.respond(q, answer, lines)
+	failpoint.Reached(failpoint.AskAnswered)
 	c.metrics.answered(q.ask.Type, answer.Error, time.Since(began))
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,13 +56,20 @@ func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	t.Parallel()
-	b := &bed{t: t, dir: t.TempDir()}
 	dir, err := os.MkdirTemp("", "gatehouse-edge-")
 	require.NoError(t, err)
 	// The server may still write a file when it says that it is shut.
 	t.Cleanup(func() {
 		assert.Eventually(t, func() bool { return os.RemoveAll(dir) == nil }, time.Minute, 10*time.Millisecond)
 	})
+	return bedIn(t, dir)
+}
+
+// bedIn makes a service of what a directory holds, or a new one there.
+func bedIn(t *testing.T, dir string) *bed {
+	t.Helper()
+	var err error
+	b := &bed{t: t, dir: t.TempDir(), key: keyIn(t, dir)}
 	b.embedded, err = natsserver.Start(natsserver.Config{Dir: dir, Listen: "127.0.0.1:0", Log: quiet()})
 	require.NoError(t, err)
 	t.Cleanup(b.embedded.Stop)
@@ -70,11 +78,31 @@ func newBed(t *testing.T) *bed {
 	b.vault, err = vault.Open(t.Context(), dir, master)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.vault.Close()) })
-	b.key, err = nkeys.CreateUser()
-	require.NoError(t, err)
 	b.serve()
-	b.house()
+	made := filepath.Join(dir, "made")
+	if _, err := os.Stat(made); err != nil {
+		b.house()
+		require.NoError(t, os.WriteFile(made, nil, 0o600))
+	}
 	return b
+}
+
+// keyIn is the key of the gateway of the service in a directory.
+func keyIn(t *testing.T, dir string) nkeys.KeyPair {
+	t.Helper()
+	path := filepath.Join(dir, "cabinet.seed")
+	seed, err := os.ReadFile(path)
+	if err == nil {
+		key, err := nkeys.FromSeed(seed)
+		require.NoError(t, err)
+		return key
+	}
+	key, err := nkeys.CreateUser()
+	require.NoError(t, err)
+	seed, err = key.Seed()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, seed, 0o600))
+	return key
 }
 
 // serve starts what answers gateways.

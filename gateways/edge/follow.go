@@ -163,7 +163,9 @@ func (l *follower) pages(ctx context.Context, a *wire.Ask, lost []wire.Lost) err
 				return err
 			}
 		}
-		if c.good() {
+		// A base may lie before a table that was in force here and was lost: what follows it
+		// comes first then.
+		if c.good() && l.g.tables.late(c.table.Head().Position()) == nil {
 			if err := l.adopt(c, lost); err != nil {
 				return err
 			}

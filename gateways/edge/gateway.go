@@ -78,6 +78,7 @@ type Gateway struct {
 	ctx     context.Context // of Run
 	cancel  context.CancelFunc
 	lock    *os.File
+	seen    wire.Position // of the table that was in force before the start
 	clock   *clock
 	tables  *tables
 	tags    *tags
@@ -135,7 +136,8 @@ func (g *Gateway) open() error {
 		g.cfg.Log.Error("what the gateway stored of its state cannot be read", "error", err)
 	}
 	g.clock = newClock(g.cfg.Clocks, s.Clock)
-	g.tables, err = openTables(g.path("table"), g.cfg.Org, g.cfg.Site, g.cfg.LogKey, wire.Position{Epoch: s.Epoch, N: s.N})
+	g.seen = wire.Position{Epoch: s.Epoch, N: s.N}
+	g.tables, err = openTables(g.path("table"), g.cfg.Org, g.cfg.Site, g.cfg.LogKey, g.seen)
 	if _, damaged := errors.AsType[*damagedTable](err); err != nil && !damaged {
 		return err
 	} else if damaged {
@@ -175,7 +177,7 @@ func (g *Gateway) readStored() (s stored, err error) {
 
 // store stores the state.
 func (g *Gateway) store() error {
-	head := g.tables.view.Load().position()
+	head := g.latest()
 	body, err := json.Marshal(stored{Clock: g.clock.state(), Epoch: head.Epoch, N: head.N})
 	if err == nil {
 		err = durable.Replace(g.path("state.json"), body)
@@ -186,20 +188,20 @@ func (g *Gateway) store() error {
 	return nil
 }
 
+// latest is the position of the latest table that was in force here. It outlives the table.
+func (g *Gateway) latest() wire.Position {
+	if v := g.tables.view.Load(); v != nil {
+		return v.head.Position()
+	}
+	return g.seen
+}
+
 // headOf is the head of the table; zero without one.
 func (v *view) headOf() wire.PermissionHead {
 	if v == nil {
 		return wire.PermissionHead{}
 	}
 	return v.head
-}
-
-// position is that of the table; zero without one.
-func (v *view) position() wire.Position {
-	if v == nil {
-		return wire.Position{}
-	}
-	return v.head.Position()
 }
 
 // Run serves the doors until the context ends: also without the service, by what is stored.

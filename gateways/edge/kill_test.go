@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,23 +22,27 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/domain"
+	"gatehouse/failpoint"
 	"gatehouse/gateways/driver"
 	"gatehouse/randomtest"
 	"gatehouse/schemas/wire"
 )
 
-// The environment of a gateway that the test kills.
+// The environment of a process that the test kills.
 const (
-	childDir  = "GATEHOUSE_TEST_GATEWAY_DIR"
-	childURL  = "GATEHOUSE_TEST_GATEWAY_URL"
-	childSeed = "GATEHOUSE_TEST_GATEWAY_SEED"
-	childRun  = "GATEHOUSE_TEST_GATEWAY_RUN"
+	childPlays = "GATEHOUSE_TEST_PLAYS" // gateway or service
+	childDir   = "GATEHOUSE_TEST_DIR"
+	childURL   = "GATEHOUSE_TEST_URL"
+	childSeed  = "GATEHOUSE_TEST_SEED"
+	childRun   = "GATEHOUSE_TEST_RUN"
+	childStep  = "GATEHOUSE_TEST_STEP" // behind which it ends
 )
 
 // TestMain plays a gateway where the environment says so.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := child(dir); err != nil {
+	dieBehind(failpoint.Step(os.Getenv(childStep)))
+	if os.Getenv(childPlays) == "gateway" {
+		if err := child(os.Getenv(childDir)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -44,10 +51,30 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// dieBehind ends this process when a step is behind it for the second time: what is
+// written at the start has been read by then.
+func dieBehind(step failpoint.Step) {
+	if step == "" {
+		return
+	}
+	var times atomic.Int32
+	least := int32(2)
+	if strings.HasPrefix(string(step), "journal.") {
+		least = 1 // a replacement is rare
+	}
+	failpoint.OnReached(func(reached failpoint.Step) {
+		if reached == step && times.Add(1) == least {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // no further step is reached
+		}
+	})
+}
+
 // busy shows a fob at once after the door has been released, or refused, and tells each.
 type busy struct {
 	run  string
 	done chan struct{}
+	tell func(source string) // strict: the record is durable before the door is told
 }
 
 // Run shows one fob after the other.
@@ -57,7 +84,7 @@ func (b *busy) Run(ctx context.Context, report func(driver.Event)) error {
 		report(driver.Event{Kind: driver.Read, Door: "gate", Method: wire.MethodFob, Shown: driver.Shown{Number: "123456"}, Source: source})
 		select {
 		case <-b.done:
-			fmt.Println(source) // strict: the record is durable before the door is told
+			b.tell(source)
 		case <-ctx.Done():
 			return nil
 		}
@@ -81,7 +108,7 @@ func child(dir string) error {
 	if err != nil {
 		return err
 	}
-	d := &busy{run: os.Getenv(childRun), done: make(chan struct{})}
+	d := &busy{run: os.Getenv(childRun), done: make(chan struct{}), tell: func(source string) { fmt.Println(source) }}
 	g, err := Open(childConfig(dir, os.Getenv(childURL), key, d))
 	if err != nil {
 		return err
@@ -102,42 +129,90 @@ func childConfig(dir, url string, key nkeys.KeyPair, d driver.Driver) Config {
 		}}
 }
 
+// plan lists the steps behind which a process is to be ended, round by round: each of
+// them, and between them moments of chance, which have no step.
+func plan(steps []failpoint.Step) (rounds []failpoint.Step) {
+	least := 0
+	if os.Getenv("GATEHOUSE_LONG") != "" {
+		least = 200
+	}
+	for len(rounds) < max(least, len(steps)+2) {
+		rounds = append(append(rounds, ""), steps...)
+	}
+	return rounds
+}
+
 // A gateway is killed again and again while people come, and while their access is taken
-// and given: every record that was durable arrives once and in order, and the table never
-// goes back.
+// and given: behind each step of a change of the table and of an upload, and at moments of
+// chance. Every record that was durable arrives once and in order, and the table never goes
+// back.
 func TestAGatewayThatIsKilledLosesAndRepeatsNothing(t *testing.T) {
 	b := newBed(t)
-	rounds := 6
-	if os.Getenv("GATEHOUSE_LONG") != "" {
-		rounds = 200
-	}
 	seed, err := b.key.Seed()
 	require.NoError(t, err)
 	random := rand.New(rand.NewPCG(randomtest.Seed(t, 1), 0))
-	told := map[string]bool{}
-	for round := range rounds {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childDir+"="+b.dir, childURL+"="+b.embedded.Server().ClientURL(), childSeed+"="+string(seed), fmt.Sprintf("%s=%d", childRun, round))
+	told, ended, suspended := map[string]bool{}, map[failpoint.Step]bool{}, false
+	for round, step := range plan(failpoint.Gateway) {
+		most := 1 + random.IntN(60)
+		if step != "" {
+			most = math.MaxInt // it ends by itself
+		}
+		if strings.HasPrefix(string(step), "journal.") {
+			for _, lost := range []string{"table", "table.new"} { // another one is put in their place
+				require.NoError(t, os.RemoveAll(filepath.Join(b.dir, lost)))
+			}
+		}
+		cmd := b.child("gateway", b.dir, step)
+		cmd.Env = append(cmd.Env, childURL+"="+b.embedded.Server().ClientURL(), childSeed+"="+string(seed), fmt.Sprintf("%s=%d", childRun, round))
 		out, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
-		lines, most := bufio.NewScanner(out), 1+random.IntN(60)
-		for n := 0; n < most && lines.Scan(); n++ {
+		lines, n := bufio.NewScanner(out), 0
+		for ; n < most && lines.Scan(); n++ {
 			told[strings.TrimSpace(lines.Text())] = true
-			if n == most/2 {
-				b.do([]any{&domain.SuspendPerson{Person: "kim"}, &domain.ReinstatePerson{Person: "kim"}}[round%2])
+			if n%20 == 10 {
+				if suspended = !suspended; suspended {
+					b.do(&domain.SuspendPerson{Person: "kim"})
+				} else {
+					b.do(&domain.ReinstatePerson{Person: "kim"})
+				}
 			}
 		}
-		require.NoError(t, cmd.Process.Kill())
+		if n < most {
+			ended[step] = true
+		}
+		_ = cmd.Process.Kill()
 		for lines.Scan() { // written before the end
 			told[strings.TrimSpace(lines.Text())] = true
 		}
 		_ = cmd.Wait()
 	}
-	delete(told, "")
+	for _, step := range failpoint.Gateway {
+		assert.True(t, ended[step], "nothing ended behind %s", step)
+	}
 	g := b.gateway()
 	g.current(t)
 	require.Eventually(t, func() bool { return g.outbox.Waiting() == 0 }, time.Minute, 5*time.Millisecond)
+	b.eachOnce(told)
+	_, err = os.Stat(filepath.Join(b.dir, "table.damaged"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// child makes a process of this test that plays a part in a directory and ends behind a
+// step.
+func (b *bed) child(plays, dir string, step failpoint.Step) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAServiceThatIsKilledLosesAndRepeatsNoRecord$")
+	cmd.Env = append(os.Environ(), childPlays+"="+plays, childDir+"="+dir, childStep+"="+string(step), "TMPDIR="+b.t.TempDir())
+	cmd.Stderr = b.t.Output()
+	return cmd
+}
+
+// eachOnce checks the stored records of the gateway: they are whole and in order, and what
+// the door was told is among them once. Their positions never go back.
+func (b *bed) eachOnce(told map[string]bool) {
+	t := b.t
+	t.Helper()
+	delete(told, "")
 	var k, n uint64
 	sources := map[string]int{}
 	damaged, err := b.store.Activity(t.Context(), "acme", "north", "cabinet", func(a *wire.Activity) error {
@@ -163,6 +238,4 @@ func TestAGatewayThatIsKilledLosesAndRepeatsNothing(t *testing.T) {
 	for source, times := range sources {
 		assert.Equal(t, 1, times, source)
 	}
-	_, err = os.Stat(filepath.Join(b.dir, "table.damaged"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -117,7 +117,7 @@ func (l *leaser) lease(ctx context.Context) error {
 		return l.g.getKey(ctx, l.nc, l.g.tables.view.Load())
 	}
 	// A table that is offered is asked for again once restores lost all that this one has more.
-	if l.g.offered.Load() == nil || covered(head, wire.PermissionHead{Epoch: answer.Epoch}, answer.Lost, l.g.cfg.Org, l.g.cfg.LogKey) {
+	if l.g.offered.Load() == nil || covered(l.g.latest(), wire.PermissionHead{Epoch: answer.Epoch}, answer.Lost, l.g.cfg.Org, l.g.cfg.LogKey) {
 		select {
 		case l.g.behind <- behind{head, answer.Lost}:
 		default: // it knows

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/durable"
+	"gatehouse/failpoint"
 	"gatehouse/gateways/edge/journal"
 	"gatehouse/schemas/wire"
 )
@@ -103,6 +104,7 @@ func (o *Outbox) Append(a *wire.Activity, strict bool) error {
 		return errors.Join(ErrOutboxFull, err)
 	}
 	o.took(a, body)
+	failpoint.Reached(failpoint.RecordAppended)
 	select {
 	case o.added <- struct{}{}:
 	default:
@@ -111,7 +113,9 @@ func (o *Outbox) Append(a *wire.Activity, strict bool) error {
 		o.syncSoon()
 		return nil
 	}
-	return o.sync()
+	err = o.sync()
+	failpoint.Reached(failpoint.RecordDurable)
+	return err
 }
 
 // Added receives a value when there is something new to send.
@@ -317,6 +321,7 @@ func (o *Outbox) ack(end wire.RecordsEnd) error {
 	// dropped.
 	o.mu.Unlock()
 	err := o.writeLatest()
+	failpoint.Reached(failpoint.UploadNoted)
 	o.mu.Lock()
 	return errors.Join(err, o.journal.Drop(min(end.K, o.folded)+1))
 }

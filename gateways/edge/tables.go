@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"gatehouse/domain/unlock"
+	"gatehouse/failpoint"
 	"gatehouse/gateways/edge/journal"
 	"gatehouse/schemas/wire"
 )
@@ -44,10 +45,11 @@ type tables struct {
 	org, site wire.ID
 	key       ed25519.PublicKey
 	journal   *journal.Journal
-	next      uint64 // number of the next frame
-	deltas    int    // bytes of deltas behind the base
-	base      int    // bytes of the base
-	unsure    bool   // what is stored may not be what was to be
+	next      uint64        // number of the next frame
+	deltas    int           // bytes of deltas behind the base
+	base      int           // bytes of the base
+	unsure    bool          // what is stored may not be what was to be
+	seen      wire.Position // of the latest table in force here, which may be lost
 	signed    *wire.SiteTable
 	view      atomic.Pointer[view]
 }
@@ -63,7 +65,7 @@ type view struct {
 // here: what is left of the table after damage must not be earlier. Without a good table
 // there is none, and the service gives one.
 func openTables(dir string, org, site wire.ID, key ed25519.PublicKey, seen wire.Position) (*tables, error) {
-	t := &tables{dir: dir, org: org, site: site, key: key, next: 1}
+	t := &tables{dir: dir, org: org, site: site, key: key, next: 1, seen: seen}
 	if err := journal.Finish(dir); err != nil {
 		return nil, err
 	}
@@ -82,11 +84,8 @@ func openTables(dir string, org, site wire.ID, key ed25519.PublicKey, seen wire.
 		err = fmt.Errorf("%w: the stored table is not whole", wire.ErrPermissions)
 	}
 	if err == nil && c.table != nil {
-		switch head := c.table.Head(); {
-		case !c.table.Signed():
+		if err = t.late(c.table.Head().Position()); !c.table.Signed() {
 			err = fmt.Errorf("%w: %w", wire.ErrPermissions, wire.ErrUnsigned)
-		case head.Epoch < seen.Epoch || head.Epoch == seen.Epoch && head.N < seen.N:
-			err = fmt.Errorf("%w: %s, the stored one is of %s", errOlder, seen, head.Position())
 		}
 	}
 	if err != nil {
@@ -139,8 +138,17 @@ func (t *tables) abandon(why error) error {
 	return &damagedTable{why}
 }
 
+// late says that a position lies before one that was in force here: what was taken away
+// in between must not be given back.
+func (t *tables) late(at wire.Position) error {
+	if at.Epoch < t.seen.Epoch || at.Epoch == t.seen.Epoch && at.N < t.seen.N {
+		return fmt.Errorf("%w: %s, not %s", errOlder, t.seen, at)
+	}
+	return nil
+}
+
 func (t *tables) publish(to *wire.SiteTable) {
-	t.signed = to
+	t.signed, t.seen = to, to.Head().Position()
 	t.view.Store(&view{table: to.Table(), head: to.Head(), digest: to.Head().Digest.String()})
 }
 
@@ -222,8 +230,8 @@ func (c *candidate) good() bool { return c.table != nil && c.table.Signed() }
 // adopt makes a candidate durable and then the table to decide by. A good one alone is
 // given to it. It refuses one that is before the present table.
 func (t *tables) adopt(c *candidate) error {
-	if head := t.head(); c.table.Head().Before(head) {
-		return fmt.Errorf("%w: %s, not %s", errOlder, head.Position(), c.table.Head().Position())
+	if err := t.late(c.table.Head().Position()); err != nil {
+		return err
 	}
 	if c.fresh {
 		if err := t.replace(c.store); err != nil {
@@ -236,8 +244,10 @@ func (t *tables) adopt(c *candidate) error {
 	} else if err := t.append(c); err != nil {
 		return err
 	}
+	failpoint.Reached(failpoint.TableDurable)
 	c.store, c.fresh, c.base = nil, false, nil
 	t.publish(c.table.Clone())
+	failpoint.Reached(failpoint.TableInForce)
 	return t.compact()
 }
 
@@ -263,6 +273,7 @@ func (t *tables) append(c *candidate) error {
 		t.next++
 		t.count(f)
 	}
+	failpoint.Reached(failpoint.TableAppended)
 	if err := t.journal.Sync(); err != nil {
 		return err
 	}

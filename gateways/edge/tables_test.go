@@ -114,6 +114,23 @@ func TestATableIsReadAsItWasStored(t *testing.T) {
 	assert.Equal(t, l.table.Digest(), b.view.Load().table.Digest())
 }
 
+// A table that was lost with its disk is not followed by an earlier one: the gateway has
+// decided by it, and has said so.
+func TestAfterALossNoEarlierTableIsTaken(t *testing.T) {
+	l := newLedger(t)
+	a, err := openTestTables(t, filepath.Join(t.TempDir(), "table"), wire.Position{Epoch: 1, N: 3})
+	require.NoError(t, err)
+	require.ErrorIs(t, a.takes(t, l.commit(1, 1, site(t)...), l.commit(1, 2, person("kim", unlock.PersonActive)...)), errOlder)
+	assert.Nil(t, a.view.Load())
+	l.commit(1, 3, person("kim", unlock.PersonSuspended)...)
+	c := a.begin()
+	for _, m := range l.base() {
+		require.NoError(t, c.take(m))
+	}
+	require.NoError(t, a.adopt(c))
+	assert.Equal(t, l.head, a.head())
+}
+
 func TestABaseTakesThePlaceOfTheStoredTable(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "table")
 	l := newLedger(t)
@@ -248,7 +265,7 @@ func TestANewEpochIsTakenOnlyWhereItsRestoreCoversWhatWasSeen(t *testing.T) {
 		"one of two restores":  {[]wire.Lost{signed(wire.Lost{Epoch: 3, From: 11, To: 30})}, wire.PermissionHead{Epoch: 3, N: 40}, false},
 		"both of two restores": {[]wire.Lost{signed(wire.Lost{Epoch: 2, From: 11, To: 30}), signed(wire.Lost{Epoch: 3, From: 35, To: 39})}, wire.PermissionHead{Epoch: 3, N: 40}, true},
 	} {
-		assert.Equal(t, c.is, covered(before, c.next, c.lost, "acme", key), name)
+		assert.Equal(t, c.is, covered(before.Position(), c.next, c.lost, "acme", key), name)
 	}
 }
 

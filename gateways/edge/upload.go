@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"gatehouse/failpoint"
 	"gatehouse/schemas/wire"
 )
 
@@ -97,6 +98,7 @@ func (g *Gateway) uploadAll(ctx context.Context, nc *nats.Conn) (time.Duration, 
 			return askEvery, err
 		}
 		_, answer, _, err := g.request(ctx, nc, &wire.Ask{Type: wire.AskRecords}, bodies)
+		failpoint.Reached(failpoint.UploadAnswered)
 		if answer != nil && answer.Records != nil {
 			// With a refusal too: what it says of the end decides what to send.
 			if e := g.resumeAt(ctx, *answer.Records); e != nil {
@@ -190,10 +192,10 @@ func (g *Gateway) inherit(ctx context.Context, nc *nats.Conn, end wire.RecordsEn
 // that was seen here lies beyond what the restore lost: else only what both tables allow
 // is allowed.
 func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
-	before, next := g.tables.head(), c.table.Head()
+	before, next := g.tables.seen, c.table.Head()
 	if before.N > 0 && next.Epoch > before.Epoch && !covered(before, next, lost, g.cfg.Org, g.cfg.LogKey) {
 		g.offered.Store(&view{table: c.table.Table(), head: next, digest: next.Digest.String()})
-		g.status.unapplied(fmt.Errorf("the ledger was restored to before %s, which this gateway has seen, and does not say that it was lost", before.Position()))
+		g.status.unapplied(fmt.Errorf("the ledger was restored to before %s, which this gateway has seen, and does not say that it was lost", before))
 		signal(g.swapped)
 		return nil
 	}
@@ -215,7 +217,7 @@ func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
 
 // covered reports whether restores lost all that the second head lacks of the first.
 // Each of them is signed, and tells the range of positions that it lost.
-func covered(before, next wire.PermissionHead, lost []wire.Lost, org wire.ID, key []byte) bool {
+func covered(before wire.Position, next wire.PermissionHead, lost []wire.Lost, org wire.ID, key []byte) bool {
 	for epoch := before.Epoch + 1; epoch <= next.Epoch; epoch++ {
 		found := false
 		for _, l := range lost {

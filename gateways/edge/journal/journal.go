@@ -30,6 +30,7 @@ import (
 	"sync"
 
 	"gatehouse/durable"
+	"gatehouse/failpoint"
 )
 
 const (
@@ -337,10 +338,13 @@ func (j *Journal) Replace(from uint64, bodies [][]byte, aside string) (*Journal,
 		return nil, err
 	}
 	parent := filepath.Dir(j.dir)
+	failpoint.Reached(failpoint.JournalDraft)
 	err = errors.Join(durable.SyncDir(j.dir+draft), os.Rename(j.dir, aside), durable.SyncDir(parent))
+	failpoint.Reached(failpoint.JournalAside)
 	if err == nil {
 		err = errors.Join(os.Rename(j.dir+draft, j.dir), durable.SyncDir(parent))
 	}
+	failpoint.Reached(failpoint.JournalReplaced)
 	if err != nil {
 		return nil, fmt.Errorf("journal: replace %s: %w", j.dir, err)
 	}
