@@ -136,7 +136,11 @@ func (g *Gateway) open() error {
 		g.cfg.Log.Error("what the gateway stored of its state cannot be read", "error", err)
 	}
 	g.clock = newClock(g.cfg.Clocks, s.Clock)
+	g.outbox = openOutboxAnyhow(g.path("outbox"), g.cfg.ID, func() time.Time { return g.clock.now().at })
 	g.seen = wire.Position{Epoch: s.Epoch, N: s.N}
+	if last, err := wire.ParsePosition(g.outbox.decided); err == nil && g.seen.Before(last) {
+		g.seen = last // it is stored now and then, and each decision with its record
+	}
 	g.tables, err = openTables(g.path("table"), g.cfg.Org, g.cfg.Site, g.cfg.LogKey, g.seen)
 	if _, damaged := errors.AsType[*damagedTable](err); err != nil && !damaged {
 		return err
@@ -153,7 +157,6 @@ func (g *Gateway) open() error {
 	if g.tags, err = openTags(keyPath); err != nil {
 		g.cfg.Log.Error("the stored key of tags is not used", "error", err)
 	}
-	g.outbox = openOutboxAnyhow(g.path("outbox"), g.cfg.ID, func() time.Time { return g.clock.now().at })
 	g.metrics = newMetrics(g.cfg.Metrics, g)
 	g.engine, err = newEngine(g)
 	return err

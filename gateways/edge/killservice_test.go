@@ -73,8 +73,8 @@ func TestAServiceThatIsKilledLosesAndRepeatsNoRecord(t *testing.T) {
 	last.eachOnce(told)
 }
 
-// keepBusy runs the gateway while somebody comes to its door, until stop returns. What the
-// door was told is in told then.
+// keepBusy runs the gateway while somebody comes to its door, until stop returns. It fills
+// told with all that the door was told.
 func (b *bed) keepBusy(d *busy, way *through, told map[string]bool) (stop func()) {
 	cfg := childConfig(b.dir, "nats://service", b.key, d)
 	connect := cfg.Connect

@@ -50,6 +50,7 @@ type Outbox struct {
 	mu      sync.Mutex // guards the fields below
 	journal *journal.Journal
 	boot    uint64
+	decided string // position of the last decision among the records that Open found
 	first   uint64 // counter of the oldest record here; 0: there is none
 	k       uint64 // of the last record
 	prev    wire.Hash

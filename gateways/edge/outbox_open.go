@@ -114,6 +114,9 @@ func (o *Outbox) scan() (*loss, error) {
 		if o.first == 0 {
 			o.first = a.K
 		}
+		if a.Position != "" {
+			o.decided = a.Position
+		}
 		o.k, o.prev, o.boot = a.K, wire.HashOf(body), max(o.boot, a.Boot+1)
 		return true
 	})

@@ -141,7 +141,7 @@ func (t *tables) abandon(why error) error {
 // late says that a position lies before one that was in force here: what was taken away
 // in between must not be given back.
 func (t *tables) late(at wire.Position) error {
-	if at.Epoch < t.seen.Epoch || at.Epoch == t.seen.Epoch && at.N < t.seen.N {
+	if at.Before(t.seen) {
 		return fmt.Errorf("%w: %s, not %s", errOlder, t.seen, at)
 	}
 	return nil
