@@ -35,6 +35,9 @@ type File struct {
 	// TagKey says where the key of cards and PINs is kept: disk (the default) or memory,
 	// where no card opens after a power cut that takes the network too.
 	TagKey string `json:"tag_key,omitempty"`
+	// TPM is the device of the TPM that seals that key on the disk; "none": it is not sealed.
+	// Without it the machine's own is used, if there is one that opens.
+	TPM string `json:"tpm,omitempty"`
 	// Records says when a record is durable: soon (the default: within 100 ms), or strict:
 	// before the door opens.
 	Records string `json:"records,omitempty"`
@@ -118,7 +121,7 @@ const (
 
 // Policy is what holds for all doors.
 func (f *File) Policy() edge.Policy {
-	return edge.Policy{TagKeyInMemory: f.TagKey == "memory", Strict: f.Records == "strict", OpenUnrecorded: f.Unrecorded == "open"}
+	return edge.Policy{TagKeyInMemory: f.TagKey == "memory", TPM: f.TPM, Strict: f.Records == "strict", OpenUnrecorded: f.Unrecorded == "open"}
 }
 
 // Open opens the drivers that the doors need, each once. Each may keep files in a folder

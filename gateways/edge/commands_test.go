@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"encoding/base64"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,6 +15,8 @@ import (
 	"gatehouse/domain"
 	"gatehouse/domain/unlock"
 	"gatehouse/gateways/driver"
+	"gatehouse/gateways/edge/seal"
+	"gatehouse/programtest"
 	"gatehouse/schemas/wire"
 )
 
@@ -105,15 +108,43 @@ func TestTheKeyIsAskedForAfterAStart(t *testing.T) {
 	b.waitRecords(1, wire.AccessGranted)
 }
 
+// Where there is a TPM the stored key is sealed by it: a disk in another box gives nothing.
+func TestTheKeyIsSealedByTheTPMOfTheBox(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tag.key")
+	key := []byte("0123456789abcdef0123456789abcdef")
+	clear, err := openTags(path, nil)
+	require.NoError(t, err)
+	require.NoError(t, clear.set(1, key))
+	own := programtest.StartTPM(t)
+	sealed, err := openTags(path, seal.Find(own.Path))
+	require.NoError(t, err)
+	assert.True(t, sealed.has(1), "it was stored before there was a TPM")
+	for _, version := range []uint32{1, 2} {
+		body, err := os.ReadFile(path)
+		require.NoError(t, err)
+		assert.NotContains(t, string(body), base64.StdEncoding.EncodeToString(key))
+		own.Restart()
+		again, err := openTags(path, seal.Find(own.Path))
+		require.NoError(t, err)
+		assert.True(t, again.has(version))
+		require.NoError(t, again.set(2, key))
+	}
+	for _, other := range []*seal.TPM{nil, seal.Find(programtest.StartTPM(t).Path)} {
+		none, err := openTags(path, other)
+		require.Error(t, err)
+		assert.False(t, none.has(2))
+	}
+}
+
 // Until the table that goes by a new key is in force, cards are known by the one before.
 func TestTheKeyBeforeStays(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tag.key")
-	keys, err := openTags(path)
+	keys, err := openTags(path, nil)
 	require.NoError(t, err)
 	for v := range byte(3) {
 		require.NoError(t, keys.set(uint32(v)+1, append(make([]byte, tagKeySize-1), v)))
 	}
-	read, err := openTags(path)
+	read, err := openTags(path, nil)
 	require.NoError(t, err)
 	for version, is := range map[uint32]bool{1: false, 2: true, 3: true} {
 		one, ok := keys.tag(version, wire.TagPin, wire.TagPin, "1234")

@@ -23,6 +23,7 @@ import (
 
 	"gatehouse/durable"
 	"gatehouse/gateways/driver"
+	"gatehouse/gateways/edge/seal"
 	"gatehouse/schemas/wire"
 )
 
@@ -59,6 +60,9 @@ type Policy struct {
 	// TagKeyInMemory keeps the key of tags off the disk. No card and no PIN opens then after
 	// a power cut that takes the network too.
 	TagKeyInMemory bool
+	// TPM is the device, or the socket, of the TPM that seals the key of tags on the disk.
+	// Empty: the one of this machine, if there is one that opens; none: it is not sealed.
+	TPM string
 	// Strict makes each record durable before its door opens. Otherwise it is within
 	// 100 ms, and a power cut in between loses it.
 	Strict bool
@@ -154,7 +158,7 @@ func (g *Gateway) open() error {
 		}
 		keyPath = ""
 	}
-	if g.tags, err = openTags(keyPath); err != nil {
+	if g.tags, err = openTags(keyPath, seal.Find(g.cfg.Policy.TPM)); err != nil {
 		g.cfg.Log.Error("the stored key of tags is not used", "error", err)
 	}
 	g.metrics = newMetrics(g.cfg.Metrics, g)

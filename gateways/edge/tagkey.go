@@ -13,6 +13,7 @@ import (
 
 	"gatehouse/domain/unlock"
 	"gatehouse/durable"
+	"gatehouse/gateways/edge/seal"
 	"gatehouse/schemas/wire"
 )
 
@@ -22,8 +23,9 @@ import (
 // service, sealed to a key of the moment. It is kept on the disk unless the gateway is told
 // otherwise: without it no card opens after a power cut that takes the network too. It
 // protects streams and backups, not a box that is stolen: retiring that as stolen gives
-// the site another key. The key before stays until the table that goes by the new one is
-// in force.
+// the site another key. Where the box has a TPM the key is sealed by it, so that a disk
+// alone gives nothing. The key before stays until the table that goes by the new one is in
+// force.
 
 // tagKeySize is the size of a key of tags in bytes.
 const tagKeySize = 32
@@ -40,7 +42,8 @@ func (k *tagKey) whole() bool { return len(k.Key) == tagKeySize && k.Version > 0
 
 // tags makes the tags of what is shown at readers. It is safe for concurrent use.
 type tags struct {
-	path string // empty: the key is kept in memory alone
+	path string    // empty: the key is kept in memory alone
+	tpm  *seal.TPM // nil: it is kept as it is
 
 	mu      sync.Mutex // guards the fields below
 	newest  tagKey
@@ -55,9 +58,10 @@ func (t *tags) use(k tagKey) {
 	}
 }
 
-// openTags reads the stored key. Without a path it is kept in memory alone.
-func openTags(path string) (*tags, error) {
-	t := &tags{path: path}
+// openTags reads the stored key. Without a path it is kept in memory alone. One that was
+// not sealed is sealed now if there is a TPM.
+func openTags(path string, tpm *seal.TPM) (*tags, error) {
+	t := &tags{path: path, tpm: tpm}
 	if path == "" {
 		return t, nil
 	}
@@ -69,11 +73,37 @@ func openTags(path string) (*tags, error) {
 		return t, fmt.Errorf("edge: %w", err)
 	}
 	var k tagKey
-	if err := json.Unmarshal(body, &k); err != nil || !k.whole() || k.Before != nil && !k.Before.whole() {
-		return t, fmt.Errorf("edge: %s holds no key of tags; it is asked for again", path)
+	plain := json.Unmarshal(body, &k) == nil && k.Version > 0
+	if !plain && tpm != nil {
+		if body, err = tpm.Open(body); err != nil {
+			return t, fmt.Errorf("edge: the TPM does not open %s; the key of tags is asked for again: %w", path, err)
+		}
+		k = tagKey{}
+		err = json.Unmarshal(body, &k)
+	}
+	if err != nil || !k.whole() || k.Before != nil && !k.Before.whole() {
+		return t, fmt.Errorf("edge: %s holds no key of tags that can be read here; it is asked for again", path)
 	}
 	t.use(k)
+	if plain && tpm != nil {
+		return t, t.store(k)
+	}
 	return t, nil
+}
+
+// store makes a key durable.
+func (t *tags) store(k tagKey) error {
+	body, err := json.Marshal(k)
+	if err == nil && t.tpm != nil {
+		body, err = t.tpm.Seal(body)
+	}
+	if err == nil {
+		err = durable.Replace(t.path, body)
+	}
+	if err != nil {
+		return fmt.Errorf("edge: keep the key of tags: %w", err)
+	}
+	return nil
 }
 
 // has reports whether the key has a version.
@@ -96,14 +126,7 @@ func (t *tags) set(version uint32, key []byte) error {
 	if t.path == "" {
 		return nil
 	}
-	body, err := json.Marshal(next)
-	if err == nil {
-		err = durable.Replace(t.path, body)
-	}
-	if err != nil {
-		return fmt.Errorf("edge: keep the key of tags: %w", err)
-	}
-	return nil
+	return t.store(next)
 }
 
 // tag makes a tag under the key of the table; false: that key is not here.

@@ -24,20 +24,9 @@ import (
 
 	"gatehouse/eventstore/clustertest"
 	"gatehouse/gateways/driver"
+	"gatehouse/programtest"
 	"gatehouse/schemas/wire"
 )
-
-// program finds a program of Debian's packages mosquitto and mosquitto-clients.
-func program(t testing.TB, name string) string {
-	t.Helper()
-	for _, dir := range []string{"", "/usr/sbin/", "/usr/local/sbin/"} {
-		if path, err := exec.LookPath(dir + name); err == nil {
-			return path
-		}
-	}
-	require.FailNow(t, "no "+name, "these tests need a real broker: apt-get install mosquitto mosquitto-clients")
-	return ""
-}
 
 // broker is a broker that can be stopped and started again at the same address.
 type broker struct {
@@ -50,7 +39,7 @@ type broker struct {
 // configuration.
 func mosquitto(t testing.TB, more ...string) *broker {
 	t.Helper()
-	path := program(t, "mosquitto")
+	path := programtest.Find(t, "mosquitto", "mosquitto")
 	port := clustertest.Port(t)
 	config := filepath.Join(t.TempDir(), "mosquitto.conf")
 	lines := append([]string{"persistence false", "set_tcp_nodelay true", "listener " + strconv.Itoa(port) + " 127.0.0.1"}, more...)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/gateways/driver"
+	"gatehouse/programtest"
 )
 
 // A lock of mosquitto's clients alone, as the README shows it: what any shell can do, a
@@ -22,7 +23,7 @@ func TestLockOfMosquittosClients(t *testing.T) {
 	require.NoError(t, err)
 	run := func(name string, args ...string) []byte {
 		t.Helper()
-		out, err := exec.Command(program(t, name), append([]string{"-h", host, "-p", port, "-q", "1"}, args...)...).Output()
+		out, err := exec.Command(programtest.Find(t, name, "mosquitto-clients"), append([]string{"-h", host, "-p", port, "-q", "1"}, args...)...).Output()
 		require.NoError(t, err, "%s %v", name, args)
 		return out
 	}
@@ -36,7 +37,7 @@ func TestLockOfMosquittosClients(t *testing.T) {
 
 	// A message that is kept is the first line, and shows that the subscriber is there.
 	run("mosquitto_pub", "-r", "-t", "site/gate/ready", "-m", "ready")
-	listener := exec.Command(program(t, "mosquitto_sub"), "-h", host, "-p", port, "-t", "site/gate/ready", "-t", "site/gate/command")
+	listener := exec.Command(programtest.Find(t, "mosquitto_sub", "mosquitto-clients"), "-h", host, "-p", port, "-t", "site/gate/ready", "-t", "site/gate/command")
 	out, err := listener.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, listener.Start())

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"gatehouse/gateways/driver"
+	"gatehouse/programtest"
 	"gatehouse/schemas/wire"
 )
 
@@ -102,7 +103,7 @@ func certificate(t testing.TB) (certFile, keyFile string) {
 func TestTLSAndPasswordFromAFile(t *testing.T) {
 	cert, key := certificate(t)
 	passwords := secretFile(t, "")
-	out, err := exec.Command(program(t, "mosquitto_passwd"), "-b", passwords, "gw", "pass-4711").CombinedOutput()
+	out, err := exec.Command(programtest.Find(t, "mosquitto_passwd", "mosquitto"), "-b", passwords, "gw", "pass-4711").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	b := mosquitto(t, "allow_anonymous false", "password_file "+passwords, "certfile "+cert, "keyfile "+key)
 	secret := secretFile(t, "wrong-0815\n")
