@@ -6,9 +6,11 @@ type Answer struct {
 	// a posture lets everybody through, the side is out, or the rule is to mark.
 	Failed Checks
 
-	holder           *holder
-	credential, link uint32 // of the holder; 0: none
-	secondDuress     bool   // what was shown as the second factor is for duress
+	table        *Table
+	credential   *credential // nil: none
+	holder       *holder     // nil: nobody known, or not looked up as the gist was enough
+	link         uint32      // of the holder; 0: none
+	secondDuress bool        // what was shown as the second factor is for duress
 
 	Allowed bool
 	// Code is the primary reason.
@@ -21,7 +23,7 @@ func (a Answer) Grant() *Grant {
 	if a.link == 0 {
 		return nil
 	}
-	return a.holder.link(a.link).grant
+	return a.who().link(a.link).grant
 }
 
 // Source gives what that grant comes from; zero without a grant.
@@ -29,16 +31,16 @@ func (a Answer) Source() Source {
 	if a.link == 0 {
 		return 0
 	}
-	return a.holder.link(a.link).source
+	return a.who().link(a.link).source
 }
 
 // Credential gives the credential that the request turned out to be about; nil:
 // none. It must not be changed.
 func (a Answer) Credential() *Credential {
-	if a.credential == 0 {
+	if a.credential == nil {
 		return nil
 	}
-	return a.holder.credential(a.credential).row
+	return a.credential.row
 }
 
 // Duress reports whether somebody showed what they show when forced to, allowed
@@ -51,8 +53,16 @@ func (a Answer) Duress() bool {
 // Person gives the person that the request turned out to be about; nil: nobody
 // known. It must not be changed.
 func (a Answer) Person() *Person {
-	if a.holder == nil {
-		return nil
+	if h := a.who(); h != nil {
+		return h.person
 	}
-	return a.holder.person
+	return nil
+}
+
+// who gives the holder that the answer is about; nil: nobody known.
+func (a Answer) who() *holder {
+	if a.holder == nil && a.credential != nil {
+		return a.table.holders.get(a.credential.person)
+	}
+	return a.holder
 }

@@ -50,8 +50,8 @@ type edit struct {
 	schedules   []change[timetable]
 	persons     []change[Person]
 	units       []change[Unit]
-	bookings    []change[Booking]
-	credentials []change[Credential]
+	bookings    []change[booking]
+	credentials []change[credential]
 	grants      []change[Grant]
 }
 
@@ -83,9 +83,9 @@ func (e *edit) put(r Row) error {
 	case *Unit:
 		note(&e.units, &t.units, id, r)
 	case *Booking:
-		note(&e.bookings, &t.bookings, id, r)
+		note(&e.bookings, &t.bookings, id, &booking{row: r}) // compiled once the units are known
 	case *Credential:
-		note(&e.credentials, &t.credentials, id, r)
+		note(&e.credentials, &t.credentials, id, compileCredential(r))
 	case *Grant:
 		note(&e.grants, &t.grants, id, r)
 	}
@@ -166,10 +166,20 @@ func (e *edit) settle() error {
 			e.doors[i].new = compileDoor(c.new.row, e.after.site)
 		}
 	}
+	if err := settle(&e.after.units, &e.units, KindUnit); err != nil {
+		return err
+	}
+	e.redoBookings()
+	for i, c := range e.bookings {
+		if c.new != nil {
+			row := c.new.row
+			e.bookings[i].new = compileBooking(c.key, row, e.after.units.get(keyOf(IDOf(row.Unit))))
+		}
+	}
 	return errors.Join(
 		settle(&e.after.doors, &e.doors, KindDoor), settle(&e.after.rights, &e.rights, KindRight),
 		settle(&e.after.schedules, &e.schedules, KindSchedule), settle(&e.after.persons, &e.persons, KindPerson),
-		settle(&e.after.units, &e.units, KindUnit), settle(&e.after.bookings, &e.bookings, KindBooking),
+		settle(&e.after.bookings, &e.bookings, KindBooking),
 		settle(&e.after.credentials, &e.credentials, KindCredential), settle(&e.after.grants, &e.grants, KindGrant),
 	)
 }
@@ -193,16 +203,39 @@ func (e *edit) settleSite() (rezoned bool, err error) {
 
 // redoDoors notes the doors whose blackouts now follow another zone.
 func (e *edit) redoDoors() {
-	changed := make([]key, len(e.doors))
-	for i, c := range e.doors {
-		changed[i] = c.key
-	}
-	slices.SortFunc(changed, key.compare)
+	changed := keysOf(e.doors)
 	for k, d := range e.before.doors.all() {
 		if _, found := slices.BinarySearchFunc(changed, k, key.compare); !found && len(d.row.Blackouts) > 0 {
 			e.doors = append(e.doors, change[door]{key: k, old: d, new: d})
 		}
 	}
+}
+
+// redoBookings notes the bookings of changed units.
+func (e *edit) redoBookings() {
+	changed := keysOf(e.bookings)
+	for _, c := range e.units {
+		of := e.before.dependants.get(dependency(KindUnit, c.key))
+		if of == nil {
+			continue
+		}
+		for _, k := range *of {
+			if _, found := slices.BinarySearchFunc(changed, k, key.compare); !found {
+				b := e.before.bookings.get(k)
+				e.bookings = append(e.bookings, change[booking]{key: k, old: b, new: b})
+			}
+		}
+	}
+}
+
+// keysOf gives the keys of changes, sorted.
+func keysOf[V any](changes []change[V]) []key {
+	keys := make([]key, len(changes))
+	for i, c := range changes {
+		keys[i] = c.key
+	}
+	slices.SortFunc(keys, key.compare)
+	return keys
 }
 
 func settle[V any](x *index[V], changes *[]change[V], kind Kind) error {

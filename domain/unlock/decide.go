@@ -23,6 +23,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
 	}
+	a.table = t
 	tag := keyOf(r.Tag)
 	l, place := t.tags.find(tag)
 	times := timesAt(l, place)
@@ -38,7 +39,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	plain, right := q.plainly(&r, tag, l, place, times)
 	failed := q.atDoor(r.Side)
 	if plain != nil {
-		a.holder, a.credential, source = plain.value, 1, plain.extra.times.source()
+		a.credential, source = plain.value, plain.extra.times.source()
 		a.link, granted = q.plain(right)
 	} else if a.holder, a.credential, who = q.who(&r); a.holder != nil && a.holder.person != nil {
 		granted = q.granted(&a, &r)

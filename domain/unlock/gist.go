@@ -1,8 +1,8 @@
 package unlock
 
-// gist caches the decision inputs of a tag with one holder, one credential and one
-// grant. It lies beside the tag in the index. It exists only if nobody else's
-// credential has the tag, and if only the right and its schedule can fail between two
+// gist caches the decision inputs of a tag with one credential, whose holder has one
+// grant. It lies beside the tag in the index. It exists only if no other credential has
+// the tag, if it is the one that the holder names, and if only the right and its schedule can fail between two
 // instants. A decision with a gist need not read the holder.
 type gist struct {
 	right key
@@ -20,18 +20,21 @@ const (
 	gistUnits = 1<<28 - 1
 )
 
-// gist gives the gist of a holder, zero if it has none.
-func (h *holder) gist() gist {
-	c, l, b := &h.credential1, &h.link1, &h.booking1
+// gist gives the gist of a holder's credential, zero if it has none.
+func (h *holder) gist(c *credential) gist {
+	l := &h.link1
 	switch {
-	case h.more != nil, h.credentials != 1, h.links != 1,
-		h.fixed|c.fixed|l.fixed|b.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0, b.gatelocked,
-		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.booking != 0 && c.booking != l.booking,
+	case h.only != c, h.links != 1,
+		h.fixed|c.fixed|l.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0,
+		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.boundElsewhere(l),
 		physical(c.kind) && l.source == SourceShare:
 		return gist{}
 	}
 	from, until := max(c.from, l.from), min(c.until, l.until)
-	if l.booking != 0 {
+	if b := l.booking; b != nil {
+		if b.fixed != 0 || b.gatelocked {
+			return gist{}
+		}
 		from, until = max(from, b.from), min(until, b.until)
 	}
 	// The window is rounded inwards: the full rules decide about the rest of a unit.
@@ -53,7 +56,7 @@ func (t gistTimes) kind() CredentialKind { return CredentialKind(t >> 5 & 7) }
 func (t gistTimes) source() Source { return Source(t >> 2 & 7) }
 
 // timesAt gives the times of the gist at a place of a leaf.
-func timesAt(l leaf[holder, gist], place int) gistTimes {
+func timesAt(l leaf[credential, gist], place int) gistTimes {
 	if len(l) == 0 {
 		return 0
 	}
@@ -66,7 +69,7 @@ func timesAt(l leaf[holder, gist], place int) gistTimes {
 // The answer is the same as by who and granted, only sooner. The search begins at place
 // i of the leaf. Its times were read before, so that they came from memory while the
 // door was looked up; most searches end where they begin.
-func (q *question) plainly(r *Request, tag key, l leaf[holder, gist], i int, times gistTimes) (*entry[holder, gist], *right) {
+func (q *question) plainly(r *Request, tag key, l leaf[credential, gist], i int, times gistTimes) (*entry[credential, gist], *right) {
 	if len(l) == 0 || r.Fault != NoFault || q.command != NoCommand || q.door.factor != NoFactor || q.local.FirstInPending {
 		return nil, nil
 	}

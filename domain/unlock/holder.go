@@ -1,56 +1,54 @@
 package unlock
 
-// holder is the compiled access of one person: the person, their credentials and their
-// grants, with bookings, units and parents resolved, so that a decision finds them in
-// one place of memory. It is recompiled when one of these changes. Rights, schedules
-// and the site are not resolved here, because half a site may depend on one of them.
+// holder is the compiled access of one person: the person and their grants, with
+// bookings, units and parents resolved, so that a decision finds them in one place of
+// memory. It is recompiled when one of these changes. Rights, schedules and the site are
+// not resolved here, because half a site may depend on one of them; nor are credentials,
+// of which one person may have thousands.
 type holder struct {
+	id     string  // of the person
 	person *Person // nil if the person of credentials or grants is not known
 	fixed  Checks  // denials because of the person
-	// Most people have at most one credential, one grant and one booking: the first of
-	// each is stored here, the others in more.
-	more        *further
-	credentials uint32
+	// only is the credential whose tag may have a gist: as a rule the person's only one.
+	only *credential
+	// Most people have at most one grant: the first link is stored here, the others in
+	// more.
+	more        *[]link
+	credentials uint32 // how many the person has
 	links       uint32
-	booking1    booking
-	credential1 credential
 	link1       link
 }
 
-// further are the credentials, links and bookings of a holder after the first of each.
-type further struct {
-	credentials []credential
-	links       []link
-	bookings    []booking
-}
-
-// credential is the row of a credential in a form that is quick to query.
-type credential struct {
-	tag            key
-	from, until    Instant // never zero
-	suspendedUntil Instant // never zero; the first instant when not suspended
-	fixed          Checks  // denials at every instant
-	row            *Credential
-	maxUses        uint32
-	booking        uint16 // by number; 0 means none
-	kind           CredentialKind
-	marks          credentialMarks
-}
-
-// credentialMarks are bits, so that a credential fills one cache line.
-type credentialMarks uint8
-
-const (
-	takesNumber credentialMarks = 1 << iota // nobody else may have the tag in the meantime
-	scheduled                               // it has a schedule of its own, which its row names
-)
-
 // booking is the row of a booking, with its unit, in a form that is quick to query.
 type booking struct {
-	from, until Instant // never zero
-	fixed       Checks  // denials at every instant
+	key         key
+	row         *Booking // nil if it is not known
+	unit        *Unit    // nil if it is not known
+	from, until Instant  // never zero
+	fixed       Checks   // denials at every instant
 	gatelocked  bool
 }
+
+// compileBooking needs the unit of the booking; a nil row or unit is not known.
+func compileBooking(k key, row *Booking, unit *Unit) *booking {
+	b := &booking{key: k, row: row, unit: unit, from: begin(0), until: end(0)}
+	if row == nil {
+		b.fixed = check(DenyBookingRevoked)
+		return b
+	}
+	b.from, b.until = begin(row.Window.From), end(row.Window.Until)
+	if b.gatelocked = row.State == BookingGatelock; !b.gatelocked {
+		b.fixed = denial(row.State.Denial())
+	}
+	if unit == nil {
+		b.fixed |= check(DenyBookingRevoked)
+	} else {
+		b.fixed |= denial(unit.State.Denial())
+	}
+	return b
+}
+
+func (b *booking) source() Row { return b.row }
 
 // link is one grant of a chain: that of the holder, or a parent that restricts the link
 // before.
@@ -59,10 +57,10 @@ type link struct {
 	fixed        Checks  // denials at every instant
 	right        key     // zero means none
 	grant        *Grant
-	narrow       *narrow // nil means no further restriction
-	booking      uint16  // by number; 0 means none
-	source       Source  // of the grant with which the chain begins
-	kinds        uint8   // every bit when none is named
+	narrow       *narrow  // nil means no further restriction
+	booking      *booking // nil means none
+	source       Source   // of the grant with which the chain begins
+	kinds        uint8    // every bit when none is named
 	capabilities uint8
 	parent       bool // of the link before
 }
@@ -77,76 +75,23 @@ type narrow struct {
 // mapped is a right with the schedule that restricts it; zero means none.
 type mapped struct{ right, schedule key }
 
-// Numbers start at 1, because 0 means none.
-
-func (h *holder) credential(n uint32) *credential {
-	if n == 1 {
-		return &h.credential1
-	}
-	return &h.more.credentials[n-2]
-}
-
+// link gives a link by its number. Numbers start at 1, because 0 means none.
 func (h *holder) link(n uint32) *link {
 	if n == 1 {
 		return &h.link1
 	}
-	return &h.more.links[n-2]
+	return &(*h.more)[n-2]
 }
 
-func (h *holder) booking(n uint16) *booking {
-	if n == 1 {
-		return &h.booking1
-	}
-	return &h.more.bookings[n-2]
-}
-
-// personID gives the id of the person, whose row may be missing.
-func (h *holder) personID() string {
-	switch {
-	case h.person != nil:
-		return h.person.ID
-	case h.credentials > 0:
-		return h.credential1.row.Person
-	}
-	return h.link1.grant.Person
-}
-
-// rows gives the rows from which the holder was compiled.
-func (h *holder) rows() (credentials []*Credential, grants []*Grant) {
+// grants gives the person's own grants.
+func (h *holder) grants() (grants []*Grant) {
 	if h == nil {
-		return nil, nil
-	}
-	for n := range h.credentials {
-		credentials = append(credentials, h.credential(n+1).row)
+		return nil
 	}
 	for n := range h.links {
 		if l := h.link(n + 1); !l.parent {
 			grants = append(grants, l.grant)
 		}
 	}
-	return credentials, grants
-}
-
-// tags gives the tags under which the holder is found, each once.
-func (h *holder) tags() []key {
-	if h == nil {
-		return nil
-	}
-	var tags []key
-	for n := range h.credentials {
-		tag := h.credential(n + 1).tag
-		if tag != (key{}) && !contains(tags, tag) {
-			tags = append(tags, tag)
-		}
-	}
-	return tags
-}
-
-func contains(keys []key, k key) bool {
-	for _, other := range keys {
-		if other == k {
-			return true
-		}
-	}
-	return false
+	return grants
 }

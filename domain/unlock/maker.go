@@ -2,64 +2,40 @@ package unlock
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
-// maker compiles holders from the rows of a table. It notes on which rows, beside their
-// own, they depend.
+// maker compiles the grants of holders from the rows of a table. It notes on which rows,
+// beside their own, they depend.
 type maker struct {
 	table *Table
-	needs []key // as dependency gives them; perhaps several times
-
-	// The fields below are those of the holder under construction.
-	names       []string // of its bookings, by number
-	bookings    []booking
-	credentials []credential
-	links       []link
+	needs []key  // as dependency gives them; perhaps several times
+	links []link // of the holder under construction
 }
 
-// maxBookings is the number of bookings of one person that are told apart. Access by
-// further ones is denied.
-const maxBookings = math.MaxUint16
-
-// dependency names a row on which holders depend.
+// dependency names a row on which others depend.
 func dependency(kind Kind, k key) key { return key{k.hi, k.lo ^ uint64(kind)} }
 
-// holder compiles the holder of a person; nil means that no row is about them. Both
-// slices are sorted by id.
-func (m *maker) holder(person *Person, credentials []*Credential, grants []*Grant) *holder {
-	m.needs, m.names = m.needs[:0], m.names[:0]
-	m.bookings, m.credentials, m.links = m.bookings[:0], m.credentials[:0], m.links[:0]
-	if person == nil && len(credentials) == 0 && len(grants) == 0 {
-		return nil
+// relink gives a holder the person and links to the person's grants, sorted by id.
+func (m *maker) relink(h *holder, person *Person, grants []*Grant) {
+	m.chains(grants)
+	h.person, h.fixed = person, ofPerson(person)
+	h.link1, h.more, h.links = link{}, nil, uint32(len(m.links))
+	if len(m.links) > 0 {
+		h.link1 = m.links[0]
 	}
-	for _, r := range credentials {
-		m.credentials = append(m.credentials, m.credential(r))
+	if len(m.links) > 1 {
+		more := slices.Clone(m.links[1:])
+		h.more = &more
 	}
+}
+
+// chains makes the links and notes the needs of grants.
+func (m *maker) chains(grants []*Grant) {
+	m.needs, m.links = m.needs[:0], m.links[:0]
 	for _, g := range grants {
 		m.chain(g)
 	}
-	h := &holder{person: person, fixed: ofPerson(person), credentials: uint32(len(m.credentials)), links: uint32(len(m.links))}
-	var more further
-	h.credential1, more.credentials = split(m.credentials)
-	h.link1, more.links = split(m.links)
-	h.booking1, more.bookings = split(m.bookings)
-	if more.credentials != nil || more.links != nil || more.bookings != nil {
-		h.more = &more
-	}
-	return h
-}
-
-// split gives the first element and a copy of the others.
-func split[T any](all []T) (first T, others []T) {
-	if len(all) > 0 {
-		first = all[0]
-	}
-	if len(all) > 1 {
-		others = slices.Clone(all[1:])
-	}
-	return first, others
 }
 
 func ofPerson(p *Person) Checks {
@@ -69,66 +45,17 @@ func ofPerson(p *Person) Checks {
 	return denial(p.State.Denial())
 }
 
-func (m *maker) credential(r *Credential) credential {
-	number, _, _ := m.booking(r.Booking)
-	c := credential{
-		tag: keyOf(r.Tag), from: begin(r.Window.From), until: end(r.Window.Until), suspendedUntil: begin(0),
-		row: r, maxUses: r.MaxUses, booking: number, kind: r.Kind, marks: takesNumber,
-	}
-	if r.State == CredentialSuspended {
-		c.suspendedUntil = end(r.SuspendedUntil)
-	} else {
-		c.fixed = denial(r.State.Denial())
-	}
-	if r.State == CredentialExpired || r.State == CredentialRevoked {
-		c.marks = 0
-	}
-	if r.Schedule != "" {
-		c.marks |= scheduled
-	}
-	if r.DenyListed {
-		c.fixed |= check(DenyCredentialRevoked)
-	}
-	return c
-}
-
-// booking gives the number, the row and the unit of a booking. The number is 0 if there
-// is no booking; row and unit are nil if they are not known.
-func (m *maker) booking(id string) (number uint16, row *Booking, unit *Unit) {
+// booking gives a booking, which need not be known; nil if there is none.
+func (m *maker) booking(id string) *booking {
 	if id == "" {
-		return 0, nil, nil
+		return nil
 	}
-	i := slices.Index(m.names, id)
-	if i < 0 && len(m.names) == maxBookings {
-		i = maxBookings - 1
-		m.bookings[i].fixed = check(DenyBookingRevoked)
-		return maxBookings, nil, nil
-	}
-	b := booking{from: begin(0), until: end(0)}
 	k := keyOf(IDOf(id))
 	m.needs = append(m.needs, dependency(KindBooking, k))
-	row = m.table.bookings.get(k)
-	if row == nil {
-		b.fixed = check(DenyBookingRevoked)
-	} else {
-		b.from, b.until = begin(row.Window.From), end(row.Window.Until)
-		if b.gatelocked = row.State == BookingGatelock; !b.gatelocked {
-			b.fixed = denial(row.State.Denial())
-		}
-		k = keyOf(IDOf(row.Unit))
-		m.needs = append(m.needs, dependency(KindUnit, k))
-		unit = m.table.units.get(k)
-		if unit == nil {
-			b.fixed |= check(DenyBookingRevoked)
-		} else {
-			b.fixed |= denial(unit.State.Denial())
-		}
+	if b := m.table.bookings.get(k); b != nil {
+		return b
 	}
-	if i < 0 {
-		i = len(m.names)
-		m.names, m.bookings = append(m.names, id), append(m.bookings, b)
-	}
-	return uint16(i + 1), row, unit
+	return compileBooking(k, nil, nil)
 }
 
 // chain appends the links of a grant and of those of its parents that restrict it
@@ -157,22 +84,22 @@ func (m *maker) chain(g *Grant) {
 
 // link makes the link of a grant, in a chain that begins with a grant of the source.
 func (m *maker) link(g *Grant, of Source) link {
-	number, booking, unit := m.booking(g.Booking)
+	booking := m.booking(g.Booking)
 	l := link{
 		from: begin(g.Window.From), until: end(g.Window.Until), fixed: denial(g.State.Denial(of)),
-		right: keyOf(IDOf(g.Right)), grant: g, booking: number, source: of,
+		right: keyOf(IDOf(g.Right)), grant: g, booking: booking, source: of,
 		kinds: set(g.Kinds), capabilities: set(g.Capabilities),
 	}
-	if booking != nil && g.Parent == "" && booking.Person != g.Person {
-		l.fixed |= m.sharer(booking.Person)
+	if booking != nil && booking.row != nil && g.Parent == "" && booking.row.Person != g.Person {
+		l.fixed |= m.sharer(booking.row.Person)
 	}
 	if l.kinds == 0 {
 		l.kinds--
 	}
 	l.kinds |= 1 << AnyKind
 	n := narrow{schedule: keyOf(IDOf(g.Schedule))}
-	if g.Right == "" && unit != nil && len(unit.Rights) > 0 {
-		for _, u := range unit.Rights {
+	if g.Right == "" && booking != nil && booking.unit != nil && len(booking.unit.Rights) > 0 {
+		for _, u := range booking.unit.Rights {
 			n.others = append(n.others, mapped{keyOf(IDOf(u.Right)), keyOf(IDOf(u.Schedule))})
 		}
 		l.right, n.mapped, n.others = n.others[0].right, n.others[0].schedule, n.others[1:]
@@ -205,12 +132,17 @@ func (l *link) join(parent *link) bool {
 	if parent.narrow != nil {
 		above = parent.narrow
 	}
-	if l.right != parent.right || l.booking != parent.booking || own.mapped != above.mapped ||
+	if l.right != parent.right || !l.booking.same(parent.booking) || own.mapped != above.mapped ||
 		!slices.Equal(own.others, above.others) || above.schedule != (key{}) && above.schedule != own.schedule {
 		return false
 	}
 	l.from, l.until, l.fixed = max(l.from, parent.from), min(l.until, parent.until), l.fixed|parent.fixed
 	return true
+}
+
+// same reports whether two bookings, which may both be unknown, are one.
+func (b *booking) same(other *booking) bool {
+	return b == other || b != nil && other != nil && b.key == other.key
 }
 
 func byID[R Row](a, b R) int { return cmp.Compare(a.Key().ID, b.Key().ID) }

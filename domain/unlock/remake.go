@@ -2,23 +2,24 @@ package unlock
 
 import "slices"
 
-// stir is one reason to recompile the holder of a person. It is a changed row of
-// theirs, or, without one, a change of a row on which they depend.
+// stir is one reason to make the holder of a person anew. It is a changed row of theirs,
+// or, without one, a change of a row on which they depend.
 type stir struct {
 	person                    key
-	oldCredential, credential *Credential
+	id                        string // of the person; empty without a row of theirs
+	oldCredential, credential *credential
 	oldGrant, grant           *Grant
 }
 
-// recompile recompiles the holders that the changes affect, and updates the indexes of
+// recompile makes the holders anew that the changes affect, and updates the indexes of
 // them.
 func (e *edit) recompile() {
 	stirs := e.stirs()
 	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
 	var (
 		holders       []change[holder]
-		tags          []retagged
-		needs         []need
+		tags          = e.retags()
+		needs         = e.ofUnits()
 		before, after = maker{table: e.before}, maker{table: e.after}
 	)
 	for len(stirs) > 0 {
@@ -26,60 +27,103 @@ func (e *edit) recompile() {
 		for n < len(stirs) && stirs[n].person == k {
 			n++
 		}
-		old := e.before.holders.get(k)
-		credentials, grants := old.rows()
-		// The old holder is compiled again to find its dependencies. That is cheaper
-		// than to keep them for everybody.
-		before.holder(e.before.persons.get(k), credentials, grants)
-		credentials, grants = stirred(credentials, grants, stirs[:n])
-		made := after.holder(e.after.persons.get(k), credentials, grants)
+		of := stirs[:n]
 		stirs = stirs[n:]
-		if old == nil && made == nil {
-			continue
+		old := e.before.holders.get(k)
+		var made holder
+		if old != nil {
+			made = *old
 		}
-		holders = append(holders, change[holder]{key: k, old: old, new: made})
-		tags = append(tags, retags(old, made)...)
-		needs = reneed(needs, k, before.needs, after.needs)
+		relinked := old == nil || slices.ContainsFunc(of, stir.relinks)
+		if relinked {
+			grants := old.grants()
+			// The old grants are compiled again to find their dependencies. That is
+			// cheaper than to keep them for everybody.
+			before.chains(grants)
+			after.relink(&made, e.after.persons.get(k), stirred(grants, of))
+			needs = reneed(needs, k, before.needs, after.needs)
+		}
+		made.count(of)
+		if c := made.only; relinked && old != nil && c != nil && c == old.only && c.tag != (key{}) {
+			tags = append(tags, retagged{c.tag, c, c})
+		}
+		c := change[holder]{key: k, old: old}
+		if made.person != nil || made.credentials > 0 || made.links > 0 {
+			c.new = &made
+		}
+		if c.old != nil || c.new != nil {
+			holders = append(holders, c)
+		}
 	}
 	e.after.holders = e.after.holders.with(holders)
-	e.after.tags = e.after.tags.with(e.before.retag(tags))
+	e.after.tags = e.after.tags.with(e.retag(tags))
 	e.after.dependants = depend(e.after.dependants, needs)
+}
+
+// relinks reports whether the person or the links of a holder may change.
+func (s stir) relinks() bool { return s.oldCredential == nil && s.credential == nil }
+
+// count counts the credentials that a person gains and loses.
+func (h *holder) count(stirs []stir) {
+	for _, s := range stirs {
+		if s.oldCredential != nil {
+			h.credentials--
+			if h.only == s.oldCredential {
+				h.only = nil
+			}
+		}
+		if s.credential != nil {
+			h.credentials++
+		}
+		if s.id != "" {
+			h.id = s.id
+		}
+	}
+	if h.only != nil {
+		return
+	}
+	for _, s := range stirs {
+		if s.credential != nil && (h.only == nil || s.credential.row.ID < h.only.row.ID) {
+			h.only = s.credential
+		}
+	}
 }
 
 // stirs collects the changes that affect holders.
 func (e *edit) stirs() []stir {
 	stirs := make([]stir, 0, len(e.persons)+len(e.credentials)+len(e.grants))
 	for _, c := range e.persons {
-		stirs = append(stirs, stir{person: c.key})
+		s := stir{person: c.key}
+		if c.new != nil {
+			s.id = c.new.ID
+		}
+		stirs = append(stirs, s)
 		stirs = e.dependentsOf(stirs, KindPerson, c.key)
 	}
 	for _, c := range e.credentials {
 		if c.old != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), oldCredential: c.old})
+			stirs = append(stirs, stir{person: c.old.person, id: c.old.row.Person, oldCredential: c.old})
 		}
 		if c.new != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), credential: c.new})
+			stirs = append(stirs, stir{person: c.new.person, id: c.new.row.Person, credential: c.new})
 		}
 	}
 	for _, c := range e.grants {
 		if c.old != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), oldGrant: c.old})
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), id: c.old.Person, oldGrant: c.old})
 		}
 		if c.new != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), grant: c.new})
+			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), id: c.new.Person, grant: c.new})
 		}
 		stirs = e.dependentsOf(stirs, KindGrant, c.key)
 	}
 	for _, c := range e.bookings {
 		stirs = e.dependentsOf(stirs, KindBooking, c.key)
 	}
-	for _, c := range e.units {
-		stirs = e.dependentsOf(stirs, KindUnit, c.key)
-	}
 	return stirs
 }
 
-// dependentsOf appends the holders that depend on a row.
+// dependentsOf appends the persons whose holders depend on a row.
 func (e *edit) dependentsOf(stirs []stir, kind Kind, k key) []stir {
 	if d := e.before.dependants.get(dependency(kind, k)); d != nil {
 		for _, person := range *d {
@@ -89,59 +133,80 @@ func (e *edit) dependentsOf(stirs []stir, kind Kind, k key) []stir {
 	return stirs
 }
 
-// stirred gives the rows of a holder after the changes, sorted.
-func stirred(credentials []*Credential, grants []*Grant, stirs []stir) ([]*Credential, []*Grant) {
+// stirred gives the grants of a holder after the changes, sorted.
+func stirred(grants []*Grant, stirs []stir) []*Grant {
 	for _, s := range stirs {
-		credentials = swap(credentials, s.oldCredential, s.credential)
-		grants = swap(grants, s.oldGrant, s.grant)
+		if s.oldGrant != nil {
+			i := slices.Index(grants, s.oldGrant)
+			grants = slices.Delete(grants, i, i+1)
+		}
+		if s.grant != nil {
+			grants = append(grants, s.grant)
+		}
 	}
-	slices.SortFunc(credentials, byID[*Credential])
 	slices.SortFunc(grants, byID[*Grant])
-	return credentials, grants
+	return grants
 }
 
-func swap[R any](rows []*R, old, new *R) []*R {
-	if old != nil {
-		i := slices.Index(rows, old)
-		rows = slices.Delete(rows, i, i+1)
+// ofUnits gives the units that bookings begin and cease to depend on.
+func (e *edit) ofUnits() (needs []need) {
+	unit := func(b *booking) key {
+		if b == nil {
+			return key{}
+		}
+		return keyOf(IDOf(b.row.Unit))
 	}
-	if new != nil {
-		rows = append(rows, new)
+	for _, c := range e.bookings {
+		old, now := unit(c.old), unit(c.new)
+		if old == now {
+			continue
+		}
+		if c.old != nil {
+			needs = append(needs, need{dependency(KindUnit, old), c.key, true})
+		}
+		if c.new != nil {
+			needs = append(needs, need{dependency(KindUnit, now), c.key, false})
+		}
 	}
-	return rows
+	return needs
 }
 
-// retagged is one tag of a recompiled holder. A nil holder means that the tag was not
-// theirs before, or is not theirs after.
+// retagged is one tag of a credential that changed, or of one whose holder did. A nil
+// credential means that the tag was nobody's before, or is nobody's after.
 type retagged struct {
 	tag       key
-	old, made *holder
+	old, made *credential
 }
 
-// retags lists the tags that a holder had and has.
-func retags(old, made *holder) []retagged {
-	had, has := old.tags(), made.tags()
-	all := make([]retagged, 0, len(had)+len(has))
-	for _, tag := range has {
-		r := retagged{tag, nil, made}
-		if contains(had, tag) {
-			r.old = old
+// retags lists the tags of the credentials that changed.
+func (e *edit) retags() []retagged {
+	all := make([]retagged, 0, len(e.credentials)+len(e.persons))
+	add := func(tag key, old, made *credential) {
+		if tag != (key{}) {
+			all = append(all, retagged{tag, old, made})
 		}
-		all = append(all, r)
 	}
-	for _, tag := range had {
-		if !contains(has, tag) {
-			all = append(all, retagged{tag, old, nil})
+	for _, c := range e.credentials {
+		switch {
+		case c.old == nil:
+			add(c.new.tag, nil, c.new)
+		case c.new == nil:
+			add(c.old.tag, c.old, nil)
+		case c.old.tag == c.new.tag:
+			add(c.new.tag, c.old, c.new)
+		default:
+			add(c.old.tag, c.old, nil)
+			add(c.new.tag, nil, c.new)
 		}
 	}
 	return all
 }
 
 // retag gives the updates of the index of tags, and sorts its argument. A tag gets a
-// gist only if one holder alone has it, so that a look-up need not search for others.
-func (t *Table) retag(all []retagged) []update[holder, gist] {
+// gist only if one credential alone has it, so that a look-up need not search for others.
+func (e *edit) retag(all []retagged) []update[credential, gist] {
 	slices.SortFunc(all, func(a, b retagged) int { return a.tag.compare(b.tag) })
-	updates := make([]update[holder, gist], 0, len(all))
+	updates := make([]update[credential, gist], 0, len(all))
 	for len(all) > 0 {
 		tag, n := all[0].tag, 1
 		for n < len(all) && all[n].tag == tag {
@@ -149,35 +214,28 @@ func (t *Table) retag(all []retagged) []update[holder, gist] {
 		}
 		first := len(updates)
 		for _, r := range all[:n] {
-			updates = append(updates, update[holder, gist]{key: tag, old: r.old, new: r.made})
+			updates = append(updates, update[credential, gist]{key: tag, old: r.old, new: r.made})
 		}
-		for _, h := range t.tags.list(tag) {
-			if !slices.ContainsFunc(all[:n], func(r retagged) bool { return r.old == h }) {
-				updates = append(updates, update[holder, gist]{key: tag, old: h, new: h})
+		for _, c := range e.before.tags.list(tag) {
+			if !slices.ContainsFunc(all[:n], func(r retagged) bool { return r.old == c }) {
+				updates = append(updates, update[credential, gist]{key: tag, old: c, new: c})
 			}
 		}
-		alone := -1
-		for i := first; i < len(updates); i++ {
-			if updates[i].new != nil {
-				if alone >= 0 {
-					alone = -1
-					break
-				}
-				alone = i
-			}
-		}
-		if alone >= 0 {
-			updates[alone].extra = updates[alone].new.gist()
+		has := func(u update[credential, gist]) bool { return u.new != nil }
+		if i := slices.IndexFunc(updates[first:], has); i >= 0 && !slices.ContainsFunc(updates[first+i+1:], has) {
+			alone := &updates[first+i]
+			alone.extra = e.after.holders.get(alone.new.person).gist(alone.new)
 		}
 		all = all[n:]
 	}
 	return updates
 }
 
-// need says that a holder begins or ceases to depend on a row.
+// need says that something begins or ceases to depend on a row: the holder of a person,
+// or a booking.
 type need struct {
-	on, person key
-	gone       bool
+	on, by key
+	gone   bool
 }
 
 // reneed appends the dependencies that a holder gained and lost. It sorts both lists.
@@ -213,12 +271,12 @@ func depend(x index[[]key], needs []need) index[[]key] {
 			n++
 		}
 		c := change[[]key]{key: on, old: x.get(on)}
-		var persons []key
+		var by []key
 		if c.old != nil {
-			persons = *c.old
+			by = *c.old
 		}
-		if persons = withNeeds(persons, needs[:n]); len(persons) > 0 {
-			c.new = &persons
+		if by = withNeeds(by, needs[:n]); len(by) > 0 {
+			c.new = &by
 		}
 		changes = append(changes, c)
 		needs = needs[n:]
@@ -226,20 +284,20 @@ func depend(x index[[]key], needs []need) index[[]key] {
 	return x.with(changes)
 }
 
-// withNeeds gives a sorted list of persons after the needs of one row.
-func withNeeds(persons []key, needs []need) []key {
-	slices.SortFunc(needs, func(a, b need) int { return a.person.compare(b.person) })
-	out := make([]key, 0, len(persons)+len(needs))
+// withNeeds gives the sorted list of what depends on a row after its needs.
+func withNeeds(by []key, needs []need) []key {
+	slices.SortFunc(needs, func(a, b need) int { return a.by.compare(b.by) })
+	out := make([]key, 0, len(by)+len(needs))
 	for _, n := range needs {
-		i, found := slices.BinarySearchFunc(persons, n.person, key.compare)
-		out = append(out, persons[:i]...)
-		persons = persons[i:]
+		i, found := slices.BinarySearchFunc(by, n.by, key.compare)
+		out = append(out, by[:i]...)
+		by = by[i:]
 		if found {
-			persons = persons[1:]
+			by = by[1:]
 		}
 		if !n.gone {
-			out = append(out, n.person)
+			out = append(out, n.by)
 		}
 	}
-	return append(out, persons...)
+	return append(out, by...)
 }

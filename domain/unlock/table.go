@@ -21,17 +21,17 @@ type Table struct {
 	rights    index[right]
 	schedules index[timetable]
 
-	// The rows below are the inputs of holders.
+	// The rows below are the inputs of holders, but for credentials.
 	persons     index[Person]
 	units       index[Unit]
-	bookings    index[Booking]
-	credentials index[Credential]
+	bookings    index[booking]
+	credentials index[credential]
 	grants      index[Grant]
 
-	holders index[holder]      // by person
-	tags    tree[holder, gist] // by tag of a credential; several entries if several holders have the tag
-	// dependants are the holders to recompile when a row of somebody else changes, by
-	// dependency.
+	holders index[holder]          // by person
+	tags    tree[credential, gist] // by tag; several entries if several credentials have it
+	// dependants are the persons whose holders, and of units the bookings that, are
+	// recompiled when another row changes, by dependency.
 	dependants index[[]key]
 }
 
@@ -124,9 +124,9 @@ func (t *Table) row(k Key, id key) (Row, bool) {
 	case KindUnit:
 		r = rowOf(t.units.get(id), asRow)
 	case KindBooking:
-		r = rowOf(t.bookings.get(id), asRow)
+		r = rowOf(t.bookings.get(id), (*booking).source)
 	case KindCredential:
-		r = rowOf(t.credentials.get(id), asRow)
+		r = rowOf(t.credentials.get(id), (*credential).source)
 	case KindGrant:
 		r = rowOf(t.grants.get(id), asRow)
 	}
@@ -154,9 +154,9 @@ func (t *Table) Rows(k Kind) iter.Seq[Row] {
 	case KindUnit:
 		return sortedRows(&t.units, asRow)
 	case KindBooking:
-		return sortedRows(&t.bookings, asRow)
+		return sortedRows(&t.bookings, (*booking).source)
 	case KindCredential:
-		return sortedRows(&t.credentials, asRow)
+		return sortedRows(&t.credentials, (*credential).source)
 	case KindGrant:
 		return sortedRows(&t.grants, asRow)
 	}

@@ -70,11 +70,7 @@ func Trace(t *Table, local *Local, r Request) Findings {
 	if x.site != nil {
 		x.read()
 	}
-	h, n, failed := x.who(&r)
-	var c *credential
-	if n != 0 {
-		c = h.credential(n)
-	}
+	h, c, failed := x.who(&r)
 	if x.site == nil || x.door == nil {
 		x.nowhere()
 	} else {
@@ -202,7 +198,7 @@ func (x *tracer) whom(h *holder, c *credential, failed Checks) {
 	if c != nil {
 		x.credentialSteps(c)
 	}
-	x.add(Key{KindPerson, h.personID()}, person(h.person, NoCode)...)
+	x.add(Key{KindPerson, h.id}, person(h.person, NoCode)...)
 }
 
 // person gives what stands against a person. Of a sharer it has a code of its own.
@@ -246,7 +242,8 @@ func (x *tracer) booking(id string) {
 		return
 	}
 	row := Key{KindBooking, id}
-	_, b, unit := x.maker.booking(id)
+	found := x.maker.booking(id)
+	b, unit := found.row, found.unit
 	if b == nil {
 		x.add(row, Failure{DenyBookingRevoked, Missing})
 		return

@@ -63,7 +63,7 @@ func traced(t *testing.T, table *Table, local Local, r Request) int {
 	for _, w := range f.Ways {
 		// A credential's own checks do not choose between grants.
 		failed := failedAt(w.Steps)
-		if first := bits.TrailingZeros64(uint64((failed | q.always(q.kindOf(&r, credentialOf(a)))) &^ q.marks)); first > got {
+		if first := bits.TrailingZeros64(uint64((failed | q.always(q.kindOf(&r, a.credential))) &^ q.marks)); first > got {
 			best, got, granted = w.Grant.ID, first, failed
 		}
 	}
@@ -74,13 +74,6 @@ func traced(t *testing.T, table *Table, local Local, r Request) int {
 	require.Equal(t, best, id, "%+v", r)
 	require.Equal(t, a.Failed.Codes(), (common | granted).Codes(), "%+v\n%+v\n%+v", r, f.Steps, f.Ways)
 	return min(1, len(f.Ways)/2)
-}
-
-func credentialOf(a Answer) *credential {
-	if a.credential == 0 {
-		return nil
-	}
-	return a.holder.credential(a.credential)
 }
 
 // Where two facts of a row have one code, the trace tells them apart.

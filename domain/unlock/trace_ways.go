@@ -51,8 +51,8 @@ func (x *tracer) grant(g *Grant, of Source, use []Failure) {
 	failed := because(g.State.Denial(of), ByState)
 	failed = append(failed, x.window(begin(g.Window.From), end(g.Window.Until), early, late)...)
 	x.add(g.Key(), append(failed, use...)...)
-	if b := x.table.bookings.get(keyOf(IDOf(g.Booking))); b != nil && g.Parent == "" && b.Person != g.Person {
-		x.sharer(b.Person)
+	if b := x.table.bookings.get(keyOf(IDOf(g.Booking))); b != nil && g.Parent == "" && b.row.Person != g.Person {
+		x.sharer(b.row.Person)
 	}
 }
 
@@ -112,10 +112,11 @@ func (x *tracer) right(below []*Grant, g *Grant, of Source, kind CredentialKind)
 
 // unitSchedule adds the schedule of a right that is mapped to the unit of a grant.
 func (x *tracer) unitSchedule(g *Grant, best mapped, counted Checks) {
-	_, _, unit := x.maker.booking(g.Booking)
-	if unit == nil || g.Right != "" {
+	b := x.maker.booking(g.Booking)
+	if b == nil || b.unit == nil || g.Right != "" {
 		return
 	}
+	unit := b.unit
 	i := slices.IndexFunc(unit.Rights, func(u UnitRight) bool {
 		return keyOf(IDOf(u.Right)) == best.right && keyOf(IDOf(u.Schedule)) == best.schedule
 	})

@@ -6,15 +6,11 @@ import "math/bits"
 // link.
 func (q *question) granted(a *Answer, r *Request) (failed Checks) {
 	q.read()
-	var c *credential
-	if a.credential != 0 {
-		c = a.holder.credential(a.credential)
-	}
-	kind := q.kindOf(r, c)
+	kind := q.kindOf(r, a.credential)
 	if q.door.factor != NoFactor {
 		failed = q.second(a.holder, keyOf(r.Second))
 	}
-	link, granted := q.grants(a.holder, c, kind)
+	link, granted := q.grants(a.holder, a.credential, kind)
 	a.link = link
 	return failed | granted
 }
@@ -40,9 +36,9 @@ func (q *question) grants(h *holder, c *credential, kind CredentialKind) (best u
 	always := q.always(kind)
 	for n := uint32(1); n <= h.links; {
 		leaf := n
-		checks, opens := q.link(h, h.link(n), kind)
+		checks, opens := q.link(h.link(n), kind)
 		for n++; n <= h.links && h.link(n).parent; n++ {
-			more, too := q.link(h, h.link(n), kind)
+			more, too := q.link(h.link(n), kind)
 			checks, opens = checks|more, opens && too
 		}
 		if !opens {
@@ -123,7 +119,7 @@ func (q *question) sharedFob(l *link, kind CredentialKind) bool {
 
 // boundElsewhere reports whether the credential, if any, is for another booking alone.
 func (c *credential) boundElsewhere(l *link) bool {
-	return c != nil && c.booking != 0 && c.booking != l.booking
+	return c != nil && c.booking != (key{}) && (l.booking == nil || c.booking != l.booking.key)
 }
 
 // physical reports whether a kind can change hands without the service. A person
@@ -131,7 +127,7 @@ func (c *credential) boundElsewhere(l *link) bool {
 func physical(kind CredentialKind) bool { return kind == Fob || kind == Card }
 
 // link checks one grant of a chain; opens says whether the door is among its own.
-func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks, opens bool) {
+func (q *question) link(l *link, kind CredentialKind) (failed Checks, opens bool) {
 	times, opens := q.mapped(l.right)
 	counted := q.counted(kind)
 	if l.narrow != nil {
@@ -141,8 +137,8 @@ func (q *question) link(h *holder, l *link, kind CredentialKind) (failed Checks,
 		return 0, false
 	}
 	failed = l.fixed | times&counted
-	if l.booking != 0 {
-		failed |= q.booking(h.booking(l.booking))
+	if l.booking != nil {
+		failed |= q.booking(l.booking)
 	}
 	if q.at < l.from {
 		failed |= outOfWindow(l.source, DenyShareNotStarted)

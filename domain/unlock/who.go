@@ -2,7 +2,7 @@ package unlock
 
 // who finds whom the request is about and checks them: their credential, unless
 // the request names the person, and the person. A nil holder is nobody known.
-func (q *question) who(r *Request) (h *holder, credential uint32, failed Checks) {
+func (q *question) who(r *Request) (h *holder, c *credential, failed Checks) {
 	failed = check(DenyUnknownCredential)
 	switch {
 	case r.Fault == WrongFacilityCode:
@@ -11,24 +11,27 @@ func (q *question) who(r *Request) (h *holder, credential uint32, failed Checks)
 		failed = check(DenyCardFormat)
 	case r.Tag != Tag{}:
 		var twice bool
-		if h, credential, twice = q.tagged(keyOf(r.Tag)); twice {
+		if c, twice = q.tagged(keyOf(r.Tag)); twice {
 			failed |= check(DenyCredentialDuplicate)
-		} else if h == nil && r.Kind == Pin {
+		} else if c == nil && r.Kind == Pin {
 			failed = q.noPin()
 		}
 	case r.Credential != ID{}:
-		h, credential = q.named(keyOf(r.Credential))
+		c = q.table.credentials.get(keyOf(r.Credential))
 	case r.Person != ID{}:
 		h = q.table.holders.get(keyOf(r.Person))
 	}
+	if c != nil {
+		h = q.table.holders.get(c.person)
+	}
 	if h == nil {
-		return nil, 0, failed
+		return nil, nil, failed
 	}
 	failed = h.fixed
-	if credential != 0 {
-		failed |= q.credential(h, h.credential(credential))
+	if c != nil {
+		failed |= q.credential(c)
 	}
-	return h, credential, failed
+	return h, c, failed
 }
 
 // noPin is what fails where digits are nobody's.
@@ -43,10 +46,10 @@ func (q *question) noPin() Checks {
 // rows may have one tag: the live one counts, and where there is none the one
 // whose window begins last. Two that are live are a fault from which no one may
 // profit.
-func (q *question) tagged(tag key) (h *holder, credential uint32, twice bool) {
+func (q *question) tagged(tag key) (c *credential, twice bool) {
 	l, place := q.table.tags.find(tag)
 	if len(l) == 0 {
-		return nil, 0, false
+		return nil, false
 	}
 	live := false
 	for ; l[place].value != nil; place = (place + 1) & (len(l) - 1) {
@@ -54,21 +57,15 @@ func (q *question) tagged(tag key) (h *holder, credential uint32, twice bool) {
 			continue
 		}
 		other := l[place].value
-		for n := uint32(1); n <= other.credentials; n++ {
-			c := other.credential(n)
-			if c.tag != tag {
-				continue
-			}
-			lives := c.marks&takesNumber != 0 && q.at >= c.from && q.at < c.until
-			if lives && live {
-				return nil, 0, true
-			}
-			if lives || !live && (h == nil || c.after(h.credential(credential))) {
-				h, credential, live = other, n, live || lives
-			}
+		lives := other.marks&takesNumber != 0 && q.at >= other.from && q.at < other.until
+		if lives && live {
+			return nil, true
+		}
+		if lives || !live && (c == nil || other.after(c)) {
+			c, live = other, live || lives
 		}
 	}
-	return h, credential, false
+	return c, false
 }
 
 // after orders credentials that had one number.
@@ -76,25 +73,15 @@ func (c *credential) after(other *credential) bool {
 	return c.from > other.from || c.from == other.from && c.row.ID > other.row.ID
 }
 
-// named finds a credential by its id.
-func (q *question) named(id key) (*holder, uint32) {
-	row := q.table.credentials.get(id)
-	if row == nil {
-		return nil, 0
-	}
-	h := q.table.holders.get(keyOf(IDOf(row.Person)))
-	n := uint32(1)
-	for h.credential(n).row != row {
-		n++
-	}
-	return h, n
-}
-
 // credential checks a credential and the booking that it is bound to.
-func (q *question) credential(h *holder, c *credential) Checks {
+func (q *question) credential(c *credential) Checks {
 	failed := c.fixed
-	if c.booking != 0 {
-		failed |= q.booking(h.booking(c.booking))
+	if c.booking != (key{}) {
+		if b := q.table.bookings.get(c.booking); b != nil {
+			failed |= q.booking(b)
+		} else {
+			failed |= check(DenyBookingRevoked)
+		}
 	}
 	if q.at < c.suspendedUntil {
 		failed |= check(DenyCredentialSuspended)
@@ -154,11 +141,10 @@ func (q *question) second(h *holder, tag key) Checks {
 		c     *credential
 	)
 	if tag != (key{}) {
-		var n uint32
-		if other, n, _ = q.tagged(tag); other != nil {
-			c = other.credential(n)
+		if c, _ = q.tagged(tag); c != nil {
+			other = q.table.holders.get(c.person)
 			q.secondDuress = c.row.Duress
-			if (other.fixed|q.credential(other, c))&^q.marks != 0 || c.maxUses > 0 {
+			if (other.fixed|q.credential(c))&^q.marks != 0 || c.maxUses > 0 {
 				other = nil // nobody counts the uses of a second credential
 			}
 		}
