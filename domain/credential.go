@@ -90,6 +90,9 @@ func (c *Credential) keys() []key[Credential] {
 	var k []key[Credential]
 	if c.Person != "" {
 		k = append(k, key[Credential]{CredentialByPerson, c.Person})
+		if len(c.Sites) == 0 {
+			k = append(k, key[Credential]{credentialRoaming, c.Person})
+		}
 	}
 	if c.Booking != "" {
 		k = append(k, key[Credential]{CredentialByBooking, c.Booking})

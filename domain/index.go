@@ -28,6 +28,7 @@ const (
 	CredentialByPerson
 	CredentialBySite
 	CredentialByUnit
+	credentialRoaming  // those known at no site of their own, by person
 	credentialByNumber // live, denied or leaked ones, by numberAt
 	credentialBound    // live ones, by booking
 	pinBySite          // live ones

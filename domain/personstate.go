@@ -249,8 +249,8 @@ func (s *State) sitesOfPerson(person ID) []ID {
 	for _, m := range s.GroupMembers.Each(MemberByPerson, person) {
 		sites = append(sites, s.sitesOfGroup(m.Group)...)
 	}
-	for _, c := range s.Credentials.Each(CredentialByPerson, person) {
-		sites = append(sites, c.Sites...)
+	for site := range s.credentialSites(person) {
+		sites = append(sites, site)
 	}
 	return sortedIDs(sites)
 }

@@ -190,10 +190,8 @@ func (m *rowMaker) rightKeys(right *AccessRight, out keySet) {
 // mobileKeys adds the credentials of a person that are known at no site of their
 // own.
 func (s *State) mobileKeys(person ID, out keySet) {
-	for _, c := range s.Credentials.unsorted(CredentialByPerson, person) {
-		if len(c.Sites) == 0 {
-			credentialKeys(c, out)
-		}
+	for _, c := range s.Credentials.unsorted(credentialRoaming, person) {
+		credentialKeys(c, out)
 	}
 }
 

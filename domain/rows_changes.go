@@ -343,10 +343,8 @@ func (c *changes) sitesOf(person ID) map[ID]struct{} {
 	for _, row := range s.GroupMembers.unsorted(MemberByPerson, person) {
 		maps.Copy(out, c.sitesOfGroup(row.Group))
 	}
-	for _, row := range s.Credentials.unsorted(CredentialByPerson, person) {
-		for _, site := range row.Sites {
-			out[site] = struct{}{}
-		}
+	for site := range s.credentialSites(person) {
+		out[site] = struct{}{}
 	}
 	return out
 }

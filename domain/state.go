@@ -46,6 +46,7 @@ type State struct {
 	journal *journal
 	zones   *sync.Map // ID of a site -> compiledZone
 	due     *dueIndex
+	crowds  crowds
 }
 
 // SubjectKey names the key of a subject of personal values. The bytes of the key
@@ -81,6 +82,8 @@ func NewState() *State {
 	s.Pending = newTable(j, "owed", (*Pending).keys)
 	s.Keys = newTable[SubjectKey](j, "keys", nil)
 	s.due = newDueIndex(s)
+	s.crowds = crowds{}
+	s.Credentials.follow = func(old, now *row[Credential]) { s.crowds.follow(s.Credentials, old, now) }
 	return s
 }
 
@@ -142,6 +145,7 @@ func (s *State) EachPersonal(open func(subject ID, p *Personal)) {
 // Reindex finds things by their clear values again after those were opened.
 func (s *State) Reindex() {
 	s.People.reindex()
+	clear(s.crowds)
 	s.Credentials.reindex()
 }
 

@@ -22,6 +22,7 @@ type table[T any] struct {
 	order   atomic.Pointer[[]ID] // the ids, sorted; nil: not known
 	due     *dueIndex
 	dueOf   func(ID, *T) (dueThing, bool) // returns when the row is due; nil if the table has none
+	follow  func(old, now *row[T])        // is told of every change once it is made; nil if nobody follows
 	journal *journal
 	hidden  map[ID]struct{} // rows that a reader of [table.without] does not find
 }
@@ -146,9 +147,12 @@ func (t *table[T]) replace(id ID, old, now *row[T]) {
 	}
 	if now == nil {
 		delete(t.rows, id)
-		return
+	} else {
+		t.rows[id] = now
 	}
-	t.rows[id] = now
+	if t.follow != nil {
+		t.follow(old, now)
+	}
 }
 
 // ids are the ids of all rows, sorted. They are kept until a row comes or goes:
