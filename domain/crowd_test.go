@@ -90,8 +90,8 @@ func TestSitesAreThoseOfTheCredentialsHoweverMany(t *testing.T) {
 	require.NotZero(t, most)
 }
 
-// BenchmarkAssignFob measures the decision to give one more fob to somebody with so many,
-// and the rows of such a change.
+// BenchmarkAssignFob measures the decision to give somebody one more fob, and the rows of
+// that change.
 func BenchmarkAssignFob(b *testing.B) {
 	for _, fobs := range []int{1, 1500} {
 		b.Run(fmt.Sprint(fobs), func(b *testing.B) {
