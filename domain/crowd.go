@@ -6,8 +6,8 @@ import "iter"
 // counted rather than collected.
 const manyCredentials = 32
 
-// crowds count the credentials of people with many of them by the sites where they are
-// known, so that one more does not cost what all of them do.
+// crowds count the credentials of people who have many, by the sites where they are known.
+// So one more does not cost what all of them do.
 type crowds map[ID]map[ID]int
 
 // follow counts after a change of a credential, which is in the table already.
