@@ -2,6 +2,7 @@ package domain
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/domain/schedule"
 )
@@ -223,6 +224,16 @@ func (tx *Tx) doorsOfHolder(person, booking ID) (doors []ID) {
 func (s *State) overBooking(id ID) bool {
 	b, ok := s.Bookings.Get(id)
 	return !ok || b.over()
+}
+
+// InDevice reports which fobs, cards and PINs the device of a door may have to know, now
+// or later. It is nil for a door without a capacity: its device knows none.
+func (s *State) InDevice(door ID, at time.Time) map[ID]bool {
+	d, ok := s.Doors.Get(door)
+	if !ok || d.Capacity == 0 {
+		return nil
+	}
+	return (&Tx{View: s.AsOf(at), Context: Context{At: at}}).storedAt(d)
 }
 
 // storedAt collects the live fobs, cards and PINs with access to a door, now or

@@ -227,6 +227,8 @@ func (c *Control) answerTo(ctx context.Context, q *question) (*wire.Answer, [][]
 	case wire.AskKey:
 		answer, err := c.tagKey(ctx, q)
 		return answer, nil, err
+	case wire.AskPins:
+		return c.pins(ctx, q)
 	case wire.AskHistory:
 		return c.history(ctx, q)
 	case wire.AskRecords:

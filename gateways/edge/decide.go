@@ -181,15 +181,19 @@ func (a answered) shown() *unlock.Credential {
 	if c == nil || !c.Duress {
 		return c
 	}
-	var ordinary *unlock.Credential
-	for row := range a.view.table.Rows(unlock.KindCredential) {
+	return ordinary(a.view.table, c)
+}
+
+// ordinary is the credential that one for duress passes for; nil: there is none.
+func ordinary(t *unlock.Table, c *unlock.Credential) (found *unlock.Credential) {
+	for row := range t.Rows(unlock.KindCredential) {
 		o := row.(*unlock.Credential)
 		if o.Person == c.Person && o.Kind == c.Kind && !o.Duress && o.Booking == c.Booking && o.State == c.State && o.Window == c.Window &&
-			(ordinary == nil || strings.Compare(o.ID, ordinary.ID) < 0) {
-			ordinary = o
+			(found == nil || strings.Compare(o.ID, found.ID) < 0) {
+			found = o
 		}
 	}
-	return ordinary
+	return found
 }
 
 // duress makes the record that calls for help, beside that of the decision with the

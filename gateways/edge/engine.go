@@ -201,6 +201,9 @@ func (e *engine) happened(ev driver.Event) {
 		if ev.Kind == driver.Fire || ev.Kind == driver.FireOver {
 			e.decider.fire[d.id] = ev.Kind == driver.Fire
 		}
+		if ev.Kind == driver.Online {
+			e.g.codes.lost(d.id)
+		}
 		e.step(d, now, door.Happened(ev))
 	}
 }
@@ -263,6 +266,9 @@ func (e *engine) done(r result) {
 func (e *engine) observed(d *doorState, a *wire.Activity, now reading) {
 	a.Door = d.id
 	timed(a, now)
+	if a.Slot > 0 && e.named(a, d) {
+		defer func() { e.helpAt(d, a, now) }() // behind the record of the opening
+	}
 	switch a.Type {
 	case wire.AccessTaken:
 		a.Local = encodePassage(e.passed(d, a))

@@ -88,6 +88,7 @@ type Gateway struct {
 	tags    *tags
 	outbox  *Outbox
 	engine  *engine
+	codes   *codes
 	metrics *metrics
 
 	offered   atomic.Pointer[view] // a table of a later epoch that is not accepted yet
@@ -161,6 +162,9 @@ func (g *Gateway) open() error {
 	if g.tags, err = openTags(keyPath, seal.Find(g.cfg.Policy.TPM)); err != nil {
 		g.cfg.Log.Error("the stored key of tags is not used", "error", err)
 	}
+	if g.codes, err = openCodes(g.path("codes.json")); err != nil {
+		g.cfg.Log.Error("the codes in devices are read back", "error", err)
+	}
 	g.metrics = newMetrics(g.cfg.Metrics, g)
 	g.engine, err = newEngine(g)
 	return err
@@ -228,6 +232,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	var failed [4]error
+	g.codes.keepers = g.newKeepers(nc)
+	for _, k := range g.codes.keepers {
+		running.Go(func() { _ = g.Guard("codes", func() error { return k.run(g.ctx) }) })
+	}
 	running.Go(func() { failed[0] = g.Guard("lease", func() error { return newLeaser(g, nc).run(g.ctx) }) })
 	running.Go(func() { failed[3] = g.Guard("follower", func() error { return newFollower(g, nc).run(g.ctx) }) })
 	running.Go(func() { failed[1] = g.Guard("upload", func() error { return g.upload(g.ctx, nc) }) })

@@ -103,7 +103,7 @@ func (l *leaser) hello(ctx context.Context) error {
 // lease asks whether the table is current, and renews the lease by the answer.
 func (l *leaser) lease(ctx context.Context) error {
 	head := l.g.tables.view.Load().headOf()
-	sent, answer, _, err := l.g.request(ctx, l.nc, &wire.Ask{Type: wire.AskLease, Epoch: head.Epoch, N: head.N, Digest: head.Digest, ClockErrorMS: l.g.clockErrorMS()}, nil)
+	sent, answer, _, err := l.g.request(ctx, l.nc, &wire.Ask{Type: wire.AskLease, Epoch: head.Epoch, N: head.N, Digest: head.Digest, ClockErrorMS: l.g.clockErrorMS(), DeviceN: l.g.codes.upto(head.Epoch)}, nil)
 	if err != nil {
 		return err
 	}

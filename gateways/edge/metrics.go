@@ -14,6 +14,7 @@ type metrics struct {
 	uploaded       prometheus.Counter
 	unrecorded     prometheus.Counter
 	failedCommands prometheus.Counter
+	failedCodes    prometheus.Counter
 	panics         prometheus.Counter
 }
 
@@ -27,6 +28,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
 		applied:        counter("gatehouse_gateway_tables_applied_total", "Changes of permissions that were taken over."),
 		uploaded:       counter("gatehouse_gateway_records_uploaded_total", "Records that the service has stored."),
 		unrecorded:     counter("gatehouse_gateway_records_lost_total", "Records that could not be kept."),
+		failedCodes:    counter("gatehouse_gateway_code_failures_total", "Times that the codes in a device could not be made what they should be."),
 		failedCommands: counter("gatehouse_gateway_device_failures_total", "Commands that a device did not carry out or confirm."),
 		panics:         counter("gatehouse_gateway_panics_total", "Parts of the gateway that panicked and were started again."),
 	}
@@ -35,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, g *Gateway) *metrics {
 	lease := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gatehouse_gateway_table_age_seconds", Help: "How long ago the table was known to be the present one."},
 		func() float64 { return g.clock.age().Seconds() })
 	if reg != nil {
-		reg.MustRegister(m.decisions, m.records, m.applied, m.uploaded, m.unrecorded, m.failedCommands, m.panics, waiting, lease)
+		reg.MustRegister(m.decisions, m.records, m.applied, m.uploaded, m.unrecorded, m.failedCommands, m.failedCodes, m.panics, waiting, lease)
 	}
 	return m
 }

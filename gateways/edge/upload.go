@@ -196,7 +196,7 @@ func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
 	if before.N > 0 && next.Epoch > before.Epoch && !covered(before, next, lost, g.cfg.Org, g.cfg.LogKey) {
 		g.offered.Store(&view{table: c.table.Table(), head: next, digest: next.Digest.String()})
 		g.status.unapplied(fmt.Errorf("the ledger was restored to before %s, which this gateway has seen, and does not say that it was lost", before))
-		signal(g.swapped)
+		g.swap()
 		return nil
 	}
 	if err := g.tables.adopt(c); err != nil {
@@ -208,11 +208,17 @@ func (g *Gateway) adopt(c *candidate, lost []wire.Lost) error {
 	g.offered.Store(nil)
 	g.status.unapplied(nil)
 	g.metrics.applied.Inc()
-	signal(g.swapped)
+	g.swap()
 	if g.cfg.Applied != nil {
 		g.cfg.Applied(next)
 	}
 	return nil
+}
+
+// swap tells of another table.
+func (g *Gateway) swap() {
+	signal(g.swapped)
+	g.codes.wake()
 }
 
 // covered reports whether restores lost all that the second head lacks of the first.

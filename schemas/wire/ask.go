@@ -26,6 +26,7 @@ const (
 	AskTable   AskType = "table"   // the changes that it lacks, or all
 	AskKey     AskType = "key"     // the key of its site's tags
 	AskRecords AskType = "records" // to store records, which follow the request one a line
+	AskPins    AskType = "pins"    // the digits of PINs for the device of a door; their ids follow the request one a line
 	AskHistory AskType = "history" // its own records, for a box that takes the place of another
 )
 
@@ -48,6 +49,9 @@ type Ask struct {
 	Version uint32 `json:"version,omitempty"`
 	Box     string `json:"box,omitempty"`
 	Proof   []byte `json:"proof,omitempty"`
+	// Door is the door for whose device PINs are asked for. Box and Proof are as above, with
+	// a statement of its own ([PinStatement]).
+	Door ID `json:"door,omitempty"`
 	// ClockErrorMS is how far the gateway's idea of the time may be wrong, in milliseconds;
 	// none while it does not know.
 	ClockErrorMS uint32 `json:"clock_error_ms,omitempty"`
@@ -84,7 +88,7 @@ type Answer struct {
 	// Version and Key are the site's key of tags, sealed to the Box of the request by From.
 	Version uint32 `json:"version,omitempty"`
 	Key     []byte `json:"key,omitempty"`
-	From    string `json:"from,omitempty"`
+	From    string `json:"from,omitempty"` // of the digits of PINs too, which are one line behind the answer
 }
 
 // AskCode says why a request of a gateway is refused.
@@ -116,6 +120,15 @@ func (e *AskError) Error() string { return e.Message }
 // KeyStatement is what a gateway signs with its identity to be told the key of tags.
 func KeyStatement(org, gateway ID, version uint32, box string) []byte {
 	return fmt.Appendf(nil, "gatehouse key 1\n%s\n%s\n%d\n%s\n", org, gateway, version, box)
+}
+
+// MaxPins is how many PINs one request asks for at most.
+const MaxPins = 256
+
+// PinStatement is what a gateway signs with its identity to be told digits. They are of
+// PINs for the device of a door.
+func PinStatement(org, gateway, door ID, box string) []byte {
+	return fmt.Appendf(nil, "gatehouse pins 1\n%s\n%s\n%s\n%s\n", org, gateway, door, box)
 }
 
 // EncodeAsk writes a request with the lines behind it.

@@ -34,6 +34,8 @@ var (
 	OrderAnswerBounds = Bounds{Size: MaxOrderAnswer, Items: 10, Count: 100}
 	// AskBounds bound the first line of a request of a gateway, and of its answer.
 	AskBounds = Bounds{Size: 16 << 10, Items: 10, Count: 100}
+	// PinBounds bound the digits of PINs that a gateway is told at once.
+	PinBounds = Bounds{Size: 64 << 10, Items: MaxPins, Count: MaxPins}
 	// PermissionBounds bound one message of permissions.
 	PermissionBounds = Bounds{Size: MaxPermissionBody}
 	joinedBounds     = Bounds{Size: maxUnzipped} // of a delta in parts

@@ -1,0 +1,320 @@
+package edge
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"gatehouse/domain/unlock"
+	"gatehouse/gateways/driver"
+	"gatehouse/schemas/wire"
+)
+
+const (
+	// compareEvery is how often a device is compared with the table: what time gives and
+	// takes is in it that late.
+	compareEvery = 2 * time.Second
+	// readBackEvery is how often a device is asked what it holds, though nothing happened.
+	readBackEvery = time.Hour
+	// keepTime bounds one look at a device: slots are asked one by one, and battery locks
+	// sleep.
+	keepTime = 10 * time.Minute
+	// keepAgain is the longest wait after a failure.
+	keepAgain = time.Minute
+)
+
+// keeper keeps the codes in the device of one door. It is one goroutine.
+type keeper struct {
+	g       *Gateway
+	nc      *nats.Conn
+	id      wire.ID
+	device  driver.Keeper
+	due     chan struct{}
+	unknown atomic.Bool // what the device holds has to be read back
+	upto    atomic.Pointer[wire.Position]
+	read    time.Duration // when it was read back, by the clock that never goes back
+	drifted bool          // told, and not mended yet
+}
+
+// newKeepers makes a keeper for each device that has room for codes.
+func (g *Gateway) newKeepers(nc *nats.Conn) (all []*keeper) {
+	for _, id := range g.engine.ids {
+		if d, ok := g.cfg.Doors[id].Driver.(driver.Keeper); ok {
+			k := &keeper{g: g, nc: nc, id: id, device: d, due: make(chan struct{}, 1)}
+			k.unknown.Store(true)
+			all = append(all, k)
+		}
+	}
+	return all
+}
+
+// run compares the device with the table until the context ends.
+func (k *keeper) run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for failing := time.Duration(0); ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.due:
+		case <-timer.C:
+		}
+		err := k.compare(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			failing = 0
+			timer.Reset(compareEvery)
+			continue
+		}
+		k.unknown.Store(true) // of a command that failed nobody knows what it did
+		failing = min(max(2*failing, 250*time.Millisecond), keepAgain)
+		timer.Reset(failing)
+		k.g.cfg.Log.Warn("the codes in a device are not what they should be", "door", k.id, "error", err, "wait_ms", failing.Milliseconds())
+		k.g.metrics.failedCodes.Inc()
+	}
+}
+
+// compare makes the device hold what it should.
+func (k *keeper) compare(ctx context.Context) error {
+	room, v := k.device.Room(k.id), k.g.tables.view.Load()
+	if room == 0 || v == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	want, err := k.wanted(ctx, v)
+	if err != nil {
+		return err
+	}
+	if now := k.g.clock.boot(); k.unknown.Load() || now-k.read > readBackEvery {
+		k.unknown.Store(false)
+		if err := k.readBack(ctx, v); err != nil {
+			return err
+		}
+		k.read = now
+	}
+	if err := k.clear(ctx, want); err != nil {
+		return err
+	}
+	if err := k.write(ctx, want, room); err != nil {
+		return err
+	}
+	if k.drifted {
+		k.tell(ctx, driver.Mended)
+	}
+	if at := v.head.Position(); k.upto.Load() == nil || *k.upto.Load() != at {
+		k.upto.Store(&at)
+		signal(k.g.changed) // the service is told with the next request
+	}
+	return nil
+}
+
+// wanted are the PINs for which the door would open now, with their tags.
+func (k *keeper) wanted(ctx context.Context, v *view) (map[wire.ID]unlock.Tag, error) {
+	want := map[wire.ID]unlock.Tag{}
+	ask := unlock.Request{Side: unlock.In, Kind: unlock.Pin, Door: unlock.IDOf(string(k.id)), At: unlock.InstantOf(k.g.clock.now().at)}
+	for row := range v.table.Rows(unlock.KindCredential) {
+		c := row.(*unlock.Credential)
+		if c.Kind != unlock.Pin || c.MaxUses > 0 || c.Tag == (unlock.Tag{}) {
+			continue
+		}
+		ask.Tag = c.Tag
+		if a := unlock.Decide(v.table, &unlock.Local{LeaseEnd: unlock.Held}, ask); opensByItself(a) {
+			want[wire.ID(c.ID)] = c.Tag
+		}
+	}
+	// The engine alone knows of lease, clock and who is first in. It is asked for those few.
+	err := k.g.engine.exec(ctx, func() {
+		e := k.g.engine
+		now := k.g.clock.now()
+		for id, tag := range want {
+			ask := unlock.Request{Side: unlock.In, Kind: unlock.Pin, Tag: tag}
+			if a := e.decider.decide(question{view: v, older: e.older(), now: now, door: k.id, ask: ask, noFire: true}); !opensByItself(a.Answer) {
+				delete(want, id)
+			}
+		}
+	})
+	return want, err
+}
+
+// opensByItself reports whether a PIN opens a door whatever the door's posture: it is not
+// only that the door stands open, or that others typed wrong codes.
+func opensByItself(a unlock.Answer) bool {
+	if !a.Allowed || a.Credential() == nil {
+		return false
+	}
+	for _, c := range a.Failed.Codes() {
+		if c != unlock.DenyLockout {
+			return false
+		}
+	}
+	return true
+}
+
+// readBack compares what the device holds with what was noted. A code that is not known is
+// found by its digits, else it is cleared.
+func (k *keeper) readBack(ctx context.Context, v *view) error {
+	slots, err := k.device.Slots(ctx, k.id)
+	if err != nil {
+		return err
+	}
+	noted, found := k.g.codes.of(k.id), map[uint32]bool{}
+	for _, s := range slots {
+		in, ok := noted[s.Number]
+		found[s.Number] = true
+		tag, tagged := k.g.tags.tag(v.table.TagKey(), wire.TagPin, wire.TagPin, s.Code)
+		if ok && (s.Code == "" || !tagged || tag == in.Tag) {
+			continue
+		}
+		k.tell(ctx, driver.Drifted)
+		if err := k.device.Keep(ctx, k.id, s.Number, ""); err != nil {
+			return fmt.Errorf("clear slot %d, which holds a code that nobody gave it: %w", s.Number, err)
+		}
+		if err := k.g.codes.set(k.id, s.Number, nil); err != nil {
+			return err
+		}
+	}
+	for slot := range noted {
+		if !found[slot] {
+			k.tell(ctx, driver.Drifted)
+			if err := k.g.codes.set(k.id, slot, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clear takes codes out of the device that it should not hold. A slot that fails keeps no
+// other code in it.
+func (k *keeper) clear(ctx context.Context, want map[wire.ID]unlock.Tag) (failed error) {
+	used := k.g.codes.of(k.id)
+	for _, slot := range slices.Sorted(maps.Keys(used)) {
+		in := used[slot]
+		if tag, ok := want[in.Credential]; ok && tag == in.Tag {
+			continue
+		}
+		err := k.device.Keep(ctx, k.id, slot, "")
+		if err == nil {
+			err = k.g.codes.set(k.id, slot, nil)
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("clear slot %d of credential %s: %w", slot, in.Credential, err))
+		}
+		if errors.Is(err, driver.ErrOffline) {
+			break
+		}
+	}
+	return failed
+}
+
+// write puts codes into the device that it lacks.
+func (k *keeper) write(ctx context.Context, want map[wire.ID]unlock.Tag, room uint32) error {
+	used := k.g.codes.of(k.id)
+	ids, tooMany := chosen(want, used, room)
+	for _, in := range used {
+		ids = slices.DeleteFunc(ids, func(id wire.ID) bool { return id == in.Credential })
+	}
+	open := free(room, used)
+	for len(ids) > 0 {
+		some := ids[:min(len(ids), wire.MaxPins)]
+		ids = ids[len(some):]
+		digits, err := k.digits(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, id := range some {
+			if err := k.put(ctx, open[0], id, digits[id], want[id]); err != nil {
+				return err
+			}
+			open = open[1:]
+		}
+	}
+	if tooMany > 0 {
+		return fmt.Errorf("the device has %d slots, and %d PINs more should be in it; take access away, or set the capacity of the door", room, tooMany)
+	}
+	return nil
+}
+
+// put writes one PIN. The slot is noted first, so that a start finds what is in it.
+func (k *keeper) put(ctx context.Context, slot uint32, id wire.ID, digits string, want unlock.Tag) error {
+	if tag, ok := k.g.tags.tag(k.g.tables.view.Load().table.TagKey(), wire.TagPin, wire.TagPin, digits); digits == "" || !ok || tag != want {
+		return fmt.Errorf("the service gives no digits for credential %s that fit the table; set the capacity of the door, which says that its device keeps codes", id)
+	}
+	if err := k.g.codes.set(k.id, slot, &code{id, want}); err != nil {
+		return err
+	}
+	if err := k.device.Keep(ctx, k.id, slot, digits); err != nil {
+		return fmt.Errorf("write slot %d for credential %s: %w", slot, id, err)
+	}
+	return nil
+}
+
+// tell reports drift once, and its end.
+func (k *keeper) tell(ctx context.Context, kind driver.Kind) {
+	if k.drifted == (kind == driver.Drifted) {
+		return
+	}
+	k.drifted = kind == driver.Drifted
+	select {
+	case k.g.engine.events <- driver.Event{Kind: kind, Door: k.id}:
+	case <-ctx.Done():
+	}
+}
+
+// digits asks the service for the digits of PINs.
+func (k *keeper) digits(ctx context.Context, ids []wire.ID) (map[wire.ID]string, error) {
+	if err := k.g.pages.Wait(ctx); err != nil {
+		return nil, err
+	}
+	box, err := nkeys.CreateCurveKeys()
+	if err != nil {
+		return nil, err
+	}
+	defer box.Wipe()
+	public, err := box.PublicKey()
+	if err != nil {
+		return nil, err
+	}
+	proof, err := k.g.cfg.Key.Sign(wire.PinStatement(k.g.cfg.Org, k.g.cfg.ID, k.id, public))
+	if err != nil {
+		return nil, err
+	}
+	lines := make([][]byte, len(ids))
+	for i, id := range ids {
+		lines[i] = []byte(id)
+	}
+	_, answer, sealed, err := k.g.request(ctx, k.nc, &wire.Ask{Type: wire.AskPins, Door: k.id, Box: public, Proof: proof}, lines)
+	if err != nil {
+		return nil, err
+	}
+	if len(sealed) != 1 {
+		return nil, errors.New("edge: the answer to a request for PINs has no digits")
+	}
+	return openPins(box, answer.From, sealed[0])
+}
+
+// openPins opens the digits that the service sealed.
+func openPins(box nkeys.KeyPair, from string, line []byte) (digits map[wire.ID]string, err error) {
+	body, err := base64.StdEncoding.DecodeString(string(line))
+	if err == nil {
+		body, err = box.Open(body, from)
+	}
+	if err == nil {
+		err = wire.PinBounds.Decode(body, &digits)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("edge: the digits of PINs cannot be opened: %w", err)
+	}
+	return digits, nil
+}
