@@ -43,6 +43,17 @@ func worldOf(b *testing.B, credentials int) *benchWorld {
 	if w := benchWorlds[credentials]; w != nil {
 		return w
 	}
+	w := newBenchWorld(b, credentials)
+	w.random.Shuffle(len(w.asks), func(i, j int) {
+		w.asks[i], w.asks[j] = w.asks[j], w.asks[i]
+	})
+	benchWorlds[credentials] = w
+	runtime.GC()
+	return w
+}
+
+func newBenchWorld(b *testing.B, credentials int) *benchWorld {
+	b.Helper()
 	w := &benchWorld{random: rand.New(rand.NewPCG(1, 2)), doors: credentials / 10, zones: credentials / 1000}
 	w.units = w.doors * 4 / 5
 	w.site(b)
@@ -55,11 +66,6 @@ func worldOf(b *testing.B, credentials int) *benchWorld {
 	table, err := NewTable(w.rows...)
 	require.NoError(b, err)
 	w.table, w.rows = table, nil
-	w.random.Shuffle(len(w.asks), func(i, j int) {
-		w.asks[i], w.asks[j] = w.asks[j], w.asks[i]
-	})
-	benchWorlds[credentials] = w
-	runtime.GC()
 	return w
 }
 
@@ -244,6 +250,47 @@ func lookUp(m map[Tag]uint32, asks []ask, n int) {
 			i = 0
 		}
 	}
+}
+
+// BenchmarkTable measures the bytes that the table of a world keeps, for each credential:
+// those of its share in people, grants, bookings, units and doors as well. Each row comes
+// with texts of its own, as from a base.
+func BenchmarkTable(b *testing.B) {
+	for _, size := range benchSizes {
+		b.Run(size.name, func(b *testing.B) {
+			for b.Loop() {
+				before := liveBytes()
+				table := newBenchWorld(b, size.credentials).read(b)
+				b.ReportMetric(float64(liveBytes()-before)/float64(size.credentials), "B/credential")
+				runtime.KeepAlive(table)
+			}
+		})
+	}
+}
+
+// read gives the table as one who reads its rows has it.
+func (w *benchWorld) read(b *testing.B) *Table {
+	b.Helper()
+	var rows []Row
+	for r := range w.table.All() {
+		data, err := Encode(r)
+		require.NoError(b, err)
+		read, err := DecodeExact(data)
+		require.NoError(b, err)
+		rows = append(rows, read)
+	}
+	w.table = nil
+	table, err := NewTable(rows...)
+	require.NoError(b, err)
+	return table
+}
+
+func liveBytes() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // BenchmarkApply measures a change of one row, a card that is lost and found. It costs
