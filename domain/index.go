@@ -170,17 +170,62 @@ type key[T any] struct {
 	value ID
 }
 
+// idSet is a set of ids. Most sets of an index have one element, which needs no map.
+type idSet struct {
+	one  ID              // empty: none; while there is no map
+	more map[ID]struct{} // all; it stays until the set is empty
+}
+
+func (s idSet) len() int {
+	if s.more == nil && s.one != "" {
+		return 1
+	}
+	return len(s.more)
+}
+
+func (s idSet) with(id ID) idSet {
+	switch {
+	case s.more != nil:
+		s.more[id] = struct{}{}
+	case s.one == "" || s.one == id:
+		s.one = id
+	default:
+		s = idSet{more: map[ID]struct{}{s.one: {}, id: {}}}
+	}
+	return s
+}
+
+func (s idSet) without(id ID) idSet {
+	if s.one == id {
+		return idSet{}
+	}
+	delete(s.more, id)
+	return s
+}
+
+func (s idSet) clone() idSet { return idSet{s.one, maps.Clone(s.more)} }
+
+// all yields the ids in no order.
+func (s idSet) all() iter.Seq[ID] {
+	return func(yield func(ID) bool) {
+		if s.one != "" {
+			yield(s.one)
+			return
+		}
+		for id := range s.more {
+			if !yield(id) {
+				return
+			}
+		}
+	}
+}
+
 func (t *table[T]) addKeys(id ID, r *row[T]) {
 	if t.keys == nil || r == nil {
 		return
 	}
 	for _, k := range t.keys(&r.v) {
-		ids := t.index[k]
-		if ids == nil {
-			ids = map[ID]struct{}{}
-			t.index[k] = ids
-		}
-		ids[id] = struct{}{}
+		t.index[k] = t.index[k].with(id)
 	}
 }
 
@@ -189,9 +234,9 @@ func (t *table[T]) dropKeys(id ID, r *row[T]) {
 		return
 	}
 	for _, k := range t.keys(&r.v) {
-		ids := t.index[k]
-		delete(ids, id)
-		if len(ids) == 0 {
+		if ids := t.index[k].without(id); ids.len() > 0 {
+			t.index[k] = ids
+		} else {
 			delete(t.index, k)
 		}
 	}
@@ -199,7 +244,7 @@ func (t *table[T]) dropKeys(id ID, r *row[T]) {
 
 // reindex rebuilds the indexes, after values were opened in place.
 func (t *table[T]) reindex() {
-	t.index = map[key[T]]map[ID]struct{}{}
+	t.index = map[key[T]]idSet{}
 	rows := t.rows
 	t.rows = map[ID]*row[T]{}
 	for id, r := range rows {
@@ -209,11 +254,11 @@ func (t *table[T]) reindex() {
 
 // IDs returns the ids of the rows with a value, sorted.
 func (t *table[T]) IDs(x Index[T], value ID) []ID {
-	return slices.Sorted(maps.Keys(t.index[key[T]{x, value}]))
+	return slices.Sorted(t.index[key[T]{x, value}].all())
 }
 
 // Count returns the number of the rows with a value, hidden ones among them.
-func (t *table[T]) Count(x Index[T], value ID) int { return len(t.index[key[T]{x, value}]) }
+func (t *table[T]) Count(x Index[T], value ID) int { return t.index[key[T]{x, value}].len() }
 
 // HasBy reports whether any row has a value.
 func (t *table[T]) HasBy(x Index[T], value ID) bool {
@@ -246,7 +291,7 @@ func (t *table[T]) Each(x Index[T], value ID) iter.Seq2[ID, *T] {
 // change, without the cost of sorting.
 func (t *table[T]) unsorted(x Index[T], value ID) iter.Seq2[ID, *T] {
 	return func(yield func(ID, *T) bool) {
-		for id := range t.index[key[T]{x, value}] {
+		for id := range t.index[key[T]{x, value}].all() {
 			if r, ok := t.Get(id); ok && !yield(id, r) {
 				return
 			}

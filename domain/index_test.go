@@ -41,7 +41,15 @@ func sameIndex[T any](t require.TestingT, x *table[T]) {
 			want[k][id] = struct{}{}
 		}
 	}
-	require.Equal(t, want, x.index, x.name)
+	got := map[key[T]]map[ID]struct{}{}
+	for k, ids := range x.index {
+		got[k] = map[ID]struct{}{}
+		for id := range ids.all() {
+			got[k][id] = struct{}{}
+		}
+		require.Equal(t, len(got[k]), x.Count(k.index, k.value), x.name)
+	}
+	require.Equal(t, want, got, x.name)
 }
 
 // A table hides rows from those who may not see them: whoever reads past its methods

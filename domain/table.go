@@ -18,7 +18,7 @@ type table[T any] struct {
 	name    string
 	rows    map[ID]*row[T]
 	keys    func(*T) []key[T] // what the indexes find a row by; nil: its id alone
-	index   map[key[T]]map[ID]struct{}
+	index   map[key[T]]idSet
 	order   atomic.Pointer[[]ID] // the ids, sorted; nil: not known
 	due     *dueIndex
 	dueOf   func(ID, *T) (dueThing, bool) // returns when the row is due; nil if the table has none
@@ -38,7 +38,7 @@ type row[T any] struct {
 const maxChanges = 16
 
 func newTable[T any](j *journal, name string, keys func(*T) []key[T]) *table[T] {
-	t := &table[T]{name: name, rows: map[ID]*row[T]{}, keys: keys, index: map[key[T]]map[ID]struct{}{}, journal: j}
+	t := &table[T]{name: name, rows: map[ID]*row[T]{}, keys: keys, index: map[key[T]]idSet{}, journal: j}
 	j.tables = append(j.tables, t)
 	return t
 }
@@ -285,9 +285,9 @@ func (t *table[T]) holds(id ID) bool { return t.rows[id] != nil }
 func (t *table[T]) forkTo(other anyTable) {
 	f := other.(*table[T])
 	t.freezeTo(other)
-	f.index = make(map[key[T]]map[ID]struct{}, len(t.index))
+	f.index = make(map[key[T]]idSet, len(t.index))
 	for key, ids := range t.index {
-		f.index[key] = maps.Clone(ids)
+		f.index[key] = ids.clone()
 	}
 }
 
