@@ -37,7 +37,7 @@ import (
 
 // bed is an API over a real ledger, with a clock that tests move.
 type bed struct {
-	t         *testing.T
+	t         testing.TB
 	api       *API
 	store     *eventstore.Store
 	vault     *vault.Vault
@@ -61,9 +61,11 @@ type bed struct {
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
 // newBed opens an empty ledger.
-func newBed(t *testing.T, limits Limits) *bed {
+func newBed(t testing.TB, limits Limits) *bed {
 	t.Helper()
-	t.Parallel()
+	if test, ok := t.(*testing.T); ok {
+		test.Parallel()
+	}
 	b := &bed{t: t, now: start, tables: true}
 	dir := t.TempDir()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
@@ -102,7 +104,7 @@ func newBed(t *testing.T, limits Limits) *bed {
 
 // newWorld opens a ledger with an org in use: the beginning that the domain's
 // specifications share.
-func newWorld(t *testing.T, base string) *bed {
+func newWorld(t testing.TB, base string) *bed {
 	t.Helper()
 	b := newBed(t, Limits{PerToken: Rate{10_000, 10_000}, PerRemote: Rate{10_000, 10_000}})
 	_, err := b.store.Execute(t.Context(), domain.SystemOrg, eventstore.Request{ID: newID(), Command: "RegisterOrg",
@@ -307,7 +309,7 @@ func (b bedDoors) Tag(_, site domain.ID, _ domain.CredentialKind, _, number stri
 
 // reply is an answer of the API.
 type reply struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   []byte

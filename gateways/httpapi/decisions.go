@@ -17,16 +17,21 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// questionBody says who would pass which door, when.
-type questionBody struct {
+// DoorQuestion says who would pass which door, when.
+type DoorQuestion struct {
 	Person     domain.ID  `json:"person,omitempty" doc:"the person: whether anything that was given to them opens; give this or credential"`
 	Credential domain.ID  `json:"credential,omitempty" doc:"id of the credential, never its number"`
 	Door       domain.ID  `json:"door"`
 	Side       string     `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         *time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
 	Kind       string     `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"with person: decide as for a credential of this kind; empty: any, and credentials lists the answer for each that they have"`
-	Position   string     `json:"position,omitempty" doc:"decide on the state of the org at this position, such as 1-42; empty: on the current state"`
 	Command    string     `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
+}
+
+// questionBody is a question about the state of the org at a position.
+type questionBody struct {
+	DoorQuestion
+	Position string `json:"position,omitempty" doc:"decide on the state of the org at this position, such as 1-42; empty: on the current state"`
 }
 
 type questionInput struct {
@@ -88,6 +93,7 @@ func (a *API) registerDecisions() {
 			"Whether what they carry opens, credentials tells.",
 		Tags: []string{"decisions"}, Errors: readErrors,
 	}, a.decide)
+	a.registerBatch()
 	serve(a, route{effect: asks, usedBy: "everybody in the org"}, huma.Operation{
 		OperationID: "Explain", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/explain",
 		Summary: "Says by which facts a person or a credential would pass a door, or would not",
@@ -102,21 +108,18 @@ func (a *API) registerDecisions() {
 // from the state when the question is about the past, or when the asker may not see
 // everything at the site.
 func (a *API) decide(ctx context.Context, in *questionInput) (*Answer[Decision], error) {
-	if err := in.check(); err != nil {
+	if err := in.Body.check("body"); err != nil {
 		return nil, err
 	}
 	if err := a.reach(ctx, in.AtLeast); err != nil {
 		return nil, err
 	}
 	var out Decision
-	at, err := a.view(ctx, func(s domain.View, head eventstore.Head) error {
+	at, err := a.view(ctx, func(s domain.View, head eventstore.Head) (err error) {
 		if err := in.mayAsk(s, callerOf(ctx).person); err != nil || in.Body.Position != "" {
 			return err
 		}
-		q, err := in.asked(head.Now(a.cfg.Now()))
-		if err != nil {
-			return err
-		}
+		q := in.Body.asked(head.Now(a.cfg.Now()))
 		if _, partial := s.AskedBy(s, callerOf(ctx).person, domain.ID(in.Site), q); !partial && s.WorksAt(callerOf(ctx).person, domain.ID(in.Site)) {
 			out, err = a.fromTable(ctx, s.State, q, domain.ID(in.Site))
 			return err
@@ -156,7 +159,7 @@ func (explained) Schema(huma.Registry) *huma.Schema {
 }
 
 func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained], error) {
-	if err := in.check(); err != nil {
+	if err := in.Body.check("body"); err != nil {
 		return nil, err
 	}
 	if err := a.reach(ctx, in.AtLeast); err != nil {
@@ -184,10 +187,7 @@ func (a *API) explain(ctx context.Context, in *questionInput) (*Answer[explained
 // explains answers a question from what the asker may see of a state; now is the
 // state of the org as it is.
 func (a *API) explains(ctx context.Context, in *questionInput, s *domain.State, now domain.View, head eventstore.Head) (explain.Explanation, error) {
-	q, err := in.asked(a.judged(in, head))
-	if err != nil {
-		return explain.Explanation{}, err
-	}
+	q := in.Body.asked(a.judged(in, head))
 	if d, ok := s.Doors.Get(q.Door); ok && d.Site != domain.ID(in.Site) {
 		q.Door = "" // as for a door that is nowhere
 	}
@@ -240,18 +240,14 @@ func (a *API) past(ctx context.Context, in *questionInput, f func(explain.Explan
 	return err
 }
 
-// asked is the question as the domain explains it.
-func (in *questionInput) asked(now time.Time) (domain.Question, error) {
-	b := in.Body
-	q := domain.Question{Door: b.Door, At: orNow(b.At, now).UTC(), Credential: b.Credential, Person: b.Person,
+// asked is the question as the domain explains it; it was checked.
+func (b *DoorQuestion) asked(now time.Time) domain.Question {
+	side := unlock.In
+	if b.Side == "out" {
+		side = unlock.Out
+	}
+	return domain.Question{Door: b.Door, Side: side, At: orNow(b.At, now).UTC(), Credential: b.Credential, Person: b.Person,
 		Kind: domain.CredentialKind(b.Kind), Command: domain.DoorCapability(b.Command)}
-	if y := q.At.Year(); y < firstYear || y > lastYear {
-		return q, malformed("body.at", "must be in the years %d to %d", firstYear, lastYear)
-	}
-	if err := q.Side.UnmarshalText([]byte(b.Side)); err != nil {
-		return q, malformed("body.side", "%v", err)
-	}
-	return q, nil
 }
 
 // firstYear and lastYear are between which tables can tell instants apart.
@@ -267,15 +263,20 @@ func orNow(at *time.Time, now time.Time) time.Time {
 	return *at
 }
 
-// check refuses a question about nobody or about two.
-func (in *questionInput) check() error {
-	if (in.Body.Person == "") == (in.Body.Credential == "") {
-		return malformed("body.person", "give person or credential, and not both")
+// check refuses a question about nobody or about two, and one about an instant that no
+// table tells. name is where the question stands.
+func (b *DoorQuestion) check(name string) error {
+	if (b.Person == "") == (b.Credential == "") {
+		return malformed(name+".person", "give person or credential, and not both")
 	}
-	if in.Body.At != nil {
-		if err := domain.CheckInstant(*in.Body.At); err != nil {
-			return malformed("body.at", "%v", err)
-		}
+	if b.At == nil {
+		return nil
+	}
+	if err := domain.CheckInstant(*b.At); err != nil {
+		return malformed(name+".at", "%v", err)
+	}
+	if y := b.At.UTC().Year(); y < firstYear || y > lastYear {
+		return malformed(name+".at", "must be in the years %d to %d", firstYear, lastYear)
 	}
 	return nil
 }
@@ -286,24 +287,41 @@ func (in *questionInput) mayAsk(s domain.View, person domain.ID) error {
 	if !s.MayKnowSite(person, domain.ID(in.Site)) {
 		return unknown("site", domain.ID(in.Site))
 	}
-	v := viewer{s, person}
-	if p, ok := s.People.Get(in.Body.Person); in.Body.Person != "" && (!ok || !v.sees(p)) {
-		return unknown("person", in.Body.Person)
-	}
-	if c, ok := s.Credentials.Get(in.Body.Credential); in.Body.Credential != "" && (!ok || !v.sees(c)) {
-		return unknown("credential", in.Body.Credential)
-	}
-	if d, ok := s.Doors.Get(in.Body.Door); !ok || d.Site != domain.ID(in.Site) || !s.MayKnowDoor(person, d.ID) {
-		return unknown("door", in.Body.Door)
+	if p := in.Body.mayAsk(s, person, domain.ID(in.Site)); p != nil {
+		return p
 	}
 	return nil
 }
 
+// mayAsk is that of a question about a site that the asker may know; nil: they may.
+func (b *DoorQuestion) mayAsk(s domain.View, person, site domain.ID) *Problem {
+	v := viewer{s, person}
+	if p, ok := s.People.Get(b.Person); b.Person != "" && (!ok || !v.sees(p)) {
+		return unknown("person", b.Person)
+	}
+	if c, ok := s.Credentials.Get(b.Credential); b.Credential != "" && (!ok || !v.sees(c)) {
+		return unknown("credential", b.Credential)
+	}
+	if d, ok := s.Doors.Get(b.Door); !ok || d.Site != site || !s.MayKnowDoor(person, d.ID) {
+		return unknown("door", b.Door)
+	}
+	return nil
+}
+
+// published is the table of a site.
+func (a *API) published(org, site domain.ID) (*unlock.Table, error) {
+	t := a.cfg.Table(org, site)
+	if t == nil {
+		return nil, problem(http.StatusServiceUnavailable, "behind", "the permissions of site %s are not loaded yet; try again", site).retry("1")
+	}
+	return t, nil
+}
+
 // fromTable answers from the permissions of the site.
 func (a *API) fromTable(ctx context.Context, s *domain.State, q domain.Question, site domain.ID) (Decision, error) {
-	t := a.cfg.Table(callerOf(ctx).org, site)
-	if t == nil {
-		return Decision{}, problem(http.StatusServiceUnavailable, "behind", "the permissions of site %s are not loaded yet; try again", site).retry("1")
+	t, err := a.published(callerOf(ctx).org, site)
+	if err != nil {
+		return Decision{}, err
 	}
 	local := &unlock.Local{LeaseEnd: unlock.Held}
 	answer := unlock.Decide(t, local, q.Request())

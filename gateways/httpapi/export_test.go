@@ -16,7 +16,7 @@ import (
 )
 
 // exported reads an export: its lines, and what the last one says.
-func exported(t *testing.T, body []byte) (lines []string, end exportEnd) {
+func exported(t testing.TB, body []byte) (lines []string, end exportEnd) {
 	t.Helper()
 	for line := range strings.Lines(string(body)) {
 		lines = append(lines, strings.TrimSpace(line))

@@ -20,6 +20,7 @@ type Limits struct {
 	PerToken   Rate // requests of one token; default 500 a second, 1,000 at once
 	PerPerson  Rate // of all tokens of one person; default as PerToken
 	PerOrg     Rate // of all tokens of one org; default four times PerToken
+	Questions  Rate // of batches of questions, of one token and of one person, an org four times it; default 20,000 a second, 20,000 at once
 	PerUrgent  Rate // of one person's commands that take access away, beside the others; default 100 a second, 200 at once
 	PerRemote  Rate // requests without a good token from one address; default 20 a second, 60 at once
 	Concurrent int  // requests that are answered at the same time, beside those that take access away; default 256
@@ -46,6 +47,7 @@ func (l Limits) withDefaults() Limits {
 	l.PerToken = l.PerToken.orElse(Rate{500, 1000})
 	l.PerPerson = l.PerPerson.orElse(l.PerToken)
 	l.PerOrg = l.PerOrg.orElse(Rate{4 * l.PerToken.PerSecond, 4 * l.PerToken.Burst})
+	l.Questions = l.Questions.orElse(Rate{20_000, 20_000})
 	l.PerUrgent = l.PerUrgent.orElse(Rate{100, 200})
 	l.PerRemote = l.PerRemote.orElse(Rate{20, 60})
 	l.Concurrent = cmp.Or(l.Concurrent, 256)
@@ -78,7 +80,10 @@ func newLimiter(r Rate, now func() time.Time) *limiter {
 }
 
 // allow reports whether a request of the key may go on.
-func (l *limiter) allow(key string) bool {
+func (l *limiter) allow(key string) bool { return l.allowN(key, 1) }
+
+// allowN reports whether n things of the key may go on; none of them count when not.
+func (l *limiter) allowN(key string, n int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	e, ok := l.keys[key]
@@ -92,15 +97,20 @@ func (l *limiter) allow(key string) bool {
 		l.keys[key] = e
 	}
 	l.seen.MoveToFront(e)
-	return e.Value.(*limited).bucket.AllowN(l.now(), 1)
+	return e.Value.(*limited).bucket.AllowN(l.now(), n)
 }
 
 // rates bound how often callers ask. A token that a person issues to themselves adds
 // nothing to what the person may.
-type rates struct{ token, person, org, urgent, remote, falseCodes *limiter }
+type rates struct {
+	token, person, org, urgent, remote, falseCodes *limiter
+	questions, questionsOfPerson, questionsOfOrg   *limiter
+}
 
 func newRates(l Limits, now func() time.Time) rates {
-	return rates{newLimiter(l.PerToken, now), newLimiter(l.PerPerson, now), newLimiter(l.PerOrg, now), newLimiter(l.PerUrgent, now), newLimiter(l.PerRemote, now), newLimiter(falseCodes, now)}
+	of := func(r Rate) *limiter { return newLimiter(r, now) }
+	return rates{of(l.PerToken), of(l.PerPerson), of(l.PerOrg), of(l.PerUrgent), of(l.PerRemote), of(falseCodes),
+		of(l.Questions), of(l.Questions), of(Rate{4 * l.Questions.PerSecond, 4 * l.Questions.Burst})}
 }
 
 // exceeded names the rate that a caller's request exceeds; empty means none. Urgent
@@ -119,6 +129,26 @@ func (r *rates) exceeded(c *caller, urgent bool) budget.Share {
 		return budget.ShareOrg
 	}
 	return ""
+}
+
+// questionsExceeded names the rate that n questions of a batch exceed; empty means none.
+func (r *rates) questionsExceeded(c *caller, n int) budget.Share {
+	org := string(c.org)
+	switch {
+	case !r.questions.allowN(org+"/"+string(c.token), n):
+		return budget.ShareToken
+	case !r.questionsOfPerson.allowN(org+"/"+string(c.person), n):
+		return budget.SharePerson
+	case !r.questionsOfOrg.allowN(org, n):
+		return budget.ShareOrg
+	}
+	return ""
+}
+
+// tooManyQuestions refuses a batch that is above a rate.
+func (a *API) tooManyQuestions(share budget.Share) *Problem {
+	a.cfg.Store.Budgets().Refused.WithLabelValues("questions", string(share)).Inc()
+	return problem(http.StatusTooManyRequests, "rate_limited", "too many questions of this %s; wait a second, or send smaller batches", share).retry("1")
 }
 
 // shareAddress is the share of those who have no good token.

@@ -196,6 +196,7 @@ func (c *contract) checkCommand(b *bed, token, target string, op operation) {
 func (c *contract) checkPost(b *bed, token, target string, op operation) {
 	good := map[string]string{
 		"Decide":      `{"person":"anna","door":"gate"}`,
+		"DecideMany":  `{"questions":[{"person":"anna","door":"gate"},{"person":"nobody","door":"gate"}]}`,
 		"Explain":     `{"credential":"fob-anna","door":"gate"}`,
 		"RecordReads": `{"reads":[{"number":1,"at":"2026-03-02T09:00:00Z","door":"gate","card":"1001"}]}`,
 		"NewToken":    `{"person":"olga","scope":"read","expires":"2026-04-01T00:00:00Z"}`,

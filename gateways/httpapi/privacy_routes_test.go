@@ -58,6 +58,7 @@ var ownRoutes = map[string]string{
 	"/v1/orgs/{org}/rehearsals/{id}":              "a copy, on which commands are tried",
 	"/v1/orgs/{org}/sites/{site}/reads/{gateway}": "counts alone",
 	"/v1/orgs/{org}/sites/{site}/enforcement":     "gateways alone",
+	"/v1/orgs/{org}/sites/{site}/decisions/batch": "TestABatchAnswersAsSingleQuestionsDo",
 	"/v1/orgs/{org}/people/{id}/enforcement":      "TestTheDoorsOfTheHiddenAreToldToNobody",
 }
 
