@@ -18,7 +18,7 @@ func TestCompletion(t *testing.T) {
 		complete bool // has is all
 	}{
 		{words: nil, has: []string{"serve", "do", "decide", "token"}},
-		{words: []string{"deci"}, has: []string{"decide"}, complete: true},
+		{words: []string{"deci"}, has: []string{"decide", "decide-many"}, complete: true},
 		{words: []string{"token", ""}, has: []string{"issue", "list", "revoke"}, complete: true},
 		{words: []string{"token", "issue", "--sc"}, has: []string{"--scope"}, complete: true},
 		{words: []string{"token", "issue", "--scope", ""}, has: []string{"full", "metrics", "read"}, complete: true},

@@ -38,6 +38,7 @@ type verbs struct {
 	Do         doCmd         `cmd:"" help:"Send a command to the ledger."`
 	Get        getCmd        `cmd:"" help:"Ask for one thing or a list of things."`
 	Decide     decideCmd     `cmd:"" help:"Ask whether a person or a credential would pass a door."`
+	DecideMany decideManyCmd `cmd:"" help:"Ask the questions of a file, each as decide does."`
 	Explain    explainCmd    `cmd:"" help:"Ask why a person or a credential would pass a door, or would not."`
 	Replay     replayCmd     `cmd:"" help:"Read the events of the ledger, one line of JSON each."`
 	Import     importCmd     `cmd:"" help:"Send the lines of a file as commands."`

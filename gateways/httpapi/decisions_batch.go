@@ -12,8 +12,8 @@ import (
 	"gatehouse/eventstore"
 )
 
-// An answer from the state takes some 0.1 ms, a fifty-fold of one from the table, and as
-// long no command of the org is decided.
+// An answer from the state takes some 0.1 ms. That is a fifty-fold of one from the table,
+// and as long no command of the org is decided.
 const (
 	maxFromState  = 100 // questions of a batch
 	costFromState = 20  // what each counts as
