@@ -25,6 +25,9 @@ var dialect = []struct {
 }{
 	{regexp.MustCompile(`\bis there already\b`), "already exists"},
 	{regexp.MustCompile(`\bare there already\b`), "already exist"},
+	{regexp.MustCompile(`\banew\b`), "again"},
+	{regexp.MustCompile(`\bfrom afar\b`), "remotely"},
+	{regexp.MustCompile(`\bstands? twice\b`), "is given twice"},
 	{regexp.MustCompile(`(?i)\bwhosoever\b|\bwhatsoever\b`), "anybody, any"},
 }
 

@@ -16,7 +16,7 @@ type Question struct {
 	Credential ID             `json:"credential,omitempty"`
 	Person     ID             `json:"person,omitempty"`
 	Kind       CredentialKind `json:"kind,omitempty"`    // beside Person: as if they showed one; none: whatever they have
-	Command    DoorCapability `json:"command,omitempty"` // what is asked from afar; none: at the door
+	Command    DoorCapability `json:"command,omitempty"` // what is asked remotely; none: at the door
 }
 
 // Request is the question as a table takes it.

@@ -42,7 +42,7 @@ func (w *world) madeByFobs(n *int, fobs int) uint64 {
 }
 
 // The sites counted for people with many credentials are those of the credentials. This
-// also holds after decisions were taken back, after indexes were made anew, and in forks.
+// also holds after decisions were taken back, after indexes were made again, and in forks.
 func TestSitesAreThoseOfTheCredentialsHoweverMany(t *testing.T) {
 	r := rand.New(rand.NewPCG(20260302, 1))
 	s := NewState()

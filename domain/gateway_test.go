@@ -85,7 +85,7 @@ func TestDecideAgreesWithTheStateWhateverTheState(t *testing.T) {
 	t.Log(codes)
 }
 
-// gatewayCommand mostly moves doors; gateways are registered anew as they retire.
+// gatewayCommand mostly moves doors; gateways are registered again as they retire.
 func (h *history) gatewayCommand() Command {
 	n := rapid.IntRange(0, 3).Draw(h.t, "gateway")
 	id, door := numbered("w", n), draw(h.t, "door", storageDoors[:6]...)

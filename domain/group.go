@@ -32,7 +32,7 @@ type GroupOption string
 
 // The options of a group. At first only the last is on.
 const (
-	OptionRemoteUnlock         GroupOption = "remote_unlock"          // users may open doors from afar (rule G3)
+	OptionRemoteUnlock         GroupOption = "remote_unlock"          // users may open doors remotely (rule G3)
 	OptionUnlockFor            GroupOption = "unlock_for"             // users may keep doors open for a while (rule G3)
 	OptionAdminsModifySettings GroupOption = "admins_modify_settings" // admins may change times, business hours, blackouts (rule G5)
 )

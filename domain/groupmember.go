@@ -21,7 +21,7 @@ type GroupMember struct {
 // role includes the lower ones and manages the people below it.
 type GroupRole string
 
-// The roles in a group, highest first. Owners and admins open doors from afar,
+// The roles in a group, highest first. Owners and admins open doors remotely,
 // keep them open for a while, and begin business hours.
 const (
 	GroupOwner GroupRole = "owner" // sets the options; several groups may share doors (rule G7)

@@ -9,7 +9,7 @@ import (
 	"gatehouse/domain/unlock"
 )
 
-// aspect is one use of a door: with a kind of credential, or from afar.
+// aspect is one use of a door: with a kind of credential, or remotely.
 type aspect struct {
 	kind       unlock.CredentialKind
 	capability unlock.Capability // zero: at the door

@@ -222,7 +222,7 @@ func (c UnlockFor) decide(tx *Tx) *Refusal {
 	if c.Minutes < 1 || c.Minutes > MaxUnlockMinutes {
 		return invalid("invalid_field", "minutes: must be 1 to %d", MaxUnlockMinutes)
 	}
-	door, _, r := tx.fromAfar(c.Door, CapabilityUnlockFor)
+	door, _, r := tx.authorizeRemote(c.Door, CapabilityUnlockFor)
 	if r != nil {
 		return r
 	}

@@ -89,7 +89,7 @@ func (r *UnlockRequest) keys() []key[UnlockRequest] {
 }
 
 // RemoteUnlock asks that a door opens once. It is sent by somebody whom the door
-// would let in from afar: whose grant has the capability and holds at the moment,
+// would let in remotely: whose grant has the capability and holds at the moment,
 // at a door that can do it (rules G3 and G4). Staff need no grant. The instance that
 // commits it tells the gateway of the door, once and at once, and never again: a
 // door does not open for somebody who has gone. Whether it opened is recorded
@@ -101,7 +101,7 @@ type RemoteUnlock struct {
 func (RemoteUnlock) permit() Permit         { return Permit{Role: RoleStaff, Holder: true} }
 func (c RemoteUnlock) scope(s *State) Scope { return s.atDoor(c.Door) }
 func (c RemoteUnlock) decide(tx *Tx) *Refusal {
-	door, grant, r := tx.fromAfar(c.Door, CapabilityRemoteUnlock)
+	door, grant, r := tx.authorizeRemote(c.Door, CapabilityRemoteUnlock)
 	switch {
 	case r != nil:
 		return r
@@ -117,17 +117,17 @@ func (c RemoteUnlock) decide(tx *Tx) *Refusal {
 	return nil
 }
 
-// warnUnserved warns of a door that is to open from afar and that no gateway serves.
+// warnUnserved warns of a door that is to open remotely and that no gateway serves.
 func (tx *Tx) warnUnserved(door *Door) {
 	if door.Gateway == "" {
 		tx.warn("door_without_gateway", "no gateway serves door %s, so that nothing opens it; AssignDoorToGateway says which one does", door.ID)
 	}
 }
 
-// fromAfar finds a door that the sender may open remotely in a way. It also returns the
+// authorizeRemote finds a door that the sender may open remotely in a way. It also returns the
 // permission row of the grant that permits it; empty for staff, who need none. A
 // lockdown stops staff too: they release it first.
-func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *Refusal) {
+func (tx *Tx) authorizeRemote(id ID, way DoorCapability) (door *Door, grant string, r *Refusal) {
 	door, r = tx.Doors.find(id, "door")
 	switch {
 	case r != nil:
@@ -138,14 +138,14 @@ func (tx *Tx) fromAfar(id ID, way DoorCapability) (door *Door, grant string, r *
 	case tx.lockedDown(door):
 		r = refuse("door_locked_down", "door %s is locked down; to end the lockdown, send ReleaseLockdown", id).about(id)
 	case !tx.operates(door.Site):
-		grant, r = tx.grantFromAfar(door, way)
+		grant, r = tx.remoteGrant(door, way)
 	}
 	return door, grant, r
 }
 
-// grantFromAfar asks by the permission rows what lets the sender open a door from
-// afar. That the door stands open is not enough: it says nothing of the sender.
-func (tx *Tx) grantFromAfar(door *Door, way DoorCapability) (grant string, r *Refusal) {
+// remoteGrant asks by the permission rows what lets the sender open a door
+// remotely. That the door stands open is not enough: it says nothing of the sender.
+func (tx *Tx) remoteGrant(door *Door, way DoorCapability) (grant string, r *Refusal) {
 	rows, err := tx.TableFor(door, tx.Actor.ID)
 	if err != nil {
 		return "", forbid("remote_unlock_not_permitted", "%v", err).about(door.ID)

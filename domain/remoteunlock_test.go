@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// afar is an org with a gate that opens from afar by a gateway, and olga, who works
+// afar is an org with a gate that opens remotely by a gateway, and olga, who works
 // there.
 func afar(t *testing.T) *world {
 	w := newWorld(t)

@@ -43,7 +43,7 @@ func encodeRow(t require.TestingT, r unlock.Row) string {
 	return string(b)
 }
 
-// scratch makes the rows of every site anew.
+// scratch makes the rows of every site again.
 func scratch(t require.TestingT, s *State) published {
 	p := published{}
 	for site := range s.Sites.All() {

@@ -150,7 +150,7 @@ func (h history) leads(who domain.ID, name string, q question, group domain.ID, 
 	return ""
 }
 
-// unlocks: who may keep a door open from afar (G3, G4), at the moment.
+// unlocks: who may keep a door open remotely (G3, G4), at the moment.
 func (h history) unlocks(who, door domain.ID, now time.Time) string {
 	d, _ := h.door(door)
 	q := question{door: door, at: now, person: who, remote: domain.CapabilityUnlockFor}

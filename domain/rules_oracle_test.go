@@ -21,7 +21,7 @@ type question struct {
 	credential domain.ID
 	person     domain.ID
 	kind       domain.CredentialKind
-	remote     domain.DoorCapability // what is asked from afar; none: at the door
+	remote     domain.DoorCapability // what is asked remotely; none: at the door
 	firstIn    time.Time             // when somebody with first-in last opened the door
 	fire       bool
 	uses       int // of the credential, so far

@@ -215,7 +215,7 @@ func (h history) placeWays(q question, door aDoor, p aPlace) (out []way) {
 }
 
 // groupWay: every member has every door of the group (G2), in the times of the
-// group; owners and admins from afar too, users when the group lets them (G3).
+// group; owners and admins remotely too, users when the group lets them (G3).
 func (h history) groupWay(q question, door aDoor, group domain.ID, role domain.GroupRole) way {
 	w := way{rule: "G2", person: q.person, group: group}
 	if q.remote != "" {

@@ -121,9 +121,9 @@ func (c ChangeShareWindow) decide(tx *Tx) *Refusal {
 	}
 	switch {
 	case sh.State == ShareStateRevoked:
-		return refuse("share_revoked", "share %s was revoked; this is final: share anew", sh.ID).about(sh.ID)
+		return refuse("share_revoked", "share %s was revoked; this is final: share again", sh.ID).about(sh.ID)
 	case sh.State == ShareStateEnded, tx.passed(sh.Site, sh.Until):
-		return refuse("share_ended", "share %s has ended; this is final: share anew", sh.ID).about(sh.ID)
+		return refuse("share_ended", "share %s has ended; this is final: share again", sh.ID).about(sh.ID)
 	}
 	b, r := tx.standing(sh.Booking)
 	if r != nil {

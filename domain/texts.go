@@ -35,7 +35,7 @@ func checkSeen(s string, unseen func(rune) bool) error {
 		return errors.New("it is not in UTF-8")
 	}
 	if before, _, is := strings.Cut(s, "\ufffd"); is {
-		return fmt.Errorf("%s U+FFFD, which stands for a letter that was lost on the way; write it anew", behind(before))
+		return fmt.Errorf("%s U+FFFD, which stands for a letter that was lost on the way; enter it again", behind(before))
 	}
 	if i := strings.IndexFunc(s, unseen); i >= 0 {
 		c, _ := utf8.DecodeRuneInString(s[i:])

@@ -19,7 +19,7 @@ var ErrForeignVault = errors.New("the vault is not the one of this ledger")
 // bindVault makes the vault of this node the one of the ledger, once. Later another
 // vault is refused: it would seal new values beside old ones that it cannot open,
 // and a vault that then comes back could not open the new ones. A ledger that was
-// made anew from its commits is bound to the vault that it meets first.
+// made again from its commits is bound to the vault that it meets first.
 func (s *Store) bindVault(ctx context.Context) error {
 	id, err := s.cfg.Vault.ID(ctx)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) bindVault(ctx context.Context) error {
 		return nil
 	}
 	if bound != "" && !s.cfg.AdoptVault {
-		return fmt.Errorf("eventstore: %w: vault.db is vault %s, made anew or brought from elsewhere, and the ledger was sealed with vault %s; "+
+		return fmt.Errorf("eventstore: %w: vault.db is vault %s, made again or brought from elsewhere, and the ledger was sealed with vault %s; "+
 			"put back the vault.db that belongs to the ledger, or, when that is lost for ever, start once with --adopt-vault, which is recorded: "+
 			"the personal data that was sealed with it stays unreadable", ErrForeignVault, id, bound)
 	}

@@ -49,7 +49,7 @@ func (s *Store) Flaws() (orgs map[domain.ID]error, unread uint64) {
 func (s *Store) checkLoop() {
 	for rest := checkDelay; pause(s.ctx, rest) == nil; rest = checkRest {
 		if err := s.check(s.ctx, checkPause); err != nil && s.ctx.Err() == nil {
-			s.log.Warn("the check of the ledger was interrupted; it begins anew later", "error", err)
+			s.log.Warn("the check of the ledger was interrupted; it starts over later", "error", err)
 		}
 	}
 }

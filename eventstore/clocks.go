@@ -71,7 +71,7 @@ func (s *Store) ClockTrusted() error {
 // clockTrusted is ClockTrusted for a command. The record of an override is allowed at
 // any time: a start must not fail by its clock.
 func (x *execution) clockTrusted() error {
-	if x.takesAway || x.req.DryRun || x.typ.Name == "RecordOverride" {
+	if x.urgent || x.req.DryRun || x.typ.Name == "RecordOverride" {
 		return nil
 	}
 	return x.store.ClockTrusted()

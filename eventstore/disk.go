@@ -38,7 +38,7 @@ func (s *Store) Disk() (low bool, full error) {
 }
 
 // watchDisk looks after the disk of the embedded server, which stores nothing more
-// once a write has failed: it must be started anew.
+// once a write has failed: it must be started again.
 func (s *Store) watchDisk() {
 	for {
 		select {
@@ -86,7 +86,7 @@ func (s *Store) lookAtDisk() {
 	}
 	s.disk.full.Store(nil)
 	s.unsettledSince.Store(0)
-	s.log.Info("there is room for the ledger again, and its server was started anew")
+	s.log.Info("there is room for the ledger again, and its server was started again")
 }
 
 // isFull reports whether a disk takes nothing more for want of room.

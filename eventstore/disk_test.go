@@ -12,7 +12,7 @@ import (
 	"gatehouse/schemas/wire"
 )
 
-// The embedded server is started anew under two nodes that are at work: what was
+// The embedded server is started again under two nodes that are at work: what was
 // acknowledged is there, and both go on and follow each other.
 func TestTheServerIsStartedAnewUnderTheStore(t *testing.T) {
 	b := newR1(t)

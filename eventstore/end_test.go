@@ -117,7 +117,7 @@ func TestALedgerBehindItsVaultAndItsMarksServesTheOthers(t *testing.T) {
 	held(t, b.open(cfg), "acme", "beta")
 }
 
-// A snapshot of a ledger that was made anew still tells what that one lacks.
+// A snapshot of a ledger that was made again still tells what that one lacks.
 func TestASnapshotOfAnotherStreamGuardsToo(t *testing.T) {
 	b := newR1(t)
 	cfg := rolledBack(t, b, b.config())
@@ -243,7 +243,7 @@ func TestAWitnessThatComesLateIsCompared(t *testing.T) {
 }
 
 // An empty ledger beside what is left of one is not begun: its orgs could be made
-// anew, and what was taken away in them would be given back.
+// again, and what was taken away in them would be given back.
 func TestAnEmptyLedgerBesideRemainsDoesNotStart(t *testing.T) {
 	for name, leave := range map[string]func(cfg *Config){
 		"marks":     func(cfg *Config) { cfg.Vault = nil; os.RemoveAll(cfg.Snapshots) },
@@ -293,7 +293,7 @@ func TestAnEmptyLedgerBesideOtherStreamsDoesNotStart(t *testing.T) {
 	}
 }
 
-// A stream whose description is lost is not made anew over its messages.
+// A stream whose description is lost is not made again over its messages.
 func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 	b := newR1(t)
 	cfg := b.config()
@@ -325,7 +325,7 @@ func TestAStreamIsNotMadeOverItsOwnRemains(t *testing.T) {
 }
 
 // A kill while a stream is made leaves a folder that the server does not open. The
-// next start makes the stream anew, unless it ever held a message.
+// next start makes the stream again, unless it ever held a message.
 func TestAStreamThatWasNeverFinishedIsMadeAnew(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, folder string){
 		"a folder alone": func(t *testing.T, folder string) {

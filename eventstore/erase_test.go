@@ -196,7 +196,7 @@ func TestARestoredVaultFileBringsNoKeyBack(t *testing.T) {
 	require.NoError(t, again.Close(ctx))
 }
 
-// A vault that was made anew, or is another ledger's, would seal beside what it
+// A vault that was made again, or is another ledger's, would seal beside what it
 // cannot open.
 func TestAForeignVaultIsRefused(t *testing.T) {
 	b := newR1(t)

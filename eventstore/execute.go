@@ -53,10 +53,10 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		}
 	}()
 	// A dry run does not go before commands that take access away.
-	takesAway := typ.Urgent(req.Fields...)
-	urgent := takesAway && !req.DryRun
+	urgent := typ.Urgent(req.Fields...)
+	first := urgent && !req.DryRun
 	limit := deadline
-	if urgent {
+	if first {
 		limit = urgentDeadline
 	}
 	// The command goes on when its sender goes away: it may be stored already.
@@ -68,10 +68,10 @@ func (s *Store) Execute(ctx context.Context, id domain.ID, req Request) (result 
 		former, req.ID = req.ID, req.ID.ForService()
 	}
 	domain.Complete(req.ID, req.Fields...)
-	x := &execution{store: s, org: o, req: req, typ: typ, takesAway: takesAway, former: former, salt: newSalt()}
+	x := &execution{store: s, org: o, req: req, typ: typ, urgent: urgent, former: former, salt: newSalt()}
 	defer x.free()
 	began := s.cfg.Now()
-	result, err = x.pass(ctx, laneOf(urgent, len(req.Fields)))
+	result, err = x.pass(ctx, laneOf(first, len(req.Fields)))
 	if err == nil && x.look != nil {
 		result.Impact, err = x.foreseen(asking)
 	}
@@ -105,8 +105,8 @@ type execution struct {
 	org   *org
 	req   Request
 	typ   domain.CommandType
-	// takesAway: it takes access away by what it does.
-	takesAway bool
+	// urgent: it takes access away by what it does.
+	urgent bool
 	// former is the id under which versions before stored what the service sends.
 	former domain.UUID
 	salt   [16]byte                // the same over all attempts, so that keys of new subjects serve again
@@ -157,7 +157,7 @@ func (x *execution) run(ctx context.Context) (Result, error) {
 		if err := x.catchUp(ctx); err != nil {
 			return Result{}, err
 		}
-		if ctx.Err() != nil || attempt >= attempts && !x.takesAway {
+		if ctx.Err() != nil || attempt >= attempts && !x.urgent {
 			return x.afterConflicts()
 		}
 		if pause(ctx, rand.N(time.Duration(attempt)*conflictPause)) != nil {
@@ -245,7 +245,7 @@ func (x *execution) prepare(ctx context.Context) (prepared, error) {
 
 // mayAppend tells why the command may not be appended now; nil when it may.
 func (x *execution) mayAppend() error {
-	if x.takesAway {
+	if x.urgent {
 		return x.store.canAppendUrgent()
 	}
 	return x.store.canAppend()

@@ -57,6 +57,13 @@ func (f *follower) add(m message) (start bool) {
 	return start
 }
 
+// missed says that messages were taken and not folded.
+func (f *follower) missed() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.skipped = true
+}
+
 // next takes what waits. When nothing does, the goroutine of the follower is to end.
 func (f *follower) next() (all []message, skipped, more bool) {
 	f.mu.Lock()

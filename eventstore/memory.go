@@ -262,8 +262,12 @@ func (s *Store) noteRemoteCommit(id domain.ID, seq uint64) {
 	s.visits.signal()
 }
 
+// visitsAtOnce is how many orgs are visited at once: one that is slow holds up no other.
+const visitsAtOnce = 8
+
 // visitLoop visits the orgs that other nodes have written to.
 func (s *Store) visitLoop() {
+	places := make(chan struct{}, visitsAtOnce)
 	for {
 		select {
 		case <-s.ctx.Done():
@@ -275,15 +279,29 @@ func (s *Store) visitLoop() {
 		s.toVisit = map[domain.ID]struct{}{}
 		s.mu.Unlock()
 		for id := range all {
-			err := s.Visit(s.ctx, id, func(*domain.State, Head) error { return nil })
-			if err == nil || s.ctx.Err() != nil || errors.Is(err, ErrClosed) {
-				continue
+			select {
+			case <-s.ctx.Done():
+				return
+			case places <- struct{}{}:
 			}
-			s.log.Error("an org that another node wrote to cannot be loaded", "org", id, "error", err)
-			if !errors.Is(err, ErrBrokenChain) {
-				time.AfterFunc(visitAgain, func() { s.noteRemoteCommit(id, ^uint64(0)) })
-			}
+			s.running.Go(func() {
+				defer func() { <-places }()
+				_ = s.Guard("visits", id, "", func() { s.visitRemote(id) })
+			})
 		}
+	}
+}
+
+// visitRemote loads an org that another node has written to, so that its projections
+// follow.
+func (s *Store) visitRemote(id domain.ID) {
+	err := s.Visit(s.ctx, id, func(*domain.State, Head) error { return nil })
+	if err == nil || s.ctx.Err() != nil || errors.Is(err, ErrClosed) {
+		return
+	}
+	s.log.Error("an org that another node wrote to cannot be loaded", "org", id, "error", err)
+	if !errors.Is(err, ErrBrokenChain) {
+		time.AfterFunc(visitAgain, func() { s.noteRemoteCommit(id, ^uint64(0)) })
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 // was done and nothing else. The log has the stack.
 var ErrPanicked = errors.New("the program failed at this")
 
-// panicRest is the pause before a loop that panicked runs anew.
+// panicRest is the pause before a loop that panicked runs again.
 const panicRest = time.Second
 
 // maxPanics is how many kinds of panics are told apart.
@@ -98,7 +98,7 @@ func (s *Store) Guard(part string, org domain.ID, command string, f func()) erro
 // Panics tells what panicked since the start, in order.
 func (s *Store) Panics() []PanicCount { return s.panics.All() }
 
-// keepRunning runs a loop of the store, and runs it anew after a panic.
+// keepRunning runs a loop of the store, and runs it again after a panic.
 func (s *Store) keepRunning(part string, loop func()) {
 	s.running.Go(func() {
 		for s.Guard(part, "", "", loop) != nil && pause(s.ctx, panicRest) == nil {
@@ -107,7 +107,7 @@ func (s *Store) keepRunning(part string, loop func()) {
 }
 
 // commandPanicked answers a command that panicked. The state may be half changed, so
-// the org is loaded anew by its next use.
+// the org is loaded again by its next use.
 func (s *Store) commandPanicked(o *org, command string, cause any) error {
 	err := s.panics.note(Panic{"command", o.id, command}, cause)
 	s.stopIfBroken(o, err)

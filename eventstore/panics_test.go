@@ -64,7 +64,7 @@ func TestACommandThatPanicsIsAnsweredAndTheOrgGoesOn(t *testing.T) {
 	fill(t, s, "acme", 1)
 	require.NoError(t, s.View(t.Context(), "acme", func(st *domain.State, _ Head) error {
 		p, _ := st.People.Get("ana")
-		assert.Equal(t, domain.PersonStateSuspended, p.State, "the org was loaded anew, as the ledger has it")
+		assert.Equal(t, domain.PersonStateSuspended, p.State, "the org was loaded again, as the ledger has it")
 		return nil
 	}))
 	found := panicked(s)

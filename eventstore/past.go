@@ -156,7 +156,7 @@ func (b *batch) flush() error {
 // ErrNoPosition says that the org has not been at a position.
 var ErrNoPosition = errors.New("the org was never at this position")
 
-// StateAt folds an org's commits up to a position anew, in turns of the core: what was
+// StateAt folds an org's commits up to a position again, in turns of the core: what was
 // known then. It reads them all, so it takes seconds on a long ledger. Personal values
 // stay sealed.
 func (s *Store) StateAt(ctx context.Context, who budget.Who, at wire.Position) (*domain.State, Head, error) {

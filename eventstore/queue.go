@@ -31,9 +31,9 @@ const shortList = 16
 
 // laneOf is the lane of a command, by whether it takes access away and how many
 // entries it has.
-func laneOf(takesAway bool, entries int) lane {
+func laneOf(urgent bool, entries int) lane {
 	switch {
-	case !takesAway:
+	case !urgent:
 		return laneNormal
 	case entries > shortList:
 		return laneBulk

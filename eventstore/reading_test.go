@@ -76,7 +76,7 @@ func TestSlowConnectionsAreCounted(t *testing.T) {
 	s.noteSlow("n1", 7)
 	assert.InDelta(t, 2, counted(), 0)
 	s.noteSlow("n1", 1)
-	assert.InDelta(t, 3, counted(), 0, "it was started anew")
+	assert.InDelta(t, 3, counted(), 0, "it was started again")
 }
 
 // The slow parts of a snapshot, its encoding and its file, hold up nothing.

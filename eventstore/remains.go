@@ -12,11 +12,11 @@ import (
 )
 
 // ErrLedgerLost says that a stream is not there, or the ledger has no commit, though
-// there was one. It is not made anew: that would begin an empty ledger over what the
+// there was one. It is not made again: that would begin an empty ledger over what the
 // old one took away.
 var ErrLedgerLost = errors.New("the ledger was there and is lost")
 
-// checkRemains finds a stream that was there and is not, before it is made anew: by
+// checkRemains finds a stream that was there and is not, before it is made again: by
 // its folder where the server runs in this process, and the ledger by its marks, its
 // snapshots, the vault that followed it and what other streams hold.
 func (cfg *Config) checkRemains(ctx context.Context, js jetstream.JetStream) error {

@@ -78,7 +78,7 @@ func TestALedgerGoesOnAboveWhatItLost(t *testing.T) {
 			end := all[len(all)-1]
 			_, err := follower.Head(t.Context(), "acme")
 			require.NoError(t, err)
-			for name, node := range map[string]*Store{"itself": s, "a follower": follower, "over a snapshot": b.open(cfg), "anew": b.store()} {
+			for name, node := range map[string]*Store{"itself": s, "a follower": follower, "over a snapshot": b.open(cfg), "again": b.store()} {
 				d, head := digest(t, node, "acme")
 				assert.Equal(t, end, standing{head.Position(), head.Hash, d}, name)
 				assertCommits(t, node, all, rnd)

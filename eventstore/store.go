@@ -139,7 +139,7 @@ type Observer interface {
 	// Seen names the last commit of an org of which the observer keeps a trace of its
 	// own, as From found it; zero: of none. It is asked after From.
 	Seen(org domain.ID) wire.Position
-	// Begin gives the state at which observation of an org starts or starts anew.
+	// Begin gives the state at which observation of an org starts or starts again.
 	Begin(org domain.ID, state *domain.State, head Head)
 	// Applied gives the state after each further commit.
 	Applied(org domain.ID, state *domain.State, commit *schemas.Commit, head Head)

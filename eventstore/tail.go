@@ -26,7 +26,7 @@ func (s *Store) startTail(ctx context.Context) error {
 }
 
 // tail reads the ledger behind the last message seen. It never asks for new
-// messages as such: a consumer that is made anew would then pass over what came in
+// messages as such: a consumer that is made again would then pass over what came in
 // between.
 func (s *Store) tail(ctx context.Context) (jetstream.MessagesContext, error) {
 	cons, err := s.js.OrderedConsumer(ctx, streams.Ledger, jetstream.OrderedConsumerConfig{
@@ -101,7 +101,9 @@ func (s *Store) deliver(subject string, m message) {
 	}
 	s.running.Go(func() {
 		defer s.release(o)
-		_ = s.Guard("tail", o.id, "", func() { s.followOrg(o) })
+		for s.Guard("tail", o.id, "", func() { s.followOrg(o) }) != nil && pause(s.ctx, panicRest) == nil {
+			o.follow.missed() // what it had taken is read again from the ledger
+		}
 	})
 }
 

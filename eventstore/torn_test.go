@@ -165,7 +165,7 @@ func TestATornTailWithinTheMarkIsDamage(t *testing.T) {
 	}
 }
 
-// A stream whose folder is gone is made anew, and that is told.
+// A stream whose folder is gone is made again, and that is told.
 func TestAStreamThatIsGoneIsTold(t *testing.T) {
 	from := afterKill(t)
 	for _, stream := range allStreams[1:] {
@@ -174,7 +174,7 @@ func TestAStreamThatIsGoneIsTold(t *testing.T) {
 		for range 2 {
 			told, acme := opens(t, dir)
 			require.Len(t, told, 1, stream)
-			assert.Contains(t, told[0], stream+" was made anew; there was one of up to 3 messages before")
+			assert.Contains(t, told[0], stream+" was made again; there was one of up to 3 messages before")
 			assert.NoError(t, acme)
 		}
 	}

@@ -38,7 +38,7 @@ func (s *Store) noteSlow(server string, now int64) {
 	s.servers.slow[server] = now
 	s.servers.mu.Unlock()
 	if now < was {
-		was = 0 // it was started anew
+		was = 0 // it was started again
 	}
 	if !known || now == was {
 		return
@@ -108,7 +108,7 @@ func (s *Store) lookAtServers(ctx context.Context) error {
 			return err
 		}
 		if len(r.Told) == 0 {
-			return nil // nobody is reached, so nothing is known anew and nothing appended
+			return nil // nobody is reached, so nothing is known again and nothing appended
 		}
 		if try == natsserver.Tries || !s.missesUnsafe(r) {
 			return s.note(ctx, r)

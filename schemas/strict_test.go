@@ -13,16 +13,16 @@ import (
 func TestFieldsAreTakenByTheirNameAndOnce(t *testing.T) {
 	for name, c := range map[string]struct{ body, says string }{
 		"CreateSite":        {`{"site":"north","Name":"N","zone":"UTC"}`, "Name: unknown field; write name"},
-		"RenameSite":        {`{"site":"north","name":"A","name":"B"}`, "name: the field stands twice"},
-		"RegisterPerson":    {`{"person":"a","n\u0061me":"A","name":"B"}`, "name: the field stands twice"},
+		"RenameSite":        {`{"site":"north","name":"A","name":"B"}`, "name: the field is given twice"},
+		"RegisterPerson":    {`{"person":"a","n\u0061me":"A","name":"B"}`, "name: the field is given twice"},
 		"SetSitePolicy":     {`{"site":"north","policy":{"fob_schedule":"a","FOB_SCHEDULE":"b"}}`, "policy.FOB_SCHEDULE: unknown field; write fob_schedule"},
 		"DefineSchedule":    {`{"schedule":"s","windows":[{"days":["mon"]},{"Days":["tue"]}]}`, ""},
 		"CreateDoor":        {`{"door":"d","site":"s","ſite":"t"}`, "ſite: unknown field; write site"},
-		"SuspendPerson":     {`{"person":"a","person":"a"}`, "person: the field stands twice"},
+		"SuspendPerson":     {`{"person":"a","person":"a"}`, "person: the field is given twice"},
 		"DefineAccessRight": {`{"right":"r","name":"R","doors":["a","a"],"schedule":"always"}`, ""},
 		"ChangeDoor":        {`{"door":"gate","name":null}`, "name: it cannot be cleared"},
 		"ChangePerson":      {`{"person":"a","email":null,"Phone":null}`, "Phone: unknown field; write phone"},
-		"ReinstatePerson":   {`{"person":{"x":1,"x":2}}`, "person.x: the field stands twice"},
+		"ReinstatePerson":   {`{"person":{"x":1,"x":2}}`, "person.x: the field is given twice"},
 		"RecordOverride":    {`{"setting":"a"`, "unexpected EOF"},
 	} {
 		typ, ok := domain.CommandNamed(name)

@@ -123,7 +123,7 @@ func TestAFullDisk(t *testing.T) {
 	p.stop()
 }
 
-// A service that is killed on a full disk, and started anew on it, answers questions
+// A service that is killed on a full disk, and started again on it, answers questions
 // and decides as before. It says so, takes nothing that adds, and goes on by itself when
 // there is room: what was acknowledged is there.
 func TestAStartOnAFullDisk(t *testing.T) {

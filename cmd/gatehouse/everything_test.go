@@ -25,7 +25,7 @@ type fate int
 
 const (
 	inBackup  fate = iota + 1
-	derived        // a start, a run or a restore makes it anew
+	derived        // a start, a run or a restore makes it again
 	elsewhere      // it is kept apart from the backup, and a restore is given it
 )
 
@@ -44,7 +44,7 @@ var dataParts = []struct {
 	{"jetstream/jetstream/$G/streams/*/msgs/index.db", derived, "the server reads the blocks without it"},
 	{"vault.db", inBackup, "a copy at each run, sealed by the master key"},
 	{"vault.db-journal", derived, "the copy of the vault is made in a transaction"},
-	{"vault.db.new", derived, "an unfinished restore; the next one makes it anew"},
+	{"vault.db.new", derived, "an unfinished restore; the next one makes it again"},
 	{"vault.key", elsewhere, "who has it and the backup reads everything: its operator keeps a copy"},
 	{"vault.key.new-*", derived, "a master key that nothing was sealed with yet"},
 	{"destroyed", elsewhere, "the witness has the ids of destroyed keys, newer than any backup"},

@@ -50,7 +50,7 @@ Example:
 // routeUser is the name by which NATS servers know each other.
 const routeUser = "gatehouse"
 
-// Run makes what is missing, and writes the file for NATS anew.
+// Run makes what is missing, and writes the file for NATS again.
 func (c *keysCmd) Run(w *world) error {
 	routes := strings.Split(c.Routes, ",")
 	for _, r := range routes {
@@ -71,7 +71,7 @@ func (c *keysCmd) Run(w *world) error {
 	if err := os.MkdirAll(filepath.Dir(c.NATSConf), 0o755); err != nil {
 		return fmt.Errorf("the file for NATS: %w", err)
 	}
-	conf := "# Written by gatehouse keys, which writes it anew: public keys, and a password.\n"
+	conf := "# Written by gatehouse keys, which writes it again: public keys, and a password.\n"
 	for _, k := range []struct {
 		dir, file, name string
 		make            func() (nkeys.KeyPair, error)

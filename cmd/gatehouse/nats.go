@@ -207,7 +207,7 @@ func readSeed(flag, file string) (nkeys.KeyPair, error) {
 	return pair, nil
 }
 
-// natsOptions are the terms of a connection: it is made anew for as long as the
+// natsOptions are the terms of a connection: it is made again for as long as the
 // service runs.
 func (s *service) natsOptions() []nats.Option {
 	n := s.cfg.NATS

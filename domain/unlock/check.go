@@ -30,7 +30,7 @@ func (r *Door) check() error {
 		checkRemote("a door", r.Capabilities), r.Blackouts.Validate())
 }
 
-// checkRemote refuses what is no set of capabilities from afar.
+// checkRemote refuses what is no set of capabilities remotely.
 func checkRemote(what string, set []Capability) error {
 	err := checkEnums(capabilityTexts, set)
 	if len(set) > 0 && slices.Max(set) > UnlockFor {

@@ -9,7 +9,7 @@ import (
 )
 
 // One more fob costs as much for somebody who has 1,500 as for somebody who has one:
-// what is made anew is counted in bytes.
+// what is made again is counted in bytes.
 func TestAFobCostsTheSameHoweverManyItsHolderHas(t *testing.T) {
 	const fobs = 1500
 	table := fobsOf(t, fobs)

@@ -102,7 +102,7 @@ func (s *storage) all() []Row {
 // ask asks with a credential at a door.
 func (s *storage) ask(c *Credential, d *Door) { s.r.Tag, s.r.Door = c.Tag, IDOf(d.ID) }
 
-// command asks from afar.
+// command asks remotely.
 func (s *storage) command(p *Person, d *Door, c Command) {
 	s.r.Person, s.r.Door, s.r.Command = IDOf(p.ID), IDOf(d.ID), c
 }

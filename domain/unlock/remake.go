@@ -2,7 +2,7 @@ package unlock
 
 import "slices"
 
-// stir is one reason to make the holder of a person anew. It is a changed row of theirs,
+// stir is one reason to make the holder of a person again. It is a changed row of theirs,
 // or, without one, a change of a row on which they depend.
 type stir struct {
 	person                    key
@@ -11,7 +11,7 @@ type stir struct {
 	oldGrant, grant           *Grant
 }
 
-// recompile makes the holders anew that the changes affect, and updates the indexes of
+// recompile makes the holders again that the changes affect, and updates the indexes of
 // them.
 func (e *edit) recompile() {
 	stirs := e.stirs()

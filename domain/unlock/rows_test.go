@@ -87,7 +87,7 @@ func TestApplyRefuses(t *testing.T) {
 		"a row twice":            {Put: Rows{s.anna, s.anna}},
 		"a key twice":            {Delete: []Key{s.anna.Key(), s.anna.Key()}},
 		"put and deleted":        {Put: Rows{s.anna}, Delete: []Key{s.anna.Key()}},
-		"put anew and deleted":   {Put: Rows{&Person{"eve", PersonActive}}, Delete: []Key{{KindPerson, "eve"}}},
+		"put again and deleted":  {Put: Rows{&Person{"eve", PersonActive}}, Delete: []Key{{KindPerson, "eve"}}},
 		"the site put and gone":  {Put: Rows{s.site}, Delete: []Key{s.site.Key()}},
 		"no such kind":           {Delete: []Key{{0, "x"}}},
 	} {

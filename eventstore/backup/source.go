@@ -83,7 +83,7 @@ func (l *live) State(ctx context.Context) (*State, error) {
 // Vault implements [Source].
 func (l *live) Vault(ctx context.Context, w io.Writer) error { return l.vault.Copy(ctx, w) }
 
-// readTries is how often a reading is begun anew, a second apart, without a message.
+// readTries is how often a reading is started over, a second apart, without a message.
 const readTries = 5
 
 // Read implements [Source]. A consumer that is lost, as with its server in a cluster,

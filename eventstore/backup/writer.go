@@ -178,7 +178,7 @@ func (w *Writer) save(ctx context.Context) error {
 		return err
 	}
 	if len(body) > maxManifest {
-		return fmt.Errorf("backup: the manifest of %s has %d bytes, at most %d are possible: begin anew in another target", w.target, len(body), maxManifest)
+		return fmt.Errorf("backup: the manifest of %s has %d bytes, at most %d are possible: start over in another target", w.target, len(body), maxManifest)
 	}
 	version, err := w.target.Replace(ctx, manifestName, body, w.version)
 	if err != nil {

@@ -34,7 +34,7 @@ func (m *machine) set(d time.Duration) { m.wall = m.wall.Add(d) }
 
 // start makes the clock of a service that starts on the machine after a newest commit.
 func (m *machine) start(newest time.Time, sequence uint64) *Clock {
-	m.elapsed = 0 // it was started anew
+	m.elapsed = 0 // it was started again
 	c := New(Config{Wall: func() time.Time { return m.wall }, Elapsed: func() time.Duration { return m.elapsed },
 		Synced: func() bool { return m.synced }, File: m.file})
 	c.Begin(newest, sequence)

@@ -26,7 +26,7 @@ const Size = 3
 const patience = time.Minute
 
 // Start starts a cluster that ends with the test, and returns its servers when
-// they have a leader; one that is started anew takes its place among them. The
+// they have a leader; one that is started again takes its place among them. The
 // store and the settings of each lie in dir. The accounts, and who may log in, are
 // what config says in the language of the server's configuration.
 func Start(t testing.TB, dir, config string) []*server.Server {

@@ -95,7 +95,7 @@ func lostOf(name string, known mark.StreamEnd, own bool, end mark.StreamEnd) str
 		if !own || known.Last == 0 {
 			return ""
 		}
-		return fmt.Sprintf("%s was made anew; there was one of up to %d messages before.%s", name, known.Last, more)
+		return fmt.Sprintf("%s was made again; there was one of up to %d messages before.%s", name, known.Last, more)
 	}
 	if end.Last < known.Last {
 		return fmt.Sprintf("messages %d to %d of %s are lost.%s", end.Last+1, known.Last, name, more)

@@ -43,7 +43,7 @@ type Config struct {
 }
 
 // Embedded is a nats-server within this process, with JetStream in a directory. It
-// may be started anew while connections to it are open: they come back by themselves.
+// may be started again while connections to it are open: they come back by themselves.
 type Embedded struct {
 	// Issuer signs who may connect from outside; nil when the server does not
 	// listen. It is made at every start: no connection outlives the server.
@@ -62,7 +62,7 @@ type Embedded struct {
 func (e *Embedded) Server() *server.Server { return e.server.Load() }
 
 // InProcessConn makes a connection to the server as it runs now. It is what
-// [nats.InProcessServer] asks for, at first and after the server was started anew.
+// [nats.InProcessServer] asks for, at first and after the server was started again.
 func (e *Embedded) InProcessConn() (net.Conn, error) { return e.Server().InProcessConn() }
 
 // GatewaysAccount is the account of gateways in the embedded server. They have one

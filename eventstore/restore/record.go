@@ -46,7 +46,7 @@ func Check(data string) (*Record, error) {
 		return nil, err
 	}
 	if !r.Whole {
-		return r, fmt.Errorf("%s: %w: what is there is not whole; run again: gatehouse restore %s --data %s, which begins anew", data, ErrUnfinished, r.Target, data)
+		return r, fmt.Errorf("%s: %w: what is there is not whole; run again: gatehouse restore %s --data %s, which starts over", data, ErrUnfinished, r.Target, data)
 	}
 	return r, nil
 }

@@ -11,7 +11,7 @@
 // Commits, activity, permissions and refusals are published unchanged, in their order.
 // The commits are read back by the store's own rules, and every head is compared with
 // the backup's. Sequences and times of messages are new, and nothing but the store
-// knows sequences: snapshots are not restored, marks are made anew, the vault's cursor
+// knows sequences: snapshots are not restored, marks are made again, the vault's cursor
 // starts again with the stream. Refusals are kept for their whole time again.
 //
 // # Losses

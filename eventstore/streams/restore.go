@@ -14,7 +14,7 @@ import (
 const RestoringKey = "gatehouse_restore"
 
 // ErrRestoring says that a restore into these streams has not come to its end.
-var ErrRestoring = errors.New("a restore into this ledger has not come to its end; run it again, it begins anew")
+var ErrRestoring = errors.New("a restore into this ledger has not come to its end; run it again, it starts over")
 
 // ErrNotEmpty says that there are streams where a restore needs none.
 var ErrNotEmpty = errors.New("there is a ledger already")

@@ -107,7 +107,7 @@ func Open(ctx context.Context, dataDir string, master Master) (*Vault, error) {
 	return v, nil
 }
 
-// ID identifies this vault; a vault made anew in its place has another. It is not
+// ID identifies this vault; a vault made again in its place has another. It is not
 // secret.
 func (v *Vault) ID(ctx context.Context) (string, error) {
 	var sealed []byte

@@ -70,7 +70,7 @@ func newLocal() *localState {
 		FirstIn: map[wire.ID]unlock.Instant{}, Locked: map[string]unlock.Instant{}, Doors: map[wire.ID]json.RawMessage{}, areas: map[wire.ID]uint32{}}
 }
 
-// readLocal reads the stored state. One that cannot be read is told, and folded anew from
+// readLocal reads the stored state. One that cannot be read is told, and folded again from
 // the records.
 func readLocal(path string) (*localState, error) {
 	body, err := os.ReadFile(path)

@@ -137,26 +137,6 @@ func (o *Outbox) Folded(k uint64) {
 	o.folded = k
 }
 
-// Each calls f with the records here from a counter on, in their order, until it returns
-// an error.
-func (o *Outbox) Each(from uint64, f func(*wire.Activity) error) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.journal == nil {
-		return nil
-	}
-	var failed error
-	err := o.journal.Read(from, func(_ uint64, body []byte) bool {
-		a, err := wire.DecodeActivity(body)
-		if err == nil {
-			err = f(a)
-		}
-		failed = err
-		return err == nil
-	})
-	return errors.Join(failed, err)
-}
-
 // place gives a record its place behind the last one, and returns its body.
 func (o *Outbox) place(a *wire.Activity) ([]byte, error) {
 	a.Gateway, a.Boot, a.K, a.Prev = o.gateway, o.boot, o.k+1, o.prev

@@ -179,6 +179,26 @@ func (o *Outbox) replace(first uint64, bodies [][]byte) error {
 	return nil
 }
 
+// Each calls f with the records here from a counter on, in their order, until it returns
+// an error.
+func (o *Outbox) Each(from uint64, f func(*wire.Activity) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.journal == nil {
+		return nil
+	}
+	var failed error
+	err := o.journal.Read(from, func(_ uint64, body []byte) bool {
+		a, err := wire.DecodeActivity(body)
+		if err == nil {
+			err = f(a)
+		}
+		failed = err
+		return err == nil
+	})
+	return errors.Join(failed, err)
+}
+
 func gapRecord(now time.Time, l loss) *wire.Activity {
 	local, err := json.Marshal(l)
 	if err != nil {

@@ -260,7 +260,7 @@ func (t *tables) count(frame []byte) {
 }
 
 // append stores what a candidate adds. After a failure nobody knows what of it is stored,
-// so the next table is stored anew.
+// so the next table is stored again.
 func (t *tables) append(c *candidate) error {
 	if t.unsure {
 		return t.rewrite(c.table)

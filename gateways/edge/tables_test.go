@@ -155,7 +155,7 @@ func TestABaseTakesThePlaceOfTheStoredTable(t *testing.T) {
 	assert.Equal(t, l.head, b.head())
 }
 
-// A table is written anew when its changes have become as much as its base. The base of
+// A table is written again when its changes have become as much as its base. The base of
 // many people has several parts.
 func TestATableThatWasWrittenAnewIsReadAsItWas(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "table")

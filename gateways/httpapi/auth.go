@@ -182,7 +182,7 @@ func (a *API) authenticate(r *http.Request) (*caller, eventstore.Head, error) {
 	if c == nil {
 		return nil, head, unauthenticated()
 	}
-	if share := a.rates.exceeded(c, takesAway(r)); share != "" {
+	if share := a.rates.exceeded(c, urgent(r)); share != "" {
 		return nil, head, a.rateLimited(share)
 	}
 	return c, head, nil

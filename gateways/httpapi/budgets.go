@@ -68,8 +68,8 @@ func (c *caller) who() budget.Who {
 	return budget.Who{Org: string(c.org), Person: string(c.person), Token: string(c.token)}
 }
 
-// takesAway reports whether a request is a command that takes access away.
-func takesAway(r *http.Request) bool {
+// urgent reports whether a request is a command that takes access away.
+func urgent(r *http.Request) bool {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	if r.Method != http.MethodPost || len(parts) != 5 || parts[0] != "v1" || parts[1] != "orgs" || parts[3] != "commands" {
 		return false
@@ -108,7 +108,7 @@ func (a *API) admitted(next http.Handler) http.Handler {
 			return
 		}
 		room, places := a.budgets.bodies, a.budgets.requests
-		if takesAway(r) {
+		if urgent(r) {
 			room, places = a.budgets.urgentBodies, a.budgets.urgent
 		}
 		free, err := readBody(w, r, room)

@@ -44,7 +44,7 @@ func TestWhichRequestsTakeAway(t *testing.T) {
 		"GET /v1/orgs/acme/commands/Lockdown": false, "POST /v1/orgs/acme/Lockdown": false,
 	} {
 		method, target, _ := strings.Cut(path, " ")
-		assert.Equal(t, want, takesAway(httptest.NewRequest(method, target, nil)), path)
+		assert.Equal(t, want, urgent(httptest.NewRequest(method, target, nil)), path)
 	}
 }
 

@@ -284,7 +284,7 @@ func notDecoded(err error) *Problem {
 	return malformed(where, "%s", strings.Replace(err.Error(), "json: ", "", 1))
 }
 
-// keyTaken refuses a field that stands twice or is written in another case.
+// keyTaken refuses a field that is given twice or is written in another case.
 func keyTaken(k *wire.KeyError) *Problem {
 	_, says, _ := strings.Cut(k.Error(), ": ")
 	return malformed("body."+k.Path, "%s", says)

@@ -25,7 +25,7 @@ type DoorQuestion struct {
 	Side       string     `json:"side,omitempty" enum:"in,out" default:"in"`
 	At         *time.Time `json:"at,omitempty" doc:"the instant that is judged; none: now"`
 	Kind       string     `json:"kind,omitempty" enum:"fob,card,pin,mobile_key" doc:"with person: decide as for a credential of this kind; empty: any, and credentials lists the answer for each that they have"`
-	Command    string     `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked from afar; none: at the door"`
+	Command    string     `json:"command,omitempty" enum:"remote_unlock,unlock_for" doc:"what is asked remotely; none: at the door"`
 }
 
 // questionBody is a question about the state of the org at a position.

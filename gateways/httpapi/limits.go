@@ -57,7 +57,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 // maxLimited is how many keys a limiter remembers. The one that was not seen for
-// the longest time is forgotten first, and begins anew with a full burst.
+// the longest time is forgotten first, and starts over with a full burst.
 const maxLimited = 10_000
 
 // limiter bounds the rate of requests per key.

@@ -153,9 +153,9 @@ func init() {
 	}
 }
 
-// twiceSays ends what [wire.CheckKeys] says of a field that stands twice. The
+// twiceSays ends what [wire.CheckKeys] says of a field that is given twice. The
 // typed routes pass the text on alone.
-const twiceSays = ": the field stands twice"
+const twiceSays = ": the field is given twice"
 
 func bodyTooLarge() *Problem {
 	return problem(http.StatusRequestEntityTooLarge, "body_too_large", "a request has at most %d bytes; send smaller lists", maxBody)

@@ -46,7 +46,7 @@ func (all *rehearsals) begin(c *caller, copied *eventstore.Rehearsal, leave func
 	return id
 }
 
-// of finds a rehearsal of a caller, and lets it rest anew.
+// of finds a rehearsal of a caller, and lets it rest again.
 func (all *rehearsals) of(c *caller, id domain.UUID) (*rehearsal, bool) {
 	all.mu.Lock()
 	defer all.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"gatehouse/eventstore"
 )
 
-// afar makes the API anew, with ears for what was accepted.
+// afar makes the API again, with ears for what was accepted.
 func (b *bed) afar(accepted func(eventstore.Request, eventstore.Result)) {
 	b.t.Helper()
 	b.takesReads() // another registry

@@ -287,7 +287,7 @@ func (d *door) present(there bool, now time.Time) {
 		return
 	}
 	d.asked = false
-	// Where the leaf is is told anew when the device is back.
+	// Where the leaf is is told again when the device is back.
 	d.state[ofLeaf], d.told[ofLeaf] = unknown, unknown
 	if d.waiter != nil {
 		d.waiter.tell(reply{id: d.waiter.id, failed: gone})

@@ -163,7 +163,7 @@ func (h *Home) queue(o order) {
 }
 
 // Run shows until the context ends. A broker that is lost is tried again; the states are
-// then sent anew, events of meanwhile are not.
+// then sent again, events of meanwhile are not.
 func (h *Home) Run(ctx context.Context) error {
 	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
 		began := time.Now()

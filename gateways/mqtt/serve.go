@@ -228,7 +228,7 @@ func (d *Driver) take(m message) {
 	}
 }
 
-// learn takes the description of a device, and makes the doors anew that name it.
+// learn takes the description of a device, and makes the doors again that name it.
 func (d *Driver) learn(m message) {
 	changed, err := d.found.take(m)
 	if err != nil {

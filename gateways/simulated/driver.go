@@ -54,7 +54,7 @@ type Driver struct {
 	devices map[wire.ID]*device
 	doors   []wire.ID     // sorted
 	house   *device       // the inputs that belong to no door
-	changed chan struct{} // closed, and made anew, whenever something changes
+	changed chan struct{} // closed, and made again, whenever something changes
 	address string        // on which it listens
 }
 

@@ -124,7 +124,7 @@ func NewLayout(layout string, zone *schedule.Zone, zoned bool) (*Layout, error) 
 	return l, nil
 }
 
-// meant proposes a layout in which an element that stands twice is the one that seems
+// meant proposes a layout in which an element that is given twice is the one that seems
 // to be meant.
 func meant(parts []part, i int, at map[element]int) string {
 	_, hours := at[hour]

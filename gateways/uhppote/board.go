@@ -30,7 +30,7 @@ type board struct {
 
 	offline bool      // that it is lost has been reported
 	first   bool      // its present state has not been reported since it was reached
-	again   bool      // it is to be prepared anew
+	again   bool      // it is to be prepared again
 	clean   bool      // it did all that makes it decide nothing
 	drifted bool      // Drifted is the last that was reported
 	keptAt  time.Time // by the clock that only goes forward

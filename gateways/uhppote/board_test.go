@@ -108,7 +108,7 @@ func TestBoardThatLetsInByItselfIsTold(t *testing.T) {
 	r.await("gate", driver.Drifted, 1)
 	f.settle()
 	r.await("gate", driver.Locked, 1)
-	r.eventually("all is cleared anew", func() bool {
+	r.eventually("all is cleared again", func() bool {
 		done := false
 		f.locked(func() { done = len(f.cards) == 0 && f.codes[0][2] == 0 && !f.keypads[0] && f.host })
 		return done

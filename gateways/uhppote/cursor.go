@@ -45,7 +45,7 @@ func (b *board) begin(ctx context.Context, last uint32) error {
 
 func (b *board) file() string { return filepath.Join(b.d.dir, fmt.Sprintf("%d.json", b.serial)) }
 
-// load reads the stored cursor. One that cannot be read is told, and begun anew.
+// load reads the stored cursor. One that cannot be read is told, and started over.
 func (b *board) load() cursor {
 	var c cursor
 	if b.d.dir == "" {

@@ -94,7 +94,7 @@ func (b *board) sameIndex(ctx context.Context, s *status) error {
 		same = e.Type == overwritten || e.Index != b.cursor.Index || cursorOf(&e) == b.cursor
 	}
 	if !same {
-		b.d.log.Warn("uhppote: a board counts its events anew", "board", b.serial, "before", b.cursor.Index, "now", s.Index)
+		b.d.log.Warn("uhppote: a board counts its events again", "board", b.serial, "before", b.cursor.Index, "now", s.Index)
 		b.tell(driver.Event{Kind: driver.Missed})
 		b.cursor = cursor{Known: true}
 	}

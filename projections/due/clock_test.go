@@ -49,7 +49,7 @@ func (m *machine) start() (*eventstore.Store, *Timer, func()) {
 func (m *machine) pass(timer *Timer, seconds int) {
 	for range seconds {
 		m.clock.Add(int64(time.Second))
-		timer.stir("acme")
+		timer.note("acme")
 		timer.takeStirred()
 		timer.round(m.t.Context())
 	}

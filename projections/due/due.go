@@ -58,7 +58,7 @@ type Timer struct {
 	wake    chan struct{} // capacity 1
 
 	mu      sync.Mutex             // guards the fields below
-	stirred map[domain.ID]struct{} // orgs with commits that were not looked at yet
+	changed map[domain.ID]struct{} // orgs with commits that were not looked at yet
 	looked  map[domain.ID]uint64   // the commit at the last look at each org
 
 	// The fields below belong to the one goroutine of Run.
@@ -74,7 +74,7 @@ type org struct {
 
 // New makes a timer that observes the store. Call it before the first use of an org.
 func New(cfg Config, metrics *Metrics) *Timer {
-	t := &Timer{cfg: cfg, metrics: metrics, wake: make(chan struct{}, 1), stirred: map[domain.ID]struct{}{},
+	t := &Timer{cfg: cfg, metrics: metrics, wake: make(chan struct{}, 1), changed: map[domain.ID]struct{}{},
 		looked: map[domain.ID]uint64{}, orgs: map[domain.ID]*org{}, rules: map[string]schedule.ZoneRules{}}
 	cfg.Store.Observe(t)
 	return t
@@ -94,13 +94,13 @@ func (t *Timer) Begin(id domain.ID, _ *domain.State, head eventstore.Head) {
 	n, known := t.looked[id]
 	t.mu.Unlock()
 	if !known || n != head.N {
-		t.stir(id)
+		t.note(id)
 	}
 }
 
 // Applied implements [eventstore.Observer].
 func (t *Timer) Applied(id domain.ID, _ *domain.State, _ *schemas.Commit, _ eventstore.Head) {
-	t.stir(id)
+	t.note(id)
 }
 
 // Settled implements [eventstore.Observer]: all pending work can be found in the state
@@ -111,9 +111,9 @@ func (t *Timer) Settled(domain.ID) uint64 { return math.MaxUint64 }
 // org, and the look loads it.
 func (t *Timer) End(domain.ID) bool { return true }
 
-func (t *Timer) stir(id domain.ID) {
+func (t *Timer) note(id domain.ID) {
 	t.mu.Lock()
-	t.stirred[id] = struct{}{}
+	t.changed[id] = struct{}{}
 	t.mu.Unlock()
 	select {
 	case t.wake <- struct{}{}:
@@ -140,13 +140,13 @@ func (t *Timer) Run(ctx context.Context) {
 func (t *Timer) takeStirred() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id := range t.stirred {
+	for id := range t.changed {
 		if t.orgs[id] == nil {
 			t.orgs[id] = &org{tries: map[domain.UUID]attempt{}}
 		}
 		t.orgs[id].next = t.cfg.Now()
 	}
-	clear(t.stirred)
+	clear(t.changed)
 }
 
 // round looks at every org whose time has come. It returns the time of the next look;

@@ -93,7 +93,7 @@ func (b *bed) run(timer *Timer) (stop func()) {
 func (b *bed) set(at time.Time, timers ...*Timer) {
 	b.clock.Store(at.UnixNano())
 	for _, timer := range timers {
-		timer.stir("acme")
+		timer.note("acme")
 	}
 }
 
@@ -194,7 +194,7 @@ func TestTwoInstancesMakeOneCommit(t *testing.T) {
 	b.clock.Store(began.AddDate(0, 1, 0).UnixNano())
 	stops := []func(){b.run(timers[0]), b.run(timers[1])}
 	for _, timer := range timers {
-		timer.stir("acme")
+		timer.note("acme")
 	}
 	settled := func(s *eventstore.Store) bool {
 		due := 1

@@ -32,22 +32,22 @@ func TestAnOrgThatLeftMemoryIsLookedAtWhenItIsDue(t *testing.T) {
 	}
 	b.eventually("it leaves memory", func() bool { return !slices.Contains(s.Loaded(), "acme") })
 	b.clock.Store(time.Date(2026, 3, 3, 23, 0, 0, 0, time.UTC).UnixNano())
-	timer.stir("beta")
+	timer.note("beta")
 	b.eventually("the booking ends", func() bool { return len(b.ended(s)) == 1 })
 	stop()
 
 	require.NoError(t, s.View(t.Context(), "acme", func(_ *domain.State, h eventstore.Head) error { head = h; return nil }))
 	timer.takeStirred()
 	timer.round(t.Context())
-	stirred := func() bool { // the others come and go meanwhile
+	changed := func() bool { // the others come and go meanwhile
 		timer.mu.Lock()
 		defer timer.mu.Unlock()
-		_, is := timer.stirred["acme"]
+		_, is := timer.changed["acme"]
 		return is
 	}
 	timer.Begin("acme", nil, head)
-	assert.False(t, stirred(), "an org that comes back as it was is not looked at again")
+	assert.False(t, changed(), "an org that comes back as it was is not looked at again")
 	head.N++
 	timer.Begin("acme", nil, head)
-	assert.True(t, stirred())
+	assert.True(t, changed())
 }

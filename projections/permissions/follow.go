@@ -184,7 +184,7 @@ func (s *site) reconcile(mine *unlock.Table, pub publishedSite, forked bool) *un
 		mine = s.takeTags(mine, pub.table)
 		s.offerTags(pub.table)
 	case forked:
-		s.report("permissions are published of commits that the ledger does not have; they are published anew", pub.head, c)
+		s.report("permissions are published of commits that the ledger does not have; they are published again", pub.head, c)
 		return s.replacePublished(pub)
 	default:
 		s.diverged = max(pub.head.N, 1)

@@ -99,7 +99,7 @@ func (s *site) compareAll(c domain.SiteChange) {
 	switch {
 	case s.known && !onlyTags(pub.table, c):
 		e.cause = wire.CauseRebuilt
-		s.report("the permissions made from the ledger differ from the published ones, and are published anew", e.head, c)
+		s.report("the permissions made from the ledger differ from the published ones, and are published again", e.head, c)
 	case s.known:
 		e.cause = wire.CauseTags
 	}

@@ -44,7 +44,7 @@ const (
 	CauseJump DeltaCause = "jump"
 	// CauseTags: tags of credentials that could not be made at their commits.
 	CauseTags DeltaCause = "tags"
-	// CauseRebuilt: the table, made anew from the ledger, differed from what had
+	// CauseRebuilt: the table, made again from the ledger, differed from what had
 	// been published.
 	CauseRebuilt DeltaCause = "rebuilt"
 	// CauseSigned: nothing but the signature, as what was published last has none by

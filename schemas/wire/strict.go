@@ -32,7 +32,7 @@ func (e *KeyError) Error() string {
 		return e.Path + ": it cannot be cleared, so that null says nothing; leave it out to keep what there is"
 	}
 	if e.Wants == "" {
-		return e.Path + ": the field stands twice"
+		return e.Path + ": the field is given twice"
 	}
 	return fmt.Sprintf("%s: unknown field; write %s", e.Path, e.Wants)
 }

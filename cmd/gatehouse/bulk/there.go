@@ -16,7 +16,7 @@ import (
 // passOver removes refused entries that the org has already, from an earlier run. It
 // removes them from the list and from the refused, when the org has just what they ask
 // for. When it removed any, the rest is sent again before anything is reported: it is
-// refused anew if at all.
+// refused again if at all.
 func (i *importer) passOver(refused map[int]httpapi.Entry) error {
 	named := map[int][]string{}
 	for n, e := range refused {

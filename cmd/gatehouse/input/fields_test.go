@@ -103,7 +103,7 @@ func TestFieldsThatAreWrongAreNamed(t *testing.T) {
 		{"SetNotification", "enabled=yes", `"yes" is neither true nor false`},
 		{"SetNotification", "kind=other", `"other" is none of shared_access`},
 		{"MapUnitAccess", `rights=[{"rihgt":"r1"}]`, "rights[0].rihgt: MapUnitAccess has no field rihgt (did you mean right?); there are right, schedule"},
-		{"MapUnitAccess", `rights[0]={"right":"a","right":"b"}`, "rights[0]: right: the field stands twice"},
+		{"MapUnitAccess", `rights[0]={"right":"a","right":"b"}`, "rights[0]: right: the field is given twice"},
 		{"MapUnitAccess", `rights=[{]`, "write it as JSON"},
 		{"DefineSchedule", `times={"windows":[{"form":"08:00"}]}`, "times.windows[0].form: DefineSchedule has no field form (did you mean from?)"},
 		{"DefineSchedule", `times={"valid_until":"soon"}`, `times.valid_until: "soon" is no date`},

@@ -62,7 +62,7 @@ func (a *Assigner) value(ctx context.Context, s *Shape, x Assignment) (any, erro
 // errNoJSON says that a text is no JSON.
 var errNoJSON = errors.New("it is no JSON")
 
-// ReadJSON reads one JSON value, of which no field stands twice.
+// ReadJSON reads one JSON value, of which no field is given twice.
 func ReadJSON(text []byte) (value any, err error) {
 	if !json.Valid(text) {
 		return nil, errNoJSON

@@ -168,7 +168,7 @@ func readTable(t *testing.T) map[[2]string]cell {
 		}
 		for _, state := range strings.Fields(part[1]) {
 			key := [2]string{input, state}
-			require.NotContains(t, cells, key, "the cell stands twice")
+			require.NotContains(t, cells, key, "the cell is given twice")
 			cells[key] = c
 		}
 	}
