@@ -45,6 +45,7 @@ func readBody(w http.ResponseWriter, r *http.Request, room *budget.Pool) (free f
 			return nil, notRead(err)
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
+		infoOf(r.Context()).body = body
 	}
 	infoOf(r.Context()).read = true
 	// From here on a read of the connection finds out when the client goes away; the

@@ -127,7 +127,7 @@ func (a *API) admitted(next http.Handler) http.Handler {
 		}
 		defer leave()
 		infoOf(r.Context()).leave = func() {
-			r.Body = http.NoBody
+			r.Body, infoOf(r.Context()).body = http.NoBody, nil
 			leave()
 			free()
 		}

@@ -15,8 +15,9 @@ import (
 // An answer from the state takes some 0.1 ms. That is a fifty-fold of one from the table,
 // and as long no command of the org is decided.
 const (
-	maxFromState  = 100 // questions of a batch
-	costFromState = 20  // what each counts as
+	maxQuestions  = 1000 // of a batch, as the tag says
+	maxFromState  = 100  // questions of a batch
+	costFromState = 20   // what each counts as
 )
 
 // batchInput are many questions about the doors of one site.

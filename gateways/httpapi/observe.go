@@ -21,7 +21,11 @@ import (
 type info struct {
 	id     string // of the request
 	caller *caller
-	read   bool // the body is in memory, or there is none
+	read   bool   // the body is in memory, or there is none
+	body   []byte // while the request has room for it
+	// pattern and declared are its route, once it was looked for.
+	pattern  string
+	declared *route
 	// leave gives the places of the request back before its end; its body is gone then.
 	leave func()
 	// operator is set for a question about the instance by those who operate it.

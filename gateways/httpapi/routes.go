@@ -45,8 +45,13 @@ func (a *API) declare(pattern string, r route) {
 // routeOf is the declaration of the route that a request goes to. An
 // undeclared one is refused to tokens of the scope read.
 func (a *API) routeOf(r *http.Request) (pattern string, declared route) {
-	_, pattern = a.mux.Handler(r)
-	return pattern, a.declared[pattern]
+	i := infoOf(r.Context())
+	if i.declared == nil { // it is looked for a few times on the way of a request
+		_, pattern = a.mux.Handler(r)
+		declared = a.declared[pattern]
+		i.pattern, i.declared = pattern, &declared
+	}
+	return i.pattern, *i.declared
 }
 
 // noRoutePattern is the pattern of what no route is for.

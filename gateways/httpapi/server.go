@@ -123,7 +123,7 @@ func New(cfg Config) (*API, error) {
 		return nil, err
 	}
 	a.openapi = doc
-	a.chain = a.observed(a.authenticated(a.admitted(a.singleParameters(a.mux))))
+	a.chain = a.observed(a.authenticated(a.admitted(a.singleParameters(a.plainly(a.mux)))))
 	return a, nil
 }
 
