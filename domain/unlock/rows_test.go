@@ -1,7 +1,12 @@
 package unlock
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -242,4 +247,64 @@ func TestEnumerations(t *testing.T) {
 	assert.Equal(t, "99", PersonState(99).String())
 	_, err := PersonState(0).MarshalText()
 	assert.Error(t, err, "a state has no default")
+}
+
+// The tree keeps lists where few rows are, and gives the digest that is described for a
+// full tree all the same, however many rows come and go.
+func TestDigestDoesNotDependOnHowItIsKept(t *testing.T) {
+	d := rand.New(rand.NewPCG(1, 4))
+	var tree *digests
+	rows := map[uint64]hashed{}
+	made := func(n uint64) hashed {
+		h := sha256.Sum256(binary.BigEndian.AppendUint64(nil, n))
+		return hashed{uint16(h[0])<<8 | uint16(h[1])&15, Digest(h)} // in crowded buckets
+	}
+	for _, size := range []int{1, 3, 20, 300, 5000, 40_000, 2000, 50, 4, 0, 2} {
+		var changes []rehash
+		for n := range rows {
+			if len(rows) <= size {
+				break
+			}
+			changes = append(changes, rehash{bucket: rows[n].bucket, old: rows[n].hash})
+			delete(rows, n)
+		}
+		for len(rows) < size {
+			n := d.Uint64()
+			rows[n] = made(n)
+			changes = append(changes, rehash{bucket: rows[n].bucket, new: rows[n].hash})
+		}
+		tree = tree.with(changes)
+		want := described(slices.Collect(maps.Values(rows)), 0)
+		if tree == nil {
+			require.Zero(t, want)
+			continue
+		}
+		require.Equal(t, want, tree.digest, "%d rows", size)
+		require.Equal(t, newDigests(slices.Collect(tree.all()), 0), tree, "%d rows: kept as if made at once", size)
+	}
+}
+
+// described gives the digest of hashes as the comment of Digest describes it.
+func described(list []hashed, depth int) Digest {
+	if len(list) == 0 {
+		return Digest{}
+	}
+	var all []byte
+	if depth == digestDepth {
+		slices.SortFunc(list, hashed.compare)
+		for _, h := range list {
+			all = append(all, h.hash[:]...)
+		}
+		return sha256.Sum256(all)
+	}
+	var longer [digestWays][]hashed
+	for _, h := range list {
+		n := h.bucket >> (12 - 4*depth) & 15
+		longer[n] = append(longer[n], h)
+	}
+	for _, l := range longer {
+		d := described(l, depth+1)
+		all = append(all, d[:]...)
+	}
+	return sha256.Sum256(all)
 }
