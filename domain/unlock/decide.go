@@ -23,7 +23,6 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	if local == nil {
 		local = &nothingKnown
 	}
-	a.table = t
 	tag := keyOf(r.Tag)
 	l, place := t.tags.find(tag)
 	times := timesAt(l, place)
@@ -39,7 +38,7 @@ func Decide(t *Table, local *Local, r Request) (a Answer) {
 	plain, right := q.plainly(&r, tag, l, place, times)
 	failed := q.atDoor(r.Side)
 	if plain != nil {
-		a.credential, source = plain.value, plain.extra.times.source()
+		a.table, a.credential, source = t, plain.value, plain.extra.times.source()
 		a.link, granted = q.plain(right)
 	} else if a.holder, a.credential, who = q.who(&r); a.holder != nil && a.holder.person != nil {
 		granted = q.granted(&a, &r)

@@ -5,7 +5,7 @@ package unlock
 // the tag, if it is the one that the holder names, and if only the right and its schedule can fail between two
 // instants. A decision with a gist need not read the holder.
 type gist struct {
-	right key
+	right key // without a gist the person, whom one then looks up beside the credential
 	times gistTimes
 }
 
@@ -20,7 +20,10 @@ const (
 	gistUnits = 1<<28 - 1
 )
 
-// gist gives the gist of a holder's credential, zero if it has none.
+// noGist is what lies beside a tag without a gist.
+func noGist(c *credential) gist { return gist{right: c.person} }
+
+// gist gives the gist of a holder's credential, which need not have one.
 func (h *holder) gist(c *credential) gist {
 	l := &h.link1
 	switch {
@@ -28,19 +31,19 @@ func (h *holder) gist(c *credential) gist {
 		h.fixed|c.fixed|l.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0,
 		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.boundElsewhere(l),
 		physical(c.kind) && l.source == SourceShare:
-		return gist{}
+		return noGist(c)
 	}
 	from, until := max(c.from, l.from), min(c.until, l.until)
 	if b := l.booking; b != nil {
 		if b.fixed != 0 || b.gatelocked {
-			return gist{}
+			return noGist(c)
 		}
 		from, until = max(from, b.from), min(until, b.until)
 	}
 	// The window is rounded inwards: the full rules decide about the rest of a unit.
 	first, last := (max(from, 1)-1)/gistUnit+1, min(max(until, 0)/gistUnit, gistUnits)
 	if first >= last {
-		return gist{}
+		return noGist(c)
 	}
 	return gist{l.right, gistTimes(uint64(first)<<36 | uint64(last)<<8 | uint64(c.kind)<<5 | uint64(l.source)<<2 | 1)}
 }

@@ -214,11 +214,15 @@ func (e *edit) retag(all []retagged) []update[credential, gist] {
 		}
 		first := len(updates)
 		for _, r := range all[:n] {
-			updates = append(updates, update[credential, gist]{key: tag, old: r.old, new: r.made})
+			u := update[credential, gist]{key: tag, old: r.old, new: r.made}
+			if r.made != nil {
+				u.extra = noGist(r.made)
+			}
+			updates = append(updates, u)
 		}
 		for _, c := range e.before.tags.list(tag) {
 			if !slices.ContainsFunc(all[:n], func(r retagged) bool { return r.old == c }) {
-				updates = append(updates, update[credential, gist]{key: tag, old: c, new: c})
+				updates = append(updates, update[credential, gist]{tag, c, c, noGist(c)})
 			}
 		}
 		has := func(u update[credential, gist]) bool { return u.new != nil }

@@ -11,25 +11,24 @@ func (q *question) who(r *Request) (h *holder, c *credential, failed Checks) {
 		failed = check(DenyCardFormat)
 	case r.Tag != Tag{}:
 		var twice bool
-		if c, twice = q.tagged(keyOf(r.Tag)); twice {
+		if h, c, twice = q.tagged(keyOf(r.Tag)); twice {
 			failed |= check(DenyCredentialDuplicate)
 		} else if c == nil && r.Kind == Pin {
 			failed = q.noPin()
 		}
 	case r.Credential != ID{}:
-		c = q.table.credentials.get(keyOf(r.Credential))
+		if c = q.table.credentials.get(keyOf(r.Credential)); c != nil {
+			h = q.table.holders.get(c.person)
+		}
 	case r.Person != ID{}:
 		h = q.table.holders.get(keyOf(r.Person))
-	}
-	if c != nil {
-		h = q.table.holders.get(c.person)
 	}
 	if h == nil {
 		return nil, nil, failed
 	}
 	failed = h.fixed
 	if c != nil {
-		failed |= q.credential(c)
+		failed |= q.credential(h, c)
 	}
 	return h, c, failed
 }
@@ -46,26 +45,31 @@ func (q *question) noPin() Checks {
 // rows may have one tag: the live one counts, and where there is none the one
 // whose window begins last. Two that are live are a fault from which no one may
 // profit.
-func (q *question) tagged(tag key) (c *credential, twice bool) {
+func (q *question) tagged(tag key) (h *holder, c *credential, twice bool) {
 	l, place := q.table.tags.find(tag)
 	if len(l) == 0 {
-		return nil, false
+		return nil, nil, false
 	}
 	live := false
 	for ; l[place].value != nil; place = (place + 1) & (len(l) - 1) {
 		if l[place].key != tag {
 			continue
 		}
-		other := l[place].value
+		e := &l[place]
+		other, person := e.value, e.extra.right
+		if e.extra.times != 0 {
+			person = other.person
+		}
+		holds := q.table.holders.get(person) // while the credential comes from memory
 		lives := other.marks&takesNumber != 0 && q.at >= other.from && q.at < other.until
 		if lives && live {
-			return nil, true
+			return nil, nil, true
 		}
 		if lives || !live && (c == nil || other.after(c)) {
-			c, live = other, live || lives
+			h, c, live = holds, other, live || lives
 		}
 	}
-	return c, false
+	return h, c, false
 }
 
 // after orders credentials that had one number.
@@ -74,14 +78,10 @@ func (c *credential) after(other *credential) bool {
 }
 
 // credential checks a credential and the booking that it is bound to.
-func (q *question) credential(c *credential) Checks {
+func (q *question) credential(h *holder, c *credential) Checks {
 	failed := c.fixed
 	if c.booking != (key{}) {
-		if b := q.table.bookings.get(c.booking); b != nil {
-			failed |= q.booking(b)
-		} else {
-			failed |= check(DenyBookingRevoked)
-		}
+		failed |= q.bound(h, c)
 	}
 	if q.at < c.suspendedUntil {
 		failed |= check(DenyCredentialSuspended)
@@ -103,6 +103,19 @@ func (q *question) credential(c *credential) Checks {
 		failed |= q.times(keyOf(IDOf(c.row.Schedule)))
 	}
 	return failed
+}
+
+// bound checks the booking that a credential is bound to: as a rule that of the first
+// grant of its holder.
+func (q *question) bound(h *holder, c *credential) Checks {
+	b := h.link1.booking
+	if b == nil || b.key != c.booking {
+		b = q.table.bookings.get(c.booking)
+	}
+	if b == nil {
+		return check(DenyBookingRevoked)
+	}
+	return q.booking(b)
 }
 
 // uses checks a credential that opens a number of times. It does at the doors of
@@ -141,10 +154,9 @@ func (q *question) second(h *holder, tag key) Checks {
 		c     *credential
 	)
 	if tag != (key{}) {
-		if c, _ = q.tagged(tag); c != nil {
-			other = q.table.holders.get(c.person)
+		if other, c, _ = q.tagged(tag); c != nil {
 			q.secondDuress = c.row.Duress
-			if (other.fixed|q.credential(c))&^q.marks != 0 || c.maxUses > 0 {
+			if (other.fixed|q.credential(other, c))&^q.marks != 0 || c.maxUses > 0 {
 				other = nil // nobody counts the uses of a second credential
 			}
 		}
