@@ -35,19 +35,19 @@ func (a Answer) Source() Source {
 }
 
 // Credential gives the credential that the request turned out to be about; nil:
-// none. It must not be changed.
+// none.
 func (a Answer) Credential() *Credential {
 	if a.credential == nil {
 		return nil
 	}
-	return a.credential.row
+	return a.credential.row()
 }
 
 // Duress reports whether somebody showed what they show when forced to, allowed
 // or not. The gateway records it and raises no sign of it at the door.
 func (a Answer) Duress() bool {
-	c := a.Credential()
-	return a.secondDuress || c != nil && c.Duress
+	c := a.credential
+	return a.secondDuress || c != nil && c.marks&duress != 0
 }
 
 // Person gives the person that the request turned out to be about; nil: nobody

@@ -28,12 +28,12 @@ func (h *holder) gist(c *credential) gist {
 	l := &h.link1
 	switch {
 	case h.only != c, h.links != 1,
-		h.fixed|c.fixed|l.fixed != 0, c.suspendedUntil != begin(0), c.maxUses > 0, c.marks&scheduled != 0,
+		h.fixed|c.fixed()|l.fixed != 0, c.state == CredentialSuspended, c.maxUses > 0, c.marks&scheduled != 0,
 		l.narrow != nil, l.kinds&(1<<c.kind) == 0, c.boundElsewhere(l),
 		physical(c.kind) && l.source == SourceShare:
 		return noGist(c)
 	}
-	from, until := max(c.from, l.from), min(c.until, l.until)
+	from, until := max(c.from(), l.from), min(c.until(), l.until)
 	if b := l.booking; b != nil {
 		if b.fixed != 0 || b.gatelocked {
 			return noGist(c)

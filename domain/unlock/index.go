@@ -15,6 +15,13 @@ func keyOf(b [16]byte) key {
 	return key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
+// tag gives the tag that the key was made of.
+func (k key) tag() (t Tag) {
+	binary.BigEndian.PutUint64(t[:8], k.hi)
+	binary.BigEndian.PutUint64(t[8:], k.lo)
+	return t
+}
+
 func (k key) compare(o key) int { return cmp.Or(cmp.Compare(k.hi, o.hi), cmp.Compare(k.lo, o.lo)) }
 
 // slot gives the bits of the key that select the way at a depth.

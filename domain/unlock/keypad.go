@@ -62,7 +62,7 @@ const badSecond = 1<<(DenyInvalidPin-firstDenial) | 1<<(DenySecondPersonRequired
 func (k Keypad) After(r Request, a Answer) Keypad {
 	code := r.Tag != Tag{} && r.Kind == Pin
 	second := r.Second != Tag{}
-	if c := a.Credential(); c != nil && c.Kind == Pin && r.Tag != (Tag{}) {
+	if c := a.credential; c != nil && c.kind == Pin && r.Tag != (Tag{}) {
 		code = true
 	}
 	switch {

@@ -83,7 +83,7 @@ func (h *holder) count(stirs []stir) {
 		return
 	}
 	for _, s := range stirs {
-		if s.credential != nil && (h.only == nil || s.credential.row.ID < h.only.row.ID) {
+		if s.credential != nil && (h.only == nil || s.credential.text(credentialID) < h.only.text(credentialID)) {
 			h.only = s.credential
 		}
 	}
@@ -102,10 +102,10 @@ func (e *edit) stirs() []stir {
 	}
 	for _, c := range e.credentials {
 		if c.old != nil {
-			stirs = append(stirs, stir{person: c.old.person, id: c.old.row.Person, oldCredential: c.old})
+			stirs = append(stirs, stir{person: c.old.person, oldCredential: c.old})
 		}
 		if c.new != nil {
-			stirs = append(stirs, stir{person: c.new.person, id: c.new.row.Person, credential: c.new})
+			stirs = append(stirs, stir{person: c.new.person, id: c.new.text(credentialPerson), credential: c.new})
 		}
 	}
 	for _, c := range e.grants {

@@ -118,7 +118,7 @@ func TestTable(t *testing.T) {
 	for _, want := range s.all() {
 		got, ok := table.Row(want.Key())
 		assert.True(t, ok)
-		assert.Same(t, want, got)
+		assert.Equal(t, want, got)
 	}
 	_, ok := table.Row(Key{KindDoor, "nowhere"})
 	assert.False(t, ok)
@@ -249,8 +249,8 @@ func TestEnumerations(t *testing.T) {
 	assert.Error(t, err, "a state has no default")
 }
 
-// The tree keeps lists where few rows are, and gives the digest that is described for a
-// full tree all the same, however many rows come and go.
+// The tree keeps lists where few rows are. All the same it gives the digest that is
+// described for a full tree, however many rows come and go.
 func TestDigestDoesNotDependOnHowItIsKept(t *testing.T) {
 	d := rand.New(rand.NewPCG(1, 4))
 	var tree *digests

@@ -216,24 +216,24 @@ func person(p *Person, sharer Code) []Failure {
 // credentialSteps add a credential with its schedule, its booking and the unit.
 func (x *tracer) credentialSteps(c *credential) {
 	var failed []Failure
-	if r := c.row; r.State != CredentialSuspended || x.at < c.suspendedUntil {
+	if r := c.row(); r.State != CredentialSuspended || c.suspendedAt(x.at) {
 		failed = because(r.State.Denial(), ByState)
 	}
-	if c.row.DenyListed {
+	if c.marks&denyListed != 0 {
 		failed = append(failed, Failure{DenyCredentialRevoked, Listed})
 	}
 	if c.maxUses > 0 {
 		failed = append(failed, byCode(x.uses(c))...)
 	}
-	failed = append(failed, x.window(c.from, c.until, DenyCredentialNotActive, DenyCredentialExpired)...)
+	failed = append(failed, x.window(c.from(), c.until(), DenyCredentialNotActive, DenyCredentialExpired)...)
 	if c.kind == Pin && x.local.Keypad.LockedOut(x.at) {
 		failed = append(failed, Failure{Code: DenyLockout})
 	}
-	x.add(c.row.Key(), failed...)
+	x.add(c.row().Key(), failed...)
 	if x.site != nil {
-		x.schedule(c.row.Key(), c.row.Schedule, ^Checks(0))
+		x.schedule(c.row().Key(), c.text(credentialSchedule), ^Checks(0))
 	}
-	x.booking(c.row.Booking)
+	x.booking(c.text(credentialBooking))
 }
 
 // booking adds a booking and its unit. The empty id is none.

@@ -61,7 +61,7 @@ func (q *question) tagged(tag key) (h *holder, c *credential, twice bool) {
 			person = other.person
 		}
 		holds := q.table.holders.get(person) // while the credential comes from memory
-		lives := other.marks&takesNumber != 0 && q.at >= other.from && q.at < other.until
+		lives := other.marks&takesNumber != 0 && q.at >= other.from() && q.at < other.until()
 		if lives && live {
 			return nil, nil, true
 		}
@@ -74,22 +74,22 @@ func (q *question) tagged(tag key) (h *holder, c *credential, twice bool) {
 
 // after orders credentials that had one number.
 func (c *credential) after(other *credential) bool {
-	return c.from > other.from || c.from == other.from && c.row.ID > other.row.ID
+	return c.from() > other.from() || c.from() == other.from() && c.text(credentialID) > other.text(credentialID)
 }
 
 // credential checks a credential and the booking that it is bound to.
 func (q *question) credential(h *holder, c *credential) Checks {
-	failed := c.fixed
+	failed := c.fixed()
 	if c.booking != (key{}) {
 		failed |= q.bound(h, c)
 	}
-	if q.at < c.suspendedUntil {
+	if c.suspendedAt(q.at) {
 		failed |= check(DenyCredentialSuspended)
 	}
-	if q.at < c.from {
+	if q.at < c.from() {
 		failed |= check(DenyCredentialNotActive)
 	}
-	if q.at >= c.until {
+	if q.at >= c.until() {
 		failed |= check(DenyCredentialExpired)
 	}
 	if c.maxUses > 0 {
@@ -100,7 +100,7 @@ func (q *question) credential(h *holder, c *credential) Checks {
 	}
 	if c.marks&scheduled != 0 && q.site != nil {
 		q.read()
-		failed |= q.times(keyOf(IDOf(c.row.Schedule)))
+		failed |= q.times(keyOf(IDOf(c.text(credentialSchedule))))
 	}
 	return failed
 }
@@ -123,7 +123,7 @@ func (q *question) bound(h *holder, c *credential) Checks {
 // so that the row of the door says whose it is.
 func (q *question) uses(c *credential) Checks {
 	var failed Checks
-	if home := c.row.Home; home != "" && q.door != nil && q.door.row.Gateway != home {
+	if home := c.text(credentialHome); home != "" && q.door != nil && q.door.row.Gateway != home {
 		failed = check(DenyOtherGateway)
 	}
 	if q.local.Uses >= c.maxUses {
@@ -155,7 +155,7 @@ func (q *question) second(h *holder, tag key) Checks {
 	)
 	if tag != (key{}) {
 		if other, c, _ = q.tagged(tag); c != nil {
-			q.secondDuress = c.row.Duress
+			q.secondDuress = c.marks&duress != 0
 			if (other.fixed|q.credential(other, c))&^q.marks != 0 || c.maxUses > 0 {
 				other = nil // nobody counts the uses of a second credential
 			}
