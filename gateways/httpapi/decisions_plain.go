@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -33,10 +34,10 @@ func (a *API) plainly(next http.Handler) http.Handler {
 			return
 		}
 		body := infoOf(r.Context()).body
-		path := OrgPath{string(callerOf(r.Context()).org)}
+		org := OrgPath{string(callerOf(r.Context()).org)}
 		site := strings.Split(r.URL.Path, "/")[5]
 		if pattern == decidePattern {
-			in := &questionInput{OrgPath: path, Site: site}
+			in := &questionInput{OrgPath: org, Site: site}
 			if plainQuestion(&in.Body.DoorQuestion, body) {
 				r.Pattern = pattern
 				out, err := a.decide(r.Context(), in)
@@ -44,7 +45,7 @@ func (a *API) plainly(next http.Handler) http.Handler {
 				return
 			}
 		} else if questions, ok := plainQuestions(body); ok {
-			in := &batchInput{OrgPath: path, Site: site}
+			in := &batchInput{OrgPath: org, Site: site}
 			in.Body.Questions = questions
 			r.Pattern = pattern
 			out, err := a.decideMany(r.Context(), in)
@@ -55,10 +56,11 @@ func (a *API) plainly(next http.Handler) http.Handler {
 	})
 }
 
-// plainHeader reports whether nothing of a request but its body needs reading.
+// plainHeader reports whether nothing of a request but its body needs reading. The mux
+// names a route for a path that is not clean too, and sends it to the clean one.
 func plainHeader(r *http.Request) bool {
 	accept, media := r.Header["Accept"], r.Header["Content-Type"]
-	return r.URL.RawQuery == "" && r.URL.RawPath == "" && len(media) == 1 && media[0] == "application/json" &&
+	return r.URL.RawQuery == "" && r.URL.RawPath == "" && path.Clean(r.URL.Path) == r.URL.Path && len(media) == 1 && media[0] == "application/json" &&
 		(len(accept) == 0 || len(accept) == 1 && (accept[0] == "*/*" || accept[0] == "application/json"))
 }
 

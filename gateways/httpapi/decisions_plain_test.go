@@ -75,6 +75,18 @@ func TestPlainQuestionsAreAnsweredAsByTheTypedRoute(t *testing.T) {
 	}
 }
 
+// A path that is not clean is sent to the clean one, by the typed routes as by these.
+func TestPlainQuestionsHaveCleanPaths(t *testing.T) {
+	b := newWorld(t, "busy")
+	token := b.token("stan", domain.ScopeRead)
+	for _, path := range []string{"/v1//orgs/acme/sites/north/decisions", "/v1//orgs/other/sites/north/decisions", "/v1/orgs/acme//sites/north/decisions",
+		"/v1/orgs/acme/sites//north/decisions", "/v1/orgs/acme/sites/south/../north/decisions", "/v1/orgs/acme/sites/./north/decisions/batch",
+		"/v1/orgs/acme/sites/north/decisions/", "/v1/orgs/acme/sites/nor%74h/decisions"} {
+		b.sameByBoth(token, path, `{"person":"anna","door":"gate"}`)
+		b.sameByBoth(token, path, `{"questions":[{"person":"anna","door":"gate"}]}`)
+	}
+}
+
 // sameByBoth holds the answer to a body to that of the typed route.
 func (b *bed) sameByBoth(token, path, body string) {
 	b.t.Helper()
