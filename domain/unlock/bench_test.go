@@ -54,7 +54,7 @@ func worldOf(b *testing.B, credentials int) *benchWorld {
 
 func newBenchWorld(b *testing.B, credentials int) *benchWorld {
 	b.Helper()
-	w := &benchWorld{random: rand.New(rand.NewPCG(1, 2)), doors: credentials / 10, zones: credentials / 1000}
+	w := &benchWorld{random: rand.New(rand.NewPCG(1, 2)), doors: credentials / 10, zones: max(1, credentials/1000)}
 	w.units = w.doors * 4 / 5
 	w.site(b)
 	for i := range w.units {
@@ -265,6 +265,21 @@ func BenchmarkTable(b *testing.B) {
 				runtime.KeepAlive(table)
 			}
 		})
+	}
+}
+
+// BenchmarkSmallTables measures the same of tables of 100 credentials, as many small
+// orgs have them.
+func BenchmarkSmallTables(b *testing.B) {
+	const tables, credentials = 100, 100
+	for b.Loop() {
+		before := liveBytes()
+		var all []*Table
+		for range tables {
+			all = append(all, newBenchWorld(b, credentials).read(b))
+		}
+		b.ReportMetric(float64(liveBytes()-before)/(tables*credentials), "B/credential")
+		runtime.KeepAlive(all)
 	}
 }
 
