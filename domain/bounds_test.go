@@ -115,9 +115,9 @@ func TestAFoldMakesNothingThatASnapshotCannotHold(t *testing.T) {
 		PinIssued{Credential: "pin", Person: "anna", Until: time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC), BufferAfter: 720},
 		PinIssued{Credential: "old", Person: "anna", From: time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC), BufferBefore: 720},
 	}})
-	b, err := s.MarshalJSON()
+	b, err := s.AppendBinary(nil)
 	require.NoError(t, err)
-	require.NoError(t, NewState().UnmarshalJSON(b))
+	require.NoError(t, NewState().UnmarshalBinary(b))
 }
 
 func TestClearTextsShowAllOfThemselves(t *testing.T) {

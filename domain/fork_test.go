@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"crypto/sha256"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,9 +38,13 @@ func TestAForkIsAStateOfItsOwn(t *testing.T) {
 		require.Equal(t, was, digest(first))
 		sendSome(h)
 		require.Equal(t, was, digest(first), "what happened since is not in the fork")
-		written, err := frozen.MarshalJSON()
+		written, err := frozen.AppendBinary(nil)
 		require.NoError(t, err)
-		require.Equal(t, was, sha256.Sum256(written), "nor in what is written of that moment")
+		read := NewState()
+		require.NoError(t, read.UnmarshalBinary(written))
+		got, err := read.Digest()
+		require.NoError(t, err)
+		require.Equal(t, was, got, "nor in what is written of that moment")
 		is := digest(h.s)
 		forked := *h
 		forked.s = second

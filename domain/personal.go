@@ -87,7 +87,7 @@ func (p Personal) MarshalText() ([]byte, error) {
 }
 
 // UnmarshalText reads a clear form, as commands carry it. Values read from the ledger
-// or from a snapshot go through [Boxes] next.
+// go through [Boxes] next.
 func (p *Personal) UnmarshalText(text []byte) error {
 	*p = Personal{clear: string(text)}
 	return nil
@@ -100,7 +100,7 @@ func (p Personal) check() error {
 	return checkSeen(p.clear, unseenInPersonal)
 }
 
-// Boxes turns what was just decoded from the ledger or a snapshot into sealed
+// Boxes turns what was just decoded from the ledger into sealed
 // values: the texts that were read are boxes, not clear forms.
 func Boxes(v any) {
 	EachPersonal(v, func(_ ID, p *Personal) { *p = Personal{box: p.clear} })

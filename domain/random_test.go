@@ -26,12 +26,13 @@ func TestRandomCommands(t *testing.T) {
 	randomtest.Rapid(t, 20260303)
 	start := newWorld(t)
 	start.base("busy")
-	snapshot := start.marshal(start.state)
+	snapshot, err := start.state.AppendBinary(nil)
+	require.NoError(t, err)
 	accepted := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newWorld(rt)
 		w.at, w.commits = start.at, slices.Clone(start.commits)
-		require.NoError(rt, json.Unmarshal(snapshot, w.state))
+		require.NoError(rt, w.state.UnmarshalBinary(snapshot))
 		w.state.EachPersonal(openSpec)
 		w.state.Reindex()
 		for n := range rapid.IntRange(10, 50).Draw(rt, "commands") {

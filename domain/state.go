@@ -149,8 +149,8 @@ func (s *State) Reindex() {
 	s.Credentials.reindex()
 }
 
-// MarshalJSON writes the state; personal values as their boxes. The same state
-// gives the same bytes.
+// MarshalJSON writes the state as its digest takes it; personal values as their boxes.
+// The same state gives the same bytes.
 func (s *State) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	at, err := json.Marshal(s.LastAt)
@@ -167,32 +167,6 @@ func (s *State) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote into a new state. It refuses what
-// another fold version wrote.
-func (s *State) UnmarshalJSON(data []byte) error {
-	var raw map[string]json.RawMessage
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return err
-	}
-	var fold int
-	if err := json.Unmarshal(raw["fold"], &fold); err != nil || fold != FoldVersion {
-		return fmt.Errorf("domain: a state of fold version %s, needed %d", raw["fold"], FoldVersion)
-	}
-	*s = *NewState()
-	if err := json.Unmarshal(raw["n"], &s.N); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw["at"], &s.LastAt); err != nil {
-		return err
-	}
-	for _, t := range s.journal.tables {
-		if err := t.UnmarshalJSON(raw[t.tableName()]); err != nil {
-			return fmt.Errorf("domain: read %s: %w", t.tableName(), err)
-		}
-	}
-	return nil
 }
 
 // Digest is the SHA-256 of the state's JSON form: equal for equal histories.
@@ -234,6 +208,3 @@ func (s *State) Freeze() Frozen {
 	}
 	return Frozen{f}
 }
-
-// MarshalJSON writes what [State.MarshalJSON] would have written at that moment.
-func (f Frozen) MarshalJSON() ([]byte, error) { return f.state.MarshalJSON() }

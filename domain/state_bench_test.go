@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 	"testing"
@@ -29,12 +28,12 @@ func staffed(b *testing.B, people int) *world {
 // BenchmarkState measures the bytes that a state keeps for each person, its personal
 // values opened. Each person has a grant and a card.
 func BenchmarkState(b *testing.B) {
-	data, err := json.Marshal(staffed(b, 20_000).state)
+	data, err := staffed(b, 20_000).state.AppendBinary(nil)
 	require.NoError(b, err)
 	for b.Loop() {
 		before := liveBytes()
 		s := NewState()
-		require.NoError(b, s.UnmarshalJSON(data))
+		require.NoError(b, s.UnmarshalBinary(data))
 		n := 0
 		s.EachPersonal(func(_ ID, p *Personal) {
 			n++

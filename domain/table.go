@@ -3,7 +3,6 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -210,7 +209,7 @@ func (t *table[T]) eachPersonal(f func(ID, *Personal)) {
 	}
 }
 
-// stored is the form of a row in a snapshot.
+// stored is the JSON form of a row.
 type stored[T any] struct {
 	Commits []uint64 `json:"n"`
 	Row     T        `json:"row"`
@@ -242,32 +241,12 @@ func (t *table[T]) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// UnmarshalJSON reads the rows; personal values are boxes.
-func (t *table[T]) UnmarshalJSON(data []byte) error {
-	var rows map[ID]*stored[T]
-	if err := json.Unmarshal(data, &rows); err != nil {
-		return err
-	}
-	t.rows = make(map[ID]*row[T], len(rows))
-	var zero T
-	boxes := HasPersonal(zero)
-	for id, r := range rows {
-		if r == nil || len(r.Commits) == 0 {
-			return fmt.Errorf("the row %s names no commit", id)
-		}
-		if boxes {
-			Boxes(&r.Row)
-		}
-		t.rows[id] = &row[T]{r.Row, r.Commits[0], r.Commits[1:]}
-	}
-	t.reindex()
-	return nil
-}
-
 // anyTable is what the state does with tables of every kind.
 type anyTable interface {
 	json.Marshaler
-	json.Unmarshaler
+	appendBinary([]byte) ([]byte, error)
+	readBinary(*binaryReader)
+	codec() rowCodec
 	reindex()
 	forkTo(anyTable)
 	freezeTo(anyTable)

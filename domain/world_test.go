@@ -237,7 +237,12 @@ func (w *world) check() {
 
 func (w *world) restored(s *State) *State {
 	out := NewState()
-	require.NoError(w.t, json.Unmarshal(w.marshal(s), out))
+	written, err := s.AppendBinary(nil)
+	require.NoError(w.t, err)
+	require.NoError(w.t, out.UnmarshalBinary(written))
+	again, err := out.AppendBinary(nil)
+	require.NoError(w.t, err)
+	require.True(w.t, bytes.Equal(written, again), "the same state gives the same bytes")
 	out.EachPersonal(openSpec)
 	out.Reindex()
 	return out

@@ -53,6 +53,7 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	}()
 	o.reset()
 	if err := s.restoreSnapshot(ctx, o, begin, snap, snapErr); err != nil {
+		s.metrics.Thrown.Inc()
 		s.log.Warn("a snapshot is thrown away and the ledger folded again", "org", o.id, "error", err)
 		o.reset()
 	}

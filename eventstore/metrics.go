@@ -35,6 +35,7 @@ type Metrics struct {
 	Age         prometheus.Gauge // seconds since this node knew all of the ledger
 	Stuck       prometheus.Gauge // orgs that one command holds for too long
 	StuckTotal  prometheus.Counter
+	Thrown      prometheus.Counter     // snapshots that were no good
 	Slow        *prometheus.CounterVec // connections that were too slow for what they asked for, by who noticed
 	Budgets     *budget.Metrics        // of all budgets, those of the API too
 }
@@ -75,6 +76,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "1 while the wall clock is not trusted, so that nothing is committed but what takes access away."}),
 		ClockSynced: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_clock_synchronized",
 			Help: "1 while the kernel says that a time source keeps the wall clock."}),
+		Thrown: prometheus.NewCounter(prometheus.CounterOpts{Name: "gatehouse_snapshots_thrown_away_total",
+			Help: "Snapshots that were damaged, of other code or of another ledger; the ledger was read in their place."}),
 		Panics: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gatehouse_panics_total",
 			Help: "Panics that were caught, by part of the program; /readyz names the org and the command."}, []string{"part"}),
 		DamagedKeys: prometheus.NewGauge(prometheus.GaugeOpts{Name: "gatehouse_vault_damaged_keys",
@@ -91,7 +94,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	reg.MustRegister(m.Age, m.Stuck, m.StuckTotal)
 	m.Slow.WithLabelValues("server")
 	m.Slow.WithLabelValues("client")
-	reg.MustRegister(m.Panics, m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
+	reg.MustRegister(m.Thrown, m.Panics, m.ClockOffset, m.ClockHeld, m.ClockSynced, m.Slow, m.DamagedKeys, m.Commands, m.Duration, m.Conflicts, m.Unsettled, m.Held, m.Loads, m.Evictions, m.Checked, m.Damaged, m.Waiting, m.Room, m.Silent, m.Unsafe)
 	return m
 }
 

@@ -102,7 +102,7 @@ func TestCommandsPassWhileASnapshotIsWritten(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, head.N, h.N)
 	st := domain.NewState()
-	require.NoError(t, st.UnmarshalJSON(state))
+	require.NoError(t, st.UnmarshalBinary(state))
 	got, err := st.Digest()
 	require.NoError(t, err)
 	assert.Equal(t, want, got, "it is the state at its head")

@@ -32,9 +32,9 @@ const snapshotEvery = time.Minute
 // again while the store runs; at a stop every org that moved is written.
 const snapshotMin = 1000
 
-// snapshotFormat names the layout of a snapshot file: a line of JSON, the state as
-// JSON, the command ids with their sequences, and the SHA-256 of all before it.
-const snapshotFormat = "gatehouse snapshot 1"
+// snapshotFormat names the layout of a snapshot file: a line of JSON, the state in the
+// binary form of [domain.State.AppendBinary], the command ids with their sequences, and the SHA-256 of all before it.
+const snapshotFormat = "gatehouse snapshot 2"
 
 // snapshotHeader is the first line of a snapshot. The file is one: state, position
 // and hash cannot come apart.
@@ -146,7 +146,7 @@ func (s *Store) freeze(o *org, least uint64) (frozen, bool) {
 
 // writeSnapshot writes the file of a snapshot. It takes no lock.
 func (s *Store) writeSnapshot(f frozen) error {
-	state, err := f.state.MarshalJSON()
+	state, err := f.state.AppendBinary(nil)
 	if err != nil {
 		return err
 	}
@@ -210,10 +210,7 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap 
 	if err != nil {
 		return fmt.Errorf("check it against the ledger: %w", err)
 	}
-	if err := schemas.StateBounds.Check(snap.state); err != nil {
-		return err
-	}
-	if err := o.state.UnmarshalJSON(snap.state); err != nil {
+	if err := o.state.UnmarshalBinary(snap.state); err != nil {
 		return err
 	}
 	for ; len(ids) > 0; ids = ids[idSize:] {

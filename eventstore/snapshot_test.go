@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -73,15 +74,22 @@ func TestABadSnapshotIsThrownAway(t *testing.T) {
 		}
 	}
 	for name, damage := range map[string]func(t *testing.T, file []byte) []byte{
-		"a bit flipped":           func(_ *testing.T, f []byte) []byte { f[len(f)/2] ^= 1; return f },
-		"cut off":                 func(_ *testing.T, f []byte) []byte { return f[:len(f)-100] },
-		"empty":                   func(*testing.T, []byte) []byte { return nil },
-		"of another fold":         header(func(h *snapshotHeader) { h.Fold = domain.FoldVersion + 1 }),
-		"of another ledger":       header(func(h *snapshotHeader) { h.Stream = h.Stream.Add(1) }),
-		"of another org":          header(func(h *snapshotHeader) { h.Org = "other" }),
-		"beyond the stream":       header(func(h *snapshotHeader) { h.Seq += 1000 }),
-		"of a commit not there":   header(func(h *snapshotHeader) { h.Hash[0] ^= 1 }),
-		"at another's sequence":   header(func(h *snapshotHeader) { h.Seq-- }),
+		"a bit flipped":         func(_ *testing.T, f []byte) []byte { f[len(f)/2] ^= 1; return f },
+		"cut off":               func(_ *testing.T, f []byte) []byte { return f[:len(f)-100] },
+		"empty":                 func(*testing.T, []byte) []byte { return nil },
+		"of another fold":       header(func(h *snapshotHeader) { h.Fold = domain.FoldVersion + 1 }),
+		"of another ledger":     header(func(h *snapshotHeader) { h.Stream = h.Stream.Add(1) }),
+		"of another org":        header(func(h *snapshotHeader) { h.Org = "other" }),
+		"beyond the stream":     header(func(h *snapshotHeader) { h.Seq += 1000 }),
+		"of a commit not there": header(func(h *snapshotHeader) { h.Hash[0] ^= 1 }),
+		"at another's sequence": header(func(h *snapshotHeader) { h.Seq-- }),
+		"of the format before":  header(func(h *snapshotHeader) { h.Format = "gatehouse snapshot 1" }),
+		"of other code": func(_ *testing.T, f []byte) []byte {
+			f = f[:len(f)-32]
+			f[bytes.IndexByte(f, '\n')+1] ^= 1 // the digest of the state's layout
+			sum := wire.HashOf(f)
+			return append(f, sum[:]...)
+		},
 		"with a wrong state size": header(func(h *snapshotHeader) { h.StateSize-- }),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,6 +110,9 @@ func TestABadSnapshotIsThrownAway(t *testing.T) {
 			assert.Equal(t, want, got)
 			assert.Equal(t, head, head2)
 			assert.Zero(t, again.present("acme").snapped, "the snapshot was not used")
+			var thrown dto.Metric
+			require.NoError(t, again.metrics.Thrown.Write(&thrown))
+			assert.Equal(t, 1.0, thrown.GetCounter().GetValue(), "and that is counted")
 			_, err = again.Execute(t.Context(), "acme", request(&domain.RegisterPerson{Person: "bo"}))
 			assert.NoError(t, err)
 		})

@@ -12,6 +12,4 @@ var (
 	BodyBounds = wire.Bounds{Size: 1 << 20, Items: 10_000, Count: 100_000}
 	// CommitBounds bound a commit as stored.
 	CommitBounds = wire.Bounds{Size: MaxCommit}
-	// StateBounds bound the state of an org in a snapshot.
-	StateBounds = wire.Bounds{Size: 4 << 30}
 )
