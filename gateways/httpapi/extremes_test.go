@@ -169,7 +169,7 @@ func TestExtremeValuesDoNoHarm(t *testing.T) {
 	assert.Less(t, memory.HeapAlloc, uint64(1<<30))
 	require.NoError(t, b.store.SnapshotAll(t.Context()))
 	require.NoError(t, b.store.View(t.Context(), "acme", func(s *domain.State, h eventstore.Head) error {
-		text, err := s.MarshalJSON()
+		text, err := s.AppendBinary(nil)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func TestExtremeValuesDoNoHarm(t *testing.T) {
 			}
 		}
 		s.Due(b.clock())
-		return domain.NewState().UnmarshalJSON(text)
+		return domain.NewState().UnmarshalBinary(text)
 	}))
 	c := readContract(t, b.ask("", http.MethodGet, "/openapi.json", "").body)
 	for path, methods := range c.doc.Paths {
