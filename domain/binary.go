@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"sync"
 )
 
@@ -60,15 +61,40 @@ func (s *State) UnmarshalBinary(data []byte) error {
 	if in.fail(head.err); in.err == nil {
 		in.rest = in.rest[before-len(head.rest):]
 	}
-	for _, t := range s.journal.tables {
-		if t.readBinary(&in); in.err != nil {
-			return fmt.Errorf("domain: read %s: %w", t.tableName(), in.err)
-		}
+	sections := make([][]byte, len(s.journal.tables))
+	for i := range sections {
+		sections[i] = in.section()
 	}
-	if len(in.rest) > 0 {
+	switch {
+	case in.err != nil:
+		return fmt.Errorf("domain: read a state: %w", in.err)
+	case len(in.rest) > 0:
 		return fmt.Errorf("domain: %d bytes follow the state", len(in.rest))
 	}
-	return nil
+	return s.readTables(sections)
+}
+
+// readTables reads every table, as many at once as there are processors.
+func (s *State) readTables(sections [][]byte) error {
+	places, failed := make(chan struct{}, runtime.GOMAXPROCS(0)), make([]error, len(sections))
+	var reading sync.WaitGroup
+	for i, t := range s.journal.tables {
+		places <- struct{}{}
+		reading.Go(func() {
+			defer func() {
+				if cause := recover(); cause != nil {
+					failed[i] = fmt.Errorf("domain: read %s: %v", t.tableName(), cause)
+				}
+				<-places
+			}()
+			in := binaryReader{rest: sections[i]}
+			if t.readBinary(&in); in.err != nil {
+				failed[i] = fmt.Errorf("domain: read %s: %w", t.tableName(), in.err)
+			}
+		})
+	}
+	reading.Wait()
+	return errors.Join(failed...)
 }
 
 // maxMoment is the greatest size of a moment in a snapshot.
@@ -97,6 +123,23 @@ func (r *binaryReader) uint() uint64 {
 	}
 	r.rest = r.rest[size:]
 	return n
+}
+
+// section returns the bytes of a table, and is behind it.
+func (r *binaryReader) section() []byte {
+	whole := r.rest
+	for count := r.uint(); count > 0 && r.err == nil; count-- {
+		n := r.uint()
+		if n > uint64(len(r.rest)) {
+			r.fail(errRowShort)
+			break
+		}
+		r.rest = r.rest[n:]
+	}
+	if r.err != nil {
+		return nil
+	}
+	return whole[:len(whole)-len(r.rest)]
 }
 
 // row returns the bytes of the next row as a text of its own. So they leave memory with

@@ -30,11 +30,10 @@ var ErrClosed = errors.New("eventstore: the store is closed")
 // load brings an org into memory: from its snapshot where that is good, then
 // commit by commit. An org that cannot be loaded takes no memory.
 func (s *Store) load(ctx context.Context, o *org) (err error) {
-	begin, err := s.observeFrom(ctx, o.id)
+	begin, snap, snapErr, err := s.recall(ctx, o.id)
 	if err != nil {
 		return err
 	}
-	snap, snapErr := s.snapshotFile(o.id)
 	known := s.knownEnds(o.id, snap.snapshotHeader)
 	end, err := s.storedEnd(ctx, o)
 	if err != nil {
@@ -94,6 +93,21 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 		return err
 	}
 	return nil
+}
+
+// recall reads what is stored beside the ledger of an org: its snapshot, while the
+// observers read what they have published. Each of them takes some seconds in a large org.
+func (s *Store) recall(ctx context.Context, id domain.ID) (begin uint64, snap snapshotFile, snapErr, err error) {
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		if panicked := s.Guard("snapshot", id, "", func() { snap, snapErr = s.snapshotFile(id) }); panicked != nil {
+			snapErr = panicked
+		}
+	}()
+	begin, err = s.observeFrom(ctx, id)
+	<-read
+	return begin, snap, snapErr, err
 }
 
 // readSkipped folds the commits that came while an org was loaded. Personal values in

@@ -59,11 +59,11 @@ type End struct {
 // EndOf returns where the ledger of an org ends, whether it is served or not.
 func (s *Store) EndOf(ctx context.Context, id domain.ID) (End, error) {
 	o := &org{id: id, subject: Subject(id)}
-	snap, err := s.snapshotFile(id)
+	header, _, _, err := s.readSnapshot(id)
 	if err != nil {
-		snap.snapshotHeader = snapshotHeader{} // it tells nothing
+		header = snapshotHeader{} // it tells nothing
 	}
-	known := s.knownEnds(id, snap.snapshotHeader)
+	known := s.knownEnds(id, header)
 	head, err := s.storedEnd(ctx, o)
 	if err != nil {
 		return End{}, err

@@ -210,9 +210,7 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap 
 	if err != nil {
 		return fmt.Errorf("check it against the ledger: %w", err)
 	}
-	if err := o.state.UnmarshalBinary(snap.state); err != nil {
-		return err
-	}
+	o.state = snap.state
 	for ; len(ids) > 0; ids = ids[idSize:] {
 		seq := binary.BigEndian.Uint64(ids[16:])
 		o.ids[domain.UUID(ids[:16])] = seq
@@ -230,15 +228,22 @@ func (s *Store) restoreSnapshot(ctx context.Context, o *org, begin uint64, snap 
 // snapshotFile is a snapshot as read.
 type snapshotFile struct {
 	snapshotHeader
-	state, ids []byte
+	state *domain.State
+	ids   []byte
 }
 
+// snapshotFile reads the snapshot of an org. A state that cannot be read is an error
+// beside the header, which tells how far the ledger went.
 func (s *Store) snapshotFile(id domain.ID) (snapshotFile, error) {
 	h, state, ids, err := s.readSnapshot(id)
 	if err != nil {
 		return snapshotFile{}, err
 	}
-	return snapshotFile{h, state, ids}, nil
+	snap := snapshotFile{h, domain.NewState(), ids}
+	if h.Fold != domain.FoldVersion {
+		return snap, nil // it is thrown away, by that
+	}
+	return snap, snap.state.UnmarshalBinary(state)
 }
 
 func (s *Store) readSnapshot(id domain.ID) (h snapshotHeader, state, ids []byte, err error) {
