@@ -1,6 +1,7 @@
 package programtest
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -49,12 +50,16 @@ func (s *TPM) start() {
 		s.t.Fatal(err)
 	}
 	for range 6000 {
-		if _, err := os.Stat(s.Path); err == nil {
+		// The socket is there before anybody listens on it.
+		if c, err := net.Dial("unix", s.Path); err == nil {
+			if err := c.Close(); err != nil {
+				s.t.Fatal(err)
+			}
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	s.t.Fatal("swtpm makes no socket")
+	s.t.Fatal("swtpm does not listen")
 }
 
 func (s *TPM) stop() {

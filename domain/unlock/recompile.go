@@ -2,9 +2,9 @@ package unlock
 
 import "slices"
 
-// stir is one reason to make the holder of a person again. It is a changed row of theirs,
+// dirtyHolder is one reason to make the holder of a person again. It is a changed row of theirs,
 // or, without one, a change of a row on which they depend.
-type stir struct {
+type dirtyHolder struct {
 	person                    key
 	id                        string // of the person; empty without a row of theirs
 	oldCredential, credential *credential
@@ -14,33 +14,33 @@ type stir struct {
 // recompile makes the holders again that the changes affect, and updates the indexes of
 // them.
 func (e *edit) recompile() {
-	stirs := e.stirs()
-	slices.SortFunc(stirs, func(a, b stir) int { return a.person.compare(b.person) })
+	dirty := e.dirty()
+	slices.SortFunc(dirty, func(a, b dirtyHolder) int { return a.person.compare(b.person) })
 	var (
 		holders       []change[holder]
 		tags          = e.retags()
 		needs         = e.ofUnits()
 		before, after = maker{table: e.before}, maker{table: e.after}
 	)
-	for len(stirs) > 0 {
-		k, n := stirs[0].person, 1
-		for n < len(stirs) && stirs[n].person == k {
+	for len(dirty) > 0 {
+		k, n := dirty[0].person, 1
+		for n < len(dirty) && dirty[n].person == k {
 			n++
 		}
-		of := stirs[:n]
-		stirs = stirs[n:]
+		of := dirty[:n]
+		dirty = dirty[n:]
 		old := e.before.holders.get(k)
 		var made holder
 		if old != nil {
 			made = *old
 		}
-		relinked := old == nil || slices.ContainsFunc(of, stir.relinks)
+		relinked := old == nil || slices.ContainsFunc(of, dirtyHolder.relinks)
 		if relinked {
 			grants := old.grants()
 			// The old grants are compiled again to find their dependencies. That is
 			// cheaper than to keep them for everybody.
 			before.chains(grants)
-			after.relink(&made, e.after.persons.get(k), stirred(grants, of))
+			after.relink(&made, e.after.persons.get(k), grantsAfter(grants, of))
 			needs = reneed(needs, k, before.needs, after.needs)
 		}
 		made.count(of)
@@ -61,11 +61,11 @@ func (e *edit) recompile() {
 }
 
 // relinks reports whether the person or the links of a holder may change.
-func (s stir) relinks() bool { return s.oldCredential == nil && s.credential == nil }
+func (s dirtyHolder) relinks() bool { return s.oldCredential == nil && s.credential == nil }
 
 // count counts the credentials that a person gains and loses.
-func (h *holder) count(stirs []stir) {
-	for _, s := range stirs {
+func (h *holder) count(dirty []dirtyHolder) {
+	for _, s := range dirty {
 		if s.oldCredential != nil {
 			h.credentials--
 			if h.only == s.oldCredential {
@@ -82,60 +82,60 @@ func (h *holder) count(stirs []stir) {
 	if h.only != nil {
 		return
 	}
-	for _, s := range stirs {
+	for _, s := range dirty {
 		if s.credential != nil && (h.only == nil || s.credential.text(credentialID) < h.only.text(credentialID)) {
 			h.only = s.credential
 		}
 	}
 }
 
-// stirs collects the changes that affect holders.
-func (e *edit) stirs() []stir {
-	stirs := make([]stir, 0, len(e.persons)+len(e.credentials)+len(e.grants))
+// dirty collects the changes that affect holders.
+func (e *edit) dirty() []dirtyHolder {
+	dirty := make([]dirtyHolder, 0, len(e.persons)+len(e.credentials)+len(e.grants))
 	for _, c := range e.persons {
-		s := stir{person: c.key}
+		s := dirtyHolder{person: c.key}
 		if c.new != nil {
 			s.id = c.new.ID
 		}
-		stirs = append(stirs, s)
-		stirs = e.dependentsOf(stirs, KindPerson, c.key)
+		dirty = append(dirty, s)
+		dirty = e.dependentsOf(dirty, KindPerson, c.key)
 	}
 	for _, c := range e.credentials {
 		if c.old != nil {
-			stirs = append(stirs, stir{person: c.old.person, oldCredential: c.old})
+			dirty = append(dirty, dirtyHolder{person: c.old.person, oldCredential: c.old})
 		}
 		if c.new != nil {
-			stirs = append(stirs, stir{person: c.new.person, id: c.new.text(credentialPerson), credential: c.new})
+			dirty = append(dirty, dirtyHolder{person: c.new.person, id: c.new.text(credentialPerson), credential: c.new})
 		}
 	}
 	for _, c := range e.grants {
 		if c.old != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.old.Person)), id: c.old.Person, oldGrant: c.old})
+			dirty = append(dirty, dirtyHolder{person: keyOf(IDOf(c.old.Person)), id: c.old.Person, oldGrant: c.old})
 		}
 		if c.new != nil {
-			stirs = append(stirs, stir{person: keyOf(IDOf(c.new.Person)), id: c.new.Person, grant: c.new})
+			dirty = append(dirty, dirtyHolder{person: keyOf(IDOf(c.new.Person)), id: c.new.Person, grant: c.new})
 		}
-		stirs = e.dependentsOf(stirs, KindGrant, c.key)
+		dirty = e.dependentsOf(dirty, KindGrant, c.key)
 	}
 	for _, c := range e.bookings {
-		stirs = e.dependentsOf(stirs, KindBooking, c.key)
+		dirty = e.dependentsOf(dirty, KindBooking, c.key)
 	}
-	return stirs
+	return dirty
 }
 
 // dependentsOf appends the persons whose holders depend on a row.
-func (e *edit) dependentsOf(stirs []stir, kind Kind, k key) []stir {
+func (e *edit) dependentsOf(dirty []dirtyHolder, kind Kind, k key) []dirtyHolder {
 	if d := e.before.dependants.get(dependency(kind, k)); d != nil {
 		for _, person := range *d {
-			stirs = append(stirs, stir{person: person})
+			dirty = append(dirty, dirtyHolder{person: person})
 		}
 	}
-	return stirs
+	return dirty
 }
 
-// stirred gives the grants of a holder after the changes, sorted.
-func stirred(grants []*Grant, stirs []stir) []*Grant {
-	for _, s := range stirs {
+// grantsAfter gives the grants of a holder after the changes, sorted.
+func grantsAfter(grants []*Grant, dirty []dirtyHolder) []*Grant {
+	for _, s := range dirty {
 		if s.oldGrant != nil {
 			i := slices.Index(grants, s.oldGrant)
 			grants = slices.Delete(grants, i, i+1)
