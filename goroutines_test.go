@@ -28,6 +28,7 @@ var unguarded = map[string]string{
 	"eventstore/held.go rlock":                       "it takes a lock, or lets it go",
 	"cmd/gatehouse/loader.go loadAll":                "the orgs are guarded one by one; the rest counts",
 	"cmd/gatehouse/loader.go admit":                  "admission guards what it answers and each sweep",
+	"gateways/edge/keeper.go slots":                  "the driver is tried, and its panic is an error",
 	"cmd/gatehouse/service.go project":               "projector and timer guard each turn and each round",
 	"cmd/gatehouse/service.go goServe":               "net/http and the API guard each request",
 	"cmd/gatehouse-gateway/program/program.go offer": "net/http guards each request",

@@ -55,6 +55,9 @@ func openCodes(path string) (*codes, error) {
 	if err == nil {
 		err = json.Unmarshal(body, &c.slots)
 	}
+	if err == nil && c.slots == nil {
+		err = errors.New("it says null")
+	}
 	if err != nil {
 		c.slots = map[wire.ID]map[uint32]code{}
 		return c, fmt.Errorf("edge: %s does not tell which PIN is in which slot of a device: %w", path, err)
@@ -68,6 +71,16 @@ func (c *codes) at(door wire.ID, slot uint32) (code, bool) {
 	defer c.mu.Unlock()
 	in, ok := c.slots[door][slot]
 	return in, ok
+}
+
+// slotOf is the slot of a door's device that holds a PIN; 0: none does.
+func (c *codes) slotOf(door, credential wire.ID) uint32 {
+	for slot, in := range c.of(door) {
+		if in.Credential == credential {
+			return slot
+		}
+	}
+	return 0
 }
 
 // of lists the slots of a door.
@@ -156,16 +169,18 @@ func (e *engine) named(a *wire.Activity, d *doorState) (duress bool) {
 	if !c.Duress {
 		return false
 	}
-	a.Credential = ""
+	a.Credential, a.Slot = "", 0 // the slot would tell too
 	if o := ordinary(v.table, c); o != nil {
 		a.Credential = wire.ID(o.ID)
+		a.Slot = e.g.codes.slotOf(d.id, a.Credential)
 	}
 	return true
 }
 
-// helpAt records that somebody called for help at a device that decided by itself.
-func (e *engine) helpAt(d *doorState, opened *wire.Activity, now reading) {
-	in, _ := e.g.codes.at(d.id, opened.Slot)
+// helpAt records that somebody called for help at a device that decided by itself, by the
+// code in a slot.
+func (e *engine) helpAt(d *doorState, slot uint32, opened *wire.Activity, now reading) {
+	in, _ := e.g.codes.at(d.id, slot)
 	r := &wire.Activity{Type: wire.DuressSignalled, At: opened.At, Door: d.id, Side: unlock.In.String(), Of: opened.K, Credential: in.Credential, Person: opened.Person}
 	timed(r, now)
 	e.append(r, e.g.cfg.Policy.Strict)

@@ -29,15 +29,24 @@ type keypadLock struct {
 	gone   error
 	tried  int      // commands while it was gone
 	kept   []string // what it was told, in order
+	deaf   bool     // it does not tell what it holds until the context ends
+	asked  int      // how often it was to tell
+	takes  func(digits string) error
 }
 
 func newKeypadLock() *keypadLock { return &keypadLock{device: newDevice(), codes: map[uint32]string{}} }
 
 func (l *keypadLock) Room(wire.ID) uint32 { return 4 }
 
-func (l *keypadLock) Slots(context.Context, wire.ID) (all []driver.Slot, err error) {
+func (l *keypadLock) Slots(ctx context.Context, _ wire.ID) (all []driver.Slot, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.asked++; l.deaf {
+		l.mu.Unlock()
+		<-ctx.Done()
+		l.mu.Lock()
+		return nil, ctx.Err()
+	}
 	if l.gone != nil {
 		l.tried++
 	}
@@ -56,6 +65,11 @@ func (l *keypadLock) Keep(_ context.Context, _ wire.ID, slot uint32, digits stri
 	if l.gone != nil {
 		l.tried++
 		return l.gone
+	}
+	if l.takes != nil && digits != "" {
+		if err := l.takes(digits); err != nil {
+			return err
+		}
 	}
 	l.kept = append(l.kept, fmt.Sprint(slot, digits != ""))
 	if l.codes[slot] = digits; digits == "" {

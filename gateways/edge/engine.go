@@ -266,8 +266,8 @@ func (e *engine) done(r result) {
 func (e *engine) observed(d *doorState, a *wire.Activity, now reading) {
 	a.Door = d.id
 	timed(a, now)
-	if a.Slot > 0 && e.named(a, d) {
-		defer func() { e.helpAt(d, a, now) }() // behind the record of the opening
+	if slot := a.Slot; slot > 0 && e.named(a, d) {
+		defer func() { e.helpAt(d, slot, a, now) }() // behind the record of the opening
 	}
 	switch a.Type {
 	case wire.AccessTaken:

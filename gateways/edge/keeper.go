@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nkeys"
 
 	"gatehouse/domain/unlock"
 	"gatehouse/gateways/driver"
@@ -31,6 +29,9 @@ const (
 	keepAgain = time.Minute
 )
 
+// errAgain says that a code has to go before what was begun is over.
+var errAgain = errors.New("edge: codes have to be cleared first")
+
 // keeper keeps the codes in the device of one door. It is one goroutine.
 type keeper struct {
 	g       *Gateway
@@ -40,15 +41,16 @@ type keeper struct {
 	due     chan struct{}
 	unknown atomic.Bool // what the device holds has to be read back
 	upto    atomic.Pointer[wire.Position]
-	read    time.Duration // when it was read back, by the clock that never goes back
-	drifted bool          // told, and not mended yet
+	read    time.Duration   // when it was read back, by the clock that never goes back
+	drifted bool            // told, and not mended yet
+	doubt   map[uint32]bool // slots that may lack what was noted: the device did not confirm
 }
 
 // newKeepers makes a keeper for each device that has room for codes.
 func (g *Gateway) newKeepers(nc *nats.Conn) (all []*keeper) {
 	for _, id := range g.engine.ids {
 		if d, ok := g.cfg.Doors[id].Driver.(driver.Keeper); ok {
-			k := &keeper{g: g, nc: nc, id: id, device: d, due: make(chan struct{}, 1)}
+			k := &keeper{g: g, nc: nc, id: id, device: d, due: make(chan struct{}, 1), doubt: map[uint32]bool{}}
 			k.unknown.Store(true)
 			all = append(all, k)
 		}
@@ -71,12 +73,15 @@ func (k *keeper) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if errors.Is(err, errAgain) {
+			signal(k.due)
+			continue
+		}
 		if err == nil {
 			failing = 0
 			timer.Reset(compareEvery)
 			continue
 		}
-		k.unknown.Store(true) // of a command that failed nobody knows what it did
 		failing = min(max(2*failing, 250*time.Millisecond), keepAgain)
 		timer.Reset(failing)
 		k.g.cfg.Log.Warn("the codes in a device are not what they should be", "door", k.id, "error", err, "wait_ms", failing.Milliseconds())
@@ -87,26 +92,31 @@ func (k *keeper) run(ctx context.Context) error {
 // compare makes the device hold what it should.
 func (k *keeper) compare(ctx context.Context) error {
 	room, v := k.device.Room(k.id), k.g.tables.view.Load()
-	if room == 0 || v == nil {
+	if room == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, keepTime)
 	defer cancel()
+	if v == nil { // a table that was lost opens nothing
+		return k.clear(ctx, nil)
+	}
 	want, err := k.wanted(ctx, v)
 	if err != nil {
 		return err
 	}
+	// Codes that must not open go first: to read a device back takes minutes, and may fail.
+	err = k.clear(ctx, want)
 	if now := k.g.clock.boot(); k.unknown.Load() || now-k.read > readBackEvery {
-		k.unknown.Store(false)
-		if err := k.readBack(ctx, v); err != nil {
+		if err := k.readBack(ctx, v, want); err != nil {
 			return err
 		}
 		k.read = now
+		err = k.clear(ctx, want)
 	}
-	if err := k.clear(ctx, want); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := k.write(ctx, want, room); err != nil {
+	if err := k.write(ctx, v, want, room); err != nil {
 		return err
 	}
 	if k.drifted {
@@ -134,17 +144,18 @@ func (k *keeper) wanted(ctx context.Context, v *view) (map[wire.ID]unlock.Tag, e
 		}
 	}
 	// The engine alone knows of lease, clock and who is first in. It is asked for those few.
+	opens := map[wire.ID]unlock.Tag{} // after a panic, what is not decided opens nothing
 	err := k.g.engine.exec(ctx, func() {
 		e := k.g.engine
 		now := k.g.clock.now()
 		for id, tag := range want {
 			ask := unlock.Request{Side: unlock.In, Kind: unlock.Pin, Tag: tag}
-			if a := e.decider.decide(question{view: v, older: e.older(), now: now, door: k.id, ask: ask, noFire: true}); !opensByItself(a.Answer) {
-				delete(want, id)
+			if a := e.decider.decide(question{view: v, older: e.older(), now: now, door: k.id, ask: ask, noFire: true}); opensByItself(a.Answer) {
+				opens[id] = tag
 			}
 		}
 	})
-	return want, err
+	return opens, err
 }
 
 // opensByItself reports whether a PIN opens a door whatever the door's posture: it is not
@@ -161,10 +172,57 @@ func opensByItself(a unlock.Answer) bool {
 	return true
 }
 
-// readBack compares what the device holds with what was noted. A code that is not known is
-// found by its digits, else it is cleared.
-func (k *keeper) readBack(ctx context.Context, v *view) error {
-	slots, err := k.device.Slots(ctx, k.id)
+// unwanted are the slots whose codes should not be in the device.
+func (k *keeper) unwanted(want map[wire.ID]unlock.Tag) map[uint32]code {
+	used := k.g.codes.of(k.id)
+	maps.DeleteFunc(used, func(_ uint32, in code) bool {
+		tag, ok := want[in.Credential]
+		return ok && tag == in.Tag
+	})
+	return used
+}
+
+// slots lists what the device holds. It gives up when a code has to go meanwhile that did
+// not have to before: where slots are asked one by one this takes minutes.
+func (k *keeper) slots(ctx context.Context, want map[wire.ID]unlock.Tag) (all []driver.Slot, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	known, listed := k.unwanted(want), make(chan struct{})
+	go func() {
+		defer close(listed)
+		_, err = k.g.try("driver", func() (failed error) { all, failed = k.device.Slots(ctx, k.id); return failed })
+	}()
+	look := time.NewTicker(compareEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-listed:
+			return all, err
+		case <-k.due:
+		case <-look.C:
+		}
+		now, failed := k.wanted(ctx, k.g.tables.view.Load())
+		for slot := range k.unwanted(now) {
+			if _, is := known[slot]; !is && failed == nil {
+				cancel()
+				<-listed
+				return nil, errAgain
+			}
+		}
+	}
+}
+
+// readBack compares what the device holds with what was noted. A code that nobody here
+// noted is cleared.
+func (k *keeper) readBack(ctx context.Context, v *view, want map[wire.ID]unlock.Tag) error {
+	k.unknown.Store(false)
+	whole := false
+	defer func() {
+		if !whole {
+			k.unknown.Store(true)
+		}
+	}()
+	slots, err := k.slots(ctx, want)
 	if err != nil {
 		return err
 	}
@@ -186,30 +244,31 @@ func (k *keeper) readBack(ctx context.Context, v *view) error {
 	}
 	for slot := range noted {
 		if !found[slot] {
-			k.tell(ctx, driver.Drifted)
+			if !k.doubt[slot] {
+				k.tell(ctx, driver.Drifted)
+			}
 			if err := k.g.codes.set(k.id, slot, nil); err != nil {
 				return err
 			}
 		}
 	}
+	clear(k.doubt)
+	whole = true
 	return nil
 }
 
 // clear takes codes out of the device that it should not hold. A slot that fails keeps no
 // other code in it.
 func (k *keeper) clear(ctx context.Context, want map[wire.ID]unlock.Tag) (failed error) {
-	used := k.g.codes.of(k.id)
-	for _, slot := range slices.Sorted(maps.Keys(used)) {
-		in := used[slot]
-		if tag, ok := want[in.Credential]; ok && tag == in.Tag {
-			continue
-		}
+	gone := k.unwanted(want)
+	for _, slot := range slices.Sorted(maps.Keys(gone)) {
 		err := k.device.Keep(ctx, k.id, slot, "")
 		if err == nil {
 			err = k.g.codes.set(k.id, slot, nil)
 		}
 		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("clear slot %d of credential %s: %w", slot, in.Credential, err))
+			k.doubtful(slot)
+			failed = errors.Join(failed, fmt.Errorf("clear slot %d of credential %s: %w", slot, gone[slot].Credential, err))
 		}
 		if errors.Is(err, driver.ErrOffline) {
 			break
@@ -218,32 +277,53 @@ func (k *keeper) clear(ctx context.Context, want map[wire.ID]unlock.Tag) (failed
 	return failed
 }
 
-// write puts codes into the device that it lacks.
-func (k *keeper) write(ctx context.Context, want map[wire.ID]unlock.Tag, room uint32) error {
+// doubtful notes that nobody knows what a command did to a slot.
+func (k *keeper) doubtful(slot uint32) {
+	k.doubt[slot] = true
+	k.unknown.Store(true)
+}
+
+// write puts codes into the device that it lacks. A code that it does not take keeps no
+// other one out, and none is written or waits to be cleared by what was true when the
+// first was.
+func (k *keeper) write(ctx context.Context, v *view, want map[wire.ID]unlock.Tag, room uint32) (failed error) {
 	used := k.g.codes.of(k.id)
 	ids, tooMany := chosen(want, used, room)
 	for _, in := range used {
 		ids = slices.DeleteFunc(ids, func(id wire.ID) bool { return id == in.Credential })
 	}
-	open := free(room, used)
+	open, looked := free(room, used), k.g.clock.boot()
 	for len(ids) > 0 {
 		some := ids[:min(len(ids), wire.MaxPins)]
 		ids = ids[len(some):]
 		digits, err := k.digits(ctx, some)
 		if err != nil {
-			return err
+			return errors.Join(failed, err)
 		}
 		for _, id := range some {
-			if err := k.put(ctx, open[0], id, digits[id], want[id]); err != nil {
-				return err
+			if now := k.g.tables.view.Load(); now != v || k.g.clock.boot()-looked > compareEvery {
+				if want, err = k.wanted(ctx, now); err != nil {
+					return errors.Join(failed, err)
+				}
+				if v, looked = now, k.g.clock.boot(); len(k.unwanted(want)) > 0 {
+					return errAgain
+				}
+			}
+			tag, still := want[id]
+			if !still {
+				continue
+			}
+			err := k.put(ctx, open[0], id, digits[id], tag)
+			if failed = errors.Join(failed, err); errors.Is(err, driver.ErrOffline) {
+				return failed
 			}
 			open = open[1:]
 		}
 	}
 	if tooMany > 0 {
-		return fmt.Errorf("the device has %d slots, and %d PINs more should be in it; take access away, or set the capacity of the door", room, tooMany)
+		failed = errors.Join(failed, fmt.Errorf("the device has %d slots, and %d PINs more should be in it; take access away, or set the capacity of the door", room, tooMany))
 	}
-	return nil
+	return failed
 }
 
 // put writes one PIN. The slot is noted first, so that a start finds what is in it.
@@ -255,6 +335,7 @@ func (k *keeper) put(ctx context.Context, slot uint32, id wire.ID, digits string
 		return err
 	}
 	if err := k.device.Keep(ctx, k.id, slot, digits); err != nil {
+		k.doubtful(slot)
 		return fmt.Errorf("write slot %d for credential %s: %w", slot, id, err)
 	}
 	return nil
@@ -270,51 +351,4 @@ func (k *keeper) tell(ctx context.Context, kind driver.Kind) {
 	case k.g.engine.events <- driver.Event{Kind: kind, Door: k.id}:
 	case <-ctx.Done():
 	}
-}
-
-// digits asks the service for the digits of PINs.
-func (k *keeper) digits(ctx context.Context, ids []wire.ID) (map[wire.ID]string, error) {
-	if err := k.g.pages.Wait(ctx); err != nil {
-		return nil, err
-	}
-	box, err := nkeys.CreateCurveKeys()
-	if err != nil {
-		return nil, err
-	}
-	defer box.Wipe()
-	public, err := box.PublicKey()
-	if err != nil {
-		return nil, err
-	}
-	proof, err := k.g.cfg.Key.Sign(wire.PinStatement(k.g.cfg.Org, k.g.cfg.ID, k.id, public))
-	if err != nil {
-		return nil, err
-	}
-	lines := make([][]byte, len(ids))
-	for i, id := range ids {
-		lines[i] = []byte(id)
-	}
-	_, answer, sealed, err := k.g.request(ctx, k.nc, &wire.Ask{Type: wire.AskPins, Door: k.id, Box: public, Proof: proof}, lines)
-	if err != nil {
-		return nil, err
-	}
-	if len(sealed) != 1 {
-		return nil, errors.New("edge: the answer to a request for PINs has no digits")
-	}
-	return openPins(box, answer.From, sealed[0])
-}
-
-// openPins opens the digits that the service sealed.
-func openPins(box nkeys.KeyPair, from string, line []byte) (digits map[wire.ID]string, err error) {
-	body, err := base64.StdEncoding.DecodeString(string(line))
-	if err == nil {
-		body, err = box.Open(body, from)
-	}
-	if err == nil {
-		err = wire.PinBounds.Decode(body, &digits)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("edge: the digits of PINs cannot be opened: %w", err)
-	}
-	return digits, nil
 }

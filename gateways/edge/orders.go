@@ -102,9 +102,12 @@ func (e *engine) unlockRemotely(o *wire.Order, answer func(wire.Outcome, wire.Re
 	if o.Grant != "" {
 		ask.Person = unlock.IDOf(string(o.Person))
 	}
-	a := e.decider.decide(question{view: e.present(), older: e.older(), now: now, door: o.Door, ask: ask})
+	view := e.present()
+	a := e.decider.decide(question{view: view, older: e.older(), now: now, door: o.Door, ask: ask})
 	if o.Grant == "" {
-		a = e.decider.byRole(a)
+		if a = e.decider.byRole(a); a.Allowed {
+			a.view = view // the other one is not in force
+		}
 	}
 	r := a.record(wire.MethodRemote)
 	r.Order, r.Person, r.Credential, r.Method = o.ID, o.Person, "", wire.MethodRemote

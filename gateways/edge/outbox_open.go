@@ -114,7 +114,8 @@ func (o *Outbox) scan() (*loss, error) {
 		if o.first == 0 {
 			o.first = a.K
 		}
-		if a.Position != "" {
+		// A table that is not accepted denies as well, and is not in force.
+		if a.Position != "" && a.Type != wire.AccessDenied {
 			o.decided = a.Position
 		}
 		o.k, o.prev, o.boot = a.K, wire.HashOf(body), max(o.boot, a.Boot+1)
