@@ -94,7 +94,13 @@ func (s *State) readTables(sections [][]byte) error {
 		})
 	}
 	reading.Wait()
-	return errors.Join(failed...)
+	if err := errors.Join(failed...); err != nil {
+		return err
+	}
+	for _, t := range s.journal.tables { // one after the other: they share what falls due
+		t.reindex()
+	}
+	return nil
 }
 
 // maxMoment is the greatest size of a moment in a snapshot.
@@ -177,7 +183,8 @@ func (t *table[T]) appendBinary(out []byte) (_ []byte, err error) {
 	return out, nil
 }
 
-// readBinary reads the rows; personal values are boxes.
+// readBinary reads the rows, which nothing finds but their ids yet. Personal values are
+// boxes.
 func (t *table[T]) readBinary(in *binaryReader) {
 	codec := t.codec()
 	count := in.uint()
@@ -202,7 +209,6 @@ func (t *table[T]) readBinary(in *binaryReader) {
 		t.rows[id], ids = r, append(ids, id)
 	}
 	t.order.Store(&ids)
-	t.reindex()
 }
 
 func (t *table[T]) readRow(in *rowReader, codec rowCodec) (ID, *row[T]) {
