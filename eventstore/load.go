@@ -92,6 +92,9 @@ func (s *Store) load(ctx context.Context, o *org) (err error) {
 	if err := s.readSkipped(ctx, o); err != nil && !errors.Is(err, ErrTooNew) {
 		return err
 	}
+	if o.sealed > 0 { // what came meanwhile, or what has no key
+		s.openState(ctx, o)
+	}
 	return nil
 }
 

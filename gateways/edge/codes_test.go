@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -212,4 +213,21 @@ func TestWhileCutOffCodesEndWithTheLease(t *testing.T) {
 	passed.Store(int64(48 * time.Hour))
 	l.await(t, map[uint32]string{})
 	g.stop()
+}
+
+// More PINs than slots keep the device from holding them all, and not from telling that
+// what was revoked is out of it.
+func TestADeviceThatIsFullStillEnforcesRevocations(t *testing.T) {
+	b, l, with := keypad(t)
+	b.do(&domain.ChangeDoor{Door: "gate", Capacity: domain.Give(10)})
+	for i := range 6 {
+		b.pin(domain.ID(fmt.Sprint("pin-", i)), 0)
+	}
+	b.gateway(with)
+	require.Eventually(t, func() bool { return len(l.holds()) == 4 }, time.Minute, 5*time.Millisecond)
+	held := l.holds()
+	revoked := b.do(&domain.RevokeCredential{Credential: "pin-0"})
+	require.Empty(t, b.receipts.Await(t.Context(), "acme", []domain.ID{"cabinet"}, revoked.Position))
+	assert.NotContains(t, slices.Collect(maps.Values(l.holds())), held[1])
+	require.Eventually(t, func() bool { return len(l.holds()) == 4 }, time.Minute, 5*time.Millisecond)
 }

@@ -105,15 +105,22 @@ func (d *Driver) expect(door *door, w *waiter) (*waiter, error) {
 	}
 	d.ids++
 	w.id = d.settings.ClientID + "-" + strconv.FormatUint(d.ids, 10)
-	door.waiter = w
+	if w.slot > 0 {
+		door.asking = w
+	} else {
+		door.waiter = w
+	}
 	return w, nil
 }
 
 func (d *Driver) forget(door *door, w *waiter) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if door.waiter == w {
+	switch w {
+	case door.waiter:
 		door.waiter = nil
+	case door.asking:
+		door.asking = nil
 	}
 }
 

@@ -65,6 +65,7 @@ type door struct {
 	moved    time.Time             // when the bolt moved without an explanation; zero: it did not
 	spoke    time.Time             // when it told a state though it is said to be away; zero: it did not
 	waiter   *waiter               // of the order that waits for its confirmation
+	asking   *waiter               // of the question for a slot, which holds up no order
 	orders   map[trit]time.Time    // that were sent, by where they move the bolt, until it moves
 	ourMove  bool                  // the bolt is where an order of ours brought it
 	relockAt time.Time             // when it is locked again; zero: not by us
@@ -203,7 +204,7 @@ func (d *door) learn(f fact, found bool, now time.Time) {
 			w.tell(f.reply)
 		}
 	case ofSlot:
-		if w := d.waiter; w != nil && w.held != nil && w.slot == f.slot {
+		if w := d.asking; w != nil && w.slot == f.slot {
 			select {
 			case w.held <- f.code:
 			default:

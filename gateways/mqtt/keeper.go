@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"gatehouse/gateways/driver"
@@ -38,17 +39,18 @@ func (d *Driver) Room(id wire.ID) uint32 {
 
 // Slots implements driver.Keeper. It asks the device, slot by slot where that has no
 // question for all; one slot that is not answered fails it, for what is not known is not
-// empty.
+// empty. No order waits for the answers about slots: a battery lock takes minutes.
 func (d *Driver) Slots(ctx context.Context, id wire.ID) ([]driver.Slot, error) {
 	door, s, release, err := d.keeper(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	if s.own != nil {
+		defer release()
 		r, err := d.command(ctx, door, s, ownCommand{Action: "slots"})
 		return r.slots, err
 	}
+	release()
 	var out []driver.Slot
 	for slot := uint32(1); slot <= s.room; slot++ {
 		h, err := d.readSlot(ctx, door, s, slot, nil)
@@ -69,6 +71,7 @@ func (d *Driver) Keep(ctx context.Context, id wire.ID, slot uint32, code string)
 	if err != nil {
 		return err
 	}
+	release = sync.OnceFunc(release)
 	defer release()
 	if slot == 0 || slot > s.room {
 		return fmt.Errorf("mqtt: door %s has slots 1 to %d, not %d", id, s.room, slot)
@@ -83,6 +86,7 @@ func (d *Driver) Keep(ctx context.Context, id wire.ID, slot uint32, code string)
 	if err := d.tell(ctx, door, []order{s.write(slot, code)}); err != nil {
 		return err
 	}
+	release()
 	// Other messages may repeat what the slot held before, so the first answer that differs
 	// proves nothing.
 	wanted := func(h held) bool { return h.used == (code != "") && (h.code == "" || h.code == code) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,35 @@ func TestZigbeeSlotsAreWrittenAndReadBack(t *testing.T) {
 	assert.ErrorContains(t, r.d.Keep(ctx, "gate", 0, "1"), "slots 1 to 3")
 	assert.ErrorContains(t, r.d.Keep(ctx, "gate", 1, `1","x":"`), "digits")
 	assert.NotContains(t, r.logged.String(), "0471")
+}
+
+// A lock is read back slot by slot, which takes a battery lock minutes. Nobody waits for
+// that before a door.
+func TestADoorOpensWhileItsSlotsAreReadBack(t *testing.T) {
+	b := mosquitto(t)
+	lock := b.join(t, "")
+	lock.hear(zigbeeTopic+"/set", func(text string) {
+		if strings.Contains(text, "UNLOCK") {
+			lock.Publish(zigbeeTopic, 1, false, `{"state":"UNLOCK","lock_state":"unlocked"}`)
+		}
+	})
+	asked := make(chan struct{}, 100)
+	lock.hear(zigbeeTopic+"/get", func(string) { asked <- struct{}{} }) // and does not answer
+	lock.keep(zigbeeTopic+"/availability", "online")
+	r := b.run(t, map[wire.ID]string{"gate": `{"profile":"zigbee2mqtt","topic":"` + zigbeeTopic + `","slots":3}`})
+	r.await("gate", driver.Online, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	read := make(chan error)
+	go func() { _, err := r.d.Slots(ctx, "gate"); read <- err }()
+	<-asked
+	require.NoError(t, r.d.Do(t.Context(), "gate", driver.Command{Action: driver.Unlock}))
+	select {
+	case <-read:
+		assert.Fail(t, "the slots are not read back any more")
+	default:
+	}
+	cancel()
+	assert.Error(t, <-read)
 }
 
 func TestSlotsThatAreNotAnsweredAreNotEmpty(t *testing.T) {
