@@ -215,8 +215,7 @@ func TestWhileCutOffCodesEndWithTheLease(t *testing.T) {
 	g.stop()
 }
 
-// More PINs than slots keep the device from holding them all, and not from telling that
-// what was revoked is out of it.
+// A full device does not hold all PINs, and tells that revoked ones are out of it.
 func TestADeviceThatIsFullStillEnforcesRevocations(t *testing.T) {
 	b, l, with := keypad(t)
 	b.do(&domain.ChangeDoor{Door: "gate", Capacity: domain.Give(10)})
