@@ -135,10 +135,13 @@ func TestADoorOpensWhileItsSlotsAreReadBack(t *testing.T) {
 	r := b.run(t, map[wire.ID]string{"gate": `{"profile":"zigbee2mqtt","topic":"` + zigbeeTopic + `","slots":3}`})
 	r.await("gate", driver.Online, 1)
 	ctx, cancel := context.WithCancel(t.Context())
-	read := make(chan error)
+	defer cancel()
+	read := make(chan error, 1)
 	go func() { _, err := r.d.Slots(ctx, "gate"); read <- err }()
 	<-asked
-	require.NoError(t, r.d.Do(t.Context(), "gate", driver.Command{Action: driver.Unlock}))
+	patient, end := context.WithTimeout(t.Context(), 10*time.Second)
+	defer end()
+	require.NoError(t, r.d.Do(patient, "gate", driver.Command{Action: driver.Unlock}))
 	select {
 	case <-read:
 		assert.Fail(t, "the slots are not read back any more")
