@@ -25,7 +25,7 @@ func (r *AccessRight) keys() []key[AccessRight] {
 
 var accessRightMessages = messages{
 	commands: []CommandType{
-		command[DefineAccessRight]("Makes an access right: doors with a schedule.", AccessRightDefined{}),
+		command[DefineAccessRight]("Defines an access right: doors with a schedule.", AccessRightDefined{}),
 		command[ChangeAccessRight]("Changes the name, the doors or the schedule of an access right, for all who have it.",
 			AccessRightChanged{}, ReviewRequired{}),
 		command[RetireAccessRight]("Ends an access right for all who have it.", AccessRightRetired{}),

@@ -13,8 +13,8 @@ func (a *Area) keys() []key[Area] { return []key[Area]{{AreaBySite, a.Site}} }
 
 var areaMessages = messages{
 	commands: []CommandType{
-		command[CreateArea]("Makes an area of a site, in which people are present.", AreaCreated{}),
-		command[RenameArea]("Gives an area another name.", AreaRenamed{}),
+		command[CreateArea]("Creates an area of a site, in which people are present.", AreaCreated{}),
+		command[RenameArea]("Renames an area.", AreaRenamed{}),
 	},
 	events: []EventType{event[AreaCreated](1), event[AreaRenamed](1)},
 }

@@ -4,7 +4,7 @@ import "gatehouse/domain/schedule"
 
 var auctionMessages = messages{
 	commands: []CommandType{
-		command[GrantAuctionAccess]("Lets somebody into a unit whose tenant is shut out, as the buyer of what is in it.", AuctionAccessGranted{}),
+		command[GrantAuctionAccess]("Gives the buyer of the contents access to a unit whose tenant is locked out.", AuctionAccessGranted{}),
 	},
 	events: []EventType{event[AuctionAccessGranted](1)},
 }

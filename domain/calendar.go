@@ -18,8 +18,8 @@ type SiteBlackout struct {
 var calendarMessages = messages{
 	commands: []CommandType{
 		command[SetHolidayCalendar]("Sets the holidays and special days of a site, as a whole.", HolidayCalendarSet{}),
-		command[SetBlackout]("Closes a site for a time, whatever the schedules say.", BlackoutSet{}),
-		command[ClearBlackout]("Takes a blackout back.", BlackoutCleared{}),
+		command[SetBlackout]("Closes a site for a period, in spite of its schedules.", BlackoutSet{}),
+		command[ClearBlackout]("Removes a blackout.", BlackoutCleared{}),
 	},
 	events: []EventType{event[HolidayCalendarSet](1), event[BlackoutSet](1), event[BlackoutCleared](1)},
 }

@@ -168,12 +168,12 @@ func (s *State) setCredential(id ID, change func(*Credential)) {
 
 var credentialMessages = messages{
 	commands: []CommandType{
-		command[RevokeCredential]("Takes a credential away for good.", CredentialRevoked{}, PinRevoked{}),
-		command[ReportCredential]("Says that a credential is lost, stolen or damaged: it opens nothing.", CredentialReported{}),
-		command[SuspendCredential]("Lets a credential open nothing for a while.", CredentialSuspended{}),
+		command[RevokeCredential]("Revokes a credential for good.", CredentialRevoked{}, PinRevoked{}),
+		command[ReportCredential]("Reports a credential as lost, stolen or damaged: it opens nothing.", CredentialReported{}),
+		command[SuspendCredential]("Suspends a credential.", CredentialSuspended{}),
 		command[ReinstateCredential]("Lets a credential open again that was suspended, lost, stolen or damaged.", CredentialReinstated{}),
 		command[ExpireCredential]("Puts the end of a credential by time on record; the service sends it.", CredentialExpired{}),
-		command[AddToDenyList]("Denies a credential and its number whatever becomes of it.", CredentialDenied{}),
+		command[AddToDenyList]("Puts a credential and its number on the deny list.", CredentialDenied{}),
 		command[RemoveFromDenyList]("Takes a credential off the deny list.", CredentialDenialLifted{}),
 	},
 	events: []EventType{

@@ -102,10 +102,10 @@ func (c DoorCapability) check() error {
 
 var doorMessages = messages{
 	commands: []CommandType{
-		command[CreateDoor]("Makes a door of a site: whatever a gateway opens.", DoorCreated{}),
-		command[ChangeDoor]("Changes what is said about a door; what is left out stays.", DoorChanged{}),
-		command[DisableDoor]("Shuts a door for everybody until it is enabled.", DoorDisabled{}),
-		command[EnableDoor]("Lets a disabled door decide again.", DoorEnabled{}),
+		command[CreateDoor]("Creates a door of a site: a door, gate or lift that a gateway opens.", DoorCreated{}),
+		command[ChangeDoor]("Changes the settings of a door; fields that are left out stay.", DoorChanged{}),
+		command[DisableDoor]("Disables a door: it opens for nobody until it is enabled.", DoorDisabled{}),
+		command[EnableDoor]("Enables a disabled door.", DoorEnabled{}),
 	},
 	events: []EventType{event[DoorCreated](1), event[DoorChanged](1), event[DoorDisabled](1), event[DoorEnabled](1)},
 }

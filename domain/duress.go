@@ -18,7 +18,7 @@ package domain
 
 var duressMessages = messages{
 	commands: []CommandType{
-		command[IssueDuressPin]("Makes a PIN beside another that opens the same and silently calls for help; its digits are told once, in the answer.", PinIssued{}),
+		command[IssueDuressPin]("Issues a duress PIN: it opens what another PIN opens and silently calls for help. Its digits are shown once, in the answer.", PinIssued{}),
 	},
 }
 

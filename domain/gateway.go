@@ -96,11 +96,11 @@ func (r GatewayReason) check() error {
 var gatewayMessages = messages{
 	commands: []CommandType{
 		command[RegisterGateway]("Registers a gateway of a site by its public key, with which it may connect; without one it gets a code by which it enrols.", GatewayRegistered{}),
-		command[RotateGatewayKey]("Gives a gateway another public key; the old one is good no more. Without a key it gets a code, and the old key is good until the code is used.", GatewayKeyRotated{}),
+		command[RotateGatewayKey]("Replaces the public key of a gateway. Without a key it gets a code, and the old key is valid until the code is used.", GatewayKeyRotated{}),
 		command[EnrolGateway]("Gives a gateway the public key that its box has made, by a code.", GatewayEnrolled{}),
 		command[RetireGateway]("Takes a gateway out of service for good: it is cut off. With a stolen one all PINs of its site end.", GatewayRetired{}, PinRevoked{}, PinLeaked{}),
-		command[AssignDoorToGateway]("Says which gateway opens a door; it is one at a time.", GatewayDoorAssigned{}),
-		command[RemoveDoorFromGateway]("Leaves a door without a gateway.", GatewayDoorRemoved{}),
+		command[AssignDoorToGateway]("Assigns a door to the gateway that opens it; a door has one gateway.", GatewayDoorAssigned{}),
+		command[RemoveDoorFromGateway]("Removes the gateway of a door.", GatewayDoorRemoved{}),
 	},
 	events: []EventType{event[GatewayRegistered](1), event[GatewayKeyRotated](1), event[GatewayEnrolled](1), event[GatewayRetired](1),
 		event[GatewayDoorAssigned](1), event[GatewayDoorRemoved](1)},

@@ -40,7 +40,7 @@ func (g *Grant) keys() []key[Grant] {
 var grantMessages = messages{
 	commands: []CommandType{
 		command[GrantRight]("Gives a person an access right for a period.", RightGranted{}),
-		command[RevokeRight]("Takes a granted access right back.", RightRevoked{}),
+		command[RevokeRight]("Revokes a granted access right.", RightRevoked{}),
 	},
 	events: []EventType{event[RightGranted](1), event[RightRevoked](1)},
 }

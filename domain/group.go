@@ -57,11 +57,11 @@ func (g *Group) keys() []key[Group] {
 
 var groupMessages = messages{
 	commands: []CommandType{
-		command[CreateGroup]("Makes a group of doors with its owner.", GroupCreated{}, GroupMemberAdded{}),
-		command[RenameGroup]("Gives a group another name.", GroupRenamed{}),
-		command[AddDoorToGroup]("Puts a door into a group, for all of its members.", GroupDoorAdded{}),
-		command[RemoveDoorFromGroup]("Takes a door out of a group, for all of its members.", GroupDoorRemoved{}),
-		command[EndGroup]("Ends a group for good: none of its members has its doors by it.",
+		command[CreateGroup]("Creates a group of doors with its owner.", GroupCreated{}, GroupMemberAdded{}),
+		command[RenameGroup]("Renames a group.", GroupRenamed{}),
+		command[AddDoorToGroup]("Adds a door to a group, for all of its members.", GroupDoorAdded{}),
+		command[RemoveDoorFromGroup]("Removes a door from a group, for all of its members.", GroupDoorRemoved{}),
+		command[EndGroup]("Ends a group for good: its members lose the doors that they have by it.",
 			slices.Concat([]Event{GroupEnded{}}, leftOpen)...),
 	},
 	events: []EventType{

@@ -63,10 +63,10 @@ func (m *GroupMember) keys() []key[GroupMember] {
 
 var groupMemberMessages = messages{
 	commands: []CommandType{
-		command[AddMember]("Gives a person the doors of a group, by a role.", GroupMemberAdded{}),
-		command[ChangeMemberRole]("Gives a member of a group another role there.", GroupMemberRoleChanged{}),
-		command[RemoveMember]("Takes the doors of a group from a member.", leftOpen...),
-		command[TransferGroupOwnership]("Hands the sender's ownership of a group to an admin; who hands it over becomes admin.",
+		command[AddMember]("Adds a person to a group, in a role.", GroupMemberAdded{}),
+		command[ChangeMemberRole]("Changes the role of a member of a group.", GroupMemberRoleChanged{}),
+		command[RemoveMember]("Removes a member from a group.", leftOpen...),
+		command[TransferGroupOwnership]("Transfers the sender's ownership of a group to an admin; the former owner becomes admin.",
 			GroupOwnershipTransferred{}),
 	},
 	events: []EventType{

@@ -30,8 +30,8 @@ var groupSettingsMessages = messages{
 		command[SetGroupOption]("Turns an option of a group on or off.", GroupOptionSet{}),
 		command[SetGroupSchedule]("Sets when the members of a group pass its doors.", GroupScheduleSet{}),
 		command[SetGroupBusinessHours]("Sets when the doors of a group stand open; without times they never do.", GroupBusinessHoursSet{}),
-		command[SetGroupBlackout]("Closes the doors of a group to its members for a time, whatever its schedule says.", GroupBlackoutSet{}),
-		command[ClearGroupBlackout]("Takes a blackout of a group back.", GroupBlackoutCleared{}),
+		command[SetGroupBlackout]("Closes the doors of a group to its members for a period, in spite of its schedule.", GroupBlackoutSet{}),
+		command[ClearGroupBlackout]("Removes a blackout of a group.", GroupBlackoutCleared{}),
 	},
 	events: []EventType{
 		event[GroupOptionSet](1), event[GroupScheduleSet](1), event[GroupBusinessHoursSet](1), event[GroupBlackoutSet](1),

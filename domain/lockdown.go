@@ -4,7 +4,7 @@ import "slices"
 
 var lockdownMessages = messages{
 	commands: []CommandType{
-		command[Lockdown]("Shuts a site, an area or a door for everybody, whatever they hold.", LockdownStarted{}),
+		command[Lockdown]("Locks a site, an area or a door down: it opens for nobody.", LockdownStarted{}),
 		command[ReleaseLockdown]("Ends the lockdown of a site, an area or a door.", LockdownReleased{}),
 	},
 	events: []EventType{event[LockdownStarted](1), event[LockdownReleased](1)},

@@ -8,7 +8,7 @@ import (
 
 var mobileKeyMessages = messages{
 	commands: []CommandType{
-		command[IssueMobileKey]("Makes a person's phone or watch a key.", MobileKeyIssued{}),
+		command[IssueMobileKey]("Issues a mobile key for the phone or watch of a person.", MobileKeyIssued{}),
 	},
 	events: []EventType{event[MobileKeyIssued](1)},
 }

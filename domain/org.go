@@ -19,7 +19,7 @@ var orgMessages = messages{
 		command[CreateOrg]("Makes an org with its owner and the owner's first token.",
 			OrgCreated{}, ScheduleDefined{}, PersonRegistered{}, RoleAssigned{}, TokenIssued{}),
 		command[RegisterOrg]("Reserves the id of an org in the ledger; the service sends it before CreateOrg.", OrgRegistered{}),
-		command[RenameOrg]("Gives the org another name.", OrgRenamed{}),
+		command[RenameOrg]("Renames the org.", OrgRenamed{}),
 		command[RecordOverride]("Keeps on record that the service was started with a safety check overridden.", OverrideRecorded{}),
 	},
 	events: []EventType{

@@ -44,12 +44,12 @@ func (p *Person) keys() []key[Person] {
 
 var personMessages = messages{
 	commands: []CommandType{
-		command[RegisterPerson]("Makes a person known to the org.", PersonRegistered{}),
-		command[ChangePerson]("Changes the name, the e-mail address or the phone number of a person; what is left out stays.", PersonChanged{}),
-		command[BindIdentity]("Says that a pending person has shown who they are: from now on what they were given opens.", IdentityBound{}),
-		command[SuspendPerson]("Lets nothing open for a person and takes no command from them, until they are reinstated.", PersonSuspended{}),
+		command[RegisterPerson]("Registers a person in the org.", PersonRegistered{}),
+		command[ChangePerson]("Changes the name, the e-mail address or the phone number of a person; fields that are left out stay.", PersonChanged{}),
+		command[BindIdentity]("Confirms the identity of a pending person: from now on their access is in effect.", IdentityBound{}),
+		command[SuspendPerson]("Suspends a person: nothing opens for them and no command of theirs is accepted until they are reinstated.", PersonSuspended{}),
 		command[ReinstatePerson]("Ends the suspension of a person.", PersonReinstated{}),
-		command[ErasePerson]("Forgets a person: destroys the key of their personal values and ends all that they may do. It is final.",
+		command[ErasePerson]("Erases a person: destroys the key of their personal data and ends all their access. It is final.",
 			PersonErased{}, CredentialNumberKept{}, ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}, UnitUserRemoved{}),
 	},
 	events: []EventType{

@@ -30,9 +30,9 @@ const maxUses = 1000
 
 var pinMessages = messages{
 	commands: []CommandType{
-		command[IssuePin]("Makes a PIN for a person. The service makes its digits; they are told once, in the answer.", PinIssued{}),
-		command[IssueOneTimePin]("Makes a PIN that opens once. The service makes its digits; they are told once, in the answer.", PinIssued{}),
-		command[RotatePin]("Gives a PIN other digits, told once, in the answer; the old ones end.", PinRotated{}),
+		command[IssuePin]("Issues a PIN for a person. The service chooses its digits and shows them once, in the answer.", PinIssued{}),
+		command[IssueOneTimePin]("Issues a PIN that opens once. The service chooses its digits and shows them once, in the answer.", PinIssued{}),
+		command[RotatePin]("Replaces the digits of a PIN; the new ones are shown once, in the answer.", PinRotated{}),
 	},
 	events: []EventType{event[PinIssued](1), event[PinRotated](1), event[PinRevoked](1), event[PinLeaked](1)},
 }

@@ -41,7 +41,7 @@ const MaxUnlockMinutes = 24 * 60
 var postureMessages = messages{
 	commands: []CommandType{
 		command[SetPosture]("Lets a door, or those of a site, stand open, open for any live credential or for those that may, until an instant or for good.", PostureSet{}),
-		command[ClearPosture]("Ends the posture of a door or a site: credentials decide again, and schedules when they stand open.", PostureCleared{}),
+		command[ClearPosture]("Clears the posture of a door or a site: credentials and schedules decide again.", PostureCleared{}),
 		command[UnlockFor]("Lets a door stand open for some minutes.", PostureSet{}),
 		command[SchedulePosture]("Lets a door stand open whenever a schedule holds.", PostureScheduled{}),
 	},

@@ -20,7 +20,7 @@ const maxPrivacyPeriods = 200
 
 var privacyMessages = messages{
 	commands: []CommandType{
-		command[SetUnitPrivacy]("Hides the users of a unit and their activity from those who work at the site, or shows them from now on.", UnitPrivacySet{}),
+		command[SetUnitPrivacy]("Turns the privacy of a unit on or off: whether staff of the site see its users and their activity.", UnitPrivacySet{}),
 	},
 	events: []EventType{event[UnitPrivacySet](1)},
 }

@@ -28,11 +28,11 @@ func (r *RoleAssignment) keys() []key[RoleAssignment] {
 
 var roleMessages = messages{
 	commands: []CommandType{
-		command[AssignRole]("Gives a person a role at the org or at a site, in place of the one held there.", RoleAssigned{}),
-		command[RevokeRole]("Takes the role from a person that they hold at the org or at a site.",
+		command[AssignRole]("Gives a person a role at the org or at a site; it replaces their role there.", RoleAssigned{}),
+		command[RevokeRole]("Revokes the role of a person at the org or at a site.",
 			slices.Concat([]Event{RoleRevoked{}}, leftOpen)...),
 		command[ExpireRole]("Puts on record that the time of a role is over; the service sends it.", RoleExpired{}),
-		command[TransferOwnership]("Hands the org over to a system manager; who hands it over becomes system manager.", OwnershipTransferred{}),
+		command[TransferOwnership]("Transfers the ownership of the org to a system manager; the former owner becomes system manager.", OwnershipTransferred{}),
 	},
 	events: []EventType{event[RoleAssigned](1), event[RoleRevoked](1), event[RoleExpired](1), event[OwnershipTransferred](1)},
 }

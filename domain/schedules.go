@@ -21,7 +21,7 @@ var always = schedule.Schedule{Always: true}
 
 var scheduleMessages = messages{
 	commands: []CommandType{
-		command[DefineSchedule]("Makes a schedule that rights, units and grants refer to.", ScheduleDefined{}),
+		command[DefineSchedule]("Defines a schedule that rights, units and grants refer to.", ScheduleDefined{}),
 		command[ChangeSchedule]("Changes the times or the name of a schedule, for all that refer to it.",
 			ScheduleChanged{}, ReviewRequired{}),
 	},

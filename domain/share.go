@@ -91,7 +91,7 @@ var shareMessages = messages{
 		command[ShareAccess]("Shares the units of bookings with people for a period of days: all of it or nothing.",
 			PersonRegistered{}, ShareCreated{}, NotificationRequested{}),
 		command[ChangeShareWindow]("Changes the first or the last day of a share.", ShareWindowChanged{}),
-		command[RevokeShare]("Takes a share away, with what was shared on from it.",
+		command[RevokeShare]("Revokes a share, with what was shared on from it.",
 			ShareRevoked{}, ShareEnded{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),
 		command[EndShare]("Puts the end of a share on record after its last day; the service sends it.",
 			ShareEnded{}, ShareRevoked{}, FobRemoved{}, CredentialRevoked{}, PinRevoked{}),

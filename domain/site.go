@@ -48,11 +48,11 @@ func (k NotificationKind) check() error { return oneOf(k, NotificationSharedAcce
 
 var siteMessages = messages{
 	commands: []CommandType{
-		command[CreateSite]("Makes a site in a time zone.", SiteCreated{}, ZoneRulesSet{}),
-		command[RenameSite]("Gives a site another name.", SiteRenamed{}),
+		command[CreateSite]("Creates a site in a time zone.", SiteCreated{}, ZoneRulesSet{}),
+		command[RenameSite]("Renames a site.", SiteRenamed{}),
 		command[SetZoneRules]("Takes over the zone rules of a newer time zone database.", ZoneRulesSet{}),
-		command[ConnectSite]("Says which lock system serves a site, so that access can be shared there.", SiteConnected{}),
-		command[SetNotification]("Says whether a site's message to people is set up.", NotificationSet{}),
+		command[ConnectSite]("Connects a site to its lock system, so that access can be shared there.", SiteConnected{}),
+		command[SetNotification]("Records whether a notification of a site is set up.", NotificationSet{}),
 	},
 	events: []EventType{
 		event[SiteCreated](1), event[SiteRenamed](1), event[ZoneRulesSet](1), event[SiteConnected](1),

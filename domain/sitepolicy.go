@@ -74,7 +74,7 @@ func (p Policy) check() error {
 
 var sitePolicyMessages = messages{
 	commands: []CommandType{
-		command[SetSitePolicy]("Changes what the operator decides about a site: what is left out stays, null sets the default.", SitePolicySet{}),
+		command[SetSitePolicy]("Changes the policy of a site; fields that are left out stay, null sets the default.", SitePolicySet{}),
 	},
 	events: []EventType{event[SitePolicySet](1)},
 }

@@ -65,8 +65,8 @@ const (
 
 var tokenMessages = messages{
 	commands: []CommandType{
-		command[IssueToken]("Lets the holder of a secret speak for a person; the ledger gets the secret's hash alone.", TokenIssued{}),
-		command[RevokeToken]("Ends a token and those that were issued with it.", TokenRevoked{}),
+		command[IssueToken]("Issues a token with which its holder acts for a person; the ledger stores only its hash.", TokenIssued{}),
+		command[RevokeToken]("Revokes a token and those that were issued with it.", TokenRevoked{}),
 	},
 	events: []EventType{event[TokenIssued](1), event[TokenRevoked](1)},
 }

@@ -87,11 +87,11 @@ func (s *State) sitesOfUnit(unit ID) []ID {
 
 var unitMessages = messages{
 	commands: []CommandType{
-		command[CreateUnit]("Makes a unit of a site, to be booked, where asked with its door and rights.",
+		command[CreateUnit]("Creates a unit of a site that can be booked, on request with its door and rights.",
 			UnitCreated{}, DoorCreated{}, AccessRightDefined{}, UnitAccessMapped{}),
 		command[MapUnitAccess]("Sets which access rights the tenants of a unit have, each with a narrower schedule if need be.",
 			UnitAccessMapped{}, ReviewRequired{}),
-		command[ReleaseUnit]("Makes a unit vacant after it was looked over.", UnitReleased{}, RightRevoked{}),
+		command[ReleaseUnit]("Marks a unit as vacant after its inspection.", UnitReleased{}, RightRevoked{}),
 	},
 	events: []EventType{event[UnitCreated](1), event[UnitAccessMapped](1), event[UnitReleased](1)},
 }

@@ -98,7 +98,7 @@ var unitUserMessages = messages{
 		command[CreateUnitUser]("Gives a person a place in a unit together with access.", PersonRegistered{}, UnitUserCreated{}),
 		command[CreateUnitManager]("Makes a person a unit manager, who gives access to others.", PersonRegistered{}, UnitManagerCreated{}),
 		command[ChangeUnitUserAccess]("Sets the access of a unit user as a whole.", UnitUserAccessChanged{}, ReviewAcknowledged{}),
-		command[RemoveUnitUser]("Takes a person's place in a unit away, with the keys held there.",
+		command[RemoveUnitUser]("Removes a person from a unit, with the keys held there.",
 			leftOpen...),
 	},
 	events: []EventType{

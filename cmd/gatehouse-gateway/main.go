@@ -17,7 +17,7 @@ import (
 
 type command struct {
 	program.Options
-	LogLevel slog.Level `default:"info" env:"GATEHOUSE_LOG_LEVEL" placeholder:"LEVEL" help:"Least level of what is logged: debug, info, warn or error."`
+	LogLevel slog.Level `default:"info" env:"GATEHOUSE_LOG_LEVEL" placeholder:"LEVEL" help:"Lowest level that is logged: debug, info, warn or error."`
 }
 
 // Help gives examples.

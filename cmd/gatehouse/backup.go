@@ -25,7 +25,7 @@ type backupCmd struct {
 // backupTarget says where a backup lies.
 type backupTarget struct {
 	S3Endpoint string `name:"s3-endpoint" env:"GATEHOUSE_S3_ENDPOINT" placeholder:"URL" help:"Storage for s3:// that is not Amazon's, as https://host:port."`
-	S3Region   string `name:"s3-region" env:"GATEHOUSE_S3_REGION" placeholder:"REGION" help:"Its region, where it has some."`
+	S3Region   string `name:"s3-region" env:"GATEHOUSE_S3_REGION" placeholder:"REGION" help:"Its region, if it has one."`
 }
 
 func (t backupTarget) open(target string) (backup.Target, error) {

@@ -11,7 +11,7 @@ import (
 // gatewayCmd runs the lock gateway program.
 type gatewayCmd struct {
 	program.Options
-	LogLevel   slog.Level `default:"info" env:"GATEHOUSE_LOG_LEVEL" placeholder:"LEVEL" help:"Least level of what is logged: debug, info, warn or error."`
+	LogLevel   slog.Level `default:"info" env:"GATEHOUSE_LOG_LEVEL" placeholder:"LEVEL" help:"Lowest level that is logged: debug, info, warn or error."`
 	WhileStdin bool       `name:"while-stdin" hidden:"" help:"Stop at the end of standard input, so that the gateway does not outlive the program that started it."`
 }
 

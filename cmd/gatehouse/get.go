@@ -29,7 +29,7 @@ Examples:
   gatehouse get bookings person=anna --all --json
   gatehouse get reviews
   gatehouse get enforcement site=north     # what its gateways enforce, and since when
-  gatehouse get enforcement person=anna    # the doors that may open by permissions of before`
+  gatehouse get enforcement person=anna    # the doors that may still open by earlier permissions`
 }
 
 // Run asks, and writes a list in columns and one thing as it came.

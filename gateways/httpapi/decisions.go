@@ -82,7 +82,7 @@ func (decisionCode) Schema(huma.Registry) *huma.Schema {
 func (a *API) registerDecisions() {
 	serve(a, route{effect: asks, usedBy: "everybody in the org"}, huma.Operation{
 		OperationID: "Decide", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/decisions",
-		Summary: "Says whether a person or a credential would pass a door",
+		Summary: "Decides whether a person or a credential would pass a door",
 		Description: "A question without any effect: nothing opens and nothing is recorded; only gateways open doors. " +
 			"What only the gateway of the door knows, as use counts and passback, is not judged. " +
 			"Staff ask about anybody at their sites, others about people whom they may see and doors that they were given. " +
@@ -96,7 +96,7 @@ func (a *API) registerDecisions() {
 	a.registerBatch()
 	serve(a, route{effect: asks, usedBy: "everybody in the org"}, huma.Operation{
 		OperationID: "Explain", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/explain",
-		Summary: "Says by which facts a person or a credential would pass a door, or would not",
+		Summary: "Explains why a person or a credential would pass a door, or would not",
 		Description: "The same question as decisions, judged on the state of the org as it is: with the things that count, " +
 			"what fails at which, and the numbers of the commits that made and changed them. " +
 			"It is answered from what the asker may see, as decisions are.",

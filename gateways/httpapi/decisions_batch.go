@@ -62,7 +62,7 @@ type QuestionProblem struct {
 func (a *API) registerBatch() {
 	serve(a, route{effect: asks, usedBy: everybody}, huma.Operation{
 		OperationID: "DecideMany", Method: http.MethodPost, Path: "/v1/orgs/{org}/sites/{site}/decisions/batch",
-		Summary: "Says for up to 1,000 questions whether a person or a credential would pass a door",
+		Summary: "Decides for up to 1,000 questions whether a person or a credential would pass a door",
 		Description: "The same questions as decisions, without position, about one site. All answers are from the permissions at one position, which the answer names. " +
 			"A question with an id that nobody has, or that the asker may not see, has an error in the place of its decision; the others are answered. " +
 			"A question of the wrong form refuses the whole batch. Why a door stays shut, and what a person carries, decisions and explain tell of one question. " +

@@ -54,8 +54,8 @@ func (a *API) registerEnrolment() {
 		OperationID: "Enrol", Method: http.MethodPost, Path: "/v1/orgs/{org}/gateways/{gateway}/enrolment", Security: []map[string][]string{},
 		Summary: "Gives a gateway the key that it made, by a one-use code",
 		Description: "The gateway signs a statement with the key that follows from its code and with its new nkey. The code itself is not sent. " +
-			"The same key may be told again with the same code, if the answer was lost. " +
-			"Who cannot prove to have a code is answered alike, whether the gateway exists or not.",
+			"If the answer was lost, the same key may be sent again with the same code. " +
+			"The answer to somebody without a valid code is the same whether the gateway exists or not.",
 		Tags: []string{"Gateways"}, Errors: []int{400, 403, 409, 413, 415, 429, 503, 504},
 	}, a.enrol)
 }

@@ -101,13 +101,13 @@ func (a *API) registerHealth() {
 	noToken := []map[string][]string{}
 	serve(a, route{effect: asks, open: true, usedBy: "anybody, without a token"}, huma.Operation{
 		OperationID: "Live", Method: http.MethodGet, Path: "/healthz", Security: noToken,
-		Summary: "Says that the process lives", Tags: []string{"operation"}, Errors: []int{400},
+		Summary: "Tells that the process is alive", Tags: []string{"operation"}, Errors: []int{400},
 	}, func(context.Context, *struct{}) (*struct{ Body Health }, error) {
 		return &struct{ Body Health }{Health{"ok"}}, nil
 	})
 	serve(a, route{effect: asks, open: true, usedBy: "anybody, without a token"}, huma.Operation{
 		OperationID: "Ready", Method: http.MethodGet, Path: "/readyz", Security: []map[string][]string{{}, {"token": {}}},
-		Summary: "Says whether this instance serves",
+		Summary: "Tells whether this instance is ready",
 		Description: "The status is 200 when it does, else 503, with the same body. To a token of the scope metrics it names orgs, positions and paths; " +
 			"to everybody else the kinds of the parts that have a trouble, as it does while the org of the token does not answer.",
 		Tags: []string{"operation"}, Errors: []int{400},

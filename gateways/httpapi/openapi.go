@@ -278,7 +278,7 @@ var statusTexts = map[string]string{
 
 func metricsOperation() object {
 	return object{
-		"operationId": "Metrics", "tags": []string{"operation"}, "summary": "Gives the metrics in the format of Prometheus",
+		"operationId": "Metrics", "tags": []string{"operation"}, "summary": "Returns the metrics in the format of Prometheus",
 		"description": "Used by " + metricsRoute.usedBy + ".",
 		"responses": object{
 			"200": object{"description": "OK", "content": object{"text/plain": object{"schema": object{"type": "string"}}}},

@@ -45,7 +45,7 @@ func (a *API) registerEnforcement() {
 	}, a.siteEnforcement)
 	serve(a, route{effect: asks, usedBy: everybody}, huma.Operation{
 		OperationID: "GetPersonEnforcement", Method: http.MethodGet, Path: "/v1/orgs/{org}/people/{id}/enforcement",
-		Summary: "Lists the doors that may still open for a person by permissions of before, and until when",
+		Summary: "Lists the doors that may still open for a person by earlier permissions, and until when",
 		Description: "They are doors that would not open for the person now, and whose gateway does not know that yet, as far as this instance can tell. " +
 			"Callers who do not work at a site are told of the doors there that they may see.",
 		Tags: []string{"enforcement"}, Errors: readErrors,

@@ -102,7 +102,7 @@ func (a *API) registerRehearsals() {
 	})
 	serve(a, route{effect: works, usedBy: "staff and above anywhere in the org"}, huma.Operation{
 		OperationID: "EndRehearsal", Method: http.MethodDelete, Path: "/v1/orgs/{org}/rehearsals/{id}", DefaultStatus: http.StatusNoContent,
-		Summary: "Forgets a rehearsal", Tags: []string{"rehearsals"}, Errors: readErrors,
+		Summary: "Deletes a rehearsal", Tags: []string{"rehearsals"}, Errors: readErrors,
 	}, func(ctx context.Context, in *rehearsalInput) (*struct{}, error) {
 		id, err := domain.ParseUUID(in.ID)
 		if err != nil {

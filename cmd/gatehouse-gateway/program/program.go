@@ -29,14 +29,14 @@ import (
 
 // Options are the flags of the program.
 type Options struct {
-	Dir    string   `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. One gateway alone may use it."`
+	Dir    string   `default:"." type:"path" env:"GATEHOUSE_GATEWAY_DIR" placeholder:"DIR" help:"Folder in which the gateway keeps its identity, permissions and records. Only one gateway can use it at a time."`
 	File   string   `type:"path" placeholder:"FILE" help:"File with its doors and drivers. Default: gateway.json in the folder."`
-	Enroll string   `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"Code of one use that RegisterGateway gave, or @FILE that holds it; the file is waited for. Makes the identity of the gateway."`
-	URL    string   `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"Where the service is; for --enroll alone."`
+	Enroll string   `placeholder:"CODE" env:"GATEHOUSE_ENROLL" help:"One-use code from RegisterGateway, or @FILE that holds it; the program waits for the file. It creates the identity of the gateway."`
+	URL    string   `name:"url" env:"GATEHOUSE_URL" placeholder:"URL" help:"URL of the service; needed for --enroll only."`
 	NATS   []string `name:"nats-url" env:"GATEHOUSE_GATEWAY_NATS_URL" placeholder:"URL" help:"Address of NATS, in place of those that the service told when the gateway enrolled, as tls://gatehouse.example.com:4222; may be given several times."`
-	CA     string   `name:"ca" type:"existingfile" placeholder:"FILE" help:"Authority of the certificates of the service and of NATS (PEM), where it is not one that this machine knows; for --enroll alone."`
+	CA     string   `name:"ca" type:"existingfile" placeholder:"FILE" help:"Certificate authority (PEM) of the service and of NATS, if this machine does not know it; needed for --enroll only."`
 	Only   bool     `name:"enroll-only" help:"End after --enroll."`
-	Listen string   `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics; empty: none. It names doors and asks nobody for a token, so it is for this machine and a closed network alone."`
+	Listen string   `default:"127.0.0.1:8090" placeholder:"ADDRESS" help:"Address of /healthz, /readyz and /metrics; default: none. They name doors and need no token: use it on this machine or in a closed network only."`
 }
 
 // Version is what the gateway tells the service of its software.
