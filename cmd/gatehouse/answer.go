@@ -86,7 +86,7 @@ func (c sentCommand) alreadySo() string {
 	noun, verb := nounAndVerb(e.Type)
 	own := ownField(e.Type)
 	is := "is already " + verb
-	if slices.Contains(asAsked, verb) {
+	if slices.Contains(asAsked, verb[strings.LastIndexByte(verb, ' ')+1:]) { // also of "window changed"
 		is = "is already as asked"
 	}
 	if e.text(own) != "" && strings.HasSuffix(noun, own) {

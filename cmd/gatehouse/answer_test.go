@@ -43,6 +43,7 @@ func TestACommandWithoutEffectSaysWhatIsSoAlready(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"RevokeBooking", `{"booking":"b-1","cause":"unpaid"}`, "booking b-1 is already revoked"},
 		{"ChangeDoor", `{"door":"gate","name":"Gate"}`, "door gate is already as asked"},
+		{"ChangeBookingWindow", `{"booking":"b-1","until":null}`, "booking b-1 is already as asked"},
 		{"AssignRole", `{"person":"vera","role":"staff","site":"north"}`, "role is already assigned for vera, site north"},
 		{"RevokeToken", `[{"token":"t-1"}]`, "all that was asked for is so already"},
 		{"CommandOfALaterService", `{}`, "all that was asked for is so already"},

@@ -70,8 +70,8 @@ credentials are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 
 Examples:
 
-  gatehouse backup /mnt/backup/gatehouse --recipient age1…
-  gatehouse backup s3://backups/gatehouse --s3-endpoint https://minio:9000 --recipient age1…
+  gatehouse backup /mnt/backup/gatehouse --backup-recipient age1…
+  gatehouse backup s3://backups/gatehouse --s3-endpoint https://minio:9000 --backup-recipient age1…
   gatehouse serve --backup s3://backups/gatehouse --backup-every 1h --backup-recipient age1…`
 }
 
@@ -83,7 +83,7 @@ func (c *backupRunCmd) Run(w *world) error {
 	}
 	writer, err := backup.NewWriter(target, backup.Running(c.Data), c.options(w, c.Data, slog.New(slog.NewTextHandler(w.stderr, nil))))
 	if errors.Is(err, backup.ErrRecipients) {
-		return usage("%v; --recipient or --plain", err)
+		return usage("%v; --backup-recipient or --plain", err)
 	}
 	if err != nil {
 		return usage("%v", err)

@@ -156,7 +156,7 @@ func tellDryRun(w *world, remote *client.Client, result []byte, sent sentCommand
 		for _, line := range lines {
 			fmt.Fprintln(&out, line)
 		}
-		fmt.Fprintf(&out, "To be refused should anything change first: --if-position %s\n", told.Position)
+		fmt.Fprintf(&out, "To have it refused if anything changes first: --if-position %s\n", told.Position)
 	}
 	_, err = io.WriteString(w.stdout, out.String())
 	return err

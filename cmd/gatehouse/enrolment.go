@@ -86,7 +86,7 @@ func tellCodes(w *world, remote *client.Client, result []byte) error {
 	}
 	var out strings.Builder
 	for _, c := range t.Codes {
-		fmt.Fprintf(&out, "\nThe code of gateway %s is shown once. It is good once, until %s. On the gateway run:\n\n  gatehouse-gateway --url %s --enroll %s\n",
+		fmt.Fprintf(&out, "\nThe code of gateway %s is shown once. It can be used once, until %s. On the gateway run:\n\n  gatehouse-gateway --url %s --enroll %s\n",
 			c.Gateway, c.Until.UTC().Format("2006-01-02 15:04 MST"), remote.Base, c.Code)
 	}
 	for _, e := range t.Events {

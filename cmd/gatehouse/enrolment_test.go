@@ -89,7 +89,7 @@ func TestACodeIsToldWithTheCommandThatUsesIt(t *testing.T) {
 	w := &world{stdout: &out}
 	remote := newClient("https://gatehouse.example.com", "", "acme", "")
 	require.NoError(t, tellCodes(w, remote, []byte(`{"position":"1-3","events":[],"codes":[{"gateway":"cabinet","code":"acme.cabinet.X","until":"2026-03-03T09:00:00Z"}]}`)))
-	assert.Equal(t, "\nThe code of gateway cabinet is shown once. It is good once, until 2026-03-03 09:00 UTC. On the gateway run:\n\n"+
+	assert.Equal(t, "\nThe code of gateway cabinet is shown once. It can be used once, until 2026-03-03 09:00 UTC. On the gateway run:\n\n"+
 		"  gatehouse-gateway --url https://gatehouse.example.com --enroll acme.cabinet.X\n", out.String())
 	out.Reset()
 	require.NoError(t, tellCodes(w, remote, []byte(`{"position":"1-3","repeated":true,"events":[{"type":"gateway.registered","data":{"gateway":"cabinet","enrolment":{"key":"a"}}}]}`)))

@@ -39,7 +39,7 @@ type restoreCmd struct {
 
 // Help tells what is done and what a loss means.
 func (restoreCmd) Help() string {
-	return `No service may run on DATA. The whole backup is verified before anything is written. All
+	return `The whole backup is verified before anything is written. All
 commits keep their positions. New commits of an org start in a new epoch, above the lost
 positions, so that no position is used twice. If the restore is interrupted, run it again:
 it starts over. Until then serve does not start on the directory.
@@ -48,7 +48,7 @@ GATEHOUSE_VAULT_KEY, --vault-key-file or DATA/vault.key must be the master key t
 vault was created with.
 
 The restore lists the lost commits of each org. Access that they took away is valid again:
-revoked fobs, tokens and roles, ended bookings, records of erased people. The service
+revoked fobs, tokens and roles, ended bookings; people who were erased are there again. The service
 therefore does not serve such an org until you accept its loss with the position where its
 ledger ends. Without --witness the losses are unknown, and no org is served until its loss
 is accepted. Exit code 3: some orgs are not served yet.
