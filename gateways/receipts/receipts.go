@@ -160,6 +160,8 @@ func (t *Tracker) merge(r *Receipt) bool {
 	defer t.mu.Unlock()
 	known := t.heard[name{r.Org, r.Gateway}]
 	switch {
+	case known == nil && t.cfg.Now().Sub(r.Asked) > forgotten:
+		return false // it was on its way while its gateway was forgotten
 	case known == nil:
 		t.forget(r.Asked)
 	case !r.Asked.After(known.Asked):
